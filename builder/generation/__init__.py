@@ -1,0 +1,1 @@
+"""Generators: where portraits come from."""

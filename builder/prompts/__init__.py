@@ -1,0 +1,1 @@
+"""Attributes and the grammar that words them."""

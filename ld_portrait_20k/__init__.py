@@ -1,0 +1,28 @@
+"""LD-Portrait-20K: portrait foregrounds with alpha mattes, to load and to stream.
+
+Importing this package is cheap: ``datasets`` and torch are imported when first needed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .loading import load_dataset
+
+__version__ = "0.1.0"
+__all__ = ["__version__", "load_dataset"]
+
+_LAZY = {"load_dataset": "loading"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        from importlib import import_module
+
+        return getattr(import_module(f".{_LAZY[name]}", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LAZY})

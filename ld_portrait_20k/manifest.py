@@ -1,0 +1,214 @@
+"""``manifest.json``: what a built dataset consists of, to the byte."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from . import schema
+from .errors import PortraitError
+from .ustar import BLOCK, Entry, padding
+
+FILE_NAME: Final = "manifest.json"
+FORMAT: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ShardRecord:
+    """One shard.
+
+    Attributes:
+        path: Relative to the dataset's root, with forward slashes.
+        subset: ``default``, ``raw`` or ``truth``.
+        split: ``train``, ``validation`` or ``test``.
+        bytes: The file's size.
+        sha256: Of the whole file, in hex.
+        index: A row a sample, in shard order: its number (42 for ``ldp-0000042``) and the
+            sizes in bytes of its foreground, alpha and JSON members. Offsets follow.
+    """
+
+    path: str
+    subset: str
+    split: str
+    bytes: int
+    sha256: str
+    index: tuple[tuple[int, int, int, int], ...]
+
+    @property
+    def samples(self) -> int:
+        """How many samples the shard holds."""
+        return len(self.index)
+
+    def ids(self) -> list[str]:
+        """The ids of its samples, in order."""
+        return [schema.sample_id(row[0]) for row in self.index]
+
+    def entries(self, foreground_format: str) -> Iterator[tuple[str, tuple[Entry, Entry, Entry]]]:
+        """Where every member lies, without reading the shard.
+
+        Yields:
+            A sample's id and its foreground, alpha and JSON entries.
+        """
+        suffixes = schema.members(foreground_format)
+        offset = 0
+        for number, *sizes in self.index:
+            key = schema.sample_id(number)
+            found = []
+            for suffix, size in zip(suffixes, sizes, strict=True):
+                found.append(Entry(f"{key}.{suffix}", offset + BLOCK, size))
+                offset += BLOCK + size + padding(size)
+            yield key, (found[0], found[1], found[2])
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """A dataset's contents.
+
+    Attributes:
+        foreground_format: ``"png"`` or ``"jpeg"``.
+        plan_hash: sha256 of the plan it was built from.
+        generator: Name of the generator that made every sample.
+        splits: Split to its number of samples (of the subset ``default``).
+        shards: Every shard of every subset, in path order within a subset.
+        files: Other files under guard (``rejected.jsonl``): path to bytes and sha256.
+        about: Anything else worth keeping: versions, counts of rejects, plan header.
+    """
+
+    foreground_format: str
+    plan_hash: str
+    generator: str
+    splits: dict[str, int]
+    shards: tuple[ShardRecord, ...]
+    files: dict[str, dict[str, Any]] = field(default_factory=dict)
+    about: dict[str, Any] = field(default_factory=dict)
+
+    def select(self, subset: str = "default", split: str | None = None) -> list[ShardRecord]:
+        """The shards of a subset, of one split or of all."""
+        return [
+            shard
+            for shard in self.shards
+            if shard.subset == subset and (split is None or shard.split == split)
+        ]
+
+    def subsets(self) -> list[str]:
+        """The subsets that have shards, ``default`` first."""
+        present = {shard.subset for shard in self.shards}
+        return [name for name in schema.SUBSETS if name in present]
+
+    def to_json(self) -> str:
+        """The text of ``manifest.json``; the same manifest gives the same text."""
+        shards: dict[str, list[dict[str, Any]]] = {}
+        for shard in self.shards:
+            shards.setdefault(shard.subset, []).append(
+                {
+                    "path": shard.path,
+                    "split": shard.split,
+                    "samples": shard.samples,
+                    "bytes": shard.bytes,
+                    "sha256": shard.sha256,
+                    "index": [list(row) for row in shard.index],
+                }
+            )
+        body = {
+            "name": schema.NAME,
+            "format": FORMAT,
+            "schema_version": schema.SCHEMA_VERSION,
+            "generator": self.generator,
+            "plan_hash": self.plan_hash,
+            "foreground_format": self.foreground_format,
+            "samples": sum(self.splits.values()),
+            "splits": self.splits,
+            "shards": shards,
+            "files": self.files,
+            "about": self.about,
+        }
+        return json.dumps(body, ensure_ascii=False, separators=(",", ":"), sort_keys=True) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str, where: str) -> Manifest:
+        """Parse and check the text of a ``manifest.json``.
+
+        Args:
+            text: The file's text.
+            where: Its path or URL, for error messages.
+
+        Raises:
+            PortraitError: Not a manifest of this project, or of a newer format.
+        """
+        try:
+            body = json.loads(text)
+            if body["name"] != schema.NAME:
+                raise PortraitError(f"{where}: a manifest of {body['name']!r}, not {schema.NAME}")
+            if body["format"] > FORMAT:
+                raise PortraitError(
+                    f"{where}: format {body['format']} is newer than this package reads; "
+                    "mend: pip install --upgrade ld-portrait-20k"
+                )
+            shards = tuple(
+                _shard(subset, item)
+                for subset in schema.SUBSETS
+                for item in body["shards"].get(subset, [])
+            )
+            return cls(
+                foreground_format=_one_of(body["foreground_format"], schema.FOREGROUND_MEMBERS),
+                plan_hash=str(body["plan_hash"]),
+                generator=str(body["generator"]),
+                splits={_one_of(k, schema.SPLITS): int(v) for k, v in body["splits"].items()},
+                shards=shards,
+                files=dict(body.get("files", {})),
+                about=dict(body.get("about", {})),
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as problem:
+            raise PortraitError(
+                f"{where}: not a valid manifest ({problem}); mend: build or download it again"
+            ) from problem
+
+    @classmethod
+    def load(cls, root: Path) -> Manifest:
+        """Read ``manifest.json`` of a dataset folder.
+
+        Raises:
+            PortraitError: Absent, unreadable or invalid.
+        """
+        path = root / FILE_NAME
+        try:
+            text = path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            raise PortraitError(
+                f"{path}: no such file; the dataset is unfinished or this is not one "
+                f"(mend: python -m builder regenerate --output {root})"
+            ) from None
+        except (OSError, UnicodeDecodeError) as problem:
+            raise PortraitError(f"{path}: cannot be read ({problem})") from problem
+        return cls.from_json(text, str(path))
+
+
+def _one_of(value: Any, allowed: Mapping[str, Any] | tuple[str, ...]) -> str:
+    if value not in allowed:
+        raise ValueError(f"{value!r} is none of {', '.join(allowed)}")
+    return str(value)
+
+
+def _shard(subset: str, item: dict[str, Any]) -> ShardRecord:
+    path = str(item["path"])
+    # A manifest may come from anywhere: its paths must stay inside the dataset.
+    folder, _, name = path.partition("/")
+    if folder != schema.SUBSETS[subset] or "/" in name or "\\" in name or not name.endswith(".tar"):
+        raise ValueError(f"unsafe or misplaced shard path {path!r}")
+    index = tuple((int(a), int(b), int(c), int(d)) for a, b, c, d in item["index"])
+    if any(min(row) < 0 for row in index):
+        raise ValueError(f"negative size in the index of {path}")
+    return ShardRecord(
+        path, subset, _one_of(item["split"], schema.SPLITS), int(item["bytes"]),
+        str(item["sha256"]), index,
+    )  # fmt: skip
+
+
+def file_sha256(path: Path) -> str:
+    """The sha256 of a file, in hex, read in pieces."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
