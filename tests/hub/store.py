@@ -262,8 +262,6 @@ class Store:
             if parent and not head.startswith(parent):
                 message = "A commit has happened since. Please refresh and try again."
                 raise RefusedError(412, message)
-                    412, "A commit has happened since. Please refresh and try again."
-                )
             if not header.get("summary"):
                 raise RefusedError(400, "a commit needs a summary")
             self.commit_times.append(time.monotonic())
