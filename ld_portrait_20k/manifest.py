@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,10 +12,13 @@ from typing import Any, Final
 
 from . import schema
 from .errors import PortraitError
-from .ustar import BLOCK, Entry, padding
+from .ustar import BLOCK, MAX_MEMBER_BYTES, Entry, padding
 
 FILE_NAME: Final = "manifest.json"
 FORMAT: Final = 1
+
+_SHA256 = re.compile(r"[0-9a-f]{64}\Z")
+_SHARD_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,150}\.tar\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,9 @@ class ShardRecord:
         sha256: Of the whole file, in hex.
         index: A row a sample, in shard order: its number (42 for ``ldp-0000042``) and the
             sizes in bytes of its foreground, alpha and JSON members. Offsets follow.
+        crc32: A CRC-32 a sample, over all of its bytes in the shard (headers and padding
+            too), so that one sample can be checked without reading the whole shard; empty
+            where it was not recorded.
     """
 
     path: str
@@ -37,6 +44,7 @@ class ShardRecord:
     bytes: int
     sha256: str
     index: tuple[tuple[int, int, int, int], ...]
+    crc32: tuple[int, ...] = ()
 
     @property
     def samples(self) -> int:
@@ -62,6 +70,49 @@ class ShardRecord:
                 found.append(Entry(f"{key}.{suffix}", offset + BLOCK, size))
                 offset += BLOCK + size + padding(size)
             yield key, (found[0], found[1], found[2])
+
+    def to_dict(self) -> dict[str, Any]:
+        """As it stands in ``manifest.json``, under its subset."""
+        return {
+            "path": self.path,
+            "split": self.split,
+            "samples": self.samples,
+            "bytes": self.bytes,
+            "sha256": self.sha256,
+            "index": [list(row) for row in self.index],
+            "crc32": list(self.crc32),
+        }
+
+    @classmethod
+    def from_dict(cls, subset: str, item: Mapping[str, Any]) -> ShardRecord:
+        """Read what :meth:`to_dict` gave; the item may come from anywhere.
+
+        Raises:
+            KeyError, TypeError, ValueError: Not a shard's record, or an unsafe path.
+        """
+        path = str(item["path"])
+        # A manifest may come from anywhere: its paths must stay inside the dataset.
+        folder, _, name = path.partition("/")
+        if folder != schema.SUBSETS[subset] or not _SHARD_NAME.match(name):
+            raise ValueError(f"unsafe or misplaced shard path {path[:200]!r}")
+        index = tuple((int(a), int(b), int(c), int(d)) for a, b, c, d in item["index"])
+        previous = -1
+        for number, *sizes in index:
+            if not previous < number < 10_000_000:
+                raise ValueError(f"sample numbers in the index of {path} do not rise")
+            if min(sizes) < 0 or max(sizes) > MAX_MEMBER_BYTES:
+                raise ValueError(f"impossible member size in the index of {path}")
+            previous = number
+        crc32 = tuple(int(value) for value in item.get("crc32", ()))
+        if crc32 and len(crc32) != len(index):
+            raise ValueError(f"{len(crc32)} checksums for the {len(index)} samples of {path}")
+        sha256 = str(item["sha256"])
+        if not _SHA256.match(sha256):
+            raise ValueError(f"malformed sha256 of {path}")
+        return cls(
+            path, subset, _one_of(item["split"], schema.SPLITS), int(item["bytes"]),
+            sha256, index, crc32,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,16 +154,7 @@ class Manifest:
         """The text of ``manifest.json``; the same manifest gives the same text."""
         shards: dict[str, list[dict[str, Any]]] = {}
         for shard in self.shards:
-            shards.setdefault(shard.subset, []).append(
-                {
-                    "path": shard.path,
-                    "split": shard.split,
-                    "samples": shard.samples,
-                    "bytes": shard.bytes,
-                    "sha256": shard.sha256,
-                    "index": [list(row) for row in shard.index],
-                }
-            )
+            shards.setdefault(shard.subset, []).append(shard.to_dict())
         body = {
             "name": schema.NAME,
             "format": FORMAT,
@@ -149,7 +191,7 @@ class Manifest:
                     "mend: pip install --upgrade ld-portrait-20k"
                 )
             shards = tuple(
-                _shard(subset, item)
+                ShardRecord.from_dict(subset, item)
                 for subset in schema.SUBSETS
                 for item in body["shards"].get(subset, [])
             )
@@ -162,7 +204,9 @@ class Manifest:
                 files=dict(body.get("files", {})),
                 about=dict(body.get("about", {})),
             )
-        except (KeyError, TypeError, ValueError, AttributeError) as problem:
+        except (
+            KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError
+        ) as problem:  # fmt: skip
             raise PortraitError(
                 f"{where}: not a valid manifest ({problem}); mend: build or download it again"
             ) from problem
@@ -191,21 +235,6 @@ def _one_of(value: Any, allowed: Mapping[str, Any] | tuple[str, ...]) -> str:
     if value not in allowed:
         raise ValueError(f"{value!r} is none of {', '.join(allowed)}")
     return str(value)
-
-
-def _shard(subset: str, item: dict[str, Any]) -> ShardRecord:
-    path = str(item["path"])
-    # A manifest may come from anywhere: its paths must stay inside the dataset.
-    folder, _, name = path.partition("/")
-    if folder != schema.SUBSETS[subset] or "/" in name or "\\" in name or not name.endswith(".tar"):
-        raise ValueError(f"unsafe or misplaced shard path {path!r}")
-    index = tuple((int(a), int(b), int(c), int(d)) for a, b, c, d in item["index"])
-    if any(min(row) < 0 for row in index):
-        raise ValueError(f"negative size in the index of {path}")
-    return ShardRecord(
-        path, subset, _one_of(item["split"], schema.SPLITS), int(item["bytes"]),
-        str(item["sha256"]), index,
-    )  # fmt: skip
 
 
 def file_sha256(path: Path) -> str:

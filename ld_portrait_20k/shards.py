@@ -1,0 +1,422 @@
+"""Shards: samples written as deterministic USTAR, and read back strictly.
+
+Reading believes nothing: three members a sample, in order, of one well-formed id, ids
+rising through the shard, sizes bounded, two zero blocks and nothing after them. Whatever
+else is found is a :class:`~ld_portrait_20k.errors.ShardError` that names shard, sample
+and byte offset.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import json
+import os
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, Final, Protocol
+
+from . import schema
+from .errors import ShardError
+from .manifest import ShardRecord
+from .ustar import BLOCK, END, Entry, encode_header, padding, parse_header
+
+MAX_JSON_BYTES: Final = 2**20
+"""A JSON member that declares more than this is refused unread."""
+
+_BUFFER = 2**20
+_FORMATS = {suffix: name for name, suffix in schema.FOREGROUND_MEMBERS.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class RawSample:
+    """A sample as it lies in its shard, undecoded.
+
+    Attributes:
+        id: ``ldp-0000042``.
+        foreground: The foreground member's bytes, PNG or JPEG.
+        alpha: The alpha member's bytes, PNG.
+        json: The metadata member's bytes.
+        format: ``"png"`` or ``"jpeg"``, as the foreground member's name says.
+        shard: Path or URL of the shard, for error messages.
+        offset: Byte offset of the sample's first header in the shard.
+    """
+
+    id: str
+    foreground: bytes
+    alpha: bytes
+    json: bytes
+    format: str
+    shard: str
+    offset: int
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """The metadata, parsed anew at each access; not checked against the schema.
+
+        Raises:
+            ShardError: Not a JSON object.
+        """
+        try:
+            value = json.loads(self.json)
+        except (ValueError, RecursionError) as problem:
+            raise self.error(f"metadata is not valid JSON ({problem})") from problem
+        if not isinstance(value, dict):
+            raise self.error("metadata is not a JSON object")
+        return value
+
+    def error(self, problem: str) -> ShardError:
+        """An error that names this sample, to raise."""
+        return ShardError(self.shard, problem, offset=self.offset, sample=self.id)
+
+
+class ShardWriter:
+    """Writes one shard; a context manager.
+
+    The file appears under its name complete and on disk, or not at all: it is written under
+    a temporary name in the same folder and renamed on :meth:`close`; leaving the context
+    with an exception removes it.
+
+    Args:
+        path: Where the shard shall be; parent folders are made.
+        foreground_format: ``"png"`` or ``"jpeg"``; it names the foreground members.
+
+    Attributes:
+        bytes: Size of what has been written; of the whole shard after close.
+        sha256: Of the whole shard in hex, after close; empty before.
+        index: The rows of :class:`~ld_portrait_20k.manifest.ShardRecord`.
+        crc32: Its checksums, one a sample.
+    """
+
+    def __init__(self, path: Path, foreground_format: str = "png") -> None:
+        self.path = path
+        self.bytes = 0
+        self.sha256 = ""
+        self.index: list[tuple[int, int, int, int]] = []
+        self.crc32: list[int] = []
+        self._suffixes = schema.members(foreground_format)
+        self._hash = hashlib.sha256()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+        self._stream: BinaryIO | None = self._temporary.open("wb", buffering=_BUFFER)
+
+    def add(self, sample_id: str, foreground: bytes, alpha: bytes, metadata: bytes) -> None:
+        """Append one sample.
+
+        Args:
+            sample_id: Well-formed, and greater than the one before.
+            foreground: The encoded foreground, of the writer's format.
+            alpha: The encoded alpha, PNG.
+            metadata: The JSON member, from :func:`~ld_portrait_20k.schema.encode_metadata`.
+
+        Raises:
+            ValueError: An id that is malformed or out of order, or a member that is empty
+                or over the limits of the reader.
+        """
+        if self._stream is None:
+            raise ValueError(f"{self.path}: the shard is closed")
+        if not schema.is_sample_id(sample_id):
+            raise ValueError(f"not a sample id: {sample_id!r}")
+        number = int(sample_id[4:])
+        if self.index and number <= self.index[-1][0]:
+            last = schema.sample_id(self.index[-1][0])
+            raise ValueError(f"sample {sample_id} after {last}: ids must rise")
+        if not foreground or not alpha or not metadata:
+            raise ValueError(f"sample {sample_id}: an empty member")
+        if len(metadata) > MAX_JSON_BYTES:
+            raise ValueError(f"sample {sample_id}: {len(metadata)} bytes of metadata")
+        parts: list[bytes] = []
+        for suffix, content in zip(self._suffixes, (foreground, alpha, metadata), strict=True):
+            parts += (
+                encode_header(f"{sample_id}.{suffix}", len(content)),
+                content,
+                bytes(padding(len(content))),
+            )
+        block = b"".join(parts)
+        self._write(block)
+        self.index.append((number, len(foreground), len(alpha), len(metadata)))
+        self.crc32.append(zlib.crc32(block))
+
+    def close(self) -> None:
+        """End the archive, put it on disk and give it its name."""
+        if self._stream is None:
+            return
+        self._write(END)
+        self._stream.flush()
+        os.fsync(self._stream.fileno())
+        self._stream.close()
+        self._stream = None
+        self._temporary.replace(self.path)
+        _sync_folder(self.path.parent)
+        self.sha256 = self._hash.hexdigest()
+
+    def abort(self) -> None:
+        """Give up: nothing stays on disk."""
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None
+            with contextlib.suppress(FileNotFoundError):
+                self._temporary.unlink()
+
+    def record(self, path: str, subset: str, split: str) -> ShardRecord:
+        """The closed shard's record for the manifest.
+
+        Args:
+            path: The shard's path relative to the dataset's root.
+            subset: ``default``, ``raw`` or ``truth``.
+            split: ``train``, ``validation`` or ``test``.
+        """
+        if not self.sha256:
+            raise ValueError(f"{self.path}: the shard is not closed")
+        return ShardRecord(
+            path, subset, split, self.bytes, self.sha256, tuple(self.index), tuple(self.crc32)
+        )
+
+    def _write(self, data: bytes) -> None:
+        assert self._stream is not None
+        self._stream.write(data)
+        self._hash.update(data)
+        self.bytes += len(data)
+
+    def __enter__(self) -> ShardWriter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self.abort()
+
+
+class Readable(Protocol):
+    """What the reader needs of a stream: ``read`` that gives up to so many bytes."""
+
+    def read(self, size: int, /) -> bytes:
+        """Up to ``size`` bytes; none at the end."""
+        ...
+
+
+def read_samples(source: Path | str | Readable, name: str | None = None) -> Iterator[RawSample]:
+    """Read a shard from front to back, one sample in memory at a time.
+
+    Args:
+        source: Path of the shard, or a binary stream at its start (it need not seek).
+        name: Name of the shard in error messages; the path by default.
+
+    Yields:
+        Every sample, undecoded.
+
+    Raises:
+        ShardError: The shard is truncated, altered, malformed or unsafe.
+        OSError: It cannot be read.
+    """
+    if isinstance(source, (str, Path)):
+        with Path(source).open("rb", buffering=_BUFFER) as stream:
+            yield from _read(stream, name or str(source))
+    else:
+        yield from _read(source, name or str(getattr(source, "name", "shard")))
+
+
+def split_sample(
+    block: bytes | memoryview, shard: str, offset: int, expected_id: str | None = None
+) -> RawSample:
+    """Parse the bytes of exactly one sample, headers and padding included.
+
+    Args:
+        block: From the sample's first header to the end of its last padding.
+        shard: Name for error messages.
+        offset: Where the block starts in the shard.
+        expected_id: The id that the index gives for this place, if there is an index.
+
+    Raises:
+        ShardError: It is not one whole, well-formed sample, or another one.
+    """
+    stream = io.BytesIO(block)
+    try:
+        sample = _read_one(stream, shard, offset)
+    except ShardError as problem:
+        if problem.sample is None and expected_id:
+            raise ShardError(
+                shard, problem.problem, offset=problem.offset, sample=expected_id
+            ) from None
+        raise
+    if sample is None or (expected_id is not None and sample.id != expected_id):
+        found = sample.id if sample else "the end of the shard"
+        raise ShardError(
+            shard, f"found {found} where the index has another", offset=offset, sample=expected_id
+        )
+    if stream.tell() != len(block):
+        raise sample.error("is not of the size that the index records")
+    return sample
+
+
+def index_shard(path: Path, limit: int = 1_000_000) -> tuple[tuple[int, int, int, int], ...]:
+    """The index of a local shard, from its headers alone.
+
+    Args:
+        path: The shard.
+        limit: Refuse a shard of more samples than this, to bound memory.
+
+    Returns:
+        The rows of :class:`~ld_portrait_20k.manifest.ShardRecord`.
+
+    Raises:
+        ShardError: The shard is truncated, malformed or unsafe.
+    """
+    rows: list[tuple[int, int, int, int]] = []
+    size = path.stat().st_size
+    with path.open("rb") as stream:
+        offset = 0
+        previous = -1
+        while True:
+            entries = _read_headers(stream, str(path), offset, size)
+            if entries is None:
+                _check_end(stream, str(path), offset)
+                return tuple(rows)
+            number = int(entries[0].name[4:11])
+            _check_rising(number, previous, str(path), offset)
+            previous = number
+            rows.append((number, entries[0].size, entries[1].size, entries[2].size))
+            if len(rows) > limit:
+                raise ShardError(str(path), f"more than {limit} samples", offset=offset)
+            offset = entries[2].offset + entries[2].size + padding(entries[2].size)
+
+
+def _read(stream: Readable, shard: str) -> Iterator[RawSample]:
+    offset = 0
+    previous = -1
+    while True:
+        sample = _read_one(stream, shard, offset)
+        if sample is None:
+            _check_end(stream, shard, offset)
+            return
+        number = int(sample.id[4:])
+        _check_rising(number, previous, shard, offset)
+        previous = number
+        for member in (sample.foreground, sample.alpha, sample.json):
+            offset += BLOCK + len(member) + padding(len(member))
+        yield sample
+
+
+def _read_one(stream: Readable, shard: str, start: int) -> RawSample | None:
+    offset = start
+    key = ""
+    form = ""
+    contents: list[bytes] = []
+    for position in range(3):
+        entry = parse_header(_read_exactly(stream, BLOCK), offset, shard)
+        key = _check_member(entry, position, key, shard, offset)
+        if entry is None:
+            return None
+        form = form or _FORMATS[entry.name[len(key) + 1 :]]
+        pad = padding(entry.size)
+        content = _read_exactly(stream, entry.size)
+        if len(content) < entry.size or len(_read_exactly(stream, pad)) < pad:
+            raise ShardError(
+                shard, f"truncated in member {entry.name}", offset=entry.offset, sample=key
+            )
+        contents.append(content)
+        offset = entry.offset + entry.size + pad
+    return RawSample(key, contents[0], contents[1], contents[2], form, shard, start)
+
+
+def _read_headers(
+    stream: BinaryIO, shard: str, start: int, shard_size: int
+) -> tuple[Entry, Entry, Entry] | None:
+    offset = start
+    key = ""
+    entries: list[Entry] = []
+    for position in range(3):
+        stream.seek(offset)
+        entry = parse_header(_read_exactly(stream, BLOCK), offset, shard)
+        key = _check_member(entry, position, key, shard, offset)
+        if entry is None:
+            return None
+        offset = entry.offset + entry.size + padding(entry.size)
+        if offset > shard_size:
+            raise ShardError(
+                shard, f"truncated in member {entry.name}", offset=entry.offset, sample=key
+            )
+        entries.append(entry)
+    stream.seek(offset)
+    return entries[0], entries[1], entries[2]
+
+
+def _check_member(entry: Entry | None, position: int, key: str, shard: str, offset: int) -> str:
+    """The sample id of a member that is in its place, or an error."""
+    if entry is None:
+        if position:
+            raise ShardError(shard, "ends within a sample", offset=offset, sample=key)
+        return ""
+    found, _, suffix = entry.name.partition(".")
+    if not schema.is_sample_id(found):
+        raise ShardError(shard, f"member {entry.name}: not a sample id", offset=offset)
+    if position and found != key:
+        raise ShardError(
+            shard, f"a member is missing before {entry.name}", offset=offset, sample=key
+        )
+    wanted = ("foreground", schema.ALPHA_MEMBER, schema.JSON_MEMBER)[position]
+    if suffix != wanted and not (position == 0 and suffix in _FORMATS):
+        raise ShardError(
+            shard, f"member {entry.name} where {wanted} belongs", offset=offset, sample=found
+        )
+    if position == 2 and entry.size > MAX_JSON_BYTES:
+        raise ShardError(
+            shard, f"metadata of {entry.size} bytes, over the limit", offset=offset, sample=found
+        )
+    return found
+
+
+def _check_rising(number: int, previous: int, shard: str, offset: int) -> None:
+    if number <= previous:
+        raise ShardError(
+            shard,
+            f"repeated or out of order, after {schema.sample_id(previous)}",
+            offset=offset,
+            sample=schema.sample_id(number),
+        )
+
+
+def _check_end(stream: Readable, shard: str, offset: int) -> None:
+    """After the first zero block: a second one, and nothing but zeros (bounded)."""
+    position = offset + BLOCK
+    block = _read_exactly(stream, BLOCK)
+    if len(block) < BLOCK:
+        raise ShardError(shard, "truncated at its end", offset=position)
+    # Other writers pad to a record of 10240 bytes; anything longer is not read.
+    rest = _read_exactly(stream, 20 * BLOCK + 1)
+    if block.strip(b"\0") or rest.strip(b"\0") or len(rest) > 20 * BLOCK:
+        raise ShardError(shard, "data after the end of the archive", offset=position)
+
+
+def _read_exactly(stream: Readable, size: int) -> bytes:
+    if not size:
+        return b""
+    content = stream.read(size)
+    if len(content) == size:
+        return content
+    parts = [content]
+    missing = size - len(content)
+    while missing and parts[-1]:
+        parts.append(stream.read(missing))
+        missing -= len(parts[-1])
+    return b"".join(parts)
+
+
+def _sync_folder(folder: Path) -> None:
+    # The rename itself must survive a power cut; not every system allows it.
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
