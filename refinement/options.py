@@ -1,0 +1,52 @@
+"""What a caller may choose, and the error that says what was wrong."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+BODIES = ("reject", "keep", "largest")
+
+
+class RefinementError(ValueError):
+    """Input or options that cannot be refined; ``str()`` is one clear line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The few choices that change the outcome; the defaults need no thought.
+
+    Attributes:
+        band_width: The widest soft border that is believed, in pixels of a picture of
+            1024 x 1024 (scaled with the square root of the area). A pixel between 0 and 1
+            farther than this from both definite regions is an artifact. Wider keeps more
+            of long hair and tulle, narrower removes more of panels and haze.
+        several_bodies: What to do when there are several separate opaque bodies:
+            ``"reject"`` keeps them all and gives the reason ``several-bodies``,
+            ``"keep"`` keeps them all without complaint, ``"largest"`` removes all but the
+            largest.
+        keep_flyaways: Whether thin, long pieces close to the body (a strand that fades and
+            comes back) are kept; otherwise every detached piece is removed.
+        estimate_colour: Whether the foreground colour is re-estimated; without it the
+            input's colour is returned.
+        trimap_width: Half the width of the trimap's unknown region beyond the soft alpha,
+            in pixels at 1024 x 1024.
+    """
+
+    band_width: float = 64.0
+    several_bodies: Literal["reject", "keep", "largest"] = "reject"
+    keep_flyaways: bool = True
+    estimate_colour: bool = True
+    trimap_width: float = 8.0
+
+    def __post_init__(self) -> None:
+        if not 4 <= self.band_width <= 512:
+            raise RefinementError(f"band_width must be between 4 and 512, not {self.band_width}")
+        if not 0 <= self.trimap_width <= 256:
+            raise RefinementError(
+                f"trimap_width must be between 0 and 256, not {self.trimap_width}"
+            )
+        if self.several_bodies not in BODIES:
+            raise RefinementError(
+                f"several_bodies must be one of {', '.join(BODIES)}, not {self.several_bodies!r}"
+            )

@@ -1,0 +1,125 @@
+"""The whole way: RGBA in, refined matte, colour, trimap and report out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import cv2
+import numpy as np
+
+from refinement import colour, connectivity, levels
+from refinement.options import Options, RefinementError
+from refinement.report import Report
+from refinement.trimap import trimap
+
+VERSION: Final = "1.0"
+"""Changes whenever the outputs for the same input change."""
+
+
+@dataclass(frozen=True, slots=True)
+class RefinedMatte:
+    """What :func:`refine` returns.
+
+    Attributes:
+        alpha: (H, W) float32, 0..1.
+        foreground: (H, W, 3) straight sRGB; uint8, or uint16 for 16-bit input.
+        trimap: (H, W) uint8: 0 background, 128 unknown, 255 foreground.
+        report: What was changed, and whether the result can serve as ground truth.
+    """
+
+    alpha: np.ndarray
+    foreground: np.ndarray
+    trimap: np.ndarray
+    report: Report
+
+
+def refine(rgba: np.ndarray, *, options: Options | None = None) -> RefinedMatte:
+    """Turn a matte that is fine along the edge into one that is right everywhere.
+
+    Args:
+        rgba: (H, W, 4) uint8, uint16 or float (0..1), straight sRGB and alpha.
+        options: See :class:`Options`.
+
+    Returns:
+        The refined matte. A pixel of the border band that nothing spoke against comes
+        back with exactly its input alpha.
+
+    Raises:
+        RefinementError: The array is not an RGBA picture.
+    """
+    options = options or Options()
+    rgba = _checked(rgba)
+    limit = float(np.iinfo(rgba.dtype).max)
+    raw = rgba[..., 3].astype(np.float32) / np.float32(limit)
+    raw = levels.mend_frame(raw)
+    quantised = cv2.convertScaleAbs(raw, alpha=255.0)
+    scale = float(np.sqrt(raw.size)) / 1024.0
+
+    regions = connectivity.regions(quantised, scale, options)
+    alpha = levels.compose(raw, regions, scale)
+    straight = np.ascontiguousarray(rgba[..., :3])
+    foreground = (
+        colour.estimate_foreground(straight, alpha) if options.estimate_colour else straight
+    )
+    final = cv2.convertScaleAbs(alpha, alpha=255.0)
+    unknown = max(1, round(options.trimap_width * scale)) if options.trimap_width else 0
+    return RefinedMatte(
+        alpha=alpha,
+        foreground=foreground,
+        trimap=trimap(final, unknown),
+        report=_report(raw, alpha, regions, options),
+    )
+
+
+def _checked(rgba: np.ndarray) -> np.ndarray:
+    if not isinstance(rgba, np.ndarray) or rgba.ndim != 3 or rgba.shape[2] != 4:
+        shape = getattr(rgba, "shape", type(rgba).__name__)
+        raise RefinementError(f"expected an RGBA array of shape (H, W, 4), got {shape}")
+    if rgba.size == 0:
+        raise RefinementError(f"the picture is empty: {rgba.shape}")
+    if rgba.dtype in (np.uint8, np.uint16):
+        return rgba
+    if rgba.dtype.kind == "f":
+        if not np.isfinite(rgba).all() or rgba.min() < 0 or rgba.max() > 1:
+            raise RefinementError("a float picture must hold finite values between 0 and 1")
+        return np.rint(rgba * 65535.0).astype(np.uint16)
+    raise RefinementError(f"expected uint8, uint16 or float, got {rgba.dtype}")
+
+
+def _report(
+    raw: np.ndarray, alpha: np.ndarray, regions: connectivity.Regions, options: Options
+) -> Report:
+    size = float(raw.size)
+    inside = regions.inside
+    outside = regions.outside
+    changed = 0.5 / 255
+    filled = np.count_nonzero(inside & (raw < 1 - changed)) / size
+    cleared = np.count_nonzero(outside & (raw > changed)) / size
+    background = np.count_nonzero(outside)
+    haze = float(raw[outside].mean()) if background else 0.0
+    opaque = np.count_nonzero(alpha >= 1) / size
+    soft = np.count_nonzero((alpha > 0) & (alpha < 1)) / size
+    reasons = []
+    if opaque == 0 and soft < 1e-4:
+        reasons.append("empty")
+    elif regions.bodies == 0 or regions.translucent > 0.5:
+        reasons.append("no-opaque-body")
+    if regions.bodies > 1 and options.several_bodies == "reject":
+        reasons.append("several-bodies")
+    if haze > 0.05:
+        reasons.append("haze")
+    doubt = min(1.0, 4.0 * regions.doubtful + 4.0 * haze + regions.translucent)
+    return Report(
+        filled_area=float(filled),
+        cleared_area=float(cleared),
+        pieces_removed=regions.pieces_removed,
+        openings_kept=regions.openings_kept,
+        band_area=float(np.count_nonzero(~(inside | outside)) / size),
+        raw_haze=haze,
+        bodies=regions.bodies,
+        opaque_area=float(opaque),
+        soft_area=float(soft),
+        confidence=0.0 if reasons else float(1.0 - doubt),
+        reasons=tuple(reasons),
+    )
