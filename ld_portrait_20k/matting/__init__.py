@@ -1,0 +1,1 @@
+"""Matting: metrics, models, training and evaluation."""
