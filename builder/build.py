@@ -1,0 +1,208 @@
+"""The whole way: a configuration in, a publishable dataset folder out."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from builder.config import BuildConfig
+from builder.finish import finish
+from builder.lock import exclusive
+from builder.plan import Plan, difference
+from builder.planner import make_plan
+from builder.run import RunOptions, RunReport, UnitBuilder
+from builder.units import WORK_FOLDER, UnitResult, WorkFolder
+from ld_portrait_20k.errors import PortraitError
+from ld_portrait_20k.manifest import FILE_NAME as MANIFEST_NAME
+from ld_portrait_20k.manifest import Manifest
+
+BYTES_A_PIXEL = 1.6
+"""Upper end of what an encoded foreground and alpha take, in bytes a pixel (measured on the
+procedural demo and on real portraits: 0.8 to 1.5)."""
+HEADROOM = 64 * 2**20
+
+
+@dataclass
+class BuildReport:
+    """What a build led to.
+
+    Attributes:
+        output: The dataset folder.
+        plan: Its plan.
+        manifest: Its manifest; None after a dry run.
+        rejected: Rejected samples that were not made up for, by reason.
+        retried: Rejected attempts whose sample a later attempt filled, by reason.
+        run: What this run did of it.
+        fidelity: Mean SAD and MSE, raw and refined, where truth is known.
+    """
+
+    output: Path
+    plan: Plan
+    manifest: Manifest | None = None
+    rejected: dict[str, int] = field(default_factory=dict)
+    retried: dict[str, int] = field(default_factory=dict)
+    run: RunReport = field(default_factory=RunReport)
+    fidelity: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def was_complete(self) -> bool:
+        """Whether there was nothing left to do."""
+        return self.manifest is not None and not self.run.built and not self.run.found
+
+
+def build(
+    config: BuildConfig,
+    output: Path,
+    options: RunOptions | None = None,
+    *,
+    on_plan: Callable[[Plan, int], None] = lambda plan, done: None,
+) -> BuildReport:
+    """Plan and build a dataset, or go on with one.
+
+    Args:
+        config: What to build.
+        output: The dataset folder; made if need be.
+        options: How to run.
+        on_plan: Called once before work starts, with the plan and how many of its samples
+            lie in units that are already done.
+
+    Raises:
+        PortraitError: Anything a person can mend: another plan in the output, a foreign
+            folder, no space, a bad source or prompt file, nothing accepted.
+    """
+    options = options or RunOptions()
+    if config.source is not None:
+        options.source = config.source
+    plan = make_plan(config)
+    saved = check_output(output, plan)
+    report = BuildReport(output, plan)
+    with exclusive(output / WORK_FOLDER / "lock", str(output)):
+        manifest = finished(output, plan)
+        if manifest is not None:
+            report.manifest = manifest
+            _summarise(report, manifest)
+            return report
+        if saved is None:
+            _check_space(output, plan)
+            plan.save(output / WORK_FOLDER)
+        work = WorkFolder(output, plan)
+        _sweep(output)
+        results: dict[str, UnitResult] = {}
+        for unit in plan.units():
+            done = work.load(unit)
+            if done is not None:
+                results[unit.name] = done
+        missing = [unit for unit in plan.units() if unit.name not in results]
+        report.run.found = len(results)
+        on_plan(plan, len(plan.rows) - sum(len(unit.rows) for unit in missing))
+        try:
+            builder = UnitBuilder(plan, work, options)
+            for result in builder.build(missing):
+                results[result.name] = result
+            report.run.built, report.run.seconds = builder.report.built, builder.report.seconds
+            ordered = [results[unit.name] for unit in plan.units()]
+            report.manifest = finish(plan, work, ordered)
+        except OSError as problem:
+            raise _disk_error(problem, output) from problem
+        _summarise(report, report.manifest)
+    return report
+
+
+def check_output(output: Path, plan: Plan) -> Plan | None:
+    """Refuse an output folder that belongs to something else.
+
+    Returns:
+        The plan saved there, equal to this one, or None for a fresh folder.
+
+    Raises:
+        PortraitError: A file is in the way, the folder holds other things, or another plan.
+    """
+    if output.exists() and not output.is_dir():
+        raise PortraitError(f"{output}: a file is in the way; mend: --output another folder")
+    saved = Plan.load(output / WORK_FOLDER)
+    if saved is None:
+        strangers = [] if not output.exists() else [
+            path.name for path in sorted(output.iterdir()) if path.name != WORK_FOLDER
+        ]  # fmt: skip
+        if strangers:
+            raise PortraitError(
+                f"{output}: holds {strangers[0]!r} and no plan of ours; "
+                "mend: --output a new or empty folder"
+            )
+        return None
+    differing = difference(saved, plan)
+    if differing is not None:
+        raise PortraitError(
+            f"{output}: was planned otherwise: {differing}; "
+            "mend: the same options as before, or --output another folder"
+        )
+    if saved.environment != plan.environment and finished(output, plan) is None:
+        name = next(k for k in plan.environment if saved.environment.get(k) != plan.environment[k])
+        raise PortraitError(
+            f"{output}: begun with {name} {saved.environment.get(name)}, here is "
+            f"{plan.environment[name]}: bytes could differ; mend: install that version, "
+            "or --output another folder"
+        )
+    return saved
+
+
+def finished(output: Path, plan: Plan) -> Manifest | None:
+    """The manifest of a finished output whose files are all there with their sizes.
+
+    ``python -m builder verify`` compares the hashes too.
+    """
+    if not (output / MANIFEST_NAME).exists():
+        return None
+    try:
+        manifest = Manifest.load(output)
+    except PortraitError:
+        return None
+    if manifest.plan_hash != plan.hash:
+        return None
+    sizes = {shard.path: shard.bytes for shard in manifest.shards}
+    sizes.update({path: int(item["bytes"]) for path, item in manifest.files.items()})
+    for path, size in sizes.items():
+        file = output / path
+        if not file.is_file() or file.stat().st_size != size:
+            return None
+    return manifest
+
+
+def _sweep(output: Path) -> None:
+    """Remove the temporary files of runs that were killed; nobody else is at work here."""
+    for folder in (output, *(path for path in output.iterdir() if path.is_dir())):
+        for pattern in (".*.tmp", ".*.part"):
+            for path in folder.glob(pattern):
+                path.unlink(missing_ok=True)
+    for pattern in (".*.tmp", ".*.part"):
+        for path in (output / WORK_FOLDER).rglob(pattern):
+            path.unlink(missing_ok=True)
+
+
+def _check_space(output: Path, plan: Plan) -> None:
+    pixels = sum(row.width * row.height for row in plan.rows)
+    needed = int(pixels * BYTES_A_PIXEL * len(plan.subsets)) + HEADROOM
+    existing = next(path for path in (output, *output.resolve().parents) if path.exists())
+    free = shutil.disk_usage(existing).free
+    if free < needed:
+        raise PortraitError(
+            f"{output}: about {needed / 2**30:.1f} GiB needed, {free / 2**30:.1f} GiB free; "
+            "mend: --output on a larger disk, a smaller --count, or --foreground-format jpeg"
+        )
+
+
+def _disk_error(problem: OSError, output: Path) -> PortraitError:
+    where = problem.filename or output
+    reason = problem.strerror or type(problem).__name__
+    return PortraitError(
+        f"{where}: {reason}; what is done is kept: mend that and run the same command again"
+    )
+
+
+def _summarise(report: BuildReport, manifest: Manifest) -> None:
+    about = manifest.about
+    report.rejected = dict(about.get("rejected", {}))
+    report.retried = dict(about.get("retried", {}))
+    report.fidelity = dict(about.get("fidelity", {}))

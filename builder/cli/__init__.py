@@ -1,0 +1,75 @@
+"""The command line of the builder: one module a sub-command, imported when it runs."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from types import FrameType
+
+COMMANDS = ("plan", "regenerate", "status", "verify", "preview")
+
+OK = 0
+PROBLEM = 1
+USAGE = 2
+INTERRUPTED = 130
+
+_EPILOG = """\
+typical ways in:
+  python -m builder regenerate                         48 procedural portraits, no weights
+  python -m builder regenerate --generator folder --source DIR --prompts FILE.json
+  python -m builder regenerate --preset ld-portrait-20k --dry-run
+  python -m builder verify ld-portrait-20k
+exit codes: 0 done, 1 a problem named on one line, 2 wrong usage, 130 interrupted (run the
+same command again to go on)
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line; cheap to build, no heavy imports."""
+    root = argparse.ArgumentParser(
+        prog="python -m builder",
+        description="Build LD-Portrait-20K: prompts, portraits, refined mattes, shards, card.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = root.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name in COMMANDS:
+        import_module(f"builder.cli.{name}").add_parser(commands)
+    return root
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Args:
+        arguments: Of the command line; ``sys.argv`` by default.
+
+    Returns:
+        The exit code.
+    """
+    from ld_portrait_20k.errors import PortraitError
+
+    options = parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        code: int = options.run(options)
+        sys.stdout.flush()
+        return code
+    except PortraitError as problem:
+        print(f"error: {problem}", file=sys.stderr)
+        return PROBLEM
+    except KeyboardInterrupt:
+        print("stopped; what is done is kept: run the same command again to go on", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output left (`... | head`): nothing is wrong with us.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

@@ -1,0 +1,50 @@
+"""``python -m builder plan``: what would be built, sample by sample."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+
+def add_parser(commands: Any) -> None:
+    """Declare the command."""
+    parser = commands.add_parser(
+        "plan",
+        help="show what would be built, without building it",
+        description="Draw the whole plan - prompts, attributes, seeds, splits - and show it.",
+        epilog="next: python -m builder regenerate, with the same options",
+    )
+    from builder.cli.options import add_build_options, add_json
+
+    add_build_options(parser)
+    parser.add_argument(
+        "--show", type=int, default=5, metavar="N", help="print the first N prompts (5)"
+    )
+    parser.add_argument(
+        "--rows", action="store_true", help="print every planned sample, a JSON object a line"
+    )
+    add_json(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Make the plan and print it."""
+    from dataclasses import asdict
+
+    from builder.cli.options import config_from, plan_summary, print_plan
+    from builder.files import canonical_json
+    from builder.planner import make_plan
+
+    plan = make_plan(config_from(options))
+    if options.rows:
+        for row in plan.rows:
+            print(canonical_json(asdict(row)))
+        return 0
+    summary = plan_summary(plan)
+    if options.json:
+        print(canonical_json(summary))
+        return 0
+    print_plan(summary)
+    for row in plan.rows[: max(0, options.show)]:
+        print(f"{row.id}  {row.prompt or '(no prompt)'}")
+    return 0

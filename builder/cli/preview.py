@@ -1,0 +1,64 @@
+"""``python -m builder preview``: a contact sheet to look at."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+
+def add_parser(commands: Any) -> None:
+    """Declare the command."""
+    parser = commands.add_parser(
+        "preview",
+        help="draw a contact sheet of a dataset",
+        description="Draw samples on light, on dark and on a photo-like background, beside "
+        "their mattes, into one PNG.",
+    )
+    from builder.cli.options import DEFAULT_OUTPUT
+
+    parser.add_argument("dataset", type=Path, nargs="?", default=Path(DEFAULT_OUTPUT))
+    parser.add_argument(
+        "--picture", type=Path, metavar="FILE", help="where to write it (DATASET-preview.png)"
+    )
+    parser.add_argument("--count", type=int, default=12, help="samples, spread evenly (12)")
+    parser.add_argument("--columns", type=int, default=2, help="samples side by side (2)")
+    parser.add_argument("--cell", type=int, default=256, help="side of one picture in px (256)")
+    parser.add_argument(
+        "--subset", choices=("default", "raw", "truth"), default="default", help="which mattes"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Draw the sheet and print where it is."""
+    import io
+
+    from PIL import Image
+
+    from builder.files import write_bytes
+    from builder.preview import sheet
+    from ld_portrait_20k.errors import PortraitError
+    from ld_portrait_20k.manifest import Manifest
+
+    if not 32 <= options.cell <= 1024 or not 1 <= options.columns <= 16:
+        raise PortraitError("--cell is 32 to 1024, --columns is 1 to 16")
+    manifest = Manifest.load(options.dataset)
+    picture = sheet(
+        options.dataset,
+        manifest,
+        count=options.count,
+        columns=options.columns,
+        cell=options.cell,
+        subset=options.subset,
+    )
+    name = options.dataset.resolve().name
+    path = options.picture or Path(f"{name}-preview.png")
+    out = io.BytesIO()
+    Image.fromarray(picture).save(out, "PNG")
+    try:
+        write_bytes(path, out.getvalue())
+    except OSError as problem:
+        raise PortraitError(f"{path}: cannot be written ({problem.strerror})") from problem
+    print(path)
+    return 0

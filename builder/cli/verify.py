@@ -1,0 +1,60 @@
+"""``python -m builder verify``: is the dataset what its manifest says?"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+
+def add_parser(commands: Any) -> None:
+    """Declare the command."""
+    parser = commands.add_parser(
+        "verify",
+        help="check a dataset against its manifest",
+        description="Check every file's size and sha256; with --deep also decode every sample "
+        "and compare its metadata, ids and dimensions. Names shard, sample and byte offset of "
+        "whatever is wrong.",
+        epilog="exit codes: 0 sound, 1 something is wrong",
+    )
+    from builder.cli.options import DEFAULT_OUTPUT, add_json
+
+    parser.add_argument("dataset", type=Path, nargs="?", default=Path(DEFAULT_OUTPUT))
+    parser.add_argument("--deep", action="store_true", help="decode every sample too")
+    parser.add_argument("--workers", type=int, default=2, metavar="N", help="threads (2)")
+    add_json(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Verify and report."""
+    from tqdm import tqdm
+
+    from builder.files import canonical_json
+    from ld_portrait_20k.errors import PortraitError
+    from ld_portrait_20k.integrity import verify
+
+    if options.workers < 1:
+        raise PortraitError("--workers is at least 1")
+    with tqdm(disable=None, unit="B", unit_scale=True, file=sys.stderr) as bar:
+        report = verify(
+            options.dataset,
+            deep=options.deep,
+            workers=options.workers,
+            progress=bar.update,
+        )
+    if options.json:
+        print(canonical_json(report.to_dict()))
+        return 0 if report.ok else 1
+    for problem in report.problems:
+        print(problem)
+    how = "every sample decoded" if options.deep else "sizes and hashes"
+    found = "sound" if report.ok else f"{len(report.problems)} problems"
+    print(f"{options.dataset}: {report.samples} samples in {report.shards} shards, {how}: {found}")
+    if not report.ok:
+        print(
+            "next: the command that built it mends it when the named files are deleted; "
+            "a downloaded one is downloaded again"
+        )
+    return 0 if report.ok else 1

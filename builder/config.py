@@ -1,0 +1,173 @@
+"""One typed configuration of a build, and the presets that fill it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from ld_portrait_20k import schema
+from ld_portrait_20k.errors import PortraitError
+
+GENERATORS = ("folder", "procedural", "layer-diffusion")
+MAX_COUNT = 10_000_000
+SIDE_RANGE = (64, 4096)
+
+
+@dataclass(frozen=True)
+class BuildConfig:
+    """Everything that decides the bytes of a dataset.
+
+    How it is run (workers, output folder, devices) is not here: it must not matter.
+
+    Attributes:
+        generator: One of :data:`GENERATORS`.
+        count: How many samples to plan; None takes every picture of a folder.
+        width: Picture width in pixels; a folder's pictures keep their own.
+        height: Picture height in pixels.
+        seed: The seed from which prompts and samples are drawn, 0..2**63-1.
+        shards: How many shards, all splits together; None for one per 256 samples at most,
+            a power of two.
+        splits: Split to its share; shares sum to 1.
+        foreground_format: ``"png"`` (lossless) or ``"jpeg"`` (q98 4:4:4, a third the size).
+        attempts: How often a sample that quality control rejects is tried in all.
+        damage: Strength of the damage that the procedural generator does to its alpha so
+            that refinement has something to mend; 0 leaves it exact, 1 is as measured on
+            Layer Diffusion.
+        keep_raw: Whether to keep the unrefined pictures as the subset ``raw``.
+        source: Folder of RGBA pictures for the ``folder`` generator.
+        prompts: Prompt file: ``{stem: prompt}`` for a folder, a list otherwise.
+        layer_diffusion: Options of the ``layer-diffusion`` generator, by field name of its
+            own configuration.
+    """
+
+    generator: str = "procedural"
+    count: int | None = 48
+    width: int = 512
+    height: int = 512
+    seed: int = 0
+    shards: int | None = None
+    splits: Mapping[str, float] = field(default_factory=lambda: {"train": 1.0})
+    foreground_format: str = "png"
+    attempts: int = 4
+    damage: float = 0.0
+    keep_raw: bool = True
+    source: Path | None = None
+    prompts: Path | None = None
+    layer_diffusion: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be built, in one line that names the option.
+
+        Raises:
+            PortraitError: An option outside its range, or one that contradicts another.
+        """
+        _check(self.generator in GENERATORS, f"--generator is one of {', '.join(GENERATORS)}")
+        if self.generator == "folder":
+            _check(self.source is not None, "--generator folder needs --source DIR")
+        else:
+            _check(self.source is None, "--source goes with --generator folder")
+            _check(self.count is not None, "--count is needed")
+        if self.count is not None:
+            _check(1 <= self.count <= MAX_COUNT, f"--count is 1 to {MAX_COUNT}")
+        low, high = SIDE_RANGE
+        for side in (self.width, self.height):
+            _check(low <= side <= high, f"--size: each side is {low} to {high} pixels")
+        _check(
+            max(self.width, self.height) <= 2 * min(self.width, self.height),
+            "--size: the aspect is 1:2 to 2:1",
+        )
+        _check(0 <= self.seed < 2**63, "--seed is 0 to 2**63-1")
+        _check(self.shards is None or 1 <= self.shards <= 99_999, "--shards is 1 to 99999")
+        _check(
+            self.foreground_format in schema.FOREGROUND_MEMBERS,
+            f"--foreground-format is one of {', '.join(schema.FOREGROUND_MEMBERS)}",
+        )
+        _check(1 <= self.attempts <= 100, "--attempts is 1 to 100")
+        _check(0.0 <= self.damage <= 4.0, "--damage is 0 to 4")
+        _check(
+            self.damage == 0.0 or self.generator == "procedural",
+            "--damage goes with --generator procedural",
+        )
+        for name, share in self.splits.items():
+            _check(name in schema.SPLITS, f"--splits: {name!r} is none of {schema.SPLITS}")
+            _check(0.0 < share <= 1.0, f"--splits: the share of {name} is above 0, at most 1")
+        _check(abs(sum(self.splits.values()) - 1.0) < 1e-9, "--splits: the shares sum to 1")
+
+
+def _check(holds: bool, message: str) -> None:
+    if not holds:
+        raise PortraitError(message)
+
+
+PRESETS: dict[str, BuildConfig] = {
+    "demo": BuildConfig(
+        generator="procedural", count=48, width=512, height=512, shards=4, damage=1.0
+    ),
+    "ld-portrait-20k": BuildConfig(
+        generator="layer-diffusion", count=20_051, width=1024, height=1024, shards=96
+    ),
+}
+"""Named starting points; options given explicitly override them."""
+
+
+def configure(preset: str | None, **overrides: Any) -> BuildConfig:
+    """A configuration from a preset and the options that somebody gave.
+
+    Args:
+        preset: A name of :data:`PRESETS`; None picks the plain defaults for the generator.
+        overrides: Fields of :class:`BuildConfig`; None means not given.
+
+    Raises:
+        PortraitError: An unknown preset or an impossible combination.
+    """
+    given = {key: value for key, value in overrides.items() if value is not None}
+    if preset is not None and preset not in PRESETS:
+        raise PortraitError(f"--preset is one of {', '.join(PRESETS)}, not {preset!r}")
+    generator = given.get("generator")
+    if preset is None:
+        preset = "ld-portrait-20k" if generator == "layer-diffusion" else "demo"
+    base = PRESETS[preset]
+    if generator is not None and generator != base.generator:
+        # Another source: the preset's count, shards and damage were not meant for it.
+        fresh: dict[str, Any] = {"shards": None, "damage": 0.0}
+        if generator == "folder":
+            fresh["count"] = None
+        base_fields = {name: getattr(base, name) for name in BuildConfig.__dataclass_fields__}
+        return BuildConfig(**{**base_fields, **fresh, **given})
+    if given.get("count") is not None and given.get("shards") is None:
+        given["shards"] = None if given["count"] != base.count else base.shards
+    return replace(base, **given)
+
+
+def parse_splits(text: str) -> dict[str, float]:
+    """``train=0.96,validation=0.02,test=0.02`` as a dict.
+
+    Raises:
+        PortraitError: Not of that form.
+    """
+    try:
+        pairs = [item.split("=") for item in text.split(",")]
+        splits = {name.strip(): float(share) for name, share in pairs}
+    except ValueError:
+        raise PortraitError(
+            f"--splits {text!r}: write it as train=0.96,validation=0.02,test=0.02"
+        ) from None
+    if len(splits) != len(pairs):
+        raise PortraitError(f"--splits {text!r}: a split is named twice")
+    return splits
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """``1024`` or ``896x1152`` (width x height) as a pair.
+
+    Raises:
+        PortraitError: Not of that form.
+    """
+    try:
+        sides = [int(part) for part in text.lower().split("x")]
+        width, height = sides * 2 if len(sides) == 1 else sides
+    except ValueError:
+        raise PortraitError(f"--size {text!r}: write it as 1024 or 896x1152") from None
+    return width, height

@@ -1,0 +1,1 @@
+"""Engines: where the work runs. The same task function runs under each of them."""

@@ -1,0 +1,70 @@
+"""A worker process: reads tasks from its standard input, answers on its standard output.
+
+Started by :mod:`builder.engines.pool` as ``python -m builder.engines.worker``, so that it
+needs nothing of the parent's ``__main__`` and dies with the pipe when the parent is gone.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from importlib import import_module
+from typing import Any, Protocol
+
+from builder.engines import frames
+from ld_portrait_20k.errors import PortraitError
+
+
+class Handler(Protocol):
+    """What a worker does: built once from a setup message, then called for every task."""
+
+    def __call__(
+        self, message: frames.Message, blobs: list[bytes]
+    ) -> tuple[frames.Message, frames.Blobs]:
+        """Do one task and give its answer."""
+        ...
+
+
+def make_handler(setup: frames.Message) -> Handler:
+    """Build the handler that a setup names.
+
+    Args:
+        setup: ``{"handler": "module:Class", "options": {...}}``.
+    """
+    module, _, name = setup["handler"].partition(":")
+    if not module.startswith(("builder.", "tests.")):
+        raise ValueError(f"not a handler of this project: {module}")
+    factory: Any = getattr(import_module(module), name)
+    handler: Handler = factory(**setup["options"])
+    return handler
+
+
+def main() -> int:
+    """Serve tasks until the parent closes the pipe."""
+    tasks = sys.stdin.buffer
+    # Answers keep the real standard output; whatever prints goes to standard error.
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    try:
+        setup, _ = frames.receive(tasks)
+        import cv2
+
+        cv2.setNumThreads(1)
+        handler = make_handler(setup)
+        while True:
+            message, blobs = frames.receive(tasks)
+            try:
+                answer, parts = handler(message, blobs)
+            except PortraitError as problem:
+                answer, parts = {"error": str(problem)}, ()
+            except Exception:
+                answer, parts = {"crash": traceback.format_exc()}, ()
+            frames.send(answers, answer, parts)
+    except (EOFError, BrokenPipeError, KeyboardInterrupt):
+        return 0
+
+
+if __name__ == "__main__":
+    # A parent that was killed has closed the pipe: leave without ceremony.
+    os._exit(main())

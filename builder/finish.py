@@ -1,0 +1,125 @@
+"""The end of a build: shards packed, card, pictures and manifest written, work cleared."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import dataset_card
+from builder import preview
+from builder.files import canonical_json, write_bytes, write_text
+from builder.packing import Packer, Selection, select
+from builder.plan import Plan
+from builder.units import UnitResult, WorkFolder
+from ld_portrait_20k import __version__
+from ld_portrait_20k.errors import PortraitError
+from ld_portrait_20k.manifest import FILE_NAME, Manifest
+
+REJECTED_FILE = "rejected.jsonl"
+GALLERY_FILE = "assets/gallery.png"
+GALLERY_SAMPLES = 8
+GALLERY_COLUMNS = 2
+GALLERY_CELL = 192
+
+
+def finish(plan: Plan, work: WorkFolder, results: Sequence[UnitResult]) -> Manifest:
+    """Make the publishable folder from finished units.
+
+    The manifest is written last: with it the dataset is finished. Everything before it may
+    be repeated any number of times.
+
+    Raises:
+        PortraitError: Quality control left nothing.
+    """
+    output = work.output
+    (output / FILE_NAME).unlink(missing_ok=True)
+    selection = select(results)
+    if not selection.samples:
+        counts = Counter(line["reason"] for line in selection.rejected)
+        listed = ", ".join(f"{reason} {count}" for reason, count in sorted(counts.items()))
+        first = selection.rejected[0]["detail"] if selection.rejected else ""
+        raise PortraitError(f"{output}: no sample was accepted ({listed}); first: {first}")
+    shards = tuple(Packer(plan, work, results).write(selection))
+    for folder in {shard.path.partition("/")[0] for shard in shards}:
+        _drop_strays(work, folder, {shard.path for shard in shards})
+
+    split_of = {row.id: row.split for row in plan.rows}
+    counts = Counter(split_of[item["id"]] for item in selection.samples)
+    manifest = Manifest(
+        foreground_format=plan.foreground_format,
+        plan_hash=plan.hash,
+        generator=str(plan.header["generator"]["name"]),
+        splits={split: counts[split] for split in plan.header["splits"] if counts[split]},
+        shards=shards,
+        about=_about(plan, selection),
+    )
+    texts = {REJECTED_FILE: "".join(canonical_json(line) + "\n" for line in selection.rejected)}
+    pictures = {
+        GALLERY_FILE: _png(
+            preview.sheet(
+                output,
+                manifest,
+                count=GALLERY_SAMPLES,
+                columns=GALLERY_COLUMNS,
+                cell=GALLERY_CELL,
+            )
+        )
+    }
+    statistics = dataset_card.Statistics.of(selection.samples)
+    texts["README.md"] = dataset_card.render(manifest, statistics, pictures=list(pictures))
+    texts["LICENSE"] = dataset_card.licence_text(manifest.generator)
+    contents = {**{name: text.encode() for name, text in texts.items()}, **pictures}
+    for name, content in contents.items():
+        write_bytes(output / name, content)
+        manifest.files[name] = {
+            "bytes": len(content),
+            "sha256": hashlib.sha256(content).hexdigest(),
+        }
+    write_text(output / FILE_NAME, manifest.to_json())
+    for result in results:
+        for subset in plan.subsets:
+            work.shard_file(result.name, subset).unlink(missing_ok=True)
+    return manifest
+
+
+def _about(plan: Plan, selection: Selection) -> dict[str, Any]:
+    taken = {item["id"] for item in selection.samples}
+    last = {line["id"]: line["reason"] for line in selection.rejected}
+    lost = Counter(reason for key, reason in last.items() if key not in taken)
+    retried = Counter(line["reason"] for line in selection.rejected if line["id"] in taken)
+    return {
+        "plan": plan.header,
+        "environment": plan.environment,
+        "package_version": __version__,
+        "planned": len(plan.rows),
+        "rejected": dict(sorted(lost.items())),
+        "retried": dict(sorted(retried.items())),
+        "fidelity": _fidelity(selection.samples),
+    }
+
+
+def _fidelity(samples: Sequence[dict[str, Any]]) -> dict[str, float]:
+    """Mean error against truth, raw and refined; empty where there is no truth."""
+    known = [item["truth"] for item in samples if item["truth"]["raw_sad"] is not None]
+    return {
+        key: float(f"{sum(item[key] for item in known) / len(known):.6g}")
+        for key in (known[0] if known else {})
+    }
+
+
+def _drop_strays(work: WorkFolder, folder: str, wanted: set[str]) -> None:
+    """Remove shards of an earlier, interrupted finish that dealt the samples otherwise."""
+    for path in (work.output / folder).glob("*.tar"):
+        if f"{folder}/{path.name}" not in wanted:
+            path.unlink()
+
+
+def _png(picture: Any) -> bytes:
+    from PIL import Image
+
+    out = io.BytesIO()
+    Image.fromarray(picture).save(out, "PNG", optimize=True)
+    return out.getvalue()

@@ -1,0 +1,92 @@
+"""Pictures of a dataset: a contact sheet of samples spread over the whole of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from dataset_card.gallery import contact_sheet
+from ld_portrait_20k import codec, schema
+from ld_portrait_20k.errors import PortraitError
+from ld_portrait_20k.manifest import Manifest
+
+MAX_SAMPLES = 400
+
+
+def spread(manifest: Manifest, count: int, subset: str = "default") -> list[str]:
+    """Ids spread evenly over a subset, in id order.
+
+    Args:
+        manifest: The dataset's manifest.
+        count: How many at most.
+        subset: ``default``, ``raw`` or ``truth``.
+    """
+    ids = sorted(key for shard in manifest.select(subset) for key in shard.ids())
+    if len(ids) <= count:
+        return ids
+    return [ids[(2 * place + 1) * len(ids) // (2 * count)] for place in range(count)]
+
+
+def read_chosen(
+    root: Path, manifest: Manifest, ids: list[str], subset: str = "default"
+) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    """Read some samples by id, straight from their offsets.
+
+    Yields:
+        Id, foreground (H, W, 3) uint8 straight sRGB, alpha (H, W) uint8; in shard order.
+
+    Raises:
+        PortraitError: A shard cannot be read, or a picture is damaged.
+    """
+    wanted = set(ids)
+    for shard in manifest.select(subset):
+        if wanted.isdisjoint(shard.ids()):
+            continue
+        path = root / shard.path
+        try:
+            with path.open("rb") as stream:
+                for key, (foreground, alpha, _) in shard.entries(manifest.foreground_format):
+                    if key not in wanted:
+                        continue
+                    stream.seek(foreground.offset)
+                    colour = codec.decode_foreground(stream.read(foreground.size))
+                    stream.seek(alpha.offset)
+                    yield key, colour, codec.decode_alpha(stream.read(alpha.size))
+        except OSError as problem:
+            raise PortraitError(f"{path}: cannot be read ({problem.strerror})") from problem
+        except codec.ImageError as problem:
+            raise PortraitError(
+                f"{path}: {problem}; mend: python -m builder verify {root}"
+            ) from problem
+
+
+def sheet(
+    root: Path, manifest: Manifest, *, count: int, columns: int, cell: int, subset: str = "default"
+) -> np.ndarray:
+    """A contact sheet: each portrait on light, dark and a photo-like background, and its matte.
+
+    Args:
+        root: The dataset folder.
+        manifest: Its manifest.
+        count: How many samples, spread evenly.
+        columns: Samples side by side.
+        cell: Side of one picture in pixels.
+        subset: ``default``, ``raw`` or ``truth``.
+
+    Returns:
+        (H, W, 3) uint8 sRGB.
+
+    Raises:
+        PortraitError: The subset is not there, or a shard is damaged.
+    """
+    if subset not in manifest.subsets():
+        have = ", ".join(manifest.subsets())
+        raise PortraitError(f"{root}: has no subset {subset!r}; it has {have}")
+    if not 1 <= count <= MAX_SAMPLES:
+        raise PortraitError(f"--count is 1 to {MAX_SAMPLES}")
+    assert subset in schema.SUBSETS
+    chosen = list(read_chosen(root, manifest, spread(manifest, count, subset), subset))
+    chosen.sort(key=lambda item: item[0])
+    return contact_sheet(chosen, columns=columns, cell=cell)

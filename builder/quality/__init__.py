@@ -1,0 +1,24 @@
+"""Quality control: accept or reject each sample, with a named reason and figures."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from builder.quality.duplicates import Duplicate, find_duplicates, perceptual_hash
+from builder.quality.figures import Figures, measure
+from builder.quality.rules import REASONS, Verdict, judge
+
+VERSION: Final = "1"
+"""Changes when the same picture would be judged otherwise."""
+
+__all__ = [
+    "REASONS",
+    "VERSION",
+    "Duplicate",
+    "Figures",
+    "Verdict",
+    "find_duplicates",
+    "judge",
+    "measure",
+    "perceptual_hash",
+]

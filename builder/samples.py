@@ -1,0 +1,221 @@
+"""From one planned row to one finished sample: generate, refine, judge, encode.
+
+:class:`SampleHandler` is the task function that runs in every worker of every engine.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from builder import quality
+from builder.engines import frames
+from builder.generation.protocol import Generated, Generator, Rejection, Request
+from builder.generation.sources import open_generator, runs_in_workers
+from builder.plan import PlanRow, Source, derive_seed
+from ld_portrait_20k import codec, schema
+from refinement import VERSION as REFINEMENT_VERSION
+from refinement import refine
+
+Accepted = dict[str, tuple[bytes, bytes, bytes]]
+"""Subset to a sample's encoded foreground, alpha and JSON."""
+
+
+def request_for(row: PlanRow, attempt: int) -> Request:
+    """The request for one attempt at a row, its seed the next of the row's own sequence."""
+    return Request(row, attempt, derive_seed(row.seed, "attempt", attempt) if attempt else row.seed)
+
+
+class Stopwatch:
+    """Adds up seconds by stage; for people, never for the dataset's bytes."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._since = time.perf_counter()
+
+    def lap(self, stage: str) -> None:
+        """Count the time since the last lap to a stage."""
+        now = time.perf_counter()
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + now - self._since
+        self._since = now
+
+
+class SampleHandler:
+    """Makes samples: the whole way for CPU generators, from the raw picture on for others.
+
+    Args:
+        plan: What of the plan decides a sample: ``generator``, ``foreground_format``,
+            ``subsets``, ``attempts``.
+        options: What does not decide bytes (the ``source`` folder).
+    """
+
+    def __init__(self, plan: Mapping[str, Any], options: Mapping[str, Any]) -> None:
+        self._format: str = plan["foreground_format"]
+        self._subsets: list[str] = list(plan["subsets"])
+        self._attempts: int = plan["attempts"]
+        self._generator: Generator | None = None
+        if runs_in_workers(plan["generator"]["name"]):
+            self._generator = open_generator(plan["generator"], options)
+
+    def __call__(
+        self, message: frames.Message, blobs: list[bytes]
+    ) -> tuple[frames.Message, frames.Blobs]:
+        """Do one task (see :func:`row_task` and :func:`picture_task`)."""
+        watch = Stopwatch()
+        row = _row_from(message["row"])
+        if "attempt" in message:
+            generated = _picture_from(message, blobs, row)
+            outcome = self._finish(generated, watch)
+            rejections = [outcome] if isinstance(outcome, Rejection) else []
+        else:
+            outcome, rejections = self._make(row, watch)
+        answer: frames.Message = {
+            "rejections": [log_line(rejection) for rejection in rejections],
+            "seconds": watch.seconds,
+        }
+        if isinstance(outcome, Rejection):
+            return answer, ()
+        metadata, members = outcome
+        answer["metadata"] = metadata
+        answer["subsets"] = list(members)
+        return answer, [part for parts in members.values() for part in parts]
+
+    def _make(
+        self, row: PlanRow, watch: Stopwatch
+    ) -> tuple[tuple[dict[str, Any], Accepted] | Rejection, list[Rejection]]:
+        assert self._generator is not None
+        rejections: list[Rejection] = []
+        for attempt in range(self._attempts if self._generator.repeatable else 1):
+            (made,) = self._generator.generate([request_for(row, attempt)])
+            watch.lap("generate")
+            outcome = made if isinstance(made, Rejection) else self._finish(made, watch)
+            if not isinstance(outcome, Rejection):
+                return outcome, rejections
+            rejections.append(outcome)
+        return rejections[-1], rejections
+
+    def _finish(
+        self, made: Generated, watch: Stopwatch
+    ) -> tuple[dict[str, Any], Accepted] | Rejection:
+        refined = refine(np.dstack([made.foreground, made.alpha]))
+        alpha = np.rint(refined.alpha * 255.0).astype(np.uint8)
+        watch.lap("refine")
+        report = refined.report
+        figures = quality.measure(refined.foreground, alpha, report.bodies)
+        verdict = quality.judge(figures, report.reasons, made.request.row.attributes)
+        watch.lap("judge")
+        if verdict.reason is not None:
+            known = {**_refinement_section(report.to_dict()), **figures.to_dict()}
+            return Rejection(made.request, verdict.reason, verdict.detail, known)
+        identity = _identity(made)
+        metadata = schema.complete(
+            {
+                **identity,
+                "refinement": _refinement_section(report.to_dict()),
+                "quality": figures.to_dict(),
+                "truth": _fidelity(made, alpha),
+            }
+        )
+        layers = {"default": (refined.foreground, alpha), "raw": (made.foreground, made.alpha)}
+        if made.truth is not None:
+            layers["truth"] = made.truth
+        members: Accepted = {}
+        for subset in self._subsets:
+            foreground, matte = layers[subset]
+            members[subset] = (
+                codec.encode_foreground(foreground, self._format),
+                codec.encode_alpha(matte),
+                schema.encode_metadata(metadata if subset == "default" else identity),
+            )
+        watch.lap("encode")
+        return metadata, members
+
+
+def row_task(row: PlanRow) -> frames.Message:
+    """The task of making a row from nothing."""
+    return {"row": asdict(row)}
+
+
+def picture_task(made: Generated) -> tuple[frames.Message, frames.Blobs]:
+    """The task of finishing a picture that a device generator made."""
+    layers = [made.foreground, made.alpha, *(made.truth or ())]
+    return {
+        "row": asdict(made.request.row),
+        "attempt": made.request.attempt,
+        "record": made.record,
+        "shape": list(made.alpha.shape),
+    }, [np.ascontiguousarray(layer) for layer in layers]
+
+
+def _picture_from(message: frames.Message, blobs: list[bytes], row: PlanRow) -> Generated:
+    height, width = message["shape"]
+    layers = [
+        np.frombuffer(blob, np.uint8).reshape((height, width, 3) if even else (height, width))
+        for blob, even in zip(blobs, (True, False, True, False), strict=False)
+    ]
+    truth = (layers[2], layers[3]) if len(layers) == 4 else None
+    request = request_for(row, message["attempt"])
+    return Generated(request, layers[0], layers[1], message["record"], truth)
+
+
+def _row_from(item: dict[str, Any]) -> PlanRow:
+    source = item["source"]
+    return PlanRow(**{**item, "source": Source(**source) if source else None})
+
+
+def _identity(made: Generated) -> dict[str, Any]:
+    """The metadata that a sample has before it is refined."""
+    row = made.request.row
+    height, width = made.alpha.shape
+    return schema.complete(
+        {
+            "id": row.id,
+            "prompt": row.prompt or None,
+            "negative_prompt": row.negative_prompt,
+            "attributes": row.attributes,
+            "seed": made.request.seed,
+            "attempt": made.request.attempt,
+            "width": width,
+            "height": height,
+            "generator": made.record,
+            "source": asdict(row.source) if row.source else None,
+        }
+    )
+
+
+def _refinement_section(report: Mapping[str, Any]) -> dict[str, Any]:
+    declared = schema.METADATA["refinement"]
+    section = {key: report[key] for key in declared if key != "version"}
+    return {"version": REFINEMENT_VERSION, **section}
+
+
+def _fidelity(made: Generated, refined: np.ndarray) -> dict[str, float] | None:
+    """How far the raw and the refined alpha are from the exact one, where that is known."""
+    if made.truth is None:
+        return None
+    exact = made.truth[1].astype(np.float32) / 255.0
+    figures = {}
+    for name, alpha in (("raw", made.alpha), ("refined", refined)):
+        error = np.abs(alpha.astype(np.float32) / 255.0 - exact)
+        figures[f"{name}_sad"] = float(error.sum(dtype=np.float64)) / 1000.0
+        figures[f"{name}_mse"] = float(np.square(error).mean(dtype=np.float64)) * 1000.0
+    return figures
+
+
+def log_line(rejection: Rejection) -> dict[str, Any]:
+    """A rejection as a line of ``rejected.jsonl``."""
+    request = rejection.request
+    return {
+        "id": request.row.id,
+        "attempt": request.attempt,
+        "seed": request.seed,
+        "reason": rejection.reason,
+        "detail": rejection.detail,
+        "source": request.row.source.file if request.row.source else None,
+        "prompt": request.row.prompt or None,
+        "figures": rejection.figures,
+    }

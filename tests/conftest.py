@@ -1,0 +1,20 @@
+"""Fixtures for every room."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real data that LD_PORTRAIT_SHARED names; skipped where it is absent."""
+    named = os.environ.get("LD_PORTRAIT_SHARED")
+    if not named:
+        pytest.skip("LD_PORTRAIT_SHARED does not name a folder of real data")
+    folder = Path(named)
+    if not (folder / "data").is_dir():
+        pytest.skip(f"{folder}: LD_PORTRAIT_SHARED has no data/")
+    return folder
