@@ -85,7 +85,7 @@ def verify(
     split: str | None = None,
     strays: bool = True,
     workers: int = 1,
-    progress: Callable[[int], None] | None = None,
+    progress: Callable[[int], object] | None = None,
 ) -> Report:
     """Check a dataset folder.
 
