@@ -1,0 +1,189 @@
+"""Stratified draws: every prefix of the sequence is balanced, and any place is had at once.
+
+A deck is a multiset of values, each as often as its weight says; the sequence of an
+attribute is one seeded shuffle of its deck after another. Draw ``i`` of an attribute is
+therefore card ``i % size`` of shuffle ``i // size``: nothing before it has to be drawn, and
+after any number of draws each value has been seen as often as its weight asks, to within
+less than one deck.
+
+An attribute that depends on another (``arms`` on ``framing``) has a deck in each branch of
+it. The samples of a branch are numbered within the branch, and that number, too, follows
+from the parent's deck alone: full decks hold a known count of the branch, and the rest is
+counted in one deck. So balance, random access and independence of the total count hold at
+every depth.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+Path = tuple[tuple[str, str], ...]
+"""The branches taken so far: (attribute, group of its value) pairs."""
+
+ABSENT = "absent"
+"""What a child's ``group`` is given where the parent does not apply."""
+
+
+def _identity(value: str) -> str:
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """How one attribute is drawn.
+
+    Attributes:
+        attribute: Its name.
+        weights: From the branches taken so far (attribute to group) to the deck, value to
+            number of cards; empty where the attribute does not apply.
+        parent: The attribute whose branches it is drawn in; None for all samples together.
+        group: From the parent's value (or :data:`ABSENT`) to the name of the branch.
+    """
+
+    attribute: str
+    weights: Callable[[Mapping[str, str]], Mapping[str, int]]
+    parent: str | None = None
+    group: Callable[[str], str] = _identity
+
+
+@dataclass(frozen=True, slots=True)
+class _Drawn:
+    """A drawn value and where it stands: enough to number the samples of its branches."""
+
+    path: Path
+    rank: int
+    cards: tuple[str, ...]
+
+    @property
+    def value(self) -> str:
+        return self.cards[self.rank % len(self.cards)]
+
+    def branch(self, rule: Rule) -> tuple[Path, int]:
+        """The branch that ``rule`` is drawn in, and this sample's number within it."""
+        if rule.parent is None:
+            return (), self.rank
+        inside, before, size = _place(rule, self.cards, self.rank % len(self.cards))
+        rank = self.rank // len(self.cards) * size + before
+        return (*self.path, (rule.parent, inside)), rank
+
+
+def draw(rules: Sequence[Rule], index: int, seed: int) -> dict[str, str | None]:
+    """The values of sample ``index``; they depend on nothing but the arguments.
+
+    Args:
+        rules: The rules, parents before children.
+        index: Which sample, from 0.
+        seed: Which of the endlessly many sequences.
+
+    Returns:
+        Attribute to value, in the order of the rules; None where it does not apply.
+    """
+    root = _Drawn((), index, (ABSENT,))
+    drawn: dict[str | None, _Drawn] = {None: root}
+    values: dict[str, str | None] = {}
+    for rule in rules:
+        path, rank = drawn[rule.parent].branch(rule)
+        deck = _deck(rule, path)
+        cards = _shuffled(rule.attribute, path, deck, rank // len(deck), seed)
+        drawn[rule.attribute] = _Drawn(path, rank, cards)
+        value = drawn[rule.attribute].value
+        values[rule.attribute] = None if value == ABSENT else value
+    return values
+
+
+@lru_cache(maxsize=16384)
+def _place(rule: Rule, cards: tuple[str, ...], position: int) -> tuple[str, int, int]:
+    """A card's branch, how many cards before it share the branch, and how many in all do."""
+    groups = [rule.group(card) for card in cards]
+    inside = groups[position]
+    return inside, groups[:position].count(inside), groups.count(inside)
+
+
+@lru_cache(maxsize=4096)
+def _deck(rule: Rule, path: Path) -> tuple[str, ...]:
+    weights = rule.weights(dict(path)) or {ABSENT: 1}
+    return tuple(value for value, weight in weights.items() for _ in range(weight))
+
+
+@lru_cache(maxsize=16384)
+def _shuffled(
+    attribute: str, path: Path, deck: tuple[str, ...], number: int, seed: int
+) -> tuple[str, ...]:
+    """Shuffle ``number`` of a deck: an order that is the same on every platform."""
+    branch = ",".join(f"{name}={group}" for name, group in path)
+    noise = hashlib.shake_256(f"{seed}/{branch}/{attribute}/{number}".encode()).digest(
+        8 * len(deck)
+    )
+    order = sorted(range(len(deck)), key=lambda card: (noise[8 * card : 8 * card + 8], card))
+    return tuple(deck[card] for card in order)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What the rules promise of one value.
+
+    Attributes:
+        share: Its share of all samples, 0..1.
+        bound: Among the first ``n`` samples it occurs ``share * n`` times, give or take
+            this, for every ``n`` and every seed.
+    """
+
+    share: float
+    bound: float
+
+
+def targets(rules: Sequence[Rule]) -> dict[str, dict[str | None, Target]]:
+    """The target share of every value and the bound on the deviation from it.
+
+    After ``m`` cards of a deck of ``W``, a value with weight ``w`` has been seen between
+    ``max(0, m - W + w)`` and ``min(m, w)`` times, so it is off its mean ``m * w / W`` by at
+    most ``w * (W - w) / W``. A branch that is itself off by at most ``b`` adds
+    ``b * w / W``; branches add up.
+
+    Args:
+        rules: The rules, parents before children.
+
+    Returns:
+        Attribute to value to target; the value None stands for "does not apply".
+    """
+    # Attribute to its nodes: path, deck, share and bound of the samples that come there.
+    nodes: dict[str | None, list[tuple[Path, Mapping[str, int], float, float]]] = {
+        None: [((), {ABSENT: 1}, 1.0, 0.0)]
+    }
+    found: dict[str, dict[str | None, Target]] = {}
+    for rule in rules:
+        nodes[rule.attribute] = []
+        totals: dict[str | None, tuple[float, float]] = {}
+        for parent_path, parent_deck, share, bound in nodes[rule.parent]:
+            groups: dict[str, int] = {}
+            for value, weight in parent_deck.items():
+                groups[rule.group(value)] = groups.get(rule.group(value), 0) + weight
+            size = sum(parent_deck.values())
+            for group, weight in groups.items():
+                path = (*parent_path, (rule.parent, group)) if rule.parent else ()
+                here = share * weight / size
+                off = weight * (size - weight) / size + bound * weight / size
+                deck = rule.weights(dict(path))
+                nodes[rule.attribute].append((path, deck or {ABSENT: 1}, here, off))
+                _add_values(totals, deck, here, off)
+        found[rule.attribute] = {value: Target(*pair) for value, pair in totals.items()}
+    return found
+
+
+def _add_values(
+    totals: dict[str | None, tuple[float, float]],
+    deck: Mapping[str, int],
+    share: float,
+    bound: float,
+) -> None:
+    size = sum(deck.values())
+    if not deck:
+        before = totals.get(None, (0.0, 0.0))
+        totals[None] = (before[0] + share, before[1] + bound)
+    for value, weight in deck.items():
+        before = totals.get(value, (0.0, 0.0))
+        off = weight * (size - weight) / size + bound * weight / size
+        totals[value] = (before[0] + share * weight / size, before[1] + off)

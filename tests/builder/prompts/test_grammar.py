@@ -1,0 +1,237 @@
+import hashlib
+import re
+from collections import Counter
+from itertools import combinations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from builder.prompts import wording
+from builder.prompts.decks import targets
+from builder.prompts.grammar import CAPACITY, NEGATIVE_PROMPT, draw_prompts, prompt_at
+from builder.prompts.rules import RULES
+from builder.prompts.vocabulary import VOCABULARY
+from ld_portrait_20k.schema import ATTRIBUTES
+
+SEEDS = st.integers(-(2**63), 2**63 - 1)
+INDICES = st.integers(0, CAPACITY - 1)
+MANY = 50_000
+TARGETS = targets(RULES)
+
+
+@pytest.fixture(scope="module")
+def many():
+    return draw_prompts(MANY, 7)
+
+
+def test_fifty_thousand_prompts_are_distinct(many):
+    assert len({prompt.text for prompt in many}) == MANY
+
+
+def read_wording(text: str) -> tuple[int, ...]:
+    """The choices of a wording, read off the text without knowing the attributes."""
+    parts = text.split(", ")
+
+    def find(pattern: str) -> int:
+        (found,) = [n for n, part in enumerate(parts) if re.search(pattern, part)]
+        return found
+
+    (detail,) = [
+        choices.index(parts[-1])
+        for choices in (wording.HAIR_DETAIL, wording.SKIN_DETAIL)
+        if parts[-1] in choices
+    ]
+    (medium,) = [m for m in wording.MEDIUMS if re.search(rf"(^|\W){m}(,| of )", text)]
+    (solo,) = [n for n, part in enumerate(parts) if part in wording.SOLO]
+    light = find(r"(light|golden hour)$")
+    camera = find(r"(lens|medium format camera)$")
+    expression = find(r"(expression|smile|^laughing)$")
+    preposition = {"under": 2, "in": 4}.get(parts[light].split()[0], 0)
+    if 0 in (light, camera):
+        layout = 4
+    elif solo < expression:
+        layout = 2
+    elif text.index(medium) > text.index(parts[expression]):
+        layout = 3
+    elif text.startswith(medium):
+        layout = 1
+    else:
+        layout = 0 if f"{medium} of " in text else 5
+    return (
+        detail,
+        wording.MEDIUMS.index(medium),
+        preposition + (camera < light),
+        wording.SOLO.index(parts[solo]),
+        0 if "wearing " in text else 1 if "dressed in " in text else 2,
+        wording.QUALITY.index(parts[-2]),
+        layout,
+    )
+
+
+@settings(max_examples=400, deadline=None)
+@given(INDICES, SEEDS)
+def test_a_wording_can_be_read_off_the_text(index, seed):
+    # This is what makes texts distinct: indices never share a wording, and here it is
+    # recovered from the text alone.
+    prompt = prompt_at(index, seed)
+    start = int.from_bytes(hashlib.sha256(f"wording/{seed}".encode()).digest())
+    digits = read_wording(prompt.text)
+    number = 0
+    for radix, digit in zip(reversed(wording.RADICES), reversed(digits), strict=True):
+        number = number * radix + digit
+    found = (number - start) * pow(813_527, -1, CAPACITY) % CAPACITY
+    assert found == index
+
+
+def test_phrases_of_a_wording_are_all_different():
+    phrases = [
+        *wording.SOLO,
+        *wording.QUALITY,
+        *wording.HAIR_DETAIL,
+        *wording.SKIN_DETAIL,
+        *wording.MEDIUMS,
+    ]
+    assert len(phrases) == len(set(phrases))
+    assert len(wording.HAIR_DETAIL) == len(wording.SKIN_DETAIL)
+    assert CAPACITY >= 200_000
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2, 3])
+def test_every_prefix_is_balanced(seed):
+    counts = {name: Counter() for name in ATTRIBUTES}
+    for n, prompt in enumerate(draw_prompts(4000, seed), 1):
+        for name, value in prompt.attributes.items():
+            counts[name][value] += 1
+        if n < 600 or n % 97 == 0:
+            for name in ATTRIBUTES:
+                for value, target in TARGETS[name].items():
+                    off = abs(counts[name][value] - n * target.share)
+                    assert off <= target.bound + 1e-6, (n, name, value)
+
+
+def test_the_bounds_are_small_and_the_targets_whole():
+    for name in ATTRIBUTES:
+        shares = {value: target.share for value, target in TARGETS[name].items()}
+        assert sum(shares.values()) == pytest.approx(1)
+        # Every value of the vocabulary is drawn, and nothing else.
+        assert set(shares) - {None} == set(VOCABULARY[name])
+        assert min(shares.values()) > 0.02
+    for name in ("age", "skin_tone", "expression", "light", "camera"):
+        uniform = 1 / len(VOCABULARY[name])
+        for target in TARGETS[name].values():
+            assert target.share == pytest.approx(uniform)
+            assert target.bound < 1
+    for name in ("gender", "hair_color", "facial_hair", "clothing", "framing", "arms", "gaze"):
+        assert all(t.bound < 4 for v, t in TARGETS[name].items() if v not in (None, "none"))
+
+
+def test_small_datasets_are_balanced_in_fact(many):
+    # What a user of the 48-sample demo sees: far inside the bounds that hold for certain.
+    for name in ATTRIBUTES:
+        counts = Counter(prompt.attributes[name] for prompt in many[:48])
+        for value, target in TARGETS[name].items():
+            assert abs(counts[value] - 48 * target.share) <= 6, (name, value)
+
+
+def test_attributes_are_independent_of_one_another(many):
+    # Free attributes: each pair of values occurs as often as its shares say.
+    free = ("age", "gender", "skin_tone", "glasses", "expression", "head_pose", "light", "camera")
+    for one, two in combinations(free, 2):
+        pairs = Counter((p.attributes[one], p.attributes[two]) for p in many)
+        for a, share_a in TARGETS[one].items():
+            for b, share_b in TARGETS[two].items():
+                expected = MANY * share_a.share * share_b.share
+                assert abs(pairs[a, b] - expected) < 6 * expected**0.5, (a, b)
+
+
+def test_consistency(many):
+    long_enough = {"shoulder-length", "long"}
+    for prompt in many:
+        a = prompt.attributes
+        assert tuple(a) == ATTRIBUTES
+        for name, value in a.items():
+            assert value is None or value in VOCABULARY[name]
+        if a["gender"] != "man":
+            assert a["facial_hair"] == "none"
+        else:
+            assert a["clothing"] != "dress"
+        if a["hair_length"] in ("bald", "buzz cut", None):
+            assert a["hair_style"] is None and a["hair_texture"] is None
+        else:
+            assert a["hair_style"] and a["hair_texture"] and a["hair_color"]
+        if a["hair_style"] in ("ponytail", "bun", "braid"):
+            assert a["hair_length"] in long_enough
+        if a["hair_style"] == "afro":
+            assert a["hair_texture"] in ("curly", "coily") and a["hair_length"] != "long"
+        if a["headwear"] == "headscarf":
+            assert a["hair_length"] is None and a["hair_color"] is None
+            assert a["jewellery"] in ("none", "necklace")
+        else:
+            assert a["hair_length"] is not None
+        bearded = a["facial_hair"] != "none"
+        if a["hair_length"] == "bald":
+            assert (a["hair_color"] is not None) == bearded
+            assert a["headwear"] != "headband"
+        assert (a["arms"] is not None) == (a["framing"] in ("half body", "three-quarter length"))
+        assert (a["gaze"] is None) == (a["glasses"] == "sunglasses")
+
+
+def test_the_text_names_every_attribute(many):
+    worded = {
+        "medium": "medium-toned",
+        "bald": "bald head",
+        "at the sides": "arms at sides",
+        "behind the head": "behind head",
+        "arm raised": "one arm raised",
+        "half body": "half(-| )body",
+    }
+    unworded = {"none", "loose"}
+    for prompt in many[:5000]:
+        for value in prompt.attributes.values():
+            if value is not None and value not in unworded:
+                assert re.search(rf"(^|\W){worded.get(value, value)}(\W|$)", prompt.text)
+
+
+def test_english(many):
+    for prompt in many[:5000]:
+        text = prompt.text
+        assert not re.search(r"\ba [aeiou]|\ban [^aeiou]|  |,,| ,|None|none|\{|\}", text), text
+        assert not re.search(r"background|backdrop|scene", text)
+        assert text == text.strip() and not text.endswith((",", "."))
+        if prompt.attributes["hair_color"] is None:
+            assert "hair" not in text, text
+
+
+def test_length_suits_the_text_encoders(many):
+    # Words, single digits and punctuation: within a few of CLIP's own count, which needs
+    # its vocabulary (1 % of prompts have more than 75, none more than 85).
+    lengths = [len(re.findall(r"[a-z]+|\d|[^\sa-z\d]", p.text)) for p in many]
+    assert max(lengths) <= 82
+    assert sum(length > 75 for length in lengths) < 0.01 * MANY
+    assert len(re.findall(r"[a-z]+|\d|[^\sa-z\d]", NEGATIVE_PROMPT)) <= 70
+
+
+@settings(max_examples=50, deadline=None)
+@given(INDICES, SEEDS, st.integers(0, 30))
+def test_a_prompt_depends_on_index_and_seed_alone(index, seed, count):
+    prompt = prompt_at(index, seed)
+    drawn = draw_prompts(count, seed)
+    assert drawn == [prompt_at(i, seed) for i in reversed(range(count))][::-1]
+    assert prompt_at(index, seed) == prompt
+
+
+def test_seeds_differ():
+    assert draw_prompts(5, 0) != draw_prompts(5, 1)
+
+
+def test_the_sequence_is_pinned():
+    # The sequence is part of a plan's identity: a change here changes every dataset.
+    digest = hashlib.sha256("\n".join(p.text for p in draw_prompts(200, 42)).encode())
+    assert digest.hexdigest()[:16] == "3c2a5ea9f773562a"
+
+
+@pytest.mark.parametrize("index", [-1, CAPACITY])
+def test_out_of_range(index):
+    with pytest.raises(ValueError, match="take another"):
+        prompt_at(index, 0)
