@@ -35,6 +35,7 @@ def make_plan(config: BuildConfig) -> Plan:
 def _header(config: BuildConfig, count: int, shards: int) -> dict[str, Any]:
     import refinement
     from builder import quality
+    from builder.generation import sources
 
     has_truth = config.generator == "procedural" and config.damage > 0
     subsets = ["default", *(["raw"] if config.keep_raw else []), *(["truth"] if has_truth else [])]
@@ -42,7 +43,7 @@ def _header(config: BuildConfig, count: int, shards: int) -> dict[str, Any]:
         "format": planned.FORMAT,
         "name": schema.NAME,
         "schema_version": schema.SCHEMA_VERSION,
-        "generator": _generator_identity(config),
+        "generator": sources.identity(config),
         "refinement_version": refinement.VERSION,
         "quality_version": quality.VERSION,
         "seed": config.seed,
@@ -53,25 +54,6 @@ def _header(config: BuildConfig, count: int, shards: int) -> dict[str, Any]:
         "attempts": config.attempts,
         "subsets": subsets,
     }
-
-
-def _generator_identity(config: BuildConfig) -> dict[str, Any]:
-    """Name, version, options and models: all that decides a generator's pictures."""
-    if config.generator == "procedural":
-        from builder.generation import procedural
-
-        return {
-            "name": "procedural",
-            "version": procedural.VERSION,
-            "damage": config.damage,
-        }
-    if config.generator == "folder":
-        from builder.generation import folder
-
-        return {"name": "folder", "version": folder.VERSION}
-    from builder.generation import devices
-
-    return devices.layer_diffusion_identity(config)
 
 
 def _environment(config: BuildConfig) -> dict[str, str]:
@@ -117,25 +99,25 @@ def _prompt_rows(config: BuildConfig) -> Iterator[PlanRow]:
 
 
 def _own_prompts(path: Path) -> list[str]:
-    from builder.prompts import files
+    from builder.prompts import reading
 
-    return files.read_prompt_list(path)
+    return reading.read_prompt_list(path)
 
 
 def _folder_rows(config: BuildConfig) -> Iterator[PlanRow]:
     from builder.generation import folder
-    from builder.prompts import files
+    from builder.prompts import reading
     from ld_portrait_20k.manifest import file_sha256
 
     assert config.source is not None
     found = folder.list_pictures(config.source)
-    prompts: Mapping[str, str] = files.read_prompts(config.prompts) if config.prompts else {}
+    prompts: Mapping[str, str] = reading.read_prompts(config.prompts) if config.prompts else {}
     for index, relative in enumerate(found[: config.count]):
         path = config.source / relative
         identity = schema.sample_id(index)
         stem = path.stem
         by_path = relative.rsplit(".", 1)[0]
-        prompt = prompts.get(by_path) or prompts.get(stem) or files.sidecar_prompt(path) or ""
+        prompt = prompts.get(by_path) or prompts.get(stem) or reading.sidecar_prompt(path) or ""
         yield PlanRow(
             id=identity,
             split=planned.split_of(identity, config.splits),

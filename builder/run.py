@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from builder.engines.pool import Answer, InlinePool, WorkerPool, open_pool
-from builder.generation.protocol import Generator, Rejection, Request
+from builder.engines.pool import Answer, Pool, open_pool
+from builder.feeding import DeviceFeeder, Feeder, RowFeeder
 from builder.generation.sources import open_generator, runs_in_workers
-from builder.plan import Plan, PlanRow, Unit
-from builder.samples import log_line, picture_task, request_for, row_task
+from builder.plan import Plan, Unit
 from builder.units import FinishedSamples, UnitResult, WorkFolder
 
 
@@ -24,9 +22,9 @@ class RunOptions:
     Attributes:
         workers: CPU processes; None for one a core, 0 to work in this process.
         source: The folder that a ``folder`` plan was made from.
-        device: Where a device generator runs (``cuda:0``, ``cpu``).
-        batch_size: Pictures that a device generator makes at a time.
-        extra: Further options of a device generator.
+        device: Where a device generator runs (``cuda:0``, ``cpu``); None lets it choose.
+        device_options: Further options of a device generator that decide no bytes.
+        handler: What the workers do; benchmarks put one with a costless generator here.
         on_sample: Called for every planned sample that reached its end.
         on_unit: Called with every unit that was finished.
     """
@@ -34,8 +32,8 @@ class RunOptions:
     workers: int | None = None
     source: Path | None = None
     device: str | None = None
-    batch_size: int | None = None
-    extra: Mapping[str, Any] = field(default_factory=dict)
+    device_options: Mapping[str, Any] = field(default_factory=dict)
+    handler: str = "builder.samples:SampleHandler"
     on_sample: Callable[[], object] = lambda: None
     on_unit: Callable[[UnitResult], None] = lambda _: None
 
@@ -44,8 +42,7 @@ class RunOptions:
         return {
             "source": str(self.source) if self.source else None,
             "device": self.device,
-            "batch_size": self.batch_size,
-            **self.extra,
+            **self.device_options,
         }
 
     def worker_count(self) -> int:
@@ -107,7 +104,7 @@ class UnitBuilder:
             return
         header = self._plan.header
         setup = {
-            "handler": "builder.samples:SampleHandler",
+            "handler": self._options.handler,
             "options": {
                 "plan": {
                     key: header[key]
@@ -116,48 +113,45 @@ class UnitBuilder:
                 "options": self._options.generator_options(),
             },
         }
+        opened = self._open(units)
         with open_pool(setup, self._options.worker_count()) as pool:
             if runs_in_workers(header["generator"]["name"]):
-                yield from self._run(pool, _RowFeeder(self._rows(units)))
+                yield from self._run(pool, RowFeeder(opened))
             else:
                 generator = open_generator(header["generator"], self._options.generator_options())
-                attempts = int(header["attempts"])
-                yield from self._run(pool, _DeviceFeeder(generator, self._rows(units), attempts))
+                yield from self._run(pool, DeviceFeeder(generator, opened, int(header["attempts"])))
 
-    def _rows(self, units: Iterable[Unit]) -> Iterator[PlanRow]:
+    def _open(self, units: Iterable[Unit]) -> Iterator[Unit]:
         for unit in units:
             under_way = _UnitUnderWay(unit, self._work.folder)
-            for row in unit.rows:
-                self._under_way[row.id] = under_way
-                yield row
+            self._under_way.update(dict.fromkeys((row.id for row in unit.rows), under_way))
+            yield unit
 
-    def _run(
-        self, pool: WorkerPool | InlinePool, feeder: _RowFeeder | _DeviceFeeder
-    ) -> Iterator[UnitResult]:
+    def _run(self, pool: Pool, feeder: Feeder) -> Iterator[UnitResult]:
         while True:
             fed = feeder.feed(pool)
             for identity, lines in feeder.ended():
-                yield from self._end_row(identity, lines, None)
+                yield from self._settle(feeder, identity, lines, None)
             answer = pool.answer(wait=not fed and pool.outstanding > 0)
             while answer is not None:
                 for stage, seconds in answer.message["seconds"].items():
                     total = self.report.seconds.get(stage, 0.0)
                     self.report.seconds[stage] = total + seconds
+                accepted = answer if "metadata" in answer.message else None
                 lines = answer.message["rejections"]
-                accepted = "metadata" in answer.message
-                if not accepted and feeder.again(answer.key, lines):
-                    self._under_way[answer.key].samples.reject(lines)
-                else:
-                    yield from self._end_row(answer.key, lines, answer if accepted else None)
+                yield from self._settle(feeder, answer.key, lines, accepted)
                 answer = pool.answer(wait=False)
             if not fed and not pool.outstanding and not feeder.pending:
                 return
 
-    def _end_row(
-        self, identity: str, lines: Sequence[dict[str, Any]], answer: Answer | None
+    def _settle(
+        self, feeder: Feeder, identity: str, lines: Sequence[dict[str, Any]], answer: Answer | None
     ) -> Iterator[UnitResult]:
-        under_way = self._under_way.pop(identity)
+        under_way = self._under_way[identity]
         under_way.samples.reject(lines)
+        if feeder.settle(identity, rejected=answer is None):
+            return
+        del self._under_way[identity]
         if answer is not None:
             under_way.samples.accept(identity, answer.message["metadata"], answer.blobs)
         under_way.open_rows -= 1
@@ -168,86 +162,3 @@ class UnitBuilder:
             self.report.built += 1
             self._options.on_unit(result)
             yield result
-
-
-class _RowFeeder:
-    """Feeds whole rows to workers that generate by themselves."""
-
-    def __init__(self, rows: Iterator[PlanRow]) -> None:
-        self._rows = rows
-        self.pending = True
-
-    def feed(self, pool: WorkerPool | InlinePool) -> bool:
-        """Submit one row; False when there is none left."""
-        row = next(self._rows, None)
-        if row is None:
-            self.pending = False
-            return False
-        pool.submit(row.id, row_task(row))
-        return True
-
-    def ended(self) -> list[tuple[str, list[dict[str, Any]]]]:
-        """Rows that ended without reaching a worker: none here."""
-        return []
-
-    def again(self, identity: str, lines: Sequence[dict[str, Any]]) -> bool:
-        """Workers try again by themselves, so never."""
-        return False
-
-
-class _DeviceFeeder:
-    """Runs a device generator batch by batch and feeds its pictures to the workers.
-
-    The workers refine and encode one batch while the device makes the next.
-    """
-
-    def __init__(self, generator: Generator, rows: Iterator[PlanRow], attempts: int) -> None:
-        self._generator = generator
-        self._rows = rows
-        self._attempts = attempts if generator.repeatable else 1
-        self._retries: deque[Request] = deque()
-        self._requests: dict[str, Request] = {}
-        self._ended: list[tuple[str, list[dict[str, Any]]]] = []
-        self._exhausted = False
-
-    @property
-    def pending(self) -> bool:
-        """Whether there is anything left to generate."""
-        return bool(self._retries) or not self._exhausted
-
-    def feed(self, pool: WorkerPool | InlinePool) -> bool:
-        """Generate one batch and submit its pictures; False when there is nothing to do."""
-        batch: list[Request] = []
-        while len(batch) < self._generator.batch_size:
-            if self._retries:
-                batch.append(self._retries.popleft())
-                continue
-            row = next(self._rows, None)
-            if row is None:
-                self._exhausted = True
-                break
-            batch.append(request_for(row, 0))
-        if not batch:
-            return False
-        for made in self._generator.generate(batch):
-            identity = made.request.row.id
-            self._requests[identity] = made.request
-            if isinstance(made, Rejection):
-                lines = [log_line(made)]
-                self._ended.append((identity, lines))
-            else:
-                pool.submit(identity, *picture_task(made))
-        return True
-
-    def ended(self) -> list[tuple[str, list[dict[str, Any]]]]:
-        """Rows whose generation itself was refused."""
-        ended, self._ended = self._ended, []
-        return ended
-
-    def again(self, identity: str, lines: Sequence[dict[str, Any]]) -> bool:
-        """Queue a rejected sample's next attempt, if it has one."""
-        request = self._requests.pop(identity)
-        if request.attempt + 1 >= self._attempts:
-            return False
-        self._retries.append(request_for(request.row, request.attempt + 1))
-        return True

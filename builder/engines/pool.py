@@ -7,6 +7,7 @@ import queue
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -183,6 +184,8 @@ class WorkerPool:
             self._tasks.put(None)
         for thread in self._threads:
             thread.join(timeout=5)
+        for number in list(self._processes):
+            self._bury(number)
 
     def __enter__(self) -> Self:
         return self
@@ -209,6 +212,7 @@ class WorkerPool:
                 frames.send(process.stdin, task.message, task.blobs)  # type: ignore[arg-type]
                 message, blobs = frames.receive(process.stdout)  # type: ignore[arg-type]
             except (EOFError, OSError):
+                self._bury(number)
                 continue
             except Exception as problem:  # a defect of ours must reach the caller, not a thread
                 return problem
@@ -218,9 +222,22 @@ class WorkerPool:
             "mend: fewer --workers, or a smaller --size"
         )
 
+    def _bury(self, number: int) -> None:
+        """Make sure that a worker is gone, and forget it."""
+        with self._guard:
+            process = self._processes.pop(number, None)
+        if process is None:
+            return
+        process.kill()
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                with suppress(OSError):
+                    pipe.close()
+        process.wait()
+
     def _process(self, number: int) -> subprocess.Popen[bytes]:
         process = self._processes.get(number)
-        if process is not None and process.poll() is None:
+        if process is not None:
             return process
         with self._guard:
             if self._closing:

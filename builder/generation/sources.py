@@ -1,4 +1,4 @@
-"""Which generator a plan asks for, and how it is opened."""
+"""Which generator a plan asks for: its identity, and how it is opened."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from builder.config import BuildConfig
 from builder.generation.protocol import Generator
 
 
@@ -14,12 +15,33 @@ def runs_in_workers(name: str) -> bool:
     return name != "layer-diffusion"
 
 
+def identity(config: BuildConfig) -> dict[str, Any]:
+    """Name, version, options and models: all that decides a generator's pictures.
+
+    Raises:
+        PortraitError: Model weights that are not there.
+    """
+    if config.generator == "procedural":
+        from builder.generation import procedural
+
+        return {"name": "procedural", "version": procedural.VERSION, "damage": config.damage}
+    if config.generator == "folder":
+        from builder.generation import folder
+
+        return {"name": "folder", "version": folder.VERSION}
+    from builder.generation import layer_diffusion
+
+    return layer_diffusion.identity(
+        layer_diffusion.LayerDiffusionConfig(**config.layer_diffusion), config.count
+    )
+
+
 def open_generator(identity: Mapping[str, Any], options: Mapping[str, Any]) -> Generator:
     """Open the generator of a plan.
 
     Args:
         identity: The plan's ``generator`` section.
-        options: What does not decide bytes: ``source`` folder, device and batch options.
+        options: What does not decide bytes: the ``source`` folder, the ``device``.
     """
     name = identity["name"]
     if name == "folder":
@@ -30,6 +52,6 @@ def open_generator(identity: Mapping[str, Any], options: Mapping[str, Any]) -> G
         from builder.generation.procedural import ProceduralGenerator
 
         return ProceduralGenerator(damage=float(identity["damage"]))
-    from builder.generation.devices import open_layer_diffusion
+    from builder.generation import layer_diffusion
 
-    return open_layer_diffusion(identity, options)
+    return layer_diffusion.open_generator(identity, options)

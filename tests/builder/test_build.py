@@ -1,0 +1,250 @@
+"""The pipeline from a folder of pictures to a dataset, with real worker processes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from builder.api import regenerate
+from builder.build import BuildReport, build
+from builder.config import BuildConfig
+from builder.files import canonical_json
+from builder.lock import exclusive
+from builder.run import RunOptions
+from builder.status import status
+from ld_portrait_20k import codec
+from ld_portrait_20k.errors import PortraitError
+from ld_portrait_20k.integrity import verify
+from ld_portrait_20k.manifest import Manifest
+from ld_portrait_20k.shards import read_samples
+from tests.builder.pictures import cutout, save_cutouts
+
+Digest = Callable[[Path], dict[str, str]]
+
+
+def folder_config(source: Path, **options: object) -> BuildConfig:
+    fields = {"generator": "folder", "source": source, "count": None, **options}
+    return BuildConfig(**fields)  # type: ignore[arg-type]
+
+
+def run(config: BuildConfig, output: Path, workers: int = 0) -> BuildReport:
+    return build(config, output, RunOptions(workers=workers))
+
+
+def test_pictures_become_a_sound_dataset(cutouts: Path, tmp_path: Path) -> None:
+    config = folder_config(
+        cutouts,
+        prompts=cutouts.parent / "prompts.json",
+        shards=5,
+        splits={"train": 0.7, "validation": 0.15, "test": 0.15},
+    )
+    report = run(config, tmp_path / "out", workers=2)
+    manifest = Manifest.load(tmp_path / "out")
+    assert manifest == report.manifest
+    assert sum(manifest.splits.values()) == 22
+    assert manifest.subsets() == ["default", "raw"]
+    assert verify(tmp_path / "out", deep=True).problems == []
+    assert status(tmp_path / "out").state == "complete"
+    for record in manifest.select():
+        sizes = [other.samples for other in manifest.select(split=record.split)]
+        assert max(sizes) - min(sizes) <= 1
+        for sample in read_samples(tmp_path / "out" / record.path):
+            number = int(sample.id[4:])
+            assert sample.metadata["prompt"] == f"test person {number}"
+            assert sample.metadata["generator"]["name"] == "folder"
+            assert sample.metadata["source"]["id"] == f"person_{number:03d}"
+            alpha = codec.decode_alpha(sample.alpha)
+            assert alpha.shape == (160, 128)
+    raw = {
+        sample.id: sample
+        for record in manifest.select("raw")
+        for sample in read_samples(tmp_path / "out" / record.path)
+    }
+    for number in range(22):
+        sample = raw[f"ldp-{number:07d}"]
+        original = cutout(number)
+        assert np.array_equal(codec.decode_foreground(sample.foreground), original[..., :3])
+        assert np.array_equal(codec.decode_alpha(sample.alpha), original[..., 3])
+        assert sample.metadata["refinement"]["version"] is None
+
+
+@settings(
+    max_examples=4,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(
+    count=st.integers(1, 9),
+    seed=st.integers(0, 2**40),
+    shards=st.integers(1, 4),
+    jpeg=st.booleans(),
+    workers=st.sampled_from([1, 4]),
+)
+def test_bytes_do_not_depend_on_the_workers(
+    cutouts: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    digest: Digest,
+    count: int,
+    seed: int,
+    shards: int,
+    jpeg: bool,
+    workers: int,
+) -> None:
+    folder = tmp_path_factory.mktemp("same")
+    config = folder_config(
+        cutouts,
+        count=count,
+        seed=seed,
+        shards=shards,
+        foreground_format="jpeg" if jpeg else "png",
+        splits={"train": 0.6, "test": 0.4},
+    )
+    run(config, folder / "a", 0)
+    run(config, folder / "b", workers)
+    assert digest(folder / "a") == digest(folder / "b")
+
+
+def test_the_same_command_again_does_nothing(cutouts: Path, tmp_path: Path, digest: Digest) -> None:
+    config = folder_config(cutouts, count=6, shards=2)
+    run(config, tmp_path / "out")
+    before = digest(tmp_path / "out")
+    times = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.tar")}
+    assert run(config, tmp_path / "out").was_complete
+    assert digest(tmp_path / "out") == before
+    assert times == {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.tar")}
+
+
+def test_a_lost_shard_alone_is_built_again(cutouts: Path, tmp_path: Path, digest: Digest) -> None:
+    config = folder_config(cutouts, count=8, shards=4)
+    run(config, tmp_path / "out")
+    before = digest(tmp_path / "out")
+    shards = sorted((tmp_path / "out" / "data").glob("*.tar"))
+    shards[1].unlink()
+    shards[2].write_bytes(shards[2].read_bytes()[:-700])
+    report = run(config, tmp_path / "out")
+    assert (report.run.built, report.run.found) == (2, 2)
+    assert digest(tmp_path / "out") == before
+
+
+def test_another_plan_is_refused_by_name(cutouts: Path, tmp_path: Path, digest: Digest) -> None:
+    config = folder_config(cutouts, count=4)
+    run(config, tmp_path / "out")
+    before = digest(tmp_path / "out")
+    with pytest.raises(PortraitError, match=r"planned otherwise: seed was 0, now 5"):
+        run(replace(config, seed=5), tmp_path / "out")
+    with pytest.raises(PortraitError, match="count was 4, now 5"):
+        run(replace(config, count=5), tmp_path / "out")
+    assert digest(tmp_path / "out") == before
+
+
+def test_foreign_folders_are_left_alone(cutouts: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "thesis.tex").write_text("years of work")
+    with pytest.raises(PortraitError, match=r"holds 'thesis\.tex'"):
+        run(folder_config(cutouts, count=2), tmp_path / "out")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(PortraitError, match="a file is in the way"):
+        run(folder_config(cutouts, count=2), tmp_path / "file")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["thesis.tex"]
+
+
+def test_two_runs_on_one_folder(cutouts: Path, tmp_path: Path) -> None:
+    with (
+        exclusive(tmp_path / "out" / ".work" / "lock", "out"),
+        pytest.raises(PortraitError, match=r"another run \(process \d+\) is working on it"),
+    ):
+        run(folder_config(cutouts, count=2), tmp_path / "out")
+    run(folder_config(cutouts, count=2), tmp_path / "out")
+
+
+def test_bad_pictures_are_named_and_the_run_goes_on(tmp_path: Path) -> None:
+    source = save_cutouts(tmp_path / "people", 4)
+    picture = Image.fromarray(cutout(0))
+    picture.convert("RGB").save(source / "no_alpha.png")
+    picture.resize((1, 1)).save(source / "tiny.png")
+    (source / "text.png").write_text("not a picture at all")
+    whole = (source / "person_000.png").read_bytes()
+    (source / "cut.png").write_bytes(whole[: len(whole) // 2])
+    Image.new("LA", (20_000, 20_000)).save(source / "bomb.png", compress_level=1)
+    picture.save(source / "twin.webp", lossless=True)
+    Image.new("RGBA", (90, 90)).save(source / "void.png")
+    report = run(folder_config(source), tmp_path / "out", workers=1)
+    assert report.manifest is not None
+    assert sum(report.manifest.splits.values()) == 4
+    assert report.rejected == {
+        "empty": 1,
+        "near-duplicate": 1,
+        "no-alpha": 1,
+        "not-a-picture": 1,
+        "too-large": 1,
+        "too-small": 1,
+        "unreadable": 1,
+    }
+    lines = (tmp_path / "out" / "rejected.jsonl").read_text().splitlines()
+    by_source = {item["source"]: item for item in map(json.loads, lines)}
+    assert by_source["bomb.png"]["detail"].startswith("bomb.png: 20000x20000 pixels")
+    assert by_source["no_alpha.png"]["reason"] == "no-alpha"
+    assert by_source["twin.webp"]["reason"] == "near-duplicate"
+    assert verify(tmp_path / "out", deep=True).problems == []
+
+
+def test_nothing_accepted_is_a_clear_error(tmp_path: Path) -> None:
+    source = tmp_path / "people"
+    source.mkdir()
+    (source / "text.png").write_text("x")
+    with pytest.raises(PortraitError, match=r"no sample was accepted \(not-a-picture 1\)"):
+        run(folder_config(source), tmp_path / "out")
+    assert not (tmp_path / "out" / "manifest.json").exists()
+    with pytest.raises(PortraitError, match="no PNG or WebP files"):
+        (source / "text.png").unlink()
+        run(folder_config(source), tmp_path / "out2")
+    with pytest.raises(PortraitError, match="no such folder"):
+        run(folder_config(tmp_path / "nowhere"), tmp_path / "out2")
+    assert not (tmp_path / "out2").exists()
+
+
+def test_a_picture_that_changes_after_planning(cutouts: Path, tmp_path: Path) -> None:
+    source = tmp_path / "people"
+    shutil.copytree(cutouts, source)
+    config = folder_config(source, count=3)
+    run(config, tmp_path / "out")
+    Image.fromarray(cutout(99)).save(source / "person_001.png")
+    with pytest.raises(PortraitError, match="source of ldp-0000001 was"):
+        run(config, tmp_path / "out")
+
+
+def test_sizes_stay_and_large_ones_pass(tmp_path: Path) -> None:
+    source = tmp_path / "people"
+    source.mkdir()
+    Image.fromarray(cutout(1, 200, 120)).save(source / "wide.png")
+    Image.fromarray(cutout(2, 90, 333)).save(source / "tall.webp", lossless=True)
+    run(folder_config(source), tmp_path / "out")
+    manifest = Manifest.load(tmp_path / "out")
+    found = {
+        sample.metadata["source"]["file"]: (sample.metadata["width"], sample.metadata["height"])
+        for record in manifest.select()
+        for sample in read_samples(tmp_path / "out" / record.path)
+    }
+    assert found == {"wide.png": (200, 120), "tall.webp": (90, 333)}
+
+
+def test_from_python(cutouts: Path, tmp_path: Path) -> None:
+    output = regenerate(
+        tmp_path / "out", generator="folder", source=str(cutouts), count=2, workers=0
+    )
+    assert Manifest.load(output).splits == {"train": 2}
+    with pytest.raises(PortraitError, match="no such builder option: colour"):
+        regenerate(tmp_path / "out", colour="red")
+
+
+def test_canonical_json_is_one_line() -> None:
+    assert canonical_json({"b": 1, "a": ["é", None]}) == '{"a":["é",null],"b":1}'

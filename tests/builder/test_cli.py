@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from builder.cli import COMMANDS, main
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def built(cutouts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    output = tmp_path_factory.mktemp("cli") / "ld-portrait-20k"
+    code = main(
+        [
+            *("regenerate", "--generator", "folder", "--source", str(cutouts), "--count", "5"),
+            *("--shards", "2", "--workers", "0", "--output", str(output)),
+        ]
+    )
+    assert code == 0
+    return output
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_teaches(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main([command, "--help"])
+    assert caught.value.code == 0
+    assert len(capsys.readouterr().out) > 300
+
+
+def test_help_is_quick_and_light() -> None:
+    script = (
+        "import sys; sys.argv = ['x', 'regenerate', '--help']\n"
+        "from builder.cli import main\n"
+        "try: main()\nexcept SystemExit: pass\n"
+        "heavy = {'torch', 'datasets', 'diffusers', 'transformers', 'numpy', 'cv2', 'PIL'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True, capture_output=True)
+
+
+def test_plan_shows_and_lists(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", "--count", "9", "--show", "2", "--splits", "train=.5,test=.5"]) == 0
+    shown = capsys.readouterr().out
+    assert "ldp-0000001" in shown
+    assert "ldp-0000002" not in shown
+    assert main(["plan", "--count", "9", "--rows"]) == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert len(rows) == 9
+    assert rows[0]["attributes"]["framing"]
+    assert main(["plan", "--count", "9", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["samples"] == 9
+
+
+def test_a_dry_run_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    output = tmp_path / "out"
+    assert main(["regenerate", "--dry-run", "--output", str(output)]) == 0
+    assert "48 samples in 4 shards" in capsys.readouterr().out
+    assert not output.exists()
+
+
+def test_regenerate_reports(built: Path, capsys: pytest.CaptureFixture[str], cutouts: Path) -> None:
+    again = [
+        *("regenerate", "--generator", "folder", "--source", str(cutouts), "--count", "5"),
+        *("--shards", "2", "--workers", "0", "--output", str(built)),
+    ]
+    assert main([*again, "--json"]) == 0
+    figures = json.loads(capsys.readouterr().out)
+    assert figures["was_complete"] is True
+    assert figures["samples"] == 5
+    assert main(again) == 0
+    assert "already complete" in capsys.readouterr().out
+    assert main([*again, "--seed", "4"]) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "seed was 0, now 4" in captured.err
+    assert len(captured.err.splitlines()) == 1
+
+
+def test_status_and_verify(built: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["status", str(built)]) == 0
+    assert "complete (folder" in capsys.readouterr().out
+    assert main(["status", str(built), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["shards_built"] == 2
+    assert main(["verify", str(built), "--deep"]) == 0
+    assert "5 samples in 4 shards, every sample decoded: sound" in capsys.readouterr().out
+    assert main(["status", str(tmp_path)]) == 1
+    assert main(["status", str(tmp_path / "nowhere")]) == 1
+    assert main(["verify", str(tmp_path)]) == 1
+
+
+def test_verify_names_what_is_wrong(
+    cutouts: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "out"
+    main(
+        [
+            *("regenerate", "--generator", "folder", "--source", str(cutouts), "--count", "3"),
+            *("--workers", "0", "--output", str(output)),
+        ]
+    )
+    shard = output / "data" / "train-00000-of-00001.tar"
+    content = bytearray(shard.read_bytes())
+    content[len(content) // 2] ^= 4
+    shard.write_bytes(bytes(content))
+    capsys.readouterr()
+    assert main(["verify", str(output)]) == 1
+    found = capsys.readouterr().out
+    assert "data/train-00000-of-00001.tar at byte" in found
+    assert "ldp-000000" in found
+
+
+def test_preview_draws_a_sheet(
+    built: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    picture = tmp_path / "sheet.png"
+    arguments = ["preview", str(built), "--picture", str(picture), "--cell", "64"]
+    assert main([*arguments, "--count", "4"]) == 0
+    assert capsys.readouterr().out.strip() == str(picture)
+    with Image.open(picture) as drawn:
+        assert drawn.size[0] >= 64 * 8
+        assert len(drawn.convert("RGB").getcolors(1 << 24)) > 100
+    assert main([*arguments, "--subset", "truth"]) == 1
+    assert "has no subset 'truth'; it has default, raw" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["regenerate", "--size", "big"], "--size 'big': write it as 1024 or 896x1152"),
+        (["regenerate", "--count", "0"], "--count is 1 to"),
+        (["regenerate", "--generator", "folder"], "needs --source DIR"),
+        (
+            ["regenerate", "--generator", "folder", "--source", "/nowhere"],
+            "/nowhere: no such folder",
+        ),
+        (["regenerate", "--workers", "-1"], "--workers is 0 to 1024"),
+        (["regenerate", "--splits", "a=b"], "--splits 'a=b'"),
+        (["regenerate", "--prompts", "/nowhere.json"], "/nowhere.json"),
+        (["preview", "/nowhere"], "no such file"),
+    ],
+)
+def test_bad_usage_is_one_line(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str],
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 1
+    captured = capsys.readouterr()
+    assert captured.err.startswith("error: ")
+    assert message in captured.err
+    assert len(captured.err.splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_wrong_usage_exits_with_two(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["paint"])
+    assert caught.value.code == 2
