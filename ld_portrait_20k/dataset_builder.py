@@ -1,0 +1,164 @@
+"""The ``datasets`` builder behind :func:`ld_portrait_20k.load_dataset`.
+
+Imported only when a dataset is loaded: ``datasets`` is slow to import.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import datasets
+from datasets.builder import Key
+
+from . import schema
+from .manifest import ShardRecord
+from .shards import RawSample, split_sample
+from .streaming.sources import Source
+from .ustar import BLOCK, padding
+
+IMAGES = ("foreground", "alpha")
+_OWN_COLUMNS = ("prompt", "attributes")
+
+
+def features() -> datasets.Features:
+    """The columns: foreground and alpha images, prompt, attributes, metadata (the rest)."""
+    declared = schema.METADATA
+    rest = {key: kind for key, kind in declared.items() if key not in _OWN_COLUMNS}
+    return datasets.Features(
+        {
+            "foreground": datasets.Image(mode="RGB"),
+            "alpha": datasets.Image(mode="L"),
+            "prompt": datasets.Value(declared["prompt"]),
+            "attributes": _feature(declared["attributes"]),
+            "metadata": _feature(rest),
+        }
+    )
+
+
+def _feature(kind: Any) -> Any:
+    if isinstance(kind, dict):
+        return {key: _feature(value) for key, value in kind.items()}
+    if isinstance(kind, list):
+        return datasets.List(_feature(kind[0]))
+    return datasets.Value(kind)
+
+
+def to_row(sample: RawSample) -> dict[str, Any]:
+    """A sample as a row of the columns of :func:`features`, pictures still encoded.
+
+    Raises:
+        ShardError: Its metadata does not follow the schema or is another sample's.
+    """
+    metadata = sample.metadata
+    try:
+        metadata = schema.complete(metadata)
+    except (ValueError, TypeError, AttributeError) as problem:
+        raise sample.error(f"metadata does not follow the schema ({problem})") from problem
+    if metadata["id"] != sample.id:
+        raise sample.error(f"metadata has the id {metadata['id']!r}")
+    suffix = schema.FOREGROUND_MEMBERS[sample.format]
+    return {
+        "foreground": {"bytes": sample.foreground, "path": f"{sample.id}.{suffix}"},
+        "alpha": {"bytes": sample.alpha, "path": f"{sample.id}.{schema.ALPHA_MEMBER}"},
+        "prompt": metadata.pop("prompt"),
+        "attributes": metadata.pop("attributes"),
+        "metadata": metadata,
+    }
+
+
+def read_shard(
+    source: Source, shard: ShardRecord, foreground_format: str, first: int = 0
+) -> Iterator[RawSample]:
+    """A shard's samples in order, each checked against the index and its checksum.
+
+    Args:
+        source: Where the dataset is.
+        shard: The shard's record.
+        foreground_format: The manifest's.
+        first: Samples to pass over; they are not read, or not kept.
+
+    Raises:
+        ShardError: The shard is not what the manifest says.
+    """
+    name = source.locate(shard.path)
+    checksums = shard.crc32 or (None,) * shard.samples
+    with source.open(shard.path) as stream:
+        for number, ((key, entries), crc32) in enumerate(
+            zip(shard.entries(foreground_format), checksums, strict=True)
+        ):
+            start = entries[0].offset - BLOCK
+            size = entries[2].offset + entries[2].size + padding(entries[2].size) - start
+            parts = []
+            while size and (part := stream.read(size)):
+                parts.append(part)
+                size -= len(part)
+            if number < first:
+                continue
+            block = b"".join(parts)
+            sample = split_sample(block, name, start, key)
+            if crc32 is not None and zlib.crc32(block) != crc32:
+                raise sample.error("checksum differs from the manifest's")
+            yield sample
+
+
+@dataclass
+class PortraitConfig(datasets.BuilderConfig):
+    """What to read.
+
+    Attributes:
+        source: Where the dataset is.
+        shards: Every shard of the subset.
+        foreground_format: The manifest's.
+        downloads: Folder to put remote shards in before a map-style dataset is made.
+    """
+
+    source: Any = None
+    shards: tuple[ShardRecord, ...] = ()
+    foreground_format: str = "png"
+    downloads: str | None = None
+
+
+class PortraitBuilder(datasets.GeneratorBasedBuilder):
+    """Reads shards strictly, for streaming and for map-style datasets alike."""
+
+    BUILDER_CONFIG_CLASS = PortraitConfig
+    VERSION = datasets.Version(f"{schema.SCHEMA_VERSION}.0.0")
+    # A row is a megabyte or two: the stock 1000 rows would be gigabytes in memory.
+    DEFAULT_WRITER_BATCH_SIZE = 50
+
+    def _info(self) -> datasets.DatasetInfo:
+        return datasets.DatasetInfo(
+            description="Synthetic portrait foregrounds with alpha mattes.", features=features()
+        )
+
+    def _split_generators(self, dl_manager: Any) -> list[datasets.SplitGenerator]:
+        config: PortraitConfig = self.config
+        source: Source = config.source
+        if source.remote and not dl_manager.is_streaming:
+            source = self._download(source)
+        by_split: dict[str, list[ShardRecord]] = {name: [] for name in schema.SPLITS}
+        for shard in config.shards:
+            by_split[shard.split].append(shard)
+        return [
+            datasets.SplitGenerator(name=split, gen_kwargs={"shards": shards, "source": source})
+            for split, shards in by_split.items()
+            if shards
+        ]
+
+    def _generate_examples(
+        self, shards: list[ShardRecord], source: Source
+    ) -> Iterator[tuple[Key, dict[str, Any]]]:
+        for number, shard in enumerate(shards):
+            for place, sample in enumerate(
+                read_shard(source, shard, self.config.foreground_format)
+            ):
+                yield Key(number, place), to_row(sample)
+
+    def _download(self, source: Source) -> Source:
+        from .download import download_shards
+
+        return download_shards(source, self.config.shards, Path(str(self.config.downloads)))

@@ -1,0 +1,228 @@
+"""Copying a dataset, or a part of it, to disk: resumable, and verified before it counts."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from .errors import PortraitError, ShardError
+from .manifest import FILE_NAME, Manifest, ShardRecord, file_sha256
+from .streaming.http import RemoteError
+
+if TYPE_CHECKING:
+    from .streaming.sources import HttpSource, LocalSource, Source
+
+CONNECTIONS: Final = 4
+_CARD_FILES: Final = ("README.md", "LICENSE", "preview.png")
+_PIECE = 2**20
+
+
+def download_file(
+    source: HttpSource,
+    path: str,
+    target: Path,
+    size: int,
+    sha256: str,
+    progress: Callable[[int], None] | None = None,
+) -> bool:
+    """Fetch one file; what an earlier try left behind is continued, not fetched again.
+
+    Args:
+        source: Where from.
+        path: The file's path there.
+        target: Where to; it appears complete and verified, or not at all.
+        size: Its size in bytes.
+        sha256: Its sha256 in hex.
+        progress: Called with bytes as they arrive.
+
+    Returns:
+        False if the file was there already.
+
+    Raises:
+        RemoteError: It cannot be had.
+        ShardError: What the server has is not what the manifest says.
+    """
+    if target.exists() and target.stat().st_size == size and file_sha256(target) == sha256:
+        if progress:
+            progress(size)
+        return False
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(f".{target.name}.{sha256[:16]}.part")
+    # One fresh start: a continued file may rest on bytes that were damaged on disk.
+    for fresh in (False, True):
+        digest = hashlib.sha256()
+        have = 0
+        if part.exists() and not fresh:
+            with part.open("rb") as stream:
+                while data := stream.read(_PIECE):
+                    digest.update(data)
+                    have += len(data)
+        if have > size:
+            have, digest = 0, hashlib.sha256()
+        if progress:
+            progress(have)
+        with part.open("r+b" if have else "wb") as out:
+            out.seek(have)
+            with source.client.open(source.url(path), have, size - have) as stream:
+                while have < size and (data := stream.read(_PIECE)):
+                    out.write(data)
+                    digest.update(data)
+                    have += len(data)
+                    if progress:
+                        progress(len(data))
+            out.flush()
+            os.fsync(out.fileno())
+        if have == size and digest.hexdigest() == sha256:
+            part.replace(target)
+            return True
+        if progress:
+            progress(-have)
+    with contextlib.suppress(FileNotFoundError):
+        part.unlink()
+    raise ShardError(
+        source.locate(path), f"{have} bytes, sha256 {digest.hexdigest()[:12]}, not as recorded"
+    )
+
+
+def download_shards(
+    source: Source,
+    shards: Iterable[ShardRecord],
+    folder: Path,
+    progress: Callable[[int], None] | None = None,
+) -> LocalSource:
+    """Fetch shards into a folder, several at a time.
+
+    Returns:
+        The folder as a source.
+
+    Raises:
+        RemoteError, ShardError: See :func:`download_file`; shards that are complete stay.
+    """
+    from .streaming.sources import HttpSource, LocalSource
+
+    if not isinstance(source, HttpSource):
+        raise PortraitError(f"{source.name} is on this machine already")
+
+    def fetch(shard: ShardRecord) -> None:
+        download_file(source, shard.path, folder / shard.path, shard.bytes, shard.sha256, progress)
+
+    with ThreadPoolExecutor(CONNECTIONS) as pool:
+        tasks = [pool.submit(fetch, shard) for shard in shards]
+        try:
+            for task in tasks:
+                task.result()
+        except BaseException:
+            for task in tasks:
+                task.cancel()
+            raise
+    return LocalSource(folder)
+
+
+def select(
+    manifest: Manifest,
+    subset: str = "default",
+    split: str | None = None,
+    max_samples: int | None = None,
+) -> tuple[list[ShardRecord], Manifest]:
+    """The shards to fetch and the manifest of what that makes.
+
+    Args:
+        manifest: The whole dataset's.
+        subset: Which subset.
+        split: Which split; all by default.
+        max_samples: Fetch whole shards until so many samples are there.
+
+    Returns:
+        The shards, and a manifest that lists exactly them.
+
+    Raises:
+        PortraitError: Nothing matches.
+    """
+    chosen: list[ShardRecord] = []
+    for shard in manifest.select(subset, split):
+        if max_samples is not None and sum(s.samples for s in chosen) >= max_samples:
+            break
+        chosen.append(shard)
+    if not chosen:
+        raise PortraitError(
+            f"nothing to fetch: the dataset has {', '.join(manifest.subsets()) or 'no shards'} "
+            f"with splits {', '.join(manifest.splits)}"
+        )
+    splits = dict.fromkeys(manifest.splits, 0)
+    for shard in chosen:
+        splits[shard.split] += shard.samples
+    if subset != "default":
+        splits = dict.fromkeys(splits, 0)
+    return chosen, replace(
+        manifest,
+        shards=tuple(chosen),
+        splits={name: count for name, count in splits.items() if count},
+        files={},
+    )
+
+
+def download(
+    source: HttpSource,
+    folder: Path,
+    *,
+    subset: str = "default",
+    split: str | None = None,
+    max_samples: int | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Manifest:
+    """Fetch a dataset into a folder that loads like the original.
+
+    Shards first, then card and licence, the manifest last: a folder without a manifest is
+    unfinished, and running again goes on where it stood.
+
+    Returns:
+        The manifest of what is now there.
+
+    Raises:
+        PortraitError: Something cannot be had, or the folder holds another dataset.
+    """
+    whole = source.manifest()
+    chosen, part = select(whole, subset, split, max_samples)
+    present = folder / FILE_NAME
+    if present.exists():
+        old = Manifest.load(folder)
+        if old.plan_hash != whole.plan_hash:
+            raise PortraitError(f"{folder}: holds another dataset; choose another folder")
+        part = _merge(whole, old, part)
+    download_shards(source, chosen, folder, progress)
+    for name in _CARD_FILES:
+        try:
+            data = source.client.get(source.url(name), 64 * 2**20)
+        except RemoteError as problem:
+            if problem.status in (404, 410):
+                continue
+            raise
+        _write(folder / name, data)
+    _write(present, part.to_json().encode())
+    return part
+
+
+def _merge(whole: Manifest, old: Manifest, new: Manifest) -> Manifest:
+    """What was fetched earlier stays listed."""
+    listed = {shard.path for shard in (*old.shards, *new.shards)}
+    shards = tuple(shard for shard in whole.shards if shard.path in listed)
+    splits = dict.fromkeys(whole.splits, 0)
+    for shard in shards:
+        if shard.subset == "default":
+            splits[shard.split] += shard.samples
+    return replace(new, shards=shards, splits={k: v for k, v in splits.items() if v})
+
+
+def _write(path: Path, data: bytes) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    with temporary.open("wb") as stream:
+        stream.write(data)
+        stream.flush()
+        os.fsync(stream.fileno())
+    temporary.replace(path)

@@ -1,0 +1,1 @@
+"""Streaming: byte sources, order, and the iterable dataset for training loops."""

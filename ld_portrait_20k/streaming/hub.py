@@ -1,0 +1,159 @@
+"""Finding a dataset repository on the Hub, quickly, and pinning it to a commit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+from ..errors import DatasetNotFoundError, PortraitError
+from ..manifest import FILE_NAME, Manifest
+from .http import HttpClient, Patience, RemoteError
+from .sources import MAX_MANIFEST_BYTES, HttpSource
+
+LOOK_UP: Final = Patience(timeout=10.0, attempts=4, pause=0.5, longest_pause=10.0)
+"""Patience while looking for a repository: a name that is nowhere must not cost minutes."""
+
+
+def hub_source(
+    repo_id: str,
+    revision: str | None = None,
+    token: bool | str | None = None,
+    cache_dir: Path | str | None = None,
+    patience: Patience | None = None,
+) -> HttpSource:
+    """A dataset repository at the commit that ``revision`` names now.
+
+    The manifest goes through the cache of ``huggingface_hub``: with ``HF_HUB_OFFLINE`` or
+    without a network, a repository seen before is still found.
+
+    Raises:
+        DatasetNotFoundError: No such repository or revision, nothing built in it, or no
+            network and never seen before.
+        PortraitError: No access, or the server cannot be reached.
+    """
+    from huggingface_hub import constants, hf_hub_url
+    from huggingface_hub.utils import HFValidationError, validate_repo_id
+
+    try:
+        validate_repo_id(repo_id)
+    except HFValidationError as problem:
+        raise DatasetNotFoundError(f"{repo_id!r} is not a Hub repository id") from problem
+    secret = _token(token)
+    path = _manifest_file(repo_id, revision, secret, cache_dir)
+    commit = path.parent.name
+    manifest = Manifest.from_json(
+        path.read_text("utf-8", "replace"), f"{repo_id}@{commit[:12]}/{FILE_NAME}"
+    )
+    endpoint = constants.ENDPOINT
+    url = hf_hub_url(repo_id, FILE_NAME, repo_type="dataset", revision=commit, endpoint=endpoint)
+    return HttpSource(
+        url.removesuffix(f"/{FILE_NAME}"), secret, patience, manifest, identity=commit
+    )
+
+
+def user_name(token: bool | str | None = None) -> str | None:
+    """The logged-in user's name, or None without a token.
+
+    Raises:
+        PortraitError: Offline, the Hub cannot be reached, or it does not know the token.
+    """
+    import json
+
+    from huggingface_hub import constants
+
+    secret = _token(token)
+    if secret is None:
+        return None
+    if constants.HF_HUB_OFFLINE:
+        raise PortraitError("offline (HF_HUB_OFFLINE is set), so the user is not known")
+    endpoint = constants.ENDPOINT
+    client = HttpClient(secret, _origin(endpoint), LOOK_UP)
+    try:
+        body: Any = json.loads(client.get(f"{endpoint}/api/whoami-v2", 2**20))
+        return str(body["name"])
+    except RemoteError as problem:
+        raise PortraitError(f"the Hub does not say who is logged in ({problem})") from problem
+    except (ValueError, KeyError, TypeError) as problem:
+        raise PortraitError(f"{endpoint} does not answer like a Hub") from problem
+
+
+def _manifest_file(
+    repo_id: str, revision: str | None, secret: str | None, cache_dir: Path | str | None
+) -> Path:
+    """The manifest in the Hub's cache, in a folder named by its commit."""
+    import time
+
+    from huggingface_hub import constants, hf_hub_download
+    from huggingface_hub.errors import (
+        EntryNotFoundError,
+        GatedRepoError,
+        HfHubHTTPError,
+        LocalEntryNotFoundError,
+        OfflineModeIsEnabled,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    where = f"{repo_id} on {constants.ENDPOINT}" + (f" at {revision}" if revision else "")
+    mend = "mend: check the name, or log in with `hf auth login` if it is private"
+    for attempt in range(LOOK_UP.attempts):
+        try:
+            found = hf_hub_download(
+                repo_id,
+                FILE_NAME,
+                repo_type="dataset",
+                revision=revision,
+                cache_dir=cache_dir,
+                token=secret or False,
+                etag_timeout=LOOK_UP.timeout,
+            )
+        except GatedRepoError as problem:
+            raise PortraitError(
+                f"{where} is gated: ask for access on its page, then log in with `hf auth login`"
+            ) from problem
+        except RepositoryNotFoundError as problem:
+            raise DatasetNotFoundError(f"{where}: no such dataset repository ({mend})") from problem
+        except RevisionNotFoundError as problem:
+            raise DatasetNotFoundError(f"{where}: no such revision") from problem
+        except LocalEntryNotFoundError as problem:
+            raise DatasetNotFoundError(
+                f"{where}: the Hub cannot be reached and the dataset is not in the cache"
+            ) from problem
+        except OfflineModeIsEnabled as problem:
+            raise DatasetNotFoundError(f"{where}: offline, and not in the cache") from problem
+        except EntryNotFoundError as problem:
+            raise DatasetNotFoundError(
+                f"{where}: has no {FILE_NAME}; it is not a finished dataset of this kind"
+            ) from problem
+        except HfHubHTTPError as problem:
+            status = getattr(problem.response, "status_code", None)
+            if status not in (408, 429, 500, 502, 503, 504) or attempt + 1 == LOOK_UP.attempts:
+                raise PortraitError(f"{where}: the Hub answers {status}") from problem
+            time.sleep(min(LOOK_UP.pause * 2**attempt, LOOK_UP.longest_pause))
+        except OSError as problem:
+            if attempt + 1 == LOOK_UP.attempts:
+                raise PortraitError(f"{where}: the Hub cannot be reached ({problem})") from problem
+            time.sleep(min(LOOK_UP.pause * 2**attempt, LOOK_UP.longest_pause))
+        else:
+            path = Path(found)
+            if path.stat().st_size > MAX_MANIFEST_BYTES:
+                raise PortraitError(f"{where}: {FILE_NAME} is too large")
+            return path
+    raise AssertionError("unreachable")
+
+
+def _token(token: bool | str | None) -> str | None:
+    if token is False:
+        return None
+    if isinstance(token, str):
+        return token
+    from huggingface_hub import get_token
+
+    return get_token()
+
+
+def _origin(url: str) -> str:
+    from urllib.parse import urlsplit
+
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"

@@ -1,0 +1,315 @@
+"""Where a dataset's files are: a local folder, an HTTP server, a repository on the Hub."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from collections import OrderedDict
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Protocol
+from urllib.parse import quote, urlsplit
+
+from .. import schema
+from ..errors import DatasetNotFoundError, PortraitError, ShardError
+from ..manifest import FILE_NAME, Manifest
+from .http import HttpClient, Patience, RemoteError, public_url
+
+REPO_VARIABLE: Final = "LD_PORTRAIT_20K_REPO"
+"""Environment variable that names the Hub repository to load by default."""
+
+MAX_MANIFEST_BYTES: Final = 256 * 2**20
+_OPEN_FILES = 64
+
+
+class Stream(Protocol):
+    """A readable byte stream, also a context manager."""
+
+    def read(self, size: int, /) -> bytes:
+        """Up to ``size`` bytes; none at the end."""
+        ...
+
+    def close(self) -> None:
+        """Let go of it."""
+        ...
+
+    def __enter__(self) -> Any: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+        /,
+    ) -> Any: ...
+
+
+class Source(Protocol):
+    """The files of one dataset, by path relative to its root.
+
+    Sources may be shared by threads, forked and pickled.
+
+    Attributes:
+        name: The root, for messages.
+        remote: Whether reading crosses a network.
+    """
+
+    name: str
+    remote: bool
+
+    def read(self, path: str, start: int, length: int) -> bytes:
+        """Exactly ``length`` bytes of a file from ``start``."""
+        ...
+
+    def open(self, path: str) -> Stream:
+        """A file as a stream from its start."""
+        ...
+
+    def locate(self, path: str) -> str:
+        """A file's full path or URL, for messages."""
+        ...
+
+    def manifest(self) -> Manifest:
+        """The dataset's manifest."""
+        ...
+
+
+class LocalSource:
+    """A folder.
+
+    Args:
+        root: The folder that holds ``manifest.json``.
+    """
+
+    remote = False
+
+    def __init__(self, root: Path | str) -> None:
+        self.root = Path(root)
+        self.name = str(root)
+        self._reset()
+
+    def read(self, path: str, start: int, length: int) -> bytes:
+        """Exactly ``length`` bytes of a file from ``start``.
+
+        Raises:
+            ShardError: The file ends before, or is absent.
+        """
+        try:
+            file = self._file(path)
+            parts = []
+            missing = length
+            while missing:
+                part = os.pread(file.descriptor, missing, start + length - missing)
+                if not part:
+                    end = start + length - missing
+                    raise ShardError(self.locate(path), "truncated", offset=end)
+                parts.append(part)
+                missing -= len(part)
+        except OSError as problem:
+            raise ShardError(self.locate(path), f"cannot be read ({problem.strerror})") from problem
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def open(self, path: str) -> Stream:
+        """A file as a stream from its start."""
+        try:
+            return (self.root / path).open("rb", buffering=2**20)
+        except OSError as problem:
+            raise ShardError(self.locate(path), f"cannot be read ({problem.strerror})") from problem
+
+    def locate(self, path: str) -> str:
+        """A file's full path."""
+        return str(self.root / path)
+
+    def manifest(self) -> Manifest:
+        """The dataset's manifest.
+
+        Raises:
+            PortraitError: Absent or invalid.
+        """
+        return Manifest.load(self.root)
+
+    def _file(self, path: str) -> _File:
+        if self._pid != os.getpid():
+            self._reset()
+        with self._lock:
+            file = self._files.get(path)
+            if file is None:
+                file = self._files[path] = _File(self.root / path)
+                if len(self._files) > _OPEN_FILES:
+                    self._files.popitem(last=False)
+            else:
+                self._files.move_to_end(path)
+            return file
+
+    def _reset(self) -> None:
+        self._pid = os.getpid()
+        self._lock = threading.Lock()
+        self._files: OrderedDict[str, _File] = OrderedDict()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"root": self.root}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(state["root"])  # type: ignore[misc]
+
+    def __repr__(self) -> str:
+        return f"LocalSource({self.name!r})"
+
+
+class _File:
+    """A descriptor that is closed when the last reader lets go of it."""
+
+    def __init__(self, path: Path) -> None:
+        self.descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+
+    def __del__(self) -> None:
+        if hasattr(self, "descriptor"):
+            os.close(self.descriptor)
+
+
+class HttpSource:
+    """A folder behind an HTTP server; Range requests make it fast, none are needed.
+
+    Args:
+        base: URL of the folder that holds ``manifest.json``.
+        token: Bearer token, sent to the base's own host only.
+        patience: How long to try.
+        manifest: The manifest, if it is at hand already.
+        identity: What tells this revision of the dataset from others (a commit).
+    """
+
+    remote = True
+
+    def __init__(
+        self,
+        base: str,
+        token: str | None = None,
+        patience: Patience | None = None,
+        manifest: Manifest | None = None,
+        identity: str | None = None,
+    ) -> None:
+        parts = urlsplit(base)
+        self.base = base.rstrip("/")
+        self.name = public_url(self.base)
+        self.identity = identity
+        self.client = HttpClient(token, f"{parts.scheme}://{parts.netloc}", patience)
+        self._manifest = manifest
+
+    def read(self, path: str, start: int, length: int) -> bytes:
+        """Exactly ``length`` bytes of a file from ``start``.
+
+        Raises:
+            RemoteError: See :class:`~ld_portrait_20k.streaming.http.HttpClient`.
+        """
+        return self.client.read(self.url(path), start, length)
+
+    def open(self, path: str) -> Stream:
+        """A file as a stream from its start; it mends itself when cut."""
+        return self.client.open(self.url(path))
+
+    def locate(self, path: str) -> str:
+        """A file's URL, without query."""
+        return public_url(self.url(path))
+
+    def manifest(self) -> Manifest:
+        """The dataset's manifest, fetched once.
+
+        Raises:
+            DatasetNotFoundError: The server has none.
+            RemoteError: It cannot be had.
+            PortraitError: It is invalid.
+        """
+        if self._manifest is None:
+            url = self.url(FILE_NAME)
+            try:
+                data = self.client.get(url, MAX_MANIFEST_BYTES)
+            except RemoteError as problem:
+                if problem.status in (404, 410):
+                    raise DatasetNotFoundError(
+                        f"{self.name}: no {FILE_NAME} there; the URL must be the dataset's folder"
+                    ) from problem
+                raise
+            self._manifest = Manifest.from_json(data.decode("utf-8", "replace"), public_url(url))
+        return self._manifest
+
+    def url(self, path: str) -> str:
+        """A file's URL as it is asked for."""
+        return f"{self.base}/{quote(path)}"
+
+    def __repr__(self) -> str:
+        return f"HttpSource({self.name!r})"
+
+
+def resolve(
+    path: str | Path = schema.NAME,
+    *,
+    repo_id: str | None = None,
+    revision: str | None = None,
+    token: bool | str | None = None,
+    cache_dir: Path | str | None = None,
+    patience: Patience | None = None,
+) -> Source:
+    """Find a dataset.
+
+    In this order: ``repo_id`` if given; a folder of the name ``path``; a URL; a repository
+    ``owner/name`` on the Hub; and for the bare name the repository that the environment
+    variable ``LD_PORTRAIT_20K_REPO`` names, or the logged-in user's own ``ld-portrait-20k``.
+
+    Args:
+        path: Folder, URL, repository id or the dataset's bare name.
+        repo_id: Hub repository; then ``path`` is not looked at.
+        revision: Branch, tag or commit on the Hub; ``main`` by default. It is pinned to
+            the commit that it names now.
+        token: As in ``huggingface_hub``: a token, False for none, None or True for the
+            stored one.
+        cache_dir: Cache of the Hub's small files.
+        patience: How long to try.
+
+    Raises:
+        DatasetNotFoundError: It is nowhere; the message says where was looked.
+        PortraitError: It was found but cannot be read.
+    """
+    text = str(path)
+    if repo_id is None:
+        folder = Path(path).expanduser()
+        if folder.is_dir():
+            return LocalSource(folder)
+        if urlsplit(text).scheme in ("http", "https"):
+            return HttpSource(text, token if isinstance(token, str) else None, patience)
+        if text.count("/") == 1 and not text.startswith((".", "/", "~")):
+            repo_id = text
+    looked = [f"no folder {str(path)!r} in {Path.cwd()}"] if repo_id is None else []
+    if repo_id is None and text == schema.NAME:
+        repo_id = os.environ.get(REPO_VARIABLE) or None
+        if repo_id is None:
+            looked.append(f"{REPO_VARIABLE} is not set")
+            repo_id = _own_repo(token, looked)
+    if repo_id is None:
+        raise DatasetNotFoundError(
+            f'dataset {text!r} not found: {"; ".join(looked)}. Mend: pass repo_id="owner/name", '
+            f"or build it here: python -m builder regenerate --output {schema.NAME}"
+        )
+    from .hub import hub_source
+
+    return hub_source(repo_id, revision, token, cache_dir, patience)
+
+
+def fingerprint(manifest: Manifest) -> str:
+    """A short hash of a dataset's contents, wherever it lies."""
+    text = "\n".join(f"{shard.path} {shard.sha256}" for shard in manifest.shards)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _own_repo(token: bool | str | None, looked: list[str]) -> str | None:
+    from .hub import user_name
+
+    try:
+        user = user_name(token)
+    except PortraitError as problem:
+        looked.append(str(problem))
+        return None
+    if user is None:
+        looked.append("not logged in to the Hub")
+        return None
+    return f"{user}/{schema.NAME}"
