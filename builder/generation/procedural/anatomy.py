@@ -1,0 +1,232 @@
+"""The body's outline and limbs: neck, shoulders, torso, arms that leave gaps, hands."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from builder.generation.procedural.canvas import polygon, spline, stream
+from builder.generation.procedural.traits import Traits
+from builder.generation.procedural.view import View
+
+
+@dataclass(frozen=True, slots=True)
+class Limb:
+    """A chain of tapered capsules in head units.
+
+    Attributes:
+        path: (N, 2) joints along the limb.
+        radius: (N,) half-widths.
+    """
+
+    path: np.ndarray
+    radius: np.ndarray
+
+
+@dataclass(slots=True)
+class Arm:
+    """One arm: sleeve and skin are cut from the same limb; ``behind`` is under the head."""
+
+    limb: Limb
+    hand: list[Limb]
+    behind: bool = False
+    raised: bool = False
+
+
+@dataclass(slots=True)
+class Body:
+    """Outlines in head units and the arms.
+
+    Attributes:
+        torso: (N, 2) closed outline from shoulders to beyond the knees.
+        neck: (N, 2) closed outline of neck and trapezius.
+        neck_half: Half-width of the neck.
+        shoulder: Half-width of the shoulders.
+        arms: Left one of the picture first.
+    """
+
+    torso: np.ndarray
+    neck: np.ndarray
+    neck_half: float
+    shoulder: float
+    arms: list[Arm] = field(default_factory=list)
+
+
+def body_of(person: Traits) -> Body:
+    """The body of this person in the pose that the attributes ask for."""
+    man, sh = person.masculine, person.shoulder
+    fat = 1.0 + 0.06 * person.build
+    neck = (0.178 + 0.04 * man) * (1.0 + 0.03 * person.build)
+    waist = (0.50 + 0.13 * man) * fat
+    hip = (0.67 - 0.02 * man) * fat
+    chest = (0.60 + 0.10 * man) * (0.6 + 0.4 * fat)
+    rng = stream(person.seed, "body")
+    slope = 0.03 * rng.uniform(-1, 1)
+    right = [
+        (neck * 1.10, 0.63),
+        (neck * 1.55, 0.70),
+        (0.50 * sh, 0.765 + slope),
+        (0.76 * sh, 0.82 + slope),
+        (0.92 * sh, 0.92 + slope),
+        (0.955 * sh, 1.06),
+        (0.90 * sh, 1.25),
+        (chest * 1.05, 1.48),
+        (chest * 0.98, 1.75),
+        (waist * 1.04, 2.1),
+        (waist * 1.02, 2.35),
+        (hip * 0.97, 2.8),
+        (hip * 1.02, 3.15),
+        (hip * 0.98, 3.6),
+        (hip * 0.92, 4.4),
+        (hip * 0.86, 6.4),
+    ]
+    half = np.array(right)
+    torso = spline(np.concatenate([half, half[::-1] * (-1, 1)]), closed=True, steps=8)
+    side = np.array([(neck * 0.98, 0.2), (neck, 0.42), (neck * 1.01, 0.55), (neck * 1.10, 0.63),
+                     (neck * 1.55, 0.70), (0.50 * sh, 0.765 + slope), (0.76 * sh, 0.82 + slope),
+                     (0.92 * sh, 0.92 + slope), (0.95 * sh, 1.08), (0.8 * sh, 1.5), (0.5 * sh, 1.9)])  # fmt: skip
+    upper = spline(np.concatenate([side, side[::-1] * (-1, 1)]), closed=True, steps=8)
+    body = Body(torso, upper, neck, sh)
+    thick = (0.85 + 0.17 * man) * (1.0 + 0.05 * person.build)
+    both = person["arms"] in ("hands on hips",) or (
+        person["arms"] == "behind the head" and rng.random() < 0.5
+    )
+    chosen = 1.0 if rng.random() < 0.5 else -1.0
+    for side_sign in (-1.0, 1.0):
+        pose = person["arms"] if both or side_sign == chosen else "at the sides"
+        body.arms.append(_arm(pose, side_sign, sh, waist, hip, thick, rng))
+    return body
+
+
+def _arm(
+    pose: str, side: float, sh: float, waist: float, hip: float, thick: float, rng: np.random.Generator
+) -> Arm:
+    jitter = rng.uniform(-0.05, 0.05, 6)
+    shoulder = np.array([0.80 * sh, 1.02])
+    behind = raised = False
+    if pose in ("hand on hip", "hands on hips"):
+        elbow = np.array([1.42 * sh + 0.1 + jitter[0], 2.02 + jitter[1]])
+        wrist = np.array([hip * 0.98 + 0.10, 2.66])
+        hand_to = np.array([hip * 0.62, 2.80])
+    elif pose == "arm raised":
+        elbow = np.array([1.35 * sh + 0.1 + jitter[0], 0.55 + jitter[1]])
+        wrist = np.array([1.20 * sh + 0.16 + jitter[2], -0.36 + jitter[3]])
+        hand_to = wrist + np.array([-0.04 + jitter[4], -0.36])
+        raised = True
+    elif pose == "behind the head":
+        elbow = np.array([1.34 * sh + 0.12 + jitter[0], -0.02 + jitter[1]])
+        wrist = np.array([0.42, -0.16 + jitter[3]])
+        hand_to = np.array([0.1, -0.18])
+        behind = raised = True
+    else:
+        elbow = np.array([1.0 * sh + 0.06 + jitter[0] * 0.5, 2.18])
+        wrist = np.array([0.98 * sh + 0.03 + jitter[2], 3.2])
+        hand_to = wrist + np.array([-0.07, 0.4])
+    upper = np.linspace(shoulder, elbow, 5)
+    fore = np.linspace(elbow, wrist, 6)[1:]
+    path = np.concatenate([upper, fore])
+    radius = np.array([0.185, 0.172, 0.158, 0.146, 0.128, 0.135, 0.130, 0.115, 0.098, 0.086]) * thick
+    if raised:
+        path[0] = (0.72 * sh, 1.06)
+        radius[0] = 0.2 * thick
+    hand = _hand(wrist, hand_to, thick, spread=pose == "arm raised", fist=pose == "at the sides")
+    mirror = np.array([side, 1.0])
+    return Arm(
+        Limb(path * mirror, radius),
+        [Limb(part.path * mirror, part.radius) for part in hand],
+        behind,
+        raised,
+    )
+
+
+def _hand(wrist: np.ndarray, tip: np.ndarray, thick: float, spread: bool, fist: bool) -> list[Limb]:
+    along = tip - wrist
+    length = float(np.hypot(*along))
+    along = along / max(length, 1e-6)
+    across = np.array([-along[1], along[0]])
+    scale = 0.42
+    palm_end = wrist + along * scale * 0.48
+    parts = [
+        Limb(
+            np.stack([wrist, wrist + along * scale * 0.2, palm_end]),
+            np.array([0.082, 0.105, 0.112]) * thick,
+        )
+    ]
+    for k in range(4):
+        offset = (k - 1.5) / 1.5
+        root = palm_end + across * offset * 0.078 * thick - along * 0.02 * abs(offset)
+        fan = (0.30 if spread else 0.08) * offset
+        direction = along * np.cos(fan) + across * np.sin(fan)
+        reach = scale * (0.50, 0.58, 0.55, 0.43)[k]
+        bend = across * (0.0 if spread else -0.05)
+        if fist:
+            reach *= 0.8
+        knuckles = np.stack(
+            [root, root + direction * reach * 0.5 + bend * 0.3, root + direction * reach + bend]
+        )
+        parts.append(Limb(knuckles, np.array([0.037, 0.034, 0.026]) * thick))
+    fan = 0.75 if spread else 0.4
+    direction = along * np.cos(fan) - across * np.sin(fan)
+    root = wrist + along * 0.10 - across * 0.07 * thick
+    parts.append(
+        Limb(np.stack([root, root + direction * 0.13, root + direction * 0.25]), np.array([0.05, 0.042, 0.03]) * thick)
+    )
+    return parts
+
+
+def limb_field(view: View, limbs: Sequence[Limb], grow: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+    """Coverage and rounded height of limbs, by their signed distance.
+
+    Args:
+        view: The framing.
+        limbs: What to draw.
+        grow: Added to every radius, head units (cloth over skin).
+
+    Returns:
+        (H, W) coverage 0..1 and (H, W) height in head units (0 outside).
+    """
+    h, w = view.shape
+    coverage, height = np.zeros((h, w), np.float32), np.zeros((h, w), np.float32)
+    for limb in limbs:
+        pixels = view.body(limb.path)
+        reach = (float(limb.radius.max()) + grow) * view.scale + 2
+        x0, y0 = np.floor(pixels.min(0) - reach).astype(int)
+        x1, y1 = np.ceil(pixels.max(0) + reach).astype(int)
+        x0, y0, x1, y1 = max(x0, 0), max(y0, 0), min(x1, w), min(y1, h)
+        if x0 >= x1 or y0 >= y1:
+            continue
+        box = (slice(y0, y1), slice(x0, x1))
+        gx, gy = view.body_grid(box)
+        best = np.full((y1 - y0, x1 - x0), -1e3, np.float32)
+        dome = np.zeros_like(best)
+        radii = (limb.radius + grow).astype(np.float32)
+        for i in range(len(limb.path) - 1):
+            a, b = limb.path[i].astype(np.float32), limb.path[i + 1].astype(np.float32)
+            d = b - a
+            t = ((gx - a[0]) * d[0] + (gy - a[1]) * d[1]) / max(float(d @ d), 1e-9)
+            t = np.clip(t, 0.0, 1.0)
+            r = radii[i] + (radii[i + 1] - radii[i]) * t
+            distance = np.hypot(gx - a[0] - d[0] * t, gy - a[1] - d[1] * t)
+            best = np.maximum(best, r - distance)
+            dome = np.maximum(dome, np.sqrt(np.maximum(r * r - distance * distance, 0.0)))
+        cover = np.clip(best * np.float32(view.scale) + 0.5, 0.0, 1.0)
+        coverage[box] = np.maximum(coverage[box], cover)
+        height[box] = np.maximum(height[box], dome)
+    return coverage, height
+
+
+def outline_mask(view: View, outline: np.ndarray) -> np.ndarray:
+    """Coverage (H, W) of a closed body outline (N, 2) in head units."""
+    return polygon(view.shape, [view.body(outline)])
+
+
+def cut(limb: Limb, start: float, stop: float) -> Limb:
+    """The part of a limb between two shares of its length (0..1)."""
+    steps = np.hypot(*np.diff(limb.path, axis=0).T)
+    along = np.concatenate([[0.0], np.cumsum(steps)]) / steps.sum()
+    inner = along[(along > start) & (along < stop)]
+    at = np.concatenate([[start], inner, [stop]])
+    path = np.stack([np.interp(at, along, limb.path[:, i]) for i in (0, 1)], 1)
+    return Limb(path, np.interp(at, along, limb.radius))

@@ -1,0 +1,183 @@
+"""Hair that is gathered: ponytail, bun, braid."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from builder.generation.procedural.canvas import spline
+from builder.generation.procedural.hair import growth, styles
+from builder.generation.procedural.traits import Traits
+
+
+def gathered(person: Traits, rng: np.random.Generator, detail: float, rim: float | None) -> styles.Wig:
+    """Combed over the skull to a tie, and what hangs or winds from there."""
+    style = person["hair_style"]
+    side = 1.0 if rng.random() < 0.5 else -1.0
+    tie = {
+        "ponytail": np.array([0.05 * side, -0.36, -0.40]),
+        "bun": np.array([0.02 * side, -0.52, -0.16]),
+        "braid": np.array([0.20 * side, 0.30, -0.26]),
+    }[style]
+    n = int(4600 * detail)
+    roots = growth.scalp(person, rng, n)
+    depth = rng.random(n)
+    k = 20
+    t = np.linspace(0, 1, k)[None, :, None]
+    start = (roots - growth.CENTRE) / growth.RADII
+    stop = (tie - growth.CENTRE) / growth.RADII
+    ease = t**0.9
+    way = growth.normalise(start[:, None] * (1 - ease) + stop * ease + 1e-4)
+    height = 1.0 + (0.02 + 0.085 * depth)[:, None, None] * np.sin(np.pi * np.clip(t * 0.9 + 0.08, 0, 1))
+    comb = growth.CENTRE + way * growth.RADII * height
+    comb[:, 0] = roots
+    comb = comb + np.cumsum(rng.standard_normal((n, k, 3)), 1) * 0.0011 * np.sin(np.pi * t)
+    comb = growth.refine(comb.astype(np.float32), 30)
+    comb, member = growth.clump(comb, rng, n // 25, 0.35, 0.010)
+    comb += (rng.standard_normal((n, 1, 3)) * 0.022 * np.linspace(0, 1, 30)[None, :, None] ** 2).astype(np.float32)
+    shade = (1.0 + 0.12 * rng.standard_normal(int(member.max()) + 1))[member] * (1.0 + 0.1 * rng.standard_normal(n))
+    parts = [
+        styles.Wig(styles._press(comb, rim).astype(np.float32), styles.taper(rng, n, 30, 0.8), shade, 1.0 - depth, np.zeros(n, bool))
+    ]
+    if style == "ponytail":
+        parts.append(_tail(person, rng, detail, tie, side))
+    elif style == "bun":
+        if rim is None:
+            parts.append(_bun(person, rng, detail, tie))
+    else:
+        parts.append(_braid(person, rng, detail, tie, side))
+    parts.append(_wisps(person, rng, detail))
+    return join(parts)
+
+
+def join(parts: list[styles.Wig]) -> styles.Wig:
+    """Several wigs as one, at the largest number of points."""
+    k = max(p.path.shape[1] for p in parts)
+
+    def stretch(width: np.ndarray) -> np.ndarray:
+        at = np.linspace(0, width.shape[1] - 1, k)
+        i = np.minimum(at.astype(int), width.shape[1] - 2)
+        return (width[:, i] + (width[:, i + 1] - width[:, i]) * (at - i)).astype(np.float32)
+
+    return styles.Wig(
+        np.concatenate([p.path if p.path.shape[1] == k else growth.refine(p.path, k) for p in parts]).astype(np.float32),
+        np.concatenate([stretch(p.width) for p in parts]),
+        np.concatenate([p.shade for p in parts]),
+        np.concatenate([p.inner for p in parts]),
+        np.concatenate([p.front for p in parts]),
+    )
+
+
+def _course(points: list[np.ndarray], k: int) -> np.ndarray:
+    curve = spline(np.array(points), closed=False, steps=12)
+    at = np.linspace(0, len(curve) - 1, k)
+    i = np.minimum(at.astype(int), len(curve) - 2)
+    return curve[i] + (curve[i + 1] - curve[i]) * (at - i)[:, None]
+
+
+def _reach(person: Traits) -> float:
+    return {"chin-length": 0.45, "shoulder-length": 0.75, "long": 1.2}[person["hair_length"]]
+
+
+def _tail(person: Traits, rng: np.random.Generator, detail: float, tie: np.ndarray, side: float) -> styles.Wig:
+    n, k = int(2600 * detail), 26
+    reach = _reach(person)
+    course = _course(
+        [
+            tie,
+            tie + (0.10 * side, -0.07, -0.10),
+            tie + (0.30 * side, 0.08, -0.16),
+            tie + (0.43 * side, 0.42 * reach + 0.1, -0.14),
+            tie + (0.47 * side, 0.95 * reach + 0.1, -0.06),
+            tie + ((0.40 + 0.1 * rng.random()) * side, 1.4 * reach + 0.1, 0.0),
+        ],
+        k,
+    )
+    t = np.linspace(0, 1, k)
+    spread = 0.028 + 0.085 * np.sin(np.pi * np.clip(t * 0.82 + 0.02, 0, 1)) ** 0.8
+    own = rng.standard_normal((n, 1, 3)) * 0.75
+    stop = 1.0 - 0.28 * rng.random((n, 1)) ** 2
+    at = np.clip(t[None] * stop * (k - 1), 0, k - 1.001)
+    i = at.astype(int)
+    f = (at - i)[..., None]
+    centre = course[i] * (1 - f) + course[np.minimum(i + 1, k - 1)] * f
+    path = centre + own * np.interp(at, np.arange(k), spread)[..., None]
+    length = np.full(n, 1.6 * reach + 0.4)
+    depth = np.clip(np.sqrt((own[:, 0] ** 2).sum(-1)) / 1.6, 0, 1)
+    wig = styles.finish(person, rng, path.astype(np.float32), length, depth, None, clumps=n // 30)
+    wig.width *= 1.1
+    return wig
+
+
+def _bun(person: Traits, rng: np.random.Generator, detail: float, tie: np.ndarray) -> styles.Wig:
+    n, k = int(2600 * detail), 40
+    size = {"chin-length": 0.12, "shoulder-length": 0.155, "long": 0.19}[person["hair_length"]]
+    centre = tie + (0.0, -0.62 * size, -0.04)
+    coils = 9
+    axes = growth.normalise(rng.standard_normal((coils, 3)) * (0.55, 0.35, 0.5) + (0.0, 0.75, 0.25))
+    which = rng.integers(0, coils, n)
+    axis = axes[which]
+    e1 = growth.normalise(np.cross(axis, np.array([0.3, 0.1, 1.0])))
+    e2 = np.cross(axis, e1)
+    start = rng.uniform(0, 2 * np.pi, n)[:, None]
+    sweep = rng.uniform(1.6, 4.0, n)[:, None]
+    t = np.linspace(0, 1, k)[None]
+    angle = start + sweep * t
+    offset = (rng.uniform(-0.75, 0.75, coils)[which] + 0.13 * rng.standard_normal(n))[:, None]
+    offset = np.clip(offset, -0.93, 0.93)
+    ring = np.sqrt(1 - offset**2)
+    depth = rng.random(n)
+    r = size * (0.80 + 0.22 * depth)[:, None] * (1 + 0.03 * np.sin(angle * 3 + which[:, None]))
+    around = e1[:, None] * (np.cos(angle) * ring)[..., None] + e2[:, None] * (np.sin(angle) * ring)[..., None]
+    path = centre + r[..., None] * (around + axis[:, None] * offset[..., None]) * (1.08, 0.9, 0.9)
+    stray = rng.random(n) < 0.03
+    path[stray] += (t[..., None] ** 2) * rng.standard_normal((int(stray.sum()), 1, 3)) * 0.05
+    tone = (1.0 + 0.16 * rng.standard_normal(coils))[which] * (1.0 + 0.13 * rng.standard_normal(n))
+    edge = 1.0 - 0.5 * np.abs(offset[:, 0] * 2 % 0.5)
+    return styles.Wig(path.astype(np.float32), styles.taper(rng, n, k, 0.6), tone * edge, 1.0 - depth, np.ones(n, bool))
+
+
+def _braid(person: Traits, rng: np.random.Generator, detail: float, tie: np.ndarray, side: float) -> styles.Wig:
+    n, k = int(3000 * detail), 110
+    reach = _reach(person)
+    course = _course(
+        [
+            tie,
+            np.array([0.31 * side, 0.52, -0.06]),
+            np.array([0.36 * side, 0.74, 0.16]),
+            np.array([0.37 * side, 0.95, 0.30]),
+            np.array([0.34 * side, 0.95 + 0.5 * reach, 0.34]),
+            np.array([0.33 * side, 0.95 + 0.95 * reach, 0.34]),
+        ],
+        k,
+    )
+    t = np.linspace(0, 1, k)
+    bundle = rng.integers(0, 3, n)
+    turns = 5.0 + 6.5 * reach
+    phase = t[None] * turns * 2 * np.pi + bundle[:, None] * 2 * np.pi / 3
+    size = 0.062 * (1.0 - 0.35 * t) * np.clip((1.0 - t) / 0.02 + 0.5, 0, 1)
+    weave_x, weave_z = np.sin(phase) * size * 0.95, np.sin(2 * phase) * size * 0.6
+    own = rng.standard_normal((n, 3)) * 0.33
+    depth = np.clip(np.sqrt((own**2).sum(-1)), 0, 1)
+    tassel = np.clip((t - 0.90) / 0.10, 0, 1)
+    tight = 1.0 - 0.45 * np.exp(-(((t - 0.90) / 0.012) ** 2))
+    path = course[None] + (own[:, None] * (size * tight * (1.0 + 0.7 * tassel))[None, :, None])
+    keep = (1 - tassel)[None] * np.clip(t / 0.06, 0, 1)[None]
+    path[..., 0] += weave_x * keep
+    path[..., 2] += weave_z * keep + 0.05
+    stray = rng.random(n) < 0.05
+    path[stray] += rng.standard_normal((int(stray.sum()), 1, 3)) * 0.03 * np.sin(np.pi * t * 6)[None, :, None] ** 2
+    tone = 1.0 + 0.14 * rng.standard_normal(n)
+    return styles.Wig(path.astype(np.float32), styles.taper(rng, n, k, 0.5, 0.9), tone, (1 - depth) * 0.5, np.ones(n, bool))
+
+
+def _wisps(person: Traits, rng: np.random.Generator, detail: float) -> styles.Wig:
+    n = int(110 * detail)
+    roots = growth.scalp(person, rng, n * 3)
+    line = growth.hairline(person, np.arctan2(roots[:, 0], roots[:, 2]))
+    roots = roots[np.argsort(line - roots[:, 1], kind="stable")[:n]]
+    length = rng.uniform(0.06, 0.42, n)
+    direction = growth.normalise(growth.outward(roots) * 0.9 + rng.standard_normal((n, 3)) * 0.5)
+    path = growth.grow(roots, direction, length, rng, gravity=np.array([0, 0.4, 0.0]), margin=np.full(n, 0.02), wander=0.16)
+    return styles.Wig(
+        growth.refine(path, 30), styles.taper(rng, n, 30, 0.2, 0.3) * 0.6, np.ones(n), np.zeros(n), np.zeros(n, bool)
+    )

@@ -1,0 +1,225 @@
+"""Strands as curves in space: roots on the scalp, growth, clumps, curls.
+
+Everything here is in the head's frame before its turn: x right, y down, z to the camera,
+head units. Arrays are (N, K, 3): N strands of K points from root to tip.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from builder.generation.procedural.head import base_point
+from builder.generation.procedural.traits import Traits
+
+CENTRE = np.array([0.0, -0.09, -0.02])
+RADII = np.array([0.362, 0.415, 0.425])
+"""The skull as an ellipsoid, for collisions and for the direction away from it."""
+
+_LINE_ANGLE = np.array([0.0, 22.0, 42.0, 56.0, 68.0, 78.0, 88.0, 96.0, 108.0, 130.0, 180.0])
+_LINE_Y = np.array([-0.335, -0.325, -0.29, -0.215, -0.10, 0.02, 0.06, -0.05, 0.04, 0.24, 0.30])
+
+
+def outward(points: np.ndarray) -> np.ndarray:
+    """Unit directions away from the skull."""
+    d = (points - CENTRE) / RADII**2
+    unit: np.ndarray = d / np.maximum(np.sqrt((d * d).sum(-1, keepdims=True)), 1e-9)
+    return unit
+
+
+def normalise(v: np.ndarray) -> np.ndarray:
+    """Unit vectors along the last axis."""
+    unit: np.ndarray = v / np.maximum(np.sqrt((v * v).sum(-1, keepdims=True)), 1e-9)
+    return unit
+
+
+def hairline(person: Traits, angle: np.ndarray) -> np.ndarray:
+    """Lowest y at which scalp hair grows, by the angle about the head (radians, 0 front)."""
+    degrees = np.degrees(np.abs(angle))
+    y = np.interp(degrees, _LINE_ANGLE, _LINE_Y)
+    recede = person.masculine * float(np.clip((person.years - 30.0) / 45.0, 0.0, 0.8))
+    temple = np.exp(-(((degrees - 38.0) / 17.0) ** 2))
+    return y - recede * (0.10 * temple + 0.03 * (degrees < 60.0))
+
+
+def scalp(person: Traits, rng: np.random.Generator, count: int) -> np.ndarray:
+    """Roots (count, 3), about evenly spread over the hairy part of the head."""
+    found: list[np.ndarray] = []
+    total = 0
+    while total < count:
+        d = normalise(rng.standard_normal((count * 2, 3)))
+        y = CENTRE[1] + RADII[1] * d[:, 1] * 0.985
+        angle = np.arctan2(d[:, 0], d[:, 2])
+        keep = y < hairline(person, angle) + 0.012 * rng.standard_normal(len(y))
+        points = base_point(person, angle[keep], y[keep])
+        found.append(points)
+        total += len(points)
+    return np.concatenate(found)[:count]
+
+
+def grow(
+    roots: np.ndarray,
+    direction: np.ndarray,
+    length: np.ndarray,
+    rng: np.random.Generator,
+    *,
+    gravity: np.ndarray,
+    margin: np.ndarray,
+    steps: int = 26,
+    part_face: bool = True,
+    wander: float = 0.05,
+    pull: np.ndarray | None = None,
+) -> np.ndarray:
+    """Grow strands step by step under gravity, along the skull and past the neck.
+
+    Args:
+        roots: (N, 3).
+        direction: (N, 3) unit, at the root.
+        length: (N,) head units.
+        rng: The stream.
+        gravity: (3,) pull for every head unit of length.
+        margin: (N,) distance to the skull that the strand keeps once it lies on it.
+        steps: Number of points.
+        part_face: Push strands aside that would hang before the face.
+        wander: Strength of the random walk of the direction.
+        pull: (N, 3) further constant pull, if any.
+
+    Returns:
+        (N, steps, 3).
+    """
+    n = len(roots)
+    path = np.empty((n, steps, 3), np.float32)
+    position, heading = roots.copy(), direction.copy()
+    path[:, 0] = position
+    ds = (length / (steps - 1))[:, None]
+    walk = np.zeros((n, 3))
+    for k in range(1, steps):
+        walk = 0.8 * walk + wander * rng.standard_normal((n, 3))
+        turn = gravity + walk
+        if pull is not None:
+            turn = turn + pull * max(0.0, 1.0 - 2.2 * k / steps)
+        heading = normalise(heading + turn * np.minimum(ds * 9.0, 0.6))
+        if part_face:
+            before = (position[:, 2] > 0.06) & (np.abs(position[:, 0]) < 0.315) & (position[:, 1] > -0.3)
+            before &= position[:, 1] < 0.62
+            aside = np.where(position[:, 0] >= 0, 1.0, -1.0)
+            heading[before, 0] += 0.9 * aside[before]
+            heading[before, 2] -= 0.5
+            heading = normalise(heading)
+        position = position + heading * ds
+        rel = (position - CENTRE) / (RADII + margin[:, None] * min(1.0, 0.25 + 4.0 * k / steps))
+        inside = np.sqrt((rel * rel).sum(1))
+        hit = inside < 1.0
+        if hit.any():
+            out = outward(position[hit])
+            position[hit] = CENTRE + (position[hit] - CENTRE) / np.maximum(inside[hit], 1e-3)[:, None]
+            into = (heading[hit] * out).sum(1, keepdims=True)
+            heading[hit] = normalise(heading[hit] - np.minimum(into, 0.0) * out + 1e-6)
+        # The neck is a post that hair hangs around.
+        low = (position[:, 1] > 0.36) & (position[:, 1] < 0.75)
+        radial = np.hypot(position[:, 0], position[:, 2] + 0.06)
+        close = low & (radial < 0.235)
+        if close.any():
+            factor = 0.235 / np.maximum(radial[close], 1e-3)
+            position[close, 0] *= factor
+            position[close, 2] = (position[close, 2] + 0.06) * factor - 0.06
+        path[:, k] = position
+    return path
+
+
+def refine(path: np.ndarray, points: int) -> np.ndarray:
+    """Resample (N, K, 3) to ``points`` a strand with a cubic through the given ones."""
+    k = path.shape[1]
+    at = np.linspace(0.0, k - 1.0, points)
+    i = np.minimum(at.astype(int), k - 2)
+    t = (at - i).astype(np.float32)[None, :, None]
+    a, b = path[:, np.maximum(i - 1, 0)], path[:, i]
+    c, d = path[:, i + 1], path[:, np.minimum(i + 2, k - 1)]
+    smooth: np.ndarray = b + 0.5 * t * (
+        c - a + t * (2 * a - 5 * b + 4 * c - d + t * (3 * (b - c) + d - a))
+    )
+    return smooth
+
+
+def clump(
+    path: np.ndarray,
+    rng: np.random.Generator,
+    count: int,
+    strength: float,
+    spread: float,
+    start: float = 0.1,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw strands together towards leaders among them.
+
+    Args:
+        path: (N, K, 3).
+        rng: The stream.
+        count: Number of clumps.
+        strength: How far the tips gather, 0..1.
+        spread: Radius of a clump at its tip, head units.
+        start: Share of the length at which gathering begins.
+
+    Returns:
+        The new path and each strand's clump (N,).
+    """
+    n, k, _ = path.shape
+    leaders = rng.permutation(n)[: min(count, n)]
+    roots, heads = path[:, 0], path[leaders, 0]
+    member = np.empty(n, np.intp)
+    for first in range(0, n, 2048):
+        part = roots[first : first + 2048]
+        distance = sum((part[:, None, i] - heads[None, :, i]) ** 2 for i in range(3))
+        member[first : first + 2048] = np.argmin(distance, 1)
+    t = np.clip((np.linspace(0, 1, k, dtype=np.float32) - start) / (1 - start), 0, 1)
+    gather = (strength * t * (2 - t))[None, :, None]
+    own = (rng.standard_normal((n, 1, 3)) * spread).astype(np.float32)
+    target = path[leaders][member] + own * (0.4 + 0.6 * t[None, :, None])
+    return path + (target - path) * gather * rng.uniform(0.55, 1.0, (n, 1, 1)).astype(np.float32), member
+
+
+def curl(
+    path: np.ndarray,
+    rng: np.random.Generator,
+    member: np.ndarray,
+    length: np.ndarray,
+    radius: float,
+    wavelength: float,
+    *,
+    flat: float = 0.0,
+    jitter: float = 0.5,
+    rise: float = 0.15,
+) -> np.ndarray:
+    """Wind strands around their own course.
+
+    Args:
+        path: (N, K, 3).
+        rng: The stream.
+        member: (N,) clump of each strand; a clump curls in step.
+        length: (N,) head units.
+        radius: Radius of the curl, head units.
+        wavelength: Length of one turn, head units.
+        flat: 0 a helix, 1 a wave in one plane.
+        jitter: Phase scatter within a clump, radians.
+        rise: Share of the length over which the curl opens.
+
+    Returns:
+        (N, K, 3).
+    """
+    n, k, _ = path.shape
+    clumps = int(member.max()) + 1
+    phase = rng.uniform(0, 2 * np.pi, clumps)[member] + jitter * rng.standard_normal(n)
+    rate = (1.0 + 0.18 * rng.standard_normal(clumps))[member]
+    size = (1.0 + 0.3 * rng.standard_normal(clumps)).clip(0.35, 1.8)[member] * rng.uniform(0.75, 1.2, n)
+    t = np.linspace(0, 1, k, dtype=np.float32)
+    turns = t[None, :] * (length * rate / wavelength)[:, None] * 2 * np.pi + phase[:, None]
+    turns = turns.astype(np.float32)
+    tangent = normalise(np.gradient(path, axis=1).astype(np.float32))
+    helper = np.zeros((n, 1, 3), np.float32)
+    helper[:, 0, 2] = 1.0
+    tilt = (0.4 * rng.standard_normal((n, 1, 3))).astype(np.float32)
+    e1 = normalise(np.cross(tangent, helper + tilt))
+    e2 = np.cross(tangent, e1)
+    opening = np.minimum(t / max(rise, 1e-3), 1.0)[None, :] * (radius * size)[:, None]
+    opening = opening.astype(np.float32)
+    return path + e1 * (np.cos(turns) * opening)[..., None] + e2 * (
+        np.sin(turns) * opening * (1.0 - flat)
+    )[..., None]

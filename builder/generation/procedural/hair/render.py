@@ -1,0 +1,108 @@
+"""Strands in space to shaded layers behind and before the head."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from builder.generation.procedural.canvas import srgb
+from builder.generation.procedural.hair import growth
+from builder.generation.procedural.hair.styles import Wig
+from builder.generation.procedural.light import Light
+from builder.generation.procedural.strands import Strands, rasterise
+from builder.generation.procedural.traits import Traits
+from builder.generation.procedural.view import View
+
+_SPLIT = -0.07  # head units of depth: what lies behind is drawn before the body
+
+
+@dataclass(slots=True)
+class HairLayers:
+    """Premultiplied sRGB and alpha of the hair behind and before head and body."""
+
+    back: tuple[np.ndarray, np.ndarray]
+    front: tuple[np.ndarray, np.ndarray]
+
+
+def strand_width(view: View) -> float:
+    """Full width of a strand of scalp hair in pixels: grows slower than the picture."""
+    return float(np.clip(0.62 * (view.scale / 215.0) ** 0.5, 0.34, 1.15))
+
+
+def ramp(colour: np.ndarray, light: Light) -> np.ndarray:
+    """(256, 3) sRGB of hair at tones 0..1; 0.45 is the hair's own colour in even light."""
+    t = np.linspace(0, 1, 256, dtype=np.float32)[:, None]
+    warm = light.key_colour / float(light.key_colour.mean())
+    body = colour * (t / 0.45) ** 1.25 * (0.5 + 0.5 * warm)
+    gloss = np.maximum(t - 0.50, 0.0) ** 1.6 * (0.20 + 0.75 * np.sqrt(colour)) * warm * 1.25
+    return srgb(body + gloss + colour * 0.02)
+
+
+def project(view: View, path: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Turned points (N, K, 3) and their pixels (N, K, 2) of head-frame points."""
+    turned = view.turn(path.astype(np.float32))
+    return turned, view.head(turned[..., :2]).astype(np.float32)
+
+
+def tones(turned: np.ndarray, light: Light, shade: np.ndarray, inner: np.ndarray, shine: float) -> np.ndarray:
+    """Brightness (N, K) of strands: form, sheen along the strand, depth in the hair.
+
+    The sheen follows Kajiya and Kay, "Rendering fur with three dimensional textures"
+    (SIGGRAPH 1989): it depends on the angle between the strand and the half vector.
+    """
+    tangent = growth.normalise(np.gradient(turned, axis=1))
+    low = np.clip((turned[..., 1] - 0.02) / 0.25, 0, 1)[..., None]
+    round_normal = growth.outward(turned)
+    post = growth.normalise(turned * np.array([1.0, 0.0, 1.0], np.float32) + np.array([0, 0, 0.08], np.float32))
+    normal = growth.normalise(round_normal * (1 - low) + post * low)
+    facing = (normal * light.key).sum(-1)
+    along = (tangent * light.key).sum(-1)
+    diffuse = np.sqrt(np.clip(1.0 - along**2, 0, 1)) * np.clip(facing * 0.75 + 0.42, 0.0, 1.2)
+    half = growth.normalise(light.key + np.array([0.0, 0.0, 1.0]))
+    th = (tangent * half).sum(-1)
+    n = len(turned)
+    wobble = ((np.arange(n) * 0.61803) % 1.0 - 0.5)[:, None]
+    sine = np.clip(1.0 - (th + 0.10 * wobble + 0.06) ** 2, 0, 1)
+    gate = np.clip(facing + 0.25, 0, 1)
+    sheen = (0.34 * sine**28 + 0.16 * sine**7) * gate
+    level = float(light.key_colour.mean())
+    behind = np.clip((normal * light.rim).sum(-1), 0, 1) * float(light.rim_colour.mean())
+    grazing = np.clip(1.0 - normal[..., 2], 0, 1) ** 2
+    t = np.linspace(0, 1, turned.shape[1])[None]
+    buried = 1.0 - (0.55 * inner)[:, None] * (1.0 - 0.35 * t)
+    body = (0.15 + 0.07 * float(light.ambient.mean() / 0.2) + 0.30 * level * diffuse) * buried
+    body = body * shade[:, None] * (0.80 + 0.20 * np.minimum(t / 0.15, 1.0))
+    return (body + shine * level * sheen * buried**2 + 0.30 * behind * grazing).astype(np.float32)
+
+
+def render(person: Traits, view: View, light: Light, wig: Wig) -> HairLayers:
+    """Draw the hair of the head.
+
+    Args:
+        person: Whose hair.
+        view: The framing.
+        light: The light.
+        wig: The strands.
+    """
+    turned, pixels = project(view, wig.path)
+    shine = {"straight": 1.0, "wavy": 0.85, "curly": 0.7, "coily": 0.45}[person["hair_texture"]]
+    tone = tones(turned, light, wig.shade, wig.inner, shine)
+    depth = turned[..., 2]
+    front = (depth > _SPLIT) | wig.front[:, None]
+    # Behind the neck it is dark.
+    hidden = np.clip((turned[..., 1] - 0.15) / 0.3, 0, 1) * np.clip((-0.02 - depth) / 0.1, 0, 1)
+    tone = tone * (1.0 - 0.38 * hidden * (~wig.front[:, None]))
+    width = wig.width * strand_width(view)
+    middle = front[:, :-1] & front[:, 1:]
+    nearness = depth + 0.10 * (1.0 - wig.inner[:, None]) + 0.03 * (wig.shade[:, None] - 1.0)
+    colours = ramp(person.hair, light)
+    if person.years > 46 and person["hair_color"] not in ("white", "gray", "platinum"):
+        colours = colours + (srgb(np.linspace(0.05, 0.8, 256)[:, None] * np.ones(3)) - colours) * min(
+            0.4, 0.014 * (person.years - 46)
+        )
+    colours = colours.astype(np.float32)
+    strands = Strands(pixels, width.astype(np.float32), tone, nearness.astype(np.float32), ~middle)
+    back = rasterise(strands, view.shape, colours, layers=8)
+    strands.drawn = middle
+    return HairLayers(back, rasterise(strands, view.shape, colours, layers=14))

@@ -1,0 +1,150 @@
+"""Put the parts together: one seed and its attributes to a portrait with exact alpha."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from builder.generation.procedural import accessories, headwear
+from builder.generation.procedural.anatomy import body_of
+from builder.generation.procedural.canvas import Canvas, blur, extend, shift, smoothstep, srgb
+from builder.generation.procedural.clothing import Dresser
+from builder.generation.procedural.ears import ear
+from builder.generation.procedural.face import paint_face
+from builder.generation.procedural.hair import growth
+from builder.generation.procedural.hair.facial import facial_hair
+from builder.generation.procedural.hair.render import render
+from builder.generation.procedural.hair.styles import wig_of
+from builder.generation.procedural.head import surface
+from builder.generation.procedural.light import light_of
+from builder.generation.procedural.traits import Traits, traits
+from builder.generation.procedural.view import View, frame
+
+
+@dataclass(frozen=True, slots=True)
+class Portrait:
+    """A portrait and its exact matte.
+
+    Attributes:
+        foreground: (H, W, 3) uint8, straight sRGB, continued smoothly where alpha is 0.
+        alpha: (H, W) uint8, coverage.
+    """
+
+    foreground: np.ndarray
+    alpha: np.ndarray
+
+
+def draw(seed: int, attributes: Mapping[str, str | None], width: int, height: int) -> Portrait:
+    """Draw a portrait.
+
+    The same arguments give the same bytes, in any process and with any number of threads.
+
+    Args:
+        seed: 0 .. 2**63 - 1.
+        attributes: Values of :data:`builder.prompts.vocabulary.VOCABULARY`; what is None or
+            missing is drawn from the seed.
+        width: Pixels, 64 .. 4096.
+        height: Pixels, 64 .. 4096; the aspect lies between 1:2 and 2:1.
+
+    Raises:
+        ValueError: A value outside the vocabulary, or a size outside the limits.
+    """
+    if not (64 <= width <= 4096 and 64 <= height <= 4096):
+        raise ValueError(f"size {width}x{height}: each side must be 64 to 4096 pixels")
+    if not 0.5 <= width / height <= 2.0:
+        raise ValueError(f"size {width}x{height}: the aspect must lie between 1:2 and 2:1")
+    person = traits(seed, attributes)
+    view = frame(person, width, height)
+    canvas = _compose(person, view)
+    alpha = np.rint(np.clip(canvas.alpha, 0, 1) * 255).astype(np.uint8)
+    # What rounds to nothing is nothing, so that its colour is the continued one.
+    kept = np.where(alpha > 0, canvas.alpha, 0.0).astype(np.float32)
+    straight = extend(canvas.colour * (alpha > 0)[..., None], kept)
+    return Portrait(np.rint(straight * 255).astype(np.uint8), alpha)
+
+
+def _compose(person: Traits, view: View) -> Canvas:
+    light = light_of(person)
+    body = body_of(person)
+    canvas = Canvas(view.shape)
+    dresser = Dresser(person, view, light, body)
+    rim = headwear.rim_of(person)
+    detail = float(np.clip((view.scale / 215.0) ** 0.5, 0.5, 1.7))
+    wig = wig_of(person, detail, rim)
+    hair = render(person, view, light, wig) if wig is not None else None
+
+    headwear.behind(canvas, person, view, light)
+    if hair is not None:
+        canvas.over_premultiplied(*hair.back)
+    for index, arm in enumerate(body.arms):
+        if arm.behind or not arm.raised:
+            dresser.arm_parts(canvas, index)
+    dresser.neck(canvas)
+    seen = surface(person, view, light)
+    head_mask = np.zeros(view.shape, np.float32)
+    head_mask[seen.box] = seen.alpha
+    _neck_shadow(canvas, head_mask, view, light.key)
+    accessories.necklace(canvas, person, view, light, body)
+    dresser.trousers(canvas)
+    dresser.trunk(canvas)
+    for index, arm in enumerate(body.arms):
+        if arm.raised and not arm.behind:
+            dresser.arm_parts(canvas, index)
+        elif person["arms"] in ("hand on hip", "hands on hips") and not arm.behind:
+            accessories.hand_on_hip(canvas, dresser, index)
+
+    far, near = (-1.0, 1.0) if view.yaw < 0 else (1.0, -1.0)
+    ear(canvas, person, view, light, far)
+    if abs(view.yaw) < 0.12:
+        ear(canvas, person, view, light, near)
+    colour = paint_face(person, seen, light, view.pixel)
+    if hair is not None:
+        colour = _scalp(person, colour, seen.angle, seen.v)
+        cast = blur(shift(hair.front[1], -light.key[0] * 0.05 * view.scale, -light.key[1] * 0.05 * view.scale), 0.02 * view.scale)
+        colour = colour * (1.0 - 0.42 * cast[seen.box])[..., None]
+    canvas.over(_full(srgb(colour), seen.box, view.shape), head_mask)
+    if abs(view.yaw) >= 0.12:
+        ear(canvas, person, view, light, near)
+    for layer in facial_hair(person, view, light):
+        canvas.over_premultiplied(*layer)
+    accessories.earrings(canvas, person, view, light)
+    if hair is not None:
+        cast = blur(shift(hair.front[1], -light.key[0] * 0.07 * view.scale, 0.06 * view.scale), 0.035 * view.scale)
+        below = smoothstep(view.y + 0.45 * view.scale, view.y + 0.6 * view.scale, np.arange(view.shape[0], dtype=np.float32))
+        canvas.shadow(cast * (1 - hair.front[1]) * below[:, None] * 0.5)
+        canvas.over_premultiplied(*hair.front)
+    headwear.front(canvas, person, view, light)
+    accessories.glasses(canvas, person, view, light)
+    return canvas
+
+
+def _full(colour: np.ndarray, box: tuple[slice, slice], shape: tuple[int, int]) -> np.ndarray:
+    full = np.zeros((*shape, 3), np.float32)
+    full[box] = colour
+    return full
+
+
+def _neck_shadow(canvas: Canvas, head: np.ndarray, view: View, key: np.ndarray) -> None:
+    """The head darkens the neck under the jaw and away from the light."""
+    cast = shift(head, -key[0] * 0.16 * view.scale, 0.13 * view.scale)
+    cast = blur(cast, 0.035 * view.scale)
+    close = blur(shift(head, 0.0, 0.03 * view.scale), 0.03 * view.scale)
+    rows = (np.arange(view.shape[0], dtype=np.float32) - view.y) / view.scale
+    fade = np.clip((1.05 - rows) / 0.4, 0, 1)[:, None]
+    canvas.shadow(np.clip(cast * 0.62 + close * 0.35, 0, 0.85) * fade)
+
+
+def _scalp(person: Traits, colour: np.ndarray, angle: np.ndarray, v: np.ndarray) -> np.ndarray:
+    """Tint the skin under the hair with the hair's shaded colour, soft at the hairline."""
+    edge = growth.hairline(person, angle)
+    inside = smoothstep(-0.004, 0.05, edge - v)
+    strength = {"buzz cut": 0.55}.get(person["hair_length"], 0.9)
+    under = person.hair * 0.16 + person.skin * 0.03
+    if person["hair_length"] == "buzz cut":
+        under = person.hair * 0.5 + person.skin * 0.1
+        light_level = colour.mean(-1, keepdims=True) / max(float(person.skin.mean()), 0.02)
+        under = under * np.clip(light_level, 0.3, 1.6)
+    t = (inside * strength)[..., None]
+    return (colour + (under - colour) * t).astype(np.float32)
