@@ -1,0 +1,131 @@
+"""A contact sheet: each portrait on light, on dark, before a photo-like place, and its matte."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import cv2
+import numpy as np
+
+from . import backdrops
+
+PAPER: Final = (250, 250, 250)
+INK: Final = (60, 64, 68)
+TILES: Final = 4
+"""Pictures of each sample: light, dark, photo-like, matte."""
+
+_GAP = 4
+_MARGIN = 14
+
+
+def contact_sheet(
+    samples: Sequence[tuple[str, np.ndarray, np.ndarray]],
+    *,
+    columns: int,
+    cell: int,
+    backgrounds: Sequence[np.ndarray] | None = None,
+) -> np.ndarray:
+    """Draw samples in rows, each as four pictures with its id below.
+
+    Pictures keep their aspect and are letterboxed in square cells; small ones are enlarged.
+
+    Args:
+        samples: Id, foreground (H, W, 3) uint8 straight sRGB, alpha (H, W) uint8.
+        columns: Samples side by side.
+        cell: Side of one picture's cell in pixels.
+        backgrounds: (H, W, 3) uint8 pictures to use in turn behind the third picture;
+            out-of-focus places are made where none are given.
+
+    Returns:
+        (H, W, 3) uint8 sRGB.
+
+    Raises:
+        ValueError: No samples, or sizes of foreground and alpha that differ.
+    """
+    if not samples:
+        raise ValueError("a contact sheet needs at least one sample")
+    columns = min(columns, len(samples))
+    caption = max(14, cell // 12)
+    step_x, step_y = _steps(cell, caption)
+    rows = -(-len(samples) // columns)
+    sheet = np.empty((rows * step_y + _MARGIN, columns * step_x, 3), np.uint8)
+    sheet[:] = PAPER
+    for place, (_, foreground, alpha) in enumerate(samples):
+        left = place % columns * step_x + _MARGIN
+        top = place // columns * step_y + _MARGIN
+        for tile in pictures_of(foreground, alpha, cell, place, backgrounds):
+            height, width = tile.shape[:2]
+            y, x = top + (cell - height) // 2, left + (cell - width) // 2
+            sheet[y : y + height, x : x + width] = tile
+            left += cell + _GAP
+    return _captions(sheet, [name for name, _, _ in samples], columns, cell, caption)
+
+
+def pictures_of(
+    foreground: np.ndarray,
+    alpha: np.ndarray,
+    longest: int,
+    seed: int,
+    backgrounds: Sequence[np.ndarray] | None = None,
+) -> list[np.ndarray]:
+    """One sample on light, on dark, before a place, and its matte.
+
+    Args:
+        foreground: (H, W, 3) uint8, straight sRGB.
+        alpha: (H, W) uint8.
+        longest: Longer side of the pictures in pixels.
+        seed: Which background.
+        backgrounds: Pictures to take it from; made where none are given.
+
+    Returns:
+        Four pictures of equal size, (h, w, 3) uint8 sRGB.
+
+    Raises:
+        ValueError: Sizes of foreground and alpha that differ.
+    """
+    if foreground.shape != (*alpha.shape, 3):
+        raise ValueError(f"foreground {foreground.shape} does not go with alpha {alpha.shape}")
+    # Compositing is linear, so scaling the premultiplied colour first gives the picture
+    # that scaling the composite would, without a composite at full size.
+    opacity = alpha.astype(np.float32)[..., None] / 255
+    premultiplied = _fit(foreground.astype(np.float32) * opacity, longest)
+    opacity = _fit(opacity, longest).reshape(*premultiplied.shape[:2], 1)
+    height, width = opacity.shape[:2]
+    behind: list[np.ndarray] = [
+        np.asarray(backdrops.LIGHT, np.float32),
+        np.asarray(backdrops.DARK, np.float32),
+        backdrops.chosen(width, height, seed, backgrounds).astype(np.float32),
+    ]
+    composites = [premultiplied + (1 - opacity) * background for background in behind]
+    composites.append(np.repeat(opacity * 255, 3, axis=2))
+    return [np.clip(picture + 0.5, 0, 255).astype(np.uint8) for picture in composites]
+
+
+def _fit(picture: np.ndarray, longest: int) -> np.ndarray:
+    scale = longest / max(picture.shape[:2])
+    size = (max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale)))
+    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    return cv2.resize(picture, size, interpolation=method)
+
+
+def _steps(cell: int, caption: int) -> tuple[int, int]:
+    """From one sample to the next, across and down, in pixels."""
+    return TILES * (cell + _GAP) - _GAP + 2 * _MARGIN, cell + _GAP + caption + _MARGIN
+
+
+def _captions(
+    sheet: np.ndarray, names: Sequence[str], columns: int, cell: int, size: int
+) -> np.ndarray:
+    from PIL import Image, ImageDraw, ImageFont
+
+    image = Image.fromarray(sheet)
+    draw = ImageDraw.Draw(image)
+    font = ImageFont.load_default(0.75 * size)
+    step_x, step_y = _steps(cell, size)
+    for place, name in enumerate(names):
+        x = place % columns * step_x + _MARGIN
+        y = place // columns * step_y + _MARGIN + cell + _GAP
+        text = "".join(c if c.isprintable() and ord(c) < 256 else "?" for c in name)
+        draw.text((x, y), text, INK, font)
+    return np.asarray(image).copy()
