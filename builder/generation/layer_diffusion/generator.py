@@ -1,0 +1,145 @@
+"""Layer Diffusion behind the generator protocol: planned rows in, RGBA and its record out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from builder.generation.layer_diffusion.config import LayerDiffusionConfig
+from builder.generation.layer_diffusion.models import ModelRecord
+from builder.generation.protocol import Generated, Rejection, Request
+
+if TYPE_CHECKING:
+    from builder.generation.layer_diffusion.pipeline import LayerDiffusionPipeline
+
+VERSION: Final = "1"
+"""Raised whenever the same models and settings give other pictures."""
+
+
+class LayerDiffusionGenerator:
+    """Portraits from SDXL with latent transparency.
+
+    Nothing is loaded before the first picture is asked for; until then an instance can be
+    sent to another process.
+
+    Args:
+        config: Models and settings.
+        models: The files of weights as the plan recorded them; those that are loaded where
+            None.
+
+    Attributes:
+        name: ``layer-diffusion``.
+        batch_size: How many pictures are denoised together.
+        repeatable: Another attempt has another seed, and so gives another picture.
+    """
+
+    name: str = "layer-diffusion"
+    repeatable: bool = True
+
+    def __init__(
+        self, config: LayerDiffusionConfig, models: Sequence[ModelRecord] | None = None
+    ) -> None:
+        self.config = config
+        self.batch_size = config.batch_size
+        self._models = None if models is None else list(models)
+        self._pipeline: LayerDiffusionPipeline | None = None
+
+    @property
+    def pipeline(self) -> LayerDiffusionPipeline:
+        """The loaded pipeline.
+
+        Raises:
+            PortraitError: See :func:`models.resolve_models`.
+        """
+        if self._pipeline is None:
+            from builder.generation.layer_diffusion.pipeline import LayerDiffusionPipeline
+
+            self._pipeline = LayerDiffusionPipeline.from_config(self.config)
+        return self._pipeline
+
+    def generate(self, requests: Sequence[Request]) -> Iterator[Generated | Rejection]:
+        """Make the pictures, in order, in batches of one size.
+
+        Raises:
+            PortraitError: Weights or device are missing, a size is impossible, or one
+                picture alone does not fit the memory.
+        """
+        batch: list[Request] = []
+        for request in requests:
+            full = len(batch) == self.batch_size
+            if batch and (full or _size(request) != _size(batch[0])):
+                yield from self._batch(batch)
+                batch = []
+            batch.append(request)
+        if batch:
+            yield from self._batch(batch)
+
+    def _batch(self, requests: list[Request]) -> Iterator[Generated | Rejection]:
+        import torch
+
+        from builder.generation.layer_diffusion.pipeline import check_size
+
+        width, height = _size(requests[0])
+        check_size(width, height)
+        # A compiled network is compiled for one batch size: fill up the last batch.
+        spare = self.batch_size - len(requests) if self.config.compile else 0
+        fed = requests + requests[-1:] * spare
+        with torch.inference_mode():
+            rgba = self.pipeline(
+                [request.row.prompt for request in fed],
+                negative_prompts=[request.row.negative_prompt for request in fed],
+                generators=[torch.Generator().manual_seed(request.seed) for request in fed],
+                width=width,
+                height=height,
+                steps=self.config.steps,
+                guidance=self.config.guidance,
+            )[: len(requests)]
+            whole = rgba.isfinite().flatten(1).all(1).tolist()
+            pictures = (rgba.float() * 255).round().to(torch.uint8).movedim(1, 3).cpu().numpy()
+        for request, picture, finite in zip(requests, pictures, whole, strict=True):
+            if finite:
+                yield Generated(
+                    request, picture[..., :3].copy(), picture[..., 3].copy(), self.record()
+                )
+            else:
+                yield Rejection(
+                    request,
+                    "not-finite",
+                    "half precision overflowed: use --dtype bfloat16, or --vae auto",
+                )
+
+    def record(self) -> dict[str, Any]:
+        """The ``generator`` section of a sample's metadata."""
+        from builder.generation.layer_diffusion import sampler
+
+        models = self._models if self._models is not None else self.pipeline.records
+        return {
+            "name": self.name,
+            "version": VERSION,
+            "models": [model.metadata() for model in models],
+            "sampler": sampler.NAME,
+            "steps": self.config.steps,
+            "guidance": self.config.guidance,
+            "batch_size": self.batch_size,
+            "dtype": str(self.pipeline.dtype).removeprefix("torch."),
+            "damage": None,
+            "software": software(str(self.pipeline.device.type), self.config.compile),
+        }
+
+
+def software(device_type: str, compiled: bool) -> str:
+    """Versions and device that the pixels depend on, in one line."""
+    import diffusers
+    import torch
+    import transformers
+
+    device = torch.cuda.get_device_name() if device_type == "cuda" else device_type
+    text = (
+        f"torch {torch.__version__}, diffusers {diffusers.__version__}, "
+        f"transformers {transformers.__version__}, {device}"
+    )
+    return f"{text}, compiled" if compiled else text
+
+
+def _size(request: Request) -> tuple[int, int]:
+    return request.row.width, request.row.height

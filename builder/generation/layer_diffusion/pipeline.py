@@ -1,0 +1,465 @@
+"""Text, or text and a picture, to RGBA: SDXL with Layer Diffusion's weights."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from builder.generation.layer_diffusion import sampler
+from builder.generation.layer_diffusion.config import (
+    WEIGHTS,
+    LayerDiffusionConfig,
+    resolve_device,
+    resolve_dtype,
+)
+from builder.generation.layer_diffusion.decoder import MULTIPLE, TransparentVAEDecoder
+from builder.generation.layer_diffusion.encoder import TransparentVAEEncoder
+from builder.generation.layer_diffusion.memory import Room, default_budget
+from builder.generation.layer_diffusion.models import ModelRecord, Selection, select
+from builder.generation.layer_diffusion.offsets import load_attention
+from ld_portrait_20k.errors import PortraitError, missing_extra
+
+LOGGER = logging.getLogger(__name__)
+
+VAE_VALUES_PER_PIXEL = 8
+"""Activation values alive at once a pixel and channel of the VAE's second level."""
+
+
+class LayerDiffusionPipeline:
+    """SDXL that draws on transparency.
+
+    Attributes:
+        sdxl: The ``diffusers.StableDiffusionXLPipeline`` that holds the networks, Layer
+            Diffusion's attention merged into its UNet.
+        decoder: The transparent decoder.
+        records: Which files of weights it was made from.
+        schedule: The noise levels that the UNet was trained on.
+    """
+
+    def __init__(
+        self,
+        sdxl: Any,
+        decoder: TransparentVAEDecoder,
+        *,
+        records: Sequence[ModelRecord] = (),
+        load_encoder: Callable[[], TransparentVAEEncoder] | None = None,
+        decode_budget: int | None = None,
+    ) -> None:
+        self.sdxl = sdxl
+        self.decoder = decoder
+        self.records = list(records)
+        self.schedule = _schedule(sdxl.scheduler)
+        self._load_encoder = load_encoder
+        self._encoder: TransparentVAEEncoder | None = None
+        self._negatives: dict[str, tuple[Tensor, Tensor]] = {}
+        self._told_long = False
+        self._denoiser_room = Room("denoiser")
+        self._vae_room = Room("VAE", decode_budget, last_resort=sdxl.vae.enable_tiling)
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        base_model: str | Path,
+        *,
+        layer_diffusion: str | Path = WEIGHTS,
+        vae: str | Path = "auto",
+        base_revision: str | None = None,
+        layer_diffusion_revision: str | None = None,
+        vae_revision: str | None = None,
+        dtype: str | torch.dtype = "auto",
+        device: str | torch.device = "auto",
+        compile: bool = False,  # noqa: A002 - torch's and diffusers' word for it
+        decode_memory_gib: float | None = None,
+    ) -> LayerDiffusionPipeline:
+        """Load everything, from the Hub or from folders, safetensors only.
+
+        Args:
+            base_model: SDXL in diffusers' layout; Hub id or folder.
+            layer_diffusion: The attention weights and the transparent VAE; Hub id or folder.
+            vae: See :attr:`LayerDiffusionConfig.vae`.
+            base_revision: Commit, tag or branch; pinned for the models this project names.
+            layer_diffusion_revision: Likewise.
+            vae_revision: Likewise.
+            dtype: See :attr:`LayerDiffusionConfig.dtype`.
+            device: See :attr:`LayerDiffusionConfig.device`.
+            compile: See :attr:`LayerDiffusionConfig.compile`.
+            decode_memory_gib: See :attr:`LayerDiffusionConfig.decode_memory_gib`.
+
+        Raises:
+            PortraitError: See :func:`models.resolve_models`.
+        """
+        return cls.from_config(
+            LayerDiffusionConfig(
+                base_model=str(base_model),
+                base_revision=base_revision,
+                weights=str(layer_diffusion),
+                weights_revision=layer_diffusion_revision,
+                vae=str(vae),
+                vae_revision=vae_revision,
+                dtype=str(dtype).removeprefix("torch."),
+                device=str(device),
+                compile=compile,
+                decode_memory_gib=decode_memory_gib,
+            )
+        )
+
+    @classmethod
+    def from_config(cls, config: LayerDiffusionConfig) -> LayerDiffusionPipeline:
+        """Load what a configuration names.
+
+        Raises:
+            PortraitError: See :func:`models.resolve_models`.
+        """
+        try:
+            from diffusers import StableDiffusionXLPipeline
+        except ImportError as error:
+            raise missing_extra(error.name or "diffusers", "generate") from error
+
+        device = resolve_device(config)
+        name = resolve_dtype(config, device.type)
+        dtype: torch.dtype = getattr(torch, name)
+        chosen = select(config, name)
+        folder = chosen.fetch_base()
+        replaced = {} if chosen.vae_subfolder is None else {"vae": _load_vae(chosen, dtype)}
+        try:
+            sdxl = StableDiffusionXLPipeline.from_pretrained(
+                folder,
+                dtype=dtype,
+                variant=chosen.variant,
+                use_safetensors=True,
+                local_files_only=True,
+                add_watermarker=False,
+                **replaced,
+            )
+        except (OSError, ValueError, RuntimeError, KeyError) as error:
+            reason = " ".join(str(error).split())[:300]
+            raise PortraitError(f"cannot load {config.base_model}: {reason}") from error
+        load_attention(sdxl, chosen.path("attention"))
+        sdxl.to(device)
+        if dtype == torch.float16 and sdxl.vae.config.get("force_upcast", True):
+            # Its activations overflow half precision, and the picture turns black.
+            sdxl.vae.to(torch.float32)
+        for module in (sdxl.unet, sdxl.vae):
+            module.to(memory_format=torch.channels_last)
+        decoder = TransparentVAEDecoder.from_safetensors(
+            chosen.path("transparent-decoder"),
+            dtype=dtype,
+            device=device,
+            budget=config.decode_budget,
+        )
+        if config.compile:
+            sdxl.unet.compile(dynamic=False)
+            sdxl.vae.decoder.compile()
+            decoder.model.compile()
+
+        def load_encoder() -> TransparentVAEEncoder:
+            path = select(config, name, encoder=True).path("transparent-encoder")
+            return TransparentVAEEncoder.from_safetensors(path, dtype=dtype, device=device)
+
+        return cls(
+            sdxl,
+            decoder,
+            records=chosen.records,
+            load_encoder=load_encoder,
+            decode_budget=config.decode_budget,
+        )
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return self.sdxl.unet.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What the UNet computes in."""
+        return self.sdxl.unet.dtype
+
+    @property
+    def encoder(self) -> TransparentVAEEncoder:
+        """The transparent encoder, loaded when first asked for.
+
+        Raises:
+            PortraitError: The weights came without one.
+        """
+        if self._encoder is None:
+            if self._load_encoder is None:
+                raise PortraitError("this pipeline was made without a transparent encoder")
+            self._encoder = self._load_encoder()
+        return self._encoder
+
+    def __call__(
+        self,
+        prompts: Sequence[str],
+        *,
+        negative_prompts: str | Sequence[str | None] | None = None,
+        generators: Sequence[torch.Generator],
+        width: int = 1024,
+        height: int = 1024,
+        steps: int = 25,
+        guidance: float = 7.0,
+        images: Sequence[np.ndarray] | None = None,
+        strength: float = 1.0,
+        augment: bool = True,
+    ) -> Tensor:
+        """Make pictures.
+
+        Args:
+            prompts: One a picture.
+            negative_prompts: One for all, one a picture, or none.
+            generators: One a picture, so that a picture does not depend on its neighbours;
+                on the CPU for the same noise on every device.
+            width: A multiple of 64.
+            height: A multiple of 64.
+            steps: Sampling steps.
+            guidance: Classifier-free guidance scale; 1 leaves the negative prompt out.
+            images: For image to image, pictures (height, width, 4) uint8, straight RGBA.
+            strength: How far ``images`` are changed, above 0 to 1.
+            augment: See :meth:`TransparentVAEDecoder.forward`.
+
+        Returns:
+            (N, 4, height, width) straight RGBA in 0..1, on the device. A picture in which
+            half precision overflowed holds NaN.
+
+        Raises:
+            ValueError: Arguments that do not fit each other.
+            PortraitError: Out of memory with a single picture.
+        """
+        latents = self.sample_latents(
+            prompts,
+            negative_prompts=negative_prompts,
+            generators=generators,
+            width=width,
+            height=height,
+            steps=steps,
+            guidance=guidance,
+            images=images,
+            strength=strength,
+        )
+        return self.decode(latents, augment=augment)
+
+    @torch.no_grad()
+    def sample_latents(
+        self,
+        prompts: Sequence[str],
+        *,
+        negative_prompts: str | Sequence[str | None] | None = None,
+        generators: Sequence[torch.Generator],
+        width: int = 1024,
+        height: int = 1024,
+        steps: int = 25,
+        guidance: float = 7.0,
+        images: Sequence[np.ndarray] | None = None,
+        strength: float = 1.0,
+    ) -> Tensor:
+        """Sample latents; arguments as for a call.
+
+        Returns:
+            (N, 4, height/8, width/8) float32 latents, as diffusion scales them.
+        """
+        check_size(width, height)
+        count = len(prompts)
+        if isinstance(negative_prompts, str) or negative_prompts is None:
+            negative_prompts = [negative_prompts] * count
+        for what, given in (("generators", generators), ("negative prompts", negative_prompts)):
+            if len(given) != count:
+                raise ValueError(f"{count} prompts with {len(given)} {what}")
+        sigmas = self.schedule.karras(steps, strength)
+        shape = (4, height // 8, width // 8)
+        # Drawn in float32 where the generator lives, whatever the device and dtype.
+        noise = [torch.randn(shape, generator=own, device=own.device) for own in generators]
+        start = torch.stack([own.to(self.device) for own in noise]) if noise else None
+        if start is None:
+            return torch.empty(0, *shape, device=self.device)
+        x = start * sigmas[0].item()
+        if images is not None:
+            if len(images) != count or any(p.shape != (height, width, 4) for p in images):
+                raise ValueError(f"images must be {count} arrays of ({height}, {width}, 4) uint8")
+            encoded = self.encoder(self.sdxl.vae, images) * self.sdxl.vae.config.scaling_factor
+            x = x + encoded.to(x)
+        text = self.encode_text(list(prompts))
+        negative = self._negative_text([prompt or "" for prompt in negative_prompts])
+
+        done: list[Tensor] = []
+        while len(done) < count:
+            with self._denoiser_room.attempt(1, count, count - len(done)) as some:
+                part = slice(len(done), len(done) + some)
+                done += self._denoise(
+                    x[part],
+                    sigmas,
+                    [embedding[part] for embedding in text],
+                    [embedding[part] for embedding in negative],
+                    guidance,
+                ).unbind(0)
+        return torch.stack(done)
+
+    def _denoise(
+        self,
+        x: Tensor,
+        sigmas: Tensor,
+        text: Sequence[Tensor],
+        negative: Sequence[Tensor],
+        guidance: float,
+    ) -> Tensor:
+        unet = self.sdxl.unet
+        height, width = x.shape[2] * 8, x.shape[3] * 8
+        guided = guidance != 1
+        # The two halves of classifier-free guidance go through the UNet as one batch.
+        embeddings, pooled = (
+            (torch.cat([n, t]) if guided else t) for n, t in zip(negative, text, strict=True)
+        )
+        size = torch.tensor([[height, width, 0, 0, height, width]], dtype=unet.dtype)
+        added = {
+            "text_embeds": pooled,
+            "time_ids": size.repeat(len(embeddings), 1).to(self.device),
+        }
+
+        def denoise(noisy: Tensor, sigma: Tensor) -> Tensor:
+            feed = sampler.scale_input(noisy, sigma.to(noisy)).to(unet.dtype)
+            if guided:
+                feed = torch.cat([feed, feed])
+            step = torch.tensor(self.schedule.time_step(sigma), device=self.device)
+            noise = unet(
+                feed.contiguous(memory_format=torch.channels_last),
+                step,
+                encoder_hidden_states=embeddings,
+                added_cond_kwargs=added,
+                return_dict=False,
+            )[0].float()
+            if guided:
+                away, toward = noise.chunk(2)
+                noise = away + guidance * (toward - away)
+            return noisy - noise * sigma.item()
+
+        return sampler.sample(denoise, x, sigmas)
+
+    @torch.no_grad()
+    def encode_text(self, prompts: list[str]) -> tuple[Tensor, Tensor]:
+        """SDXL's text conditioning.
+
+        Args:
+            prompts: Texts; what exceeds 77 tokens is not seen, which is said once.
+
+        Returns:
+            The penultimate hidden states of both text encoders, (N, 77, C), and the second
+            one's projected pooled output, (N, P), in the UNet's dtype.
+        """
+        states: list[Tensor] = []
+        for tokenizer, model in (
+            (self.sdxl.tokenizer, self.sdxl.text_encoder),
+            (self.sdxl.tokenizer_2, self.sdxl.text_encoder_2),
+        ):
+            longest = max(len(ids) for ids in tokenizer(prompts).input_ids)
+            if longest > tokenizer.model_max_length and not self._told_long:
+                self._told_long = True
+                LOGGER.warning(
+                    "a prompt of %d tokens is cut to the %d that SDXL reads",
+                    longest,
+                    tokenizer.model_max_length,
+                )
+            ids = tokenizer(
+                prompts,
+                padding="max_length",
+                max_length=tokenizer.model_max_length,
+                truncation=True,
+                return_tensors="pt",
+            ).input_ids
+            output = model(ids.to(self.device), output_hidden_states=True)
+            states.append(output.hidden_states[-2])
+        return torch.cat(states, dim=-1).to(self.dtype), output.text_embeds.to(self.dtype)
+
+    def _negative_text(self, prompts: list[str]) -> tuple[Tensor, Tensor]:
+        """Conditioning of negative prompts, each different one encoded once and kept."""
+        new = [prompt for prompt in dict.fromkeys(prompts) if prompt not in self._negatives]
+        if new:
+            if len(self._negatives) + len(new) > 64:
+                self._negatives.clear()
+                new = list(dict.fromkeys(prompts))
+            states, pooled = self.encode_text(new)
+            self._negatives.update(
+                (prompt, (states[index], pooled[index])) for index, prompt in enumerate(new)
+            )
+        kept = [self._negatives[prompt] for prompt in prompts]
+        return torch.stack([one[0] for one in kept]), torch.stack([one[1] for one in kept])
+
+    @torch.no_grad()
+    def decode(self, latents: Tensor, augment: bool = True) -> Tensor:
+        """Latents to pictures.
+
+        Args:
+            latents: (N, 4, h, w), as :meth:`sample_latents` gives them.
+            augment: See :meth:`TransparentVAEDecoder.forward`.
+
+        Returns:
+            (N, 4, 8h, 8w) straight RGBA in 0..1, on the device.
+
+        Raises:
+            PortraitError: Out of memory with a single picture.
+        """
+        vae = self.sdxl.vae
+        unscaled = latents.to(self.device) / vae.config.scaling_factor
+        area = latents.shape[2] * latents.shape[3] * 64
+        channels = vae.config.block_out_channels[min(1, len(vae.config.block_out_channels) - 1)]
+        each = area * channels * VAE_VALUES_PER_PIXEL * vae.dtype.itemsize
+        done: list[Tensor] = []
+        while len(done) < len(unscaled):
+            left = len(unscaled) - len(done)
+            with self._vae_room.attempt(each, default_budget(self.device), left) as some:
+                part = unscaled[len(done) : len(done) + some]
+                feed = part.to(vae.dtype).contiguous(memory_format=torch.channels_last)
+                pixels = vae.decode(feed, return_dict=False)[0] / 2 + 0.5
+                done += self.decoder(pixels, part, augment).unbind(0)
+        if not done:
+            return latents.new_empty(0, 4, latents.shape[2] * 8, latents.shape[3] * 8)
+        return torch.stack(done)
+
+
+def check_size(width: int, height: int) -> None:
+    """Check a picture's sides.
+
+    Raises:
+        PortraitError: A side that is not a multiple of 64, or not positive.
+    """
+    if width < MULTIPLE or height < MULTIPLE or width % MULTIPLE or height % MULTIPLE:
+        near = [max(MULTIPLE, round(side / MULTIPLE) * MULTIPLE) for side in (width, height)]
+        raise PortraitError(
+            f"Layer Diffusion needs sides that are multiples of {MULTIPLE}, got "
+            f"{width}x{height}: try {near[0]}x{near[1]}"
+        )
+
+
+def _schedule(scheduler: Any) -> sampler.NoiseSchedule:
+    config = scheduler.config
+    if config.get("beta_schedule", "scaled_linear") != "scaled_linear":
+        raise PortraitError(
+            f"the base model was trained on {config.beta_schedule} noise, not SDXL's scaled_linear"
+        )
+    return sampler.NoiseSchedule(
+        config.get("beta_start", 0.00085),
+        config.get("beta_end", 0.012),
+        config.get("num_train_timesteps", 1000),
+    )
+
+
+def _load_vae(chosen: Selection, dtype: torch.dtype) -> Any:
+    from diffusers import AutoencoderKL
+
+    folder = chosen.fetch("vae")
+    try:
+        vae = AutoencoderKL.from_pretrained(
+            folder / (chosen.vae_subfolder or ""),
+            dtype=dtype,
+            use_safetensors=True,
+            local_files_only=True,
+        )
+    except (OSError, ValueError, RuntimeError, KeyError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise PortraitError(f"cannot load the VAE of {folder}: {reason}") from error
+    if vae.config.latent_channels != 4:
+        raise PortraitError(f"the VAE of {folder} has no 4-channel latents: it is not SDXL's")
+    return vae
