@@ -69,6 +69,8 @@ def finish(plan: Plan, work: WorkFolder, results: Sequence[UnitResult]) -> Manif
         )
     }
     statistics = dataset_card.Statistics.of(selection.samples)
+    plots = dataset_card.figures(statistics)
+    pictures.update({name: _png(picture) for name, picture in plots.items()})
     texts["README.md"] = dataset_card.render(manifest, statistics, pictures=list(pictures))
     texts["LICENSE"] = dataset_card.licence_text(manifest.generator)
     contents = {**{name: text.encode() for name, text in texts.items()}, **pictures}

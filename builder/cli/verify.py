@@ -51,7 +51,10 @@ def run(options: argparse.Namespace) -> int:
         print(problem)
     how = "every sample decoded" if options.deep else "sizes and hashes"
     found = "sound" if report.ok else f"{len(report.problems)} problems"
-    print(f"{options.dataset}: {report.samples} samples in {report.shards} shards, {how}: {found}")
+    print(
+        f"{options.dataset}: {report.samples} samples of all subsets in "
+        f"{report.shards} shards, {how}: {found}"
+    )
     if not report.ok:
         print(
             "next: the command that built it mends it when the named files are deleted; "

@@ -97,7 +97,9 @@ def read_rgba(content: bytes, name: str) -> tuple[np.ndarray, np.ndarray]:
     except UnidentifiedImageError:
         raise BadPictureError("not-a-picture", f"{name}: not a PNG or WebP picture") from None
     except Image.DecompressionBombError:
-        raise BadPictureError("too-large", f"{name}: over {MAX_PIXELS:,} pixels") from None
+        raise BadPictureError(
+            "too-large", f"{name}: over {MAX_PIXELS:,} pixels; scale it down"
+        ) from None
     except (OSError, SyntaxError, ValueError, MemoryError) as problem:
         raise BadPictureError(
             "unreadable", f"{name}: truncated or damaged ({problem})"

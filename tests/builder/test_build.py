@@ -191,7 +191,7 @@ def test_bad_pictures_are_named_and_the_run_goes_on(tmp_path: Path) -> None:
     }
     lines = (tmp_path / "out" / "rejected.jsonl").read_text().splitlines()
     by_source = {item["source"]: item for item in map(json.loads, lines)}
-    assert by_source["bomb.png"]["detail"].startswith("bomb.png: 20000x20000 pixels")
+    assert by_source["bomb.png"]["detail"].startswith("bomb.png: over 67,108,864 pixels")
     assert by_source["no_alpha.png"]["reason"] == "no-alpha"
     assert by_source["twin.webp"]["reason"] == "near-duplicate"
     assert verify(tmp_path / "out", deep=True).problems == []

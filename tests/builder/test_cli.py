@@ -89,7 +89,10 @@ def test_status_and_verify(built: Path, tmp_path: Path, capsys: pytest.CaptureFi
     assert main(["status", str(built), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["shards_built"] == 2
     assert main(["verify", str(built), "--deep"]) == 0
-    assert "5 samples in 4 shards, every sample decoded: sound" in capsys.readouterr().out
+    assert (
+        "10 samples of all subsets in 4 shards, every sample decoded: sound"
+        in capsys.readouterr().out
+    )
     assert main(["status", str(tmp_path)]) == 1
     assert main(["status", str(tmp_path / "nowhere")]) == 1
     assert main(["verify", str(tmp_path)]) == 1
