@@ -30,6 +30,7 @@ from ..errors import PortraitError
 RETRIED: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MAX_REDIRECTS = 5
+_PIECE = 2**18
 _KEPT_CONNECTIONS = 16
 
 
@@ -337,7 +338,8 @@ class HttpStream:
                 answer = self._answer or self._reopen()
                 if answer is None:
                     return b""
-                data = answer.response.read(size)
+                # One receive at a time: what has arrived before a cut is not lost.
+                data = answer.response.read1(min(size, _PIECE))
             except (OSError, http.client.HTTPException, _RetryError) as problem:
                 self._retry(problem)
                 continue

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from ..errors import DatasetNotFoundError, PortraitError
 from ..manifest import FILE_NAME, Manifest
-from .http import HttpClient, Patience, RemoteError
+from .http import RETRIED, HttpClient, Patience, RemoteError
 from .sources import MAX_MANIFEST_BYTES, HttpSource
 
 LOOK_UP: Final = Patience(timeout=10.0, attempts=4, pause=0.5, longest_pause=10.0)
@@ -105,6 +105,7 @@ def _manifest_file(
                 revision=revision,
                 cache_dir=cache_dir,
                 token=secret or False,
+                endpoint=constants.ENDPOINT,
                 etag_timeout=LOOK_UP.timeout,
             )
         except GatedRepoError as problem:
@@ -116,6 +117,13 @@ def _manifest_file(
         except RevisionNotFoundError as problem:
             raise DatasetNotFoundError(f"{where}: no such revision") from problem
         except LocalEntryNotFoundError as problem:
+            # huggingface_hub does not try a busy server again; no server at all is final.
+            status = _status(problem.__cause__)
+            if status in RETRIED and attempt + 1 < LOOK_UP.attempts:
+                time.sleep(min(LOOK_UP.pause * 2**attempt, LOOK_UP.longest_pause))
+                continue
+            if status is not None:
+                raise PortraitError(f"{where}: the Hub answers {status}") from problem
             raise DatasetNotFoundError(
                 f"{where}: the Hub cannot be reached and the dataset is not in the cache"
             ) from problem
@@ -126,8 +134,8 @@ def _manifest_file(
                 f"{where}: has no {FILE_NAME}; it is not a finished dataset of this kind"
             ) from problem
         except HfHubHTTPError as problem:
-            status = getattr(problem.response, "status_code", None)
-            if status not in (408, 429, 500, 502, 503, 504) or attempt + 1 == LOOK_UP.attempts:
+            status = _status(problem)
+            if status not in RETRIED or attempt + 1 == LOOK_UP.attempts:
                 raise PortraitError(f"{where}: the Hub answers {status}") from problem
             time.sleep(min(LOOK_UP.pause * 2**attempt, LOOK_UP.longest_pause))
         except OSError as problem:
@@ -140,6 +148,11 @@ def _manifest_file(
                 raise PortraitError(f"{where}: {FILE_NAME} is too large")
             return path
     raise AssertionError("unreachable")
+
+
+def _status(problem: BaseException | None) -> int | None:
+    """The HTTP status behind an error of huggingface_hub, if there was an answer."""
+    return getattr(getattr(problem, "response", None), "status_code", None)
 
 
 def _token(token: bool | str | None) -> str | None:
