@@ -6,7 +6,8 @@ import json
 import math
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from ld_portrait_20k import schema
@@ -17,6 +18,9 @@ from .columns import metadata_rows
 from .escape import fenced_json, inline
 from .licence import data_licence
 from .statistics import Statistics
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 _TITLES: Final = {
     "procedural": "LD-Portrait, procedural stand-in",
@@ -65,26 +69,18 @@ def render(
     Raises:
         PortraitError: The samples' own records name another generator than the manifest,
             or manifest and statistics count different numbers of samples; ``repo_id`` is no
-            name of a repository.
+            name of a repository, or ``licence`` no identifier.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
     _check(manifest, statistics)
     if not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", repo_id, re.ASCII):
         raise PortraitError(f"dataset card: {repo_id!r} is not a repository's name")
-    # Nothing is escaped by Jinja: values are made harmless one by one, for Markdown.
-    environment = Environment(  # noqa: S701
-        loader=PackageLoader(__name__.rpartition(".")[0], "."),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters["inline"] = inline
-    environment.filters["number"] = _number
-    environment.filters["plain"] = lambda value: f"{value:g}" if isinstance(value, float) else value
+    if licence is not None and not re.fullmatch(r"[a-z0-9][a-z0-9.+-]{,39}", licence):
+        raise PortraitError(
+            f"dataset card: {licence!r} is not a licence's identifier; mend: one of the Hub's, "
+            "such as cc-by-4.0"
+        )
     about = manifest.about
-    text = environment.get_template("template.md.j2").render(
+    text = _template().render(
         front_matter=_front_matter(manifest, licence),
         title=_title(manifest.generator),
         generator=manifest.generator,
@@ -114,6 +110,24 @@ def render(
         truth=_truth(statistics),
     )
     return text.rstrip("\n") + "\n"
+
+
+@lru_cache(maxsize=1)
+def _template() -> Template:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    # Nothing is escaped by Jinja: values are made harmless one by one, for Markdown.
+    environment = Environment(  # noqa: S701
+        loader=PackageLoader(__name__.rpartition(".")[0], "."),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["inline"] = inline
+    environment.filters["number"] = _number
+    environment.filters["plain"] = lambda value: f"{value:g}" if isinstance(value, float) else value
+    return environment.get_template("template.md.j2")
 
 
 def _check(manifest: Manifest, statistics: Statistics) -> None:

@@ -1,0 +1,243 @@
+import html
+import json
+import re
+
+import pytest
+import yaml
+from huggingface_hub import DatasetCard
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from dataset_card import Statistics, licence_text, render
+from dataset_card.columns import metadata_rows
+from dataset_card.escape import inline
+from ld_portrait_20k import schema
+from ld_portrait_20k.errors import PortraitError
+
+NASTY = [
+    "|",
+    "`",
+    "```\n# heading\n",
+    "<script>alert(1)</script>",
+    "<!--",
+    "-->",
+    "</details>",
+    "{{ 7 * 7 }}",
+    "{% raw %}",
+    "{# x #}",
+    "\n---\n",
+    "\r\n",
+    "\x00",
+    "\u2028",
+    "\u202e",
+    "[a](javascript:b)",
+    "![a](http://b.c/d)",
+    "http://b.c",
+    "www.b.c",
+    "a@b.c",
+    "@user",
+    "#1",
+    "$x$",
+    "\\",
+    "*a*",
+    "__a__",
+    "~~a~~",
+    "&lt;",
+    "&#124;",
+    ": - ? ! % @ ' \"",
+    "|---|",
+    "  ",
+    "ünïcödé",
+    "人物",
+    "x" * 600,
+]
+TEXT = (
+    st.lists(
+        st.sampled_from(NASTY) | st.text(st.characters(blacklist_categories=["Cs"]), max_size=12),
+        min_size=1,
+        max_size=6,
+    )
+    .map("".join)
+    .filter(str.strip)
+)
+INERT = re.compile(r"(?:&#\d+;|[^\W_]|[ ,+%'()._/-])*\Z")
+
+
+def front_matter(card: str):
+    _, head, _ = card.split("---\n", 2)
+    return yaml.safe_load(head)
+
+
+def body(card: str) -> str:
+    return card.split("---\n", 2)[2]
+
+
+@given(TEXT)
+def test_inline_text_is_inert_and_shows_what_it_was(text):
+    shown = inline(text)
+    assert INERT.match(shown)
+    assert not re.search(r"www\.|://|\w@|[\n\r]", shown)
+    words = html.unescape(shown).split()
+    if "&#65533;" not in shown and len(text) < 400:
+        assert words == "".join(c if not c.isspace() else " " for c in text).split()
+
+
+def hostile_card(make, text: str, prompt: str) -> str:
+    item = make.metadata(
+        0,
+        prompt=prompt,
+        negative_prompt=text,
+        attributes={"age": text},
+        generator={
+            "name": "folder",
+            "software": text,
+            "models": [{"role": text, "id": text, "revision": text}],
+        },
+        refinement={"version": text},
+        source={"id": "a", "file": text},
+    )
+    manifest = make.manifest(
+        1,
+        "folder",
+        plan_hash=text,
+        about={"rejected": {text: 3}, "retried": {text: 1}, "planned": 4},
+    )
+    return render(manifest, Statistics.of([item]), origin=text)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(TEXT)
+def test_no_text_of_others_changes_the_cards_structure(make, text):
+    card, plain = hostile_card(make, text, text), hostile_card(make, "PLAIN", text)
+    assert card.split("---\n")[1] == plain.split("---\n")[1]
+    fence = re.compile(r"```json\n(.*?)\n```", re.DOTALL)
+    (example,) = fence.findall(card)
+    assert json.loads(example)["id"] == "ldp-0000000"
+    assert all(line.startswith((" ", "{", "}")) for line in example.split("\n"))
+    # Outside the block, all that differs is inert text in the same places.
+    shown = inline(text)
+    expected = fence.sub("", body(plain)).replace("PLAIN", shown)
+    assert fence.sub("", body(card)) == expected
+
+
+@given(TEXT)
+def test_an_unknown_generators_name_is_inert_too(make, text):
+    item = make.metadata(0, generator={"name": text})
+    card = render(make.manifest(1, text), Statistics.of([item]))
+    assert front_matter(card)["pretty_name"] == "LD-Portrait, from another generator"
+    assert inline(text) in body(card)
+
+
+@pytest.mark.parametrize("generator", ["procedural", "folder", "layer-diffusion", "other"])
+def test_the_hub_can_read_the_metadata(make, generator):
+    items = [make.metadata(n, generator={"name": generator}) for n in range(3)]
+    text = render(make.manifest(3, generator), Statistics.of(items))
+    card = DatasetCard(text)
+    data = card.data.to_dict()
+    assert data["task_categories"] == ["image-segmentation", "mask-generation"]
+    assert data["size_categories"] == ["n<1K"]
+    assert data["dataset_info"][0]["splits"][0]["num_examples"] == 3
+    assert "\t" not in text and text.endswith("```\n") and not text.endswith("\n\n")
+    if generator == "procedural":
+        assert data["license"] == "cc0-1.0"
+    else:
+        assert data["license"] == "other" and data["license_link"] == "LICENSE"
+
+
+def test_procedural_data_is_never_called_layer_diffusion_data(make):
+    card = render(make.manifest(3), Statistics.of(make.metadata(n) for n in range(3)))
+    head = front_matter(card)
+    assert "layer-diffusion" not in head["tags"] and "procedural" in head["tags"]
+    assert "20K" not in head["pretty_name"]
+    first = body(card).lstrip().split("\n\n")[1].replace("\n> ", " ")
+    assert first.startswith("> **This is procedural data")
+    assert "not Layer Diffusion data" in first
+    assert "generated with Layer Diffusion" not in card
+
+
+def test_generators_that_disagree_are_refused(make):
+    statistics = Statistics.of([make.metadata(0)])
+    with pytest.raises(PortraitError, match=r"'layer-diffusion' .* procedural"):
+        render(make.manifest(1, "layer-diffusion"), statistics)
+    with pytest.raises(PortraitError, match="counts 2 samples, the statistics 1"):
+        render(make.manifest(2), statistics)
+
+
+@pytest.mark.parametrize("repo_id", ["", 'a"b', "a/b/c", "a b", "a`b", "a\nb", "é/x"])
+def test_a_repository_name_that_is_none_is_refused(make, repo_id):
+    with pytest.raises(PortraitError, match="repository"):
+        render(make.manifest(1), Statistics.of([make.metadata(0)]), repo_id=repo_id)
+
+
+def test_a_licence_that_the_publisher_knows(make):
+    statistics = Statistics.of([make.metadata(0, generator={"name": "folder"})])
+    card = render(make.manifest(1, "folder"), statistics, licence="cc-by-4.0", origin="my camera")
+    assert front_matter(card)["license"] == "cc-by-4.0"
+    assert "license_name" not in front_matter(card)
+    assert "The publisher states this licence for the data: cc-by-4.0" in card
+    assert "of their origin: my camera" in card
+    for bad in ("", "a b", "\n---\n", "MIT'", "x" * 100):
+        with pytest.raises(PortraitError, match="licence"):
+            render(make.manifest(1, "folder"), statistics, licence=bad)
+
+
+def test_what_the_card_says(make):
+    items = [make.metadata(n) for n in range(4)]
+    about = {"planned": 6, "rejected": {"haze": 2}, "retried": {"empty": 1}}
+    card = render(
+        make.manifest(4, about=about),
+        Statistics.of(items),
+        pictures=["assets/gallery.png", "assets/a plot.png"],
+        repo_id="someone/portraits",
+    )
+    assert "6 samples were planned, 4 accepted." in card
+    assert "| haze | 2 |" in card
+    assert "| before refinement | 5.50 | 2 |" in card
+    assert "| refined | 1.50 | 0.250 |" in card
+    assert "Refinement lowered the SAD of 4 of them." in card
+    assert "version 1.2, damage 0.5" in card
+    assert "(assets/gallery.png)" in card and "(assets/a%20plot.png)" in card
+    assert 'load_dataset("someone/portraits", split="train")' in card
+    assert "| age | elderly 2, young 2 | 0 |" in card
+    assert "2501.16147" in card and "2402.17113" in card
+
+
+def test_models_and_their_licences(make):
+    model = {"role": "base", "id": "SG161222/RealVisXL_V4.0", "revision": "49740684" * 5}
+    generator = {"name": "layer-diffusion", "version": "1", "steps": 25, "models": [model]}
+    items = [make.metadata(n, generator=generator, truth={}) for n in range(2)]
+    card = render(make.manifest(2, "layer-diffusion"), Statistics.of(items))
+    assert f"| base | SG161222/RealVisXL_V4.0 | {'49740684' * 5} |" in card
+    assert "RAIL++-M" in card and "has to be checked" in card
+    assert "Errors to the exact matte" not in card
+    assert "steps 25" in card
+
+
+def test_the_same_dataset_gives_the_same_card(make):
+    items = [make.metadata(n) for n in range(9)]
+    manifest = make.manifest(9)
+    forwards = render(manifest, Statistics.of(items))
+    assert render(manifest, Statistics.of(reversed(items))) == forwards
+
+
+def test_every_key_of_the_metadata_is_explained():
+    def paths(declared, prefix=""):
+        for key, kind in declared.items():
+            yield f"{prefix}{key}"
+            if key != "attributes":
+                kind = kind[0] if isinstance(kind, list) else kind
+                yield from paths(kind, f"{prefix}{key}.") if isinstance(kind, dict) else ()
+
+    assert [row[0] for row in metadata_rows()] == list(paths(schema.METADATA))
+
+
+@pytest.mark.parametrize(
+    ("generator", "identifier"),
+    [
+        ("procedural", "CC0-1.0"),
+        ("folder", "LicenseRef-source-pictures"),
+        ("layer-diffusion", "LicenseRef-model-outputs"),
+    ],
+)
+def test_the_licence_file(generator, identifier):
+    assert f"SPDX-License-Identifier: {identifier}\n" in licence_text(generator)

@@ -1,0 +1,113 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from dataset_card import backdrops
+from dataset_card.gallery import contact_sheet, pictures_of
+from ld_portrait_20k.errors import PortraitError
+
+
+def portrait(height=48, width=32, seed=0):
+    rng = np.random.default_rng(seed)
+    colour = rng.integers(0, 256, (height, width, 3), np.uint8)
+    return colour, rng.integers(0, 256, (height, width), np.uint8)
+
+
+def test_composites_at_full_size_are_the_compositing_equation():
+    colour, alpha = portrait()
+    background = np.random.default_rng(1).integers(0, 256, (48, 32, 3), np.uint8)
+    light, dark, place, matte = pictures_of(colour, alpha, 48, 0, [background])
+    a = alpha[..., None] / 255.0
+    for picture, behind in ((light, backdrops.LIGHT), (dark, backdrops.DARK), (place, background)):
+        exact = a * colour + (1 - a) * np.asarray(behind, float)
+        assert np.abs(picture - exact).max() <= 0.51
+    assert (matte == alpha[..., None]).all()
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(1, 90), st.integers(1, 90), st.integers(8, 64))
+def test_aspect_is_kept(height, width, longest):
+    tiles = pictures_of(*portrait(height, width), longest, 3)
+    for tile in tiles:
+        assert tile.dtype == np.uint8 and max(tile.shape[:2]) == longest
+        assert abs(tile.shape[0] / longest - height / max(height, width)) <= 0.51 / longest or (
+            tile.shape[0] == 1
+        )
+
+
+def test_no_halo_from_colour_under_zero_alpha():
+    # Straight colour outside the matte must not bleed in when the picture is made smaller.
+    colour = np.full((64, 64, 3), (0, 255, 0), np.uint8)
+    alpha = np.zeros((64, 64), np.uint8)
+    colour[:, :21], alpha[:, :21] = (200, 0, 0), 255
+    light, *_ = pictures_of(colour, alpha, 16, 0)
+    assert light[..., 1].max() <= backdrops.LIGHT[1] and (light[:, 6:] == backdrops.LIGHT).all()
+
+
+def test_the_sheet(tmp_path):
+    samples = [(f"ldp-000000{n}", *portrait(40 + 10 * n, 50, n)) for n in range(5)]
+    sheet = contact_sheet(samples, columns=2, cell=64)
+    assert sheet.dtype == np.uint8 and sheet.ndim == 3
+    assert (sheet == contact_sheet(samples, columns=2, cell=64)).all()
+    assert sheet.shape[1] > 2 * 4 * 64 and sheet.shape[0] > 3 * 64
+    # Its first picture lies at the first cell, letterboxed, untouched by captions.
+    first = pictures_of(samples[0][1], samples[0][2], 64, 0)[0]
+    top = 14 + (64 - first.shape[0]) // 2
+    assert (sheet[top : top + first.shape[0], 14 : 14 + 64] == first).all()
+    one = contact_sheet(samples[:1], columns=4, cell=32)
+    assert one.shape[1] < 5 * 40
+
+
+def test_bad_samples():
+    with pytest.raises(ValueError, match="at least one"):
+        contact_sheet([], columns=2, cell=64)
+    colour, alpha = portrait()
+    with pytest.raises(ValueError, match="does not go with"):
+        contact_sheet([("a", colour, alpha[:-1])], columns=1, cell=64)
+
+
+def test_made_places_differ_and_repeat():
+    places = [backdrops.made(80, 60, seed) for seed in range(6)]
+    for seed, place in enumerate(places):
+        assert place.shape == (60, 80, 3) and place.dtype == np.uint8
+        assert (place == backdrops.made(80, 60, seed)).all()
+        assert place.std() > 5  # a place, not a wall
+    assert len({place.tobytes() for place in places}) == 6
+
+
+@given(st.integers(1, 70), st.integers(1, 70), st.integers(1, 50), st.integers(1, 50))
+@settings(deadline=None)
+def test_filling_covers_the_size(height, width, wanted_height, wanted_width):
+    picture = np.full((height, width, 3), 7, np.uint8)
+    filled = backdrops.filling(picture, wanted_width, wanted_height)
+    assert filled.shape == (wanted_height, wanted_width, 3) and (filled == 7).all()
+
+
+def test_background_folders(tmp_path):
+    with pytest.raises(PortraitError, match="no pictures"):
+        backdrops.load_folder(tmp_path)
+    Image.new("RGB", (9, 5), (1, 2, 3)).save(tmp_path / "b.png")
+    Image.new("L", (4, 4), 9).save(tmp_path / "a.webp", lossless=True)
+    first, second = backdrops.load_folder(tmp_path)
+    assert first.shape == (4, 4, 3) and second.shape == (5, 9, 3)
+    (tmp_path / "c.jpg").write_bytes(b"not a picture")
+    with pytest.raises(PortraitError, match=r"c\.jpg: not a readable picture"):
+        backdrops.load_folder(tmp_path)
+    Image.new("1", (20_000, 20_000)).save(tmp_path / "c.jpg", "PNG")
+    with pytest.raises(PortraitError, match="too large"):
+        backdrops.load_folder(tmp_path)
+
+
+def test_real_portraits_on_real_backgrounds(shared):
+    places = backdrops.load_folder(shared / "data" / "backgrounds")
+    samples = []
+    for path in sorted((shared / "data" / "layerdiffuse").glob("portrait_*.png"))[:2]:
+        rgba = np.asarray(Image.open(path).convert("RGBA"))
+        samples.append((path.stem, rgba[..., :3], rgba[..., 3]))
+    sheet = contact_sheet(samples, columns=1, cell=128, backgrounds=places)
+    assert sheet.shape[0] > 2 * 128
+    corner = contact_sheet(samples, columns=1, cell=128)
+    assert (sheet[14:142, 14:142] == corner[14:142, 14:142]).all()  # on light: the same
+    assert (sheet[14:142, 278:406] != corner[14:142, 278:406]).any()  # before a place: not

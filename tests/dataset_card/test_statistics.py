@@ -1,0 +1,80 @@
+from collections import Counter
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dataset_card import Statistics, figures
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.permutations(range(12)), st.lists(st.integers(0, 12), max_size=4))
+def test_grouping_and_order_do_not_matter(make, order, cuts):
+    items = [make.metadata(n, quality={"coverage": 0.1 + n / 7}) for n in range(12)]
+    whole = Statistics.of(items)
+    bounds = [0, *sorted(cuts), 12]
+    merged = Statistics()
+    for start, end in pairwise(bounds):
+        merged.merge(Statistics.of(items[n] for n in order[start:end]))
+    assert merged == whole
+
+
+def test_counts(make):
+    items = [make.metadata(n) for n in range(10)]
+    items.append(make.metadata(10, prompt="", attributes={}, truth={}, width=100))
+    items.append(make.metadata(11, prompt=None, source={"id": "a", "file": "a.png"}))
+    found = Statistics.of(items)
+    assert found.samples == 12
+    assert found.attributes["age"] == Counter({"young": 5, "elderly": 6, None: 1})
+    assert found.sizes == {"24x32": 11, "100x32": 1}
+    assert (found.without_prompt, found.with_source, found.improved) == (2, 1, 11)
+    assert found.example == items[0]
+    sad = found.histograms["raw_sad"]
+    assert sad.count == 11 and sad.lowest == 4_000_000 and sad.highest == 15_000_000
+    assert sad.mean == pytest.approx((sum(range(10)) + 11) / 11 + 4)
+    assert found.histograms["openings_kept"].mean is None
+
+
+@given(st.lists(st.floats(0, 1e4), min_size=1))
+def test_a_histogram_counts_each_once_where_it_belongs(values):
+    histogram = Statistics().histograms["coverage"]
+    for value in values:
+        histogram.add(value)
+    assert histogram.count == len(values)
+    assert histogram.mean == pytest.approx(sum(values) / len(values), abs=1e-5)
+    edges = histogram.edges()
+    for place, count in enumerate(histogram.bins[:-1]):
+        inside = [v for v in values if edges[place] <= round(v, 6) < edges[place + 1]]
+        assert abs(count - len(inside)) <= sum(abs(v - e) < 2e-6 for v in values for e in edges)
+
+
+def test_undeclared_metadata_is_refused():
+    with pytest.raises(ValueError, match="not in the schema"):
+        Statistics.of([{"surprise": 1}])
+
+
+def test_plots(make):
+    items = [make.metadata(n) for n in range(30)]
+    found = figures(Statistics.of(items))
+    assert list(found) == ["assets/histograms.png", "assets/attributes.png"]
+    again = figures(Statistics.of(reversed(items)))
+    for path, picture in found.items():
+        assert picture.dtype == "uint8" and picture.ndim == 3
+        # Bars, text and paper: more than one colour, mostly paper.
+        assert 0.6 < (picture == 255).all(axis=2).mean() < 0.99
+        assert (picture == again[path]).all()
+
+
+def test_plots_of_little_and_of_strange_words(make):
+    assert figures(Statistics()) == {}
+    bare = make.metadata(0, prompt="", attributes={}, refinement={}, quality={}, truth={})
+    assert figures(Statistics.of([bare])) == {}
+    odd = make.metadata(0, attributes={"age": "人物\n\x00" * 40, "light": ""})
+    assert set(figures(Statistics.of([odd]))) == {"assets/histograms.png", "assets/attributes.png"}
+
+
+def test_taller_bars_for_more(make):
+    few = figures(Statistics.of([make.metadata(n) for n in range(4)]))
+    many = figures(Statistics.of([make.metadata(2 * n) for n in range(4)]))
+    assert (few["assets/attributes.png"].shape) != (many["assets/attributes.png"].shape)
