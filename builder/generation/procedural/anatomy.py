@@ -67,11 +67,11 @@ def body_of(person: Traits) -> Body:
     right = [
         (neck * 1.10, 0.63),
         (neck * 1.55, 0.70),
-        (0.50 * sh, 0.765 + slope),
-        (0.76 * sh, 0.82 + slope),
-        (0.92 * sh, 0.92 + slope),
-        (0.955 * sh, 1.06),
-        (0.90 * sh, 1.25),
+        (0.50 * sh, 0.785 + slope),
+        (0.74 * sh, 0.865 + slope),
+        (0.90 * sh, 0.975 + slope),
+        (0.955 * sh, 1.12),
+        (0.90 * sh, 1.28),
         (chest * 1.05, 1.48),
         (chest * 0.98, 1.75),
         (waist * 1.04, 2.1),
@@ -85,8 +85,8 @@ def body_of(person: Traits) -> Body:
     half = np.array(right)
     torso = spline(np.concatenate([half, half[::-1] * (-1, 1)]), closed=True, steps=8)
     side = np.array([(neck * 0.98, 0.2), (neck, 0.42), (neck * 1.01, 0.55), (neck * 1.10, 0.63),
-                     (neck * 1.55, 0.70), (0.50 * sh, 0.765 + slope), (0.76 * sh, 0.82 + slope),
-                     (0.92 * sh, 0.92 + slope), (0.95 * sh, 1.08), (0.8 * sh, 1.5), (0.5 * sh, 1.9)])  # fmt: skip
+                     (neck * 1.55, 0.70), (0.50 * sh, 0.785 + slope), (0.74 * sh, 0.865 + slope),
+                     (0.90 * sh, 0.975 + slope), (0.95 * sh, 1.12), (0.8 * sh, 1.5), (0.5 * sh, 1.9)])  # fmt: skip
     upper = spline(np.concatenate([side, side[::-1] * (-1, 1)]), closed=True, steps=8)
     body = Body(torso, upper, neck, sh)
     thick = (0.85 + 0.17 * man) * (1.0 + 0.05 * person.build)
@@ -104,7 +104,7 @@ def _arm(
     pose: str, side: float, sh: float, waist: float, hip: float, thick: float, rng: np.random.Generator
 ) -> Arm:
     jitter = rng.uniform(-0.05, 0.05, 6)
-    shoulder = np.array([0.80 * sh, 1.02])
+    shoulder = np.array([0.795 * sh, 1.09])
     behind = raised = False
     if pose in ("hand on hip", "hands on hips"):
         elbow = np.array([1.42 * sh + 0.1 + jitter[0], 2.02 + jitter[1]])
@@ -127,10 +127,10 @@ def _arm(
     upper = np.linspace(shoulder, elbow, 5)
     fore = np.linspace(elbow, wrist, 6)[1:]
     path = np.concatenate([upper, fore])
-    radius = np.array([0.185, 0.172, 0.158, 0.146, 0.128, 0.135, 0.130, 0.115, 0.098, 0.086]) * thick
+    radius = np.array([0.168, 0.165, 0.156, 0.146, 0.128, 0.135, 0.130, 0.115, 0.098, 0.086]) * thick
     if raised:
-        path[0] = (0.72 * sh, 1.06)
-        radius[0] = 0.2 * thick
+        path[0] = (0.72 * sh, 1.10)
+        radius[0] = 0.19 * thick
     hand = _hand(wrist, hand_to, thick, spread=pose == "arm raised", fist=pose == "at the sides")
     mirror = np.array([side, 1.0])
     return Arm(

@@ -86,6 +86,7 @@ class Dresser:
         under = ((238, 238, 236), (40, 42, 46), (150, 152, 156), (196, 208, 224))[int(rng.integers(4))]
         self.under = linear(np.array(under) / 255.0)
         self.rng = stream(person.seed, "folds")
+        self._clip = np.ones(view.shape, np.float32)
         self.unit = view.scale
 
     # -- surfaces -------------------------------------------------------------------
@@ -196,62 +197,78 @@ class Dresser:
         h[box] += (chest * self.unit).astype(np.float32)
         return h
 
-    def neck(self, canvas: Canvas) -> None:
-        """Neck, collarbones and the skin of the upper chest."""
-        mask = outline_mask(self.view, self.body.neck)
+    def form(self, trunk: np.ndarray, limbs: np.ndarray, dome: np.ndarray) -> np.ndarray:
+        """Height (pixels) of trunk and arms as one: joined at the shoulder, apart below it.
+
+        Args:
+            trunk: (H, W) coverage of the trunk.
+            limbs: (H, W) coverage of the arms.
+            dome: (H, W) rounded height of the arms, head units.
+        """
+        box = _box(np.maximum(trunk, limbs))
+        if box is None:
+            return np.zeros_like(trunk)
+        x, y = self.view.body_grid(box)
+        joint = np.hypot(np.abs(x) - 0.78 * self.body.shoulder, y - 1.09)
+        apart = np.clip((joint - 0.12) / 0.42, 0, 1) ** 1.3
+        whole = inflate(np.maximum(trunk, limbs), 0.40 * self.unit)
+        parts = np.maximum(self.torso_height(trunk), dome * self.unit)
+        whole[box] += (parts - whole)[box] * apart
+        return blur(whole, 0.012 * self.unit)
+
+    def skin_body(self, canvas: Canvas) -> None:
+        """Neck, collarbones, shoulders, arms and hands."""
+        neck = outline_mask(self.view, self.body.neck)
+        limbs, dome = limb_field(self.view, [arm.limb for arm in self.body.arms])
+        hands, palm = limb_field(self.view, [part for arm in self.body.arms for part in arm.hand])
+        h = self.form(neck, limbs, dome)
+        h = np.maximum(h, palm * self.unit)
+        mask = np.maximum.reduce([neck, limbs, hands])
         box = _box(mask)
         if box is None:
             return
-        h = inflate(mask, 0.22 * self.unit)
         x, y = self.view.body_grid(box)
         a = np.abs(x)
         half = self.body.neck_half
-        post = np.sqrt(np.clip(half**2 - x**2, 0, None)) * np.clip((0.85 - y) / 0.3, 0, 1)
-        h[box] += (post * 0.7 * self.unit).astype(np.float32)
+        fade = np.clip((1.0 - y) / 0.4, 0, 1)
+        post = half * np.cos(np.clip(x / (half * 1.25), -1, 1) * (np.pi / 2)).clip(0) ** 1.5 * fade * fade * (3 - 2 * fade)
         bone = 0.012 * np.exp(-(((y - 0.80 + 0.10 * np.clip(a, 0, 0.6)) / 0.028) ** 2)) * np.clip((a - 0.05) / 0.1, 0, 1)
+        bone = bone * np.clip((0.75 - a) / 0.2, 0, 1)
         hollow = 0.02 * np.exp(-((x / 0.05) ** 2) - ((y - 0.80) / 0.05) ** 2)
         slant = half * (1.02 - 1.15 * np.clip((y - 0.45) / 0.36, 0, 1))
         cord = 0.010 * np.exp(-(((a - slant) / 0.03) ** 2)) * np.clip((0.82 - y) / 0.1, 0, 1)
         adam = 0.016 * self.person.masculine * np.exp(-((x / 0.035) ** 2) - ((y - 0.66) / 0.04) ** 2)
-        h[box] += ((bone - hollow + cord + adam) * self.unit).astype(np.float32)
+        near = (y < 1.1) & (a < 0.8)
+        h[box] += ((post * 0.7 + (bone - hollow + cord + adam) * near) * self.unit).astype(np.float32)
         self.skin(canvas, mask, h)
 
-    def arm_parts(self, canvas: Canvas, index: int) -> None:
-        """One arm with its sleeve and hand."""
-        arm = self.body.arms[index]
+    def sleeves(self) -> tuple[np.ndarray, np.ndarray]:
+        """Coverage and rounded height (head units) of both sleeves."""
         g = self.garment
-        bare = limb_field(self.view, [arm.limb])
-        hand = limb_field(self.view, arm.hand)
-        mask = np.maximum(bare[0], hand[0])
-        height = np.maximum(bare[1], hand[1] * 0.9) * self.unit
-        self.skin(canvas, mask, height)
-        if g.sleeve > 0.0:
-            stop = g.sleeve
-            sleeve = cut(arm.limb, 0.0, stop)
-            loose = g.thick + (0.035 if g.sleeve < 0.5 else 0.012)
-            cover, dome = limb_field(self.view, [Limb(sleeve.path, sleeve.radius)], grow=loose)
-            end = _half_plane(self.view, arm.limb, stop)
-            cover = cover * end
-            canvas.shadow(blur(cover, 0.03 * self.unit) * (1 - cover) * canvas.alpha * 0.45)
-            self.cloth(canvas, cover, dome * self.unit, flow=0.2)
-            if g.texture in ("knit", "jersey") and g.sleeve > 0.5:
-                cuff = _half_plane(self.view, arm.limb, stop - 0.05)
-                self.cloth(canvas, cover * (1 - cuff), dome * self.unit * 1.05, fold=0.2)
+        cover = np.zeros(self.view.shape, np.float32)
+        dome = np.zeros(self.view.shape, np.float32)
+        if g.sleeve <= 0.0:
+            return cover, dome
+        loose = g.thick + (0.030 if g.sleeve < 0.5 else 0.010)
+        for arm in self.body.arms:
+            part = cut(arm.limb, 0.0, g.sleeve)
+            mask, height = limb_field(self.view, [part], grow=loose)
+            mask = mask * _half_plane(self.view, arm.limb, g.sleeve)
+            cover = np.maximum(cover, mask)
+            dome = np.maximum(dome, height)
+        return cover, dome
 
     def trunk(self, canvas: Canvas) -> None:
-        """The garment over the trunk, with collars and details."""
+        """The garment over trunk and arms, with collars and details."""
         name = self.person["clothing"]
         inner = name in ("blazer", "leather jacket")
-        mask = outline_mask(self.view, self._grown(self.garment.thick))
+        body = outline_mask(self.view, self._grown(self.garment.thick))
+        sleeves, dome = self.sleeves()
         depth, wide = self.garment.neckline
         half = self.body.neck_half
         opening = self._neckline(depth, half * wide, vee=name in ("collared shirt", "blazer"))
-        if name in ("dress", "tank top"):
-            straps = self._straps(half, name)
-            garment = mask * straps
-        else:
-            garment = mask * (1.0 - opening)
-        height = self.torso_height(mask)
+        height = self.form(body, sleeves, dome)
+        mask = body
         if inner:
             under_open = self._neckline(0.17, half * 1.3, vee=False) if name == "leather jacket" else self._neckline(0.20, half, vee=True)
             shirt = mask * (1.0 - under_open)
@@ -259,10 +276,14 @@ class Dresser:
             self.cloth(canvas, shirt, height, colour=self.under, fold=0.5, texture="weave")
             if name == "blazer":
                 self._shirt_collar(canvas, self.under)
-            front = self._vee(0.30 if name == "leather jacket" else 0.24, 2.1 if name == "blazer" else 3.3)
-            garment = mask * (1.0 - front)
+            opening = self._vee(0.30 if name == "leather jacket" else 0.24, 2.1 if name == "blazer" else 3.3)
+        if name in ("dress", "tank top"):
+            garment = body * self._straps(half, name)
+        else:
+            garment = np.maximum(body * (1.0 - opening), sleeves * (1.0 - opening))
         self._drop(canvas, garment)
         self.cloth(canvas, garment, height)
+        self._clip = np.maximum(body, sleeves)
         if name in ("t-shirt", "sweater"):
             self._rib(canvas, depth, half * wide, 0.035 if name == "t-shirt" else 0.055)
         elif name == "turtleneck":
@@ -309,8 +330,8 @@ class Dresser:
     def _neckline(self, depth: float, half: float, vee: bool) -> np.ndarray:
         t = np.linspace(-1, 1, 33)
         drop = (1 - np.abs(t)) ** 0.9 if vee else np.sqrt(1 - t**2)
-        low = np.stack([t * half * (1.0 if vee else 1.0), 0.655 + depth * drop + 0.0 * t], 1)
-        top = np.array([(half * 0.98, 0.35), (-half * 0.98, 0.35)])
+        low = np.stack([t * half * (1.0 if vee else 1.0), 0.69 + (depth - 0.035) * drop], 1)
+        top = np.array([(half * 1.5, 0.45), (-half * 1.5, 0.45)])
         return polygon(self.view.shape, [self.view.body(np.concatenate([low, top]))])
 
     def _vee(self, half: float, bottom: float) -> np.ndarray:
@@ -340,18 +361,27 @@ class Dresser:
         near = np.clip(blur(mask, size * self.unit) * 1.6, 0, 1) * (1 - mask)
         canvas.shadow(near * strength * np.minimum(canvas.alpha * 2, 1))
 
-    def _band(self, canvas: Canvas, path: np.ndarray, radius: float, colour: np.ndarray | None = None, texture: str | None = None) -> None:
+    def _band(
+        self,
+        canvas: Canvas,
+        path: np.ndarray,
+        radius: float,
+        colour: np.ndarray | None = None,
+        texture: str | None = None,
+        inside: bool = False,
+    ) -> None:
         """A narrow raised band of cloth along ``path`` (head units)."""
         pixels = self.view.body(path)
         mask = stroke(self.view.shape, pixels, radius * self.unit)
+        if inside:
+            mask = mask * self._clip
         self._drop(canvas, mask, 0.015, 0.35)
         self.cloth(canvas, mask, inflate(mask, radius * self.unit), colour=colour, fold=0.0, texture=texture)
 
     def _rib(self, canvas: Canvas, depth: float, half: float, width: float) -> None:
         t = np.linspace(-1, 1, 41)
-        path = np.stack([t * half, 0.655 + (depth - 0.0) * np.sqrt(np.maximum(1 - t**2, 0))], 1)
-        path = np.concatenate([[(-half * 0.99, 0.60)], path, [(half * 0.99, 0.60)]])
-        self._band(canvas, path, width / 2)
+        path = np.stack([t * half, 0.69 + (depth - 0.035) * np.sqrt(np.maximum(1 - t**2, 0))], 1)
+        self._band(canvas, path, width / 2, inside=True)
 
     def _tube(self, canvas: Canvas) -> None:
         half = self.body.neck_half * 1.13

@@ -14,7 +14,7 @@ _OUTLINE = np.array(
     [(0.05, -0.34), (0.25, -0.47), (0.52, -0.47), (0.70, -0.32), (0.70, -0.08), (0.58, 0.14),
      (0.42, 0.34), (0.26, 0.48), (0.08, 0.44), (0.0, 0.30), (-0.12, 0.1), (-0.12, -0.15)]
 )  # fmt: skip
-_SIZE, _AT = 0.225, 0.085  # height of an ear, and the height of its middle, head units
+_SIZE, _AT = 0.215, 0.085  # height of an ear, and the height of its middle, head units
 
 
 def placement(person: Traits, view: View, side: float) -> tuple[np.ndarray, float, float]:
@@ -22,7 +22,7 @@ def placement(person: Traits, view: View, side: float) -> tuple[np.ndarray, floa
     root = base_point(person, np.array(side * 1.50), np.array(_AT))
     turned = view.turn(root)
     # Seen from the front an ear is foreshortened; turned towards us it opens up.
-    open_ = float(np.clip(0.52 + 0.75 * side * -np.sin(view.yaw), 0.12, 0.95))
+    open_ = float(np.clip(0.40 + 0.72 * side * -np.sin(view.yaw), 0.12, 0.95))
     return turned, open_, float(-side * np.sin(view.yaw))
 
 

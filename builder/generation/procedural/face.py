@@ -88,8 +88,8 @@ def _skin(person: Traits, paint: Paint, u: np.ndarray, v: np.ndarray, rng: np.ra
     # Darker, bluer around the eyes; lighter forehead.
     socket = np.exp(-(((a - 0.14) / 0.085) ** 2) - ((v - 0.035) / 0.04) ** 2)
     paint.albedo *= 1.0 - socket[..., None] * np.array([0.10, 0.12, 0.08], np.float32)
-    pores = noise(rng, u.shape, max(1.0, 0.006 / pixel)) * 0.6 + noise(rng, u.shape, max(1.0, 0.012 / pixel))
-    paint.bump += pores * 0.00022 * (1.0 + 0.6 * person.masculine)
+    pores = noise(rng, u.shape, max(1.0, 0.004 / pixel)) + 0.5 * noise(rng, u.shape, max(1.0, 0.009 / pixel))
+    paint.bump += pores * 0.00014 * (1.0 + 0.6 * person.masculine)
     paint.albedo *= 1.0 + 0.018 * pores[..., None]
     if person.freckles > 0.0:
         spots = noise(rng, u.shape, max(1.5, 0.011 / pixel))
@@ -110,7 +110,7 @@ def _skin(person: Traits, paint: Paint, u: np.ndarray, v: np.ndarray, rng: np.ra
 def beard_area(u: np.ndarray, v: np.ndarray, kind: str) -> np.ndarray:
     """Where a beard of this kind grows, 0..1, in head coordinates."""
     a = np.abs(u)
-    lips = smoothstep(1.0, 1.25, np.hypot(u / 0.100, (v - 0.325) / 0.044))
+    lips = smoothstep(1.0, 1.25, np.hypot(u / 0.100, (v - 0.333) / 0.044))
     moustache = smoothstep(0.135, 0.10, a) * smoothstep(0.235, 0.25, v + 0.12 * a) * smoothstep(0.345, 0.32, v - 0.3 * a)
     chin = smoothstep(0.105, 0.075, a) * smoothstep(0.35, 0.375, v)
     around = smoothstep(0.13, 0.11, a) * smoothstep(0.09, 0.105, a + 0.0 * v) * smoothstep(0.27, 0.3, v)
@@ -131,7 +131,7 @@ def _nose(person: Traits, paint: Paint, u: np.ndarray, v: np.ndarray) -> None:
     x = 0.030 * person.nose_width
     hole = np.exp(-((((a - x) * 0.9 + (v - base - 0.016) * 0.45) / 0.0155) ** 2) - ((v - base - 0.0175) / 0.0075) ** 2)
     paint.albedo = mix(paint.albedo, person.skin * np.array([0.20, 0.09, 0.07]), np.clip(hole * 1.25, 0, 0.92))
-    paint.open *= 1.0 - 0.55 * np.exp(-((a / 0.065) ** 2) - ((v - base - 0.030) / 0.018) ** 2)
+    paint.open *= 1.0 - 0.42 * np.exp(-((a / 0.055) ** 2) - ((v - base - 0.028) / 0.018) ** 2)
     wing = 0.068 * person.nose_width
     crease = np.exp(-(((a - wing) / 0.007) ** 2) - ((v - base + 0.004) / 0.026) ** 2)
     paint.open *= 1.0 - 0.5 * crease
@@ -206,7 +206,7 @@ def _wrinkles(person: Traits, mouth: Mouth, paint: Paint, u: np.ndarray, v: np.n
     for k in range(2):
         curve = EYE_Y + 0.045 + 0.018 * k - 1.6 * (a - 0.15) ** 2
         dent += np.exp(-(((v - curve) / 0.005) ** 2)) * smoothstep(0.085, 0.05, np.abs(a - 0.155)) * (
-            0.18 + 0.7 * depth + 0.3 * smile
+            0.06 + 0.7 * depth + 0.18 * smile
         )
     if person["expression"] in ("serious", "pensive"):
         dent += np.exp(-(((a - 0.022) / 0.005) ** 2) - ((v + 0.115) / 0.035) ** 2) * 0.7
@@ -225,7 +225,7 @@ def _eyes(
     person: Traits, paint: Paint, u: np.ndarray, v: np.ndarray, rng: np.random.Generator, pixel: float, light: Light
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """Lids into ``paint``; the eyeballs come back as (linear colour, weight) to lay on top."""
-    half = 0.066 * person.eye_size
+    half = 0.074 * person.eye_size
     wide = {"surprised": 1.3, "laughing": 0.62, "gentle smile": 0.88, "serious": 0.92, "pensive": 0.85}.get(
         person["expression"], 1.0
     )

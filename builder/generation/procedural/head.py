@@ -52,12 +52,12 @@ def mouth_of(person: Traits) -> Mouth:
         "pensive": (-0.05, 0.0, 0.94),
     }[person["expression"]]
     return Mouth(
-        0.318 + 0.012 * (person.nose_length - 1.0) - 0.3 * gap * 0.2,
+        0.326 + 0.012 * (person.nose_length - 1.0) - 0.3 * gap * 0.2,
         0.105 * person.mouth_width * wide,
         smile,
         gap,
-        0.024 * person.lip_full * (0.85 if gap or smile > 0.4 else 1.0),
-        0.034 * person.lip_full * (0.9 if gap else 1.0),
+        0.028 * person.lip_full * (0.85 if gap or smile > 0.4 else 1.0),
+        0.038 * person.lip_full * (0.9 if gap else 1.0),
     )
 
 
@@ -67,7 +67,7 @@ def outline(person: Traits, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.n
     widths = _W.copy()
     lower = np.clip((_Y - 0.1) / 0.3, 0.0, 1.0)
     widths *= 1.0 + lower * (person.jaw - 1.0) * np.where(_Y > 0.48, 2.2, 1.0)
-    widths *= person.face_width
+    widths *= person.face_width * 0.935
     kernel = np.array([1, 4, 6, 4, 1]) / 16.0
 
     def curve(values: np.ndarray) -> np.ndarray:
@@ -109,10 +109,11 @@ def relief(person: Traits, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     # Nose: a ridge that grows towards the tip, wings beside it, a short underside.
     base = 0.205 * (0.6 + 0.4 * person.nose_length)
     t = np.clip((y + 0.07) / (base + 0.055), 0.0, 1.0)
-    under = smoothstep(base + 0.040, base - 0.008, y)
-    ridge_width = (0.026 + 0.022 * t**2) * (0.6 + 0.4 * person.nose_width)
-    d += (0.018 + 0.088 * t**1.35) * np.exp(-((x / ridge_width) ** 2)) * under * smoothstep(-0.16, -0.04, y)
-    d += 0.026 * _bump(x, y, (0.0, base - 0.008), (0.034 * person.nose_width, 0.032))
+    edge = base + 0.008 * np.exp(-((x / 0.030) ** 2)) - 0.008 * smoothstep(0.035, 0.075, a)
+    under = smoothstep(edge + 0.040, edge - 0.012, y)
+    ridge_width = (0.036 + 0.020 * t**2) * (0.6 + 0.4 * person.nose_width)
+    d += (0.012 + 0.078 * t**1.25) * np.exp(-((x / ridge_width) ** 2)) * under * smoothstep(-0.16, -0.04, y)
+    d += 0.026 * _bump(x, y, (0.0, base - 0.008), (0.040 * person.nose_width, 0.036))
     d += 0.044 * _bump(a, y, (0.046 * person.nose_width, base + 0.002), (0.022, 0.026))
     d += 0.020 * t * np.exp(-((x / 0.075) ** 2)) * under
     mouth = mouth_of(person)
@@ -120,7 +121,6 @@ def relief(person: Traits, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     line = mouth.y - mouth.smile * 0.32 * x**2 / 0.11
     across = np.clip(1.0 - (a / (mouth.half * 1.03)) ** 2, 0.0, 1.0)
     half_gap = mouth.gap * 0.5 * across
-    d += 0.018 * across * _bump(np.zeros_like(x), y, (0.0, 0.0), (1.0, 1.0)) * 0.0
     d += 0.020 * across * np.exp(-(((y - (line - half_gap - mouth.upper * 0.55)) / (mouth.upper * 0.75)) ** 2))
     d += 0.024 * across * np.exp(-(((y - (line + half_gap + mouth.lower * 0.5)) / (mouth.lower * 0.7)) ** 2))
     d -= 0.012 * np.exp(-(((y - line) / (0.008 + half_gap)) ** 2)) * smoothstep(1.15, 0.9, a / mouth.half)

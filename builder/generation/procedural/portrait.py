@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from builder.generation.procedural import accessories, headwear
-from builder.generation.procedural.anatomy import body_of
+from builder.generation.procedural.anatomy import body_of, outline_mask
 from builder.generation.procedural.canvas import Canvas, blur, extend, shift, smoothstep, srgb
 from builder.generation.procedural.clothing import Dresser
 from builder.generation.procedural.ears import ear
@@ -71,28 +72,27 @@ def _compose(person: Traits, view: View) -> Canvas:
     canvas = Canvas(view.shape)
     dresser = Dresser(person, view, light, body)
     rim = headwear.rim_of(person)
-    detail = float(np.clip((view.scale / 215.0) ** 0.5, 0.5, 1.7))
+    detail = float(np.clip((view.scale / 215.0) ** 0.35, 0.5, 1.5))
+    seen = surface(person, view, light)
+    head_mask = np.zeros(view.shape, np.float32)
+    head_mask[seen.box] = seen.alpha
     wig = wig_of(person, detail, rim)
-    hair = render(person, view, light, wig) if wig is not None else None
+    hair = None
+    if wig is not None:
+        solid = np.maximum.reduce([head_mask, outline_mask(view, body.torso), outline_mask(view, body.neck)])
+        covered = cv2.erode((solid > 0.99).astype(np.uint8), np.ones((9, 9), np.uint8)) > 0
+        hair = render(person, view, light, wig, covered)
 
     headwear.behind(canvas, person, view, light)
     if hair is not None:
         canvas.over_premultiplied(*hair.back)
-    for index, arm in enumerate(body.arms):
-        if arm.behind or not arm.raised:
-            dresser.arm_parts(canvas, index)
-    dresser.neck(canvas)
-    seen = surface(person, view, light)
-    head_mask = np.zeros(view.shape, np.float32)
-    head_mask[seen.box] = seen.alpha
+    dresser.skin_body(canvas)
     _neck_shadow(canvas, head_mask, view, light.key)
     accessories.necklace(canvas, person, view, light, body)
     dresser.trousers(canvas)
     dresser.trunk(canvas)
-    for index, arm in enumerate(body.arms):
-        if arm.raised and not arm.behind:
-            dresser.arm_parts(canvas, index)
-        elif person["arms"] in ("hand on hip", "hands on hips") and not arm.behind:
+    if person["arms"] in ("hand on hip", "hands on hips"):
+        for index in range(2):
             accessories.hand_on_hip(canvas, dresser, index)
 
     far, near = (-1.0, 1.0) if view.yaw < 0 else (1.0, -1.0)

@@ -1,7 +1,7 @@
 """Strands of hair to colour and alpha: exact coverage far below a pixel's width.
 
-A strand is a polyline with a width at every point. It is sampled twice a row (or column,
-where it runs across) at the rows' own positions, and the interval that it covers there is
+A strand is a polyline with a width at every point. It is sampled in every row (or column,
+where it runs across) at the row's own position, and the interval that it covers there is
 split exactly between the pixels it touches. Coverages ``c`` of different strands combine
 as ``1 - (1 - a)(1 - b)``, which is a plain sum of optical depths ``-log(1 - c)``; sums need
 no order within a layer, and layers are laid over each other from back to front.
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-_SAMPLES = 2  # per row
+_SAMPLES = 1  # per row
 
 
 @dataclass(slots=True)

@@ -179,7 +179,7 @@ def traits(seed: int, attributes: Mapping[str, str | None]) -> Traits:
         mouth_width=1.0 + 0.05 * gender + 0.06 * float(gauss[17]),
         brow_height=1.0 + 0.12 * float(gauss[18]) - 0.1 * gender,
         brow_thick=0.85 + 0.35 * gender + 0.15 * float(gauss[19]),
-        shoulder=0.86 + 0.15 * gender + 0.035 * float(gauss[20]),
+        shoulder=0.80 + 0.14 * gender + 0.035 * float(gauss[20]),
         build=float(gauss[21]),
         makeup=makeup,
         freckles=max(0.0, float(gauss[22]) - 0.6) * (0.0 if dark else 1.0),

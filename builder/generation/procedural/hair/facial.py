@@ -8,7 +8,7 @@ from builder.generation.procedural.canvas import stream
 from builder.generation.procedural.face import EYE_Y, beard_area
 from builder.generation.procedural.hair import growth, styles
 from builder.generation.procedural.hair.render import project, ramp, strand_width, tones
-from builder.generation.procedural.head import mouth_of, outline, relief
+from builder.generation.procedural.head import outline, relief
 from builder.generation.procedural.light import Light
 from builder.generation.procedural.strands import Strands, rasterise
 from builder.generation.procedural.traits import Traits
@@ -50,7 +50,7 @@ def facial_hair(person: Traits, view: View, light: Light) -> list[tuple[np.ndarr
 
 
 def _brows(person: Traits, rng: np.random.Generator) -> styles.Wig:
-    n = 520
+    n = 900
     side = np.where(rng.random(n) < 0.5, -1.0, 1.0)
     t = rng.random(n)
     lift = {"surprised": 0.040, "laughing": 0.012, "serious": -0.016, "pensive": 0.004}.get(person["expression"], 0.0)
@@ -76,19 +76,24 @@ def _lashes(person: Traits, rng: np.random.Generator) -> styles.Wig:
     n = 150
     side = np.where(np.arange(n) % 2 == 0, -1.0, 1.0)
     e = rng.uniform(-0.92, 1.02, n)
-    half = 0.066 * person.eye_size
+    half = 0.074 * person.eye_size
     wide = {"surprised": 1.3, "laughing": 0.62, "gentle smile": 0.88, "serious": 0.92, "pensive": 0.85}.get(person["expression"], 1.0)
     drop = {"down": 0.34, "up": -0.06}.get(person["gaze"], 0.0)
     arc = np.clip(1 - e * e, 0, 1)
     f = -(0.40 * wide - 0.40 * drop) * arc**0.62 * np.clip(1 - 0.22 * e, 0.6, 1.4) - e * person.eye_tilt * 2.0
     root = on_face(person, side * (0.152 * person.eye_gap + e * half), EYE_Y + f * half)
-    length = (0.017 + 0.016 * person.makeup - 0.006 * person.masculine) * rng.uniform(0.7, 1.1, n)
+    length = (0.011 + 0.011 * person.makeup - 0.004 * person.masculine) * rng.uniform(0.7, 1.1, n)
     heading = np.stack([side * (0.75 * e + 0.12), np.full(n, -0.35 + 0.5 * (drop > 0.2)), np.full(n, 0.55)], 1)
     s = np.linspace(0, 1, 5)[None, :, None]
     path = root[:, None] + growth.normalise(heading)[:, None] * s * length[:, None, None]
     path[..., 1] -= (s[..., 0] ** 2) * 0.55 * length[:, None]
     path[..., 2] += 0.006
     return styles.Wig(path.astype(np.float32), styles.taper(rng, n, 5, 0.15, 0.2), np.ones(n), np.zeros(n), np.ones(n, bool))
+
+
+def low_of(v: np.ndarray) -> np.ndarray:
+    """0 at the mouth .. 1 at the chin."""
+    return np.clip((v - 0.30) / 0.15, 0, 1)
 
 
 def _beard(person: Traits, rng: np.random.Generator, view: View) -> styles.Wig | None:
@@ -106,9 +111,9 @@ def _beard(person: Traits, rng: np.random.Generator, view: View) -> styles.Wig |
     root = on_face(person, u, v)
     lip = np.exp(-((u / 0.12) ** 2) - ((v - 0.275) / 0.035) ** 2)
     side = np.sign(u)
-    heading = np.stack([0.45 * u / 0.3 + lip * side * 0.55, np.full(n, 0.85), np.full(n, 0.42)], 1)
+    heading = np.stack([(0.45 - 0.75 * low_of(v)) * u / 0.3 + lip * side * 0.55, np.full(n, 0.85), np.full(n, 0.42)], 1)
     heading = growth.normalise(heading + 0.18 * rng.standard_normal((n, 3)))
-    low = np.clip((v - 0.30) / 0.15, 0, 1)
+    low = low_of(v)
     length = {
         "stubble": 0.010 + 0 * v,
         "mustache": 0.050 + 0 * v,
@@ -116,7 +121,9 @@ def _beard(person: Traits, rng: np.random.Generator, view: View) -> styles.Wig |
         "short beard": 0.030 + 0.035 * low,
         "full beard": 0.055 + (0.13 + 0.1 * float(rng.random())) * low,
     }[kind] * rng.uniform(0.65, 1.2, n)
-    length = length * (1.0 - 0.35 * lip) if kind == "full beard" else length
+    if kind in ("full beard", "short beard", "goatee"):
+        # Longest under the chin, close at the cheeks and over the lip.
+        length = length * (1.0 - 0.35 * lip) * (0.35 + 0.65 * np.exp(-((u / 0.16) ** 2)))
     k = 5 if kind == "stubble" else 16
     s = np.linspace(0, 1, k)[None, :, None]
     path = root[:, None] + heading[:, None] * s * length[:, None, None]
@@ -128,8 +135,6 @@ def _beard(person: Traits, rng: np.random.Generator, view: View) -> styles.Wig |
         path, member = growth.clump(path, rng, n // 14, 0.4, 0.008)
         size = {"straight": 0.003, "wavy": 0.006, "curly": 0.009, "coily": 0.008}[person["hair_texture"]]
         path = growth.curl(path, rng, member, length, size, 0.075, jitter=0.8)
-    mouth = mouth_of(person)
-    del mouth
     thin = 0.8 if kind == "stubble" else 1.0
     depth = rng.random(n)
     return styles.Wig(path.astype(np.float32), styles.taper(rng, n, k, 0.25) * thin, 1.0 + 0.16 * rng.standard_normal(n), (1 - depth) * 0.7, np.ones(n, bool))

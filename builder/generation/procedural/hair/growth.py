@@ -12,8 +12,12 @@ from builder.generation.procedural.head import base_point
 from builder.generation.procedural.traits import Traits
 
 CENTRE = np.array([0.0, -0.09, -0.02])
-RADII = np.array([0.362, 0.415, 0.425])
+RADII = np.array([0.340, 0.415, 0.425])
 """The skull as an ellipsoid, for collisions and for the direction away from it."""
+
+_FACE_Y = np.array([-0.34, -0.26, -0.15, 0.0, 0.2, 0.45, 0.62, 0.72])
+_FACE_X = np.array([0.0, 0.14, 0.245, 0.29, 0.285, 0.23, 0.19, 0.0])
+"""Half-width of the face that hair leaves clear."""
 
 _LINE_ANGLE = np.array([0.0, 22.0, 42.0, 56.0, 68.0, 78.0, 88.0, 96.0, 108.0, 130.0, 180.0])
 _LINE_Y = np.array([-0.335, -0.325, -0.29, -0.215, -0.10, 0.02, 0.06, -0.05, 0.04, 0.24, 0.30])
@@ -91,20 +95,28 @@ def grow(
     position, heading = roots.copy(), direction.copy()
     path[:, 0] = position
     ds = (length / (steps - 1))[:, None]
+    shy = rng.random(n) > 0.004
+    # Neighbours wander together, so that hair falls in locks rather than as fuzz.
     walk = np.zeros((n, 3))
+    centres = roots[rng.permutation(n)[: min(n, 110)]]
+    group = np.argmin(sum((roots[:, None, i] - centres[None, :, i]) ** 2 for i in range(3)), 1)
     for k in range(1, steps):
-        walk = 0.8 * walk + wander * rng.standard_normal((n, 3))
+        shared = rng.standard_normal((len(centres), 3))[group]
+        walk = 0.8 * walk + wander * (shared + 0.25 * rng.standard_normal((n, 3)))
         turn = gravity + walk
         if pull is not None:
             turn = turn + pull * max(0.0, 1.0 - 2.2 * k / steps)
         heading = normalise(heading + turn * np.minimum(ds * 9.0, 0.6))
         if part_face:
-            before = (position[:, 2] > 0.06) & (np.abs(position[:, 0]) < 0.315) & (position[:, 1] > -0.3)
-            before &= position[:, 1] < 0.62
+            clear = np.interp(position[:, 1], _FACE_Y, _FACE_X)
+            before = (position[:, 2] > 0.03) & (np.abs(position[:, 0]) < clear) & shy
             aside = np.where(position[:, 0] >= 0, 1.0, -1.0)
-            heading[before, 0] += 0.9 * aside[before]
-            heading[before, 2] -= 0.5
+            heading[before, 0] += 0.6 * aside[before]
+            heading[before, 2] -= 0.45
             heading = normalise(heading)
+            gap = (clear - np.abs(position[:, 0]))[before]
+            position[before, 0] += aside[before] * np.minimum(gap, 0.06) * 0.7
+            position[before, 2] -= np.minimum(gap, 0.06) * 0.5
         position = position + heading * ds
         rel = (position - CENTRE) / (RADII + margin[:, None] * min(1.0, 0.25 + 4.0 * k / steps))
         inside = np.sqrt((rel * rel).sum(1))
@@ -123,7 +135,28 @@ def grow(
             position[close, 0] *= factor
             position[close, 2] = (position[close, 2] + 0.06) * factor - 0.06
         path[:, k] = position
+    return relax(path)
+
+
+def relax(path: np.ndarray, times: int = 2) -> np.ndarray:
+    """Smooth strands (N, K, 3) along their length; roots and tips stay."""
+    for _ in range(times):
+        inner = 0.25 * path[:, :-2] + 0.5 * path[:, 1:-1] + 0.25 * path[:, 2:]
+        path = np.concatenate([path[:, :1], inner, path[:, -1:]], 1)
     return path
+
+
+def clear_face(path: np.ndarray, which: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Push the strands in ``which`` (N,) bool aside where they would cross the face."""
+    border = np.interp(path[..., 1], _FACE_Y, _FACE_X).astype(np.float32)
+    border *= rng.uniform(0.86, 1.06, (len(path), 1)).astype(np.float32)
+    x = path[..., 0]
+    # A strand stays on the side on which it ends.
+    side = np.where(x[:, -1:] >= 0, 1.0, -1.0).astype(np.float32)
+    inside = which[:, None] & (path[..., 2] > 0.0) & (x * side < border)
+    out = path.copy()
+    out[..., 0] = np.where(inside, side * (border + (x * side - border) * 0.06), x)
+    return out
 
 
 def refine(path: np.ndarray, points: int) -> np.ndarray:

@@ -27,7 +27,7 @@ class HairLayers:
 
 def strand_width(view: View) -> float:
     """Full width of a strand of scalp hair in pixels: grows slower than the picture."""
-    return float(np.clip(0.62 * (view.scale / 215.0) ** 0.5, 0.34, 1.15))
+    return float(np.clip(0.62 * (view.scale / 215.0) ** 0.6, 0.30, 1.25))
 
 
 def ramp(colour: np.ndarray, light: Light) -> np.ndarray:
@@ -51,6 +51,7 @@ def tones(turned: np.ndarray, light: Light, shade: np.ndarray, inner: np.ndarray
     The sheen follows Kajiya and Kay, "Rendering fur with three dimensional textures"
     (SIGGRAPH 1989): it depends on the angle between the strand and the half vector.
     """
+    turned = turned.astype(np.float32)
     tangent = growth.normalise(np.gradient(turned, axis=1))
     low = np.clip((turned[..., 1] - 0.02) / 0.25, 0, 1)[..., None]
     round_normal = growth.outward(turned)
@@ -65,18 +66,20 @@ def tones(turned: np.ndarray, light: Light, shade: np.ndarray, inner: np.ndarray
     wobble = ((np.arange(n) * 0.61803) % 1.0 - 0.5)[:, None]
     sine = np.clip(1.0 - (th + 0.10 * wobble + 0.06) ** 2, 0, 1)
     gate = np.clip(facing + 0.25, 0, 1)
-    sheen = (0.34 * sine**28 + 0.16 * sine**7) * gate
+    sheen = (0.46 * sine**28 + 0.18 * sine**7) * gate
     level = float(light.key_colour.mean())
     behind = np.clip((normal * light.rim).sum(-1), 0, 1) * float(light.rim_colour.mean())
     grazing = np.clip(1.0 - normal[..., 2], 0, 1) ** 2
     t = np.linspace(0, 1, turned.shape[1])[None]
-    buried = 1.0 - (0.55 * inner)[:, None] * (1.0 - 0.35 * t)
+    buried = 1.0 - (0.66 * inner)[:, None] * (1.0 - 0.35 * t)
     body = (0.15 + 0.07 * float(light.ambient.mean() / 0.2) + 0.30 * level * diffuse) * buried
     body = body * shade[:, None] * (0.80 + 0.20 * np.minimum(t / 0.15, 1.0))
     return (body + shine * level * sheen * buried**2 + 0.30 * behind * grazing).astype(np.float32)
 
 
-def render(person: Traits, view: View, light: Light, wig: Wig) -> HairLayers:
+def render(
+    person: Traits, view: View, light: Light, wig: Wig, covered: np.ndarray
+) -> HairLayers:
     """Draw the hair of the head.
 
     Args:
@@ -84,6 +87,8 @@ def render(person: Traits, view: View, light: Light, wig: Wig) -> HairLayers:
         view: The framing.
         light: The light.
         wig: The strands.
+        covered: (H, W) bool, where head and body are opaque well inside: what lies behind
+            is not drawn.
     """
     turned, pixels = project(view, wig.path)
     shine = {"straight": 1.0, "wavy": 0.85, "curly": 0.7, "coily": 0.45}[person["hair_texture"]]
@@ -102,7 +107,12 @@ def render(person: Traits, view: View, light: Light, wig: Wig) -> HairLayers:
             0.4, 0.014 * (person.years - 46)
         )
     colours = colours.astype(np.float32)
-    strands = Strands(pixels, width.astype(np.float32), tone, nearness.astype(np.float32), ~middle)
+    h, w = view.shape
+    column = np.clip(pixels[..., 0], 0, w - 1).astype(np.int32)
+    row = np.clip(pixels[..., 1], 0, h - 1).astype(np.int32)
+    under = covered[row, column]
+    behind_body = ~middle & ~(under[:, :-1] & under[:, 1:])
+    strands = Strands(pixels, width.astype(np.float32), tone, nearness.astype(np.float32), behind_body)
     back = rasterise(strands, view.shape, colours, layers=8)
     strands.drawn = middle
     return HairLayers(back, rasterise(strands, view.shape, colours, layers=14))

@@ -96,7 +96,7 @@ def _loose(person: Traits, rng: np.random.Generator, detail: float, rim: float |
     length_name, style, texture = person["hair_length"], person["hair_style"], person["hair_texture"]
     radius, wavelength, flat, gather, spread, jitter = _TEXTURE[texture]
     short = length_name == "short"
-    n = int((7200 if short else 6400) * detail)
+    n = int({"short": 7200, "chin-length": 5600, "shoulder-length": 5000, "long": 4600}[length_name] * detail)
     roots = growth.scalp(person, rng, n)
     x, y, z = roots.T
     out = growth.outward(roots)
@@ -104,10 +104,10 @@ def _loose(person: Traits, rng: np.random.Generator, detail: float, rim: float |
     aside = np.tanh((x - part) / 0.035)
     front = np.clip((z + 0.05) / 0.3, 0, 1)
     jumble = rng.standard_normal((n, 3))
-    volume = 0.055 + 0.02 * rng.random()
-    volume += {"straight": 0.0, "wavy": 0.025, "curly": 0.065, "coily": 0.085}[texture]
+    volume = 0.040 + 0.025 * rng.random()
+    volume += {"straight": 0.0, "wavy": 0.015, "curly": 0.05, "coily": 0.08}[texture]
     top = np.clip((-0.12 - y) / 0.25, 0, 1)
-    gravity = np.array([0.0, 0.55, 0.0])
+    gravity = np.array([0.0, 0.95, 0.0])
     pull = None
     if short:
         base = 0.16 + 0.10 * rng.random() + (0.07 if person.masculine < 0.6 else 0.0)
@@ -120,8 +120,8 @@ def _loose(person: Traits, rng: np.random.Generator, detail: float, rim: float |
         layered = rng.random() * 0.28
         length = np.maximum(length * (1.0 - layered * rng.random(n) ** 2), 0.15)
         length *= 1.0 + 0.035 * rng.standard_normal(n)
-        lift = np.full(n, 0.42)
-    comb = np.stack([aside * (0.35 + 0.9 * front), 0.15 + 0.0 * y, -0.35 - 0.25 * front], 1)
+        lift = np.full(n, 0.34)
+    comb = np.stack([aside * (0.30 + 0.75 * front), 0.25 + 0.0 * y, -0.35 - 0.35 * front], 1)
     back = z < -0.12
     comb[back] = np.stack([0.8 * x, 0.6 + 0.0 * x, -0.5 + 0.0 * x], 1)[back]
     if short:
@@ -168,7 +168,8 @@ def _loose(person: Traits, rng: np.random.Generator, detail: float, rim: float |
             gravity=np.array([0.0, 0.62, 0.0]), margin=margin[bangs] * 0.6, part_face=False, wander=0.04,
         )  # fmt: skip
         path[bangs] = free
-    return finish(person, rng, path, length, depth, rim)
+    clear = None if short else (rng.random(n) > 0.004) & ~bangs
+    return finish(person, rng, path, length, depth, rim, clear=clear)
 
 
 def finish(
@@ -179,6 +180,7 @@ def finish(
     depth: np.ndarray,
     rim: float | None,
     clumps: int | None = None,
+    clear: np.ndarray | None = None,
 ) -> Wig:
     """Clump, curl, fly away and taper grown strands."""
     radius, wavelength, flat, gather, spread, jitter = _TEXTURE[person["hair_texture"]]
@@ -187,9 +189,11 @@ def finish(
     if style == "messy":
         gather, spread = min(gather + 0.12, 0.9), spread * 0.8
     k = points_for(float(np.quantile(length, 0.9)), wavelength, radius)
-    path = growth.refine(path, k)
     count = clumps or int({"straight": n / 22, "wavy": n / 26, "curly": n / 24, "coily": n / 12}[person["hair_texture"]])
     path, member = growth.clump(path, rng, max(count, 4), gather, spread)
+    if clear is not None:
+        path = growth.relax(growth.clear_face(path, clear, rng))
+    path = growth.refine(path, k)
     if person["hair_length"] == "short":
         wavelength, radius = wavelength * 0.8, radius * 0.8
     path = growth.curl(path, rng, member, length, radius, wavelength, flat=flat, jitter=jitter)
@@ -203,8 +207,8 @@ def finish(
     path = path + np.where(stray[:, None, None], bend, bend * 0.06)
     width[stray] *= 0.6
     path = _press(path, rim)
-    tone_of_clump = 1.0 + 0.13 * rng.standard_normal(int(member.max()) + 1)
-    shade = tone_of_clump[member] * (1.0 + 0.12 * rng.standard_normal(n))
+    tone_of_clump = 1.0 + 0.17 * rng.standard_normal(int(member.max()) + 1)
+    shade = tone_of_clump[member] * (1.0 + 0.15 * rng.standard_normal(n))
     return Wig(path.astype(np.float32), width, shade, 1.0 - depth, np.zeros(n, bool))
 
 
