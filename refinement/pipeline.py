@@ -57,7 +57,7 @@ def refine(rgba: np.ndarray, *, options: Options | None = None) -> RefinedMatte:
     scale = float(np.sqrt(raw.size)) / 1024.0
 
     regions = connectivity.regions(quantised, scale, options)
-    alpha = levels.compose(raw, regions, scale)
+    alpha = levels.compose(raw, regions)
     straight = np.ascontiguousarray(rgba[..., :3])
     foreground = (
         colour.estimate_foreground(straight, alpha) if options.estimate_colour else straight
@@ -91,8 +91,8 @@ def _report(
     raw: np.ndarray, alpha: np.ndarray, regions: connectivity.Regions, options: Options
 ) -> Report:
     size = float(raw.size)
-    inside = regions.inside
-    outside = regions.outside
+    inside = regions.inside > 0
+    outside = regions.outside > 0
     changed = 0.5 / 255
     filled = np.count_nonzero(inside & (raw < 1 - changed)) / size
     cleared = np.count_nonzero(outside & (raw > changed)) / size
