@@ -14,18 +14,29 @@ if TYPE_CHECKING:
     from builder.generation.layer_diffusion.decoder import TransparentVAEDecoder
     from builder.generation.layer_diffusion.encoder import TransparentVAEEncoder
     from builder.generation.layer_diffusion.generator import LayerDiffusionGenerator
-    from builder.generation.layer_diffusion.models import ModelRecord, resolve_models
+    from builder.generation.layer_diffusion.models import resolve_models
     from builder.generation.layer_diffusion.offsets import apply_attention_offsets
     from builder.generation.layer_diffusion.pipeline import LayerDiffusionPipeline
+    from builder.generation.layer_diffusion.planning import (
+        config_of,
+        identity,
+        open_generator,
+        run_options,
+    )
+    from builder.generation.layer_diffusion.repository import ModelRecord
 
 _EXPORTS = {
     "LayerDiffusionConfig": "config",
     "LayerDiffusionGenerator": "generator",
     "LayerDiffusionPipeline": "pipeline",
-    "ModelRecord": "models",
+    "ModelRecord": "repository",
     "TransparentVAEDecoder": "decoder",
     "TransparentVAEEncoder": "encoder",
     "apply_attention_offsets": "offsets",
+    "config_of": "planning",
+    "identity": "planning",
+    "open_generator": "planning",
+    "run_options": "planning",
     "resolve_models": "models",
 }
 
@@ -37,7 +48,11 @@ __all__ = [
     "TransparentVAEDecoder",
     "TransparentVAEEncoder",
     "apply_attention_offsets",
+    "config_of",
+    "identity",
+    "open_generator",
     "resolve_models",
+    "run_options",
 ]
 
 

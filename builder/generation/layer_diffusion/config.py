@@ -157,12 +157,12 @@ def download_hint(config: LayerDiffusionConfig) -> str:
 
     names = [config.base_model, config.weights]
     if config.vae == "auto":
-        names += [] if Path(config.base_model).is_dir() else [FP16_VAE]
+        names += [] if Path(config.base_model).expanduser().is_dir() else [FP16_VAE]
     elif config.vae != "base":
         names.append(config.vae)
     if config.weights == LORA_WEIGHTS:
         names.append(TRANSPARENT_VAE)
-    remote = [name for name in names if not Path(name).is_dir()]
+    remote = [name for name in names if not Path(name).expanduser().is_dir()]
     parts = [f"{name} ({KNOWN_GB[name]:.1f} GB)" if name in KNOWN_GB else name for name in remote]
     return ", ".join(parts)
 

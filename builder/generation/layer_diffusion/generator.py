@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from builder.generation.layer_diffusion.config import LayerDiffusionConfig
-from builder.generation.layer_diffusion.models import ModelRecord
+from builder.generation.layer_diffusion.repository import ModelRecord
 from builder.generation.protocol import Generated, Rejection, Request
 
 if TYPE_CHECKING:

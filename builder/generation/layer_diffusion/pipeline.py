@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,20 +11,13 @@ import torch
 from torch import Tensor
 
 from builder.generation.layer_diffusion import sampler
-from builder.generation.layer_diffusion.config import (
-    WEIGHTS,
-    LayerDiffusionConfig,
-    resolve_device,
-    resolve_dtype,
-)
+from builder.generation.layer_diffusion.conditioning import TextConditioner
+from builder.generation.layer_diffusion.config import WEIGHTS, LayerDiffusionConfig
 from builder.generation.layer_diffusion.decoder import MULTIPLE, TransparentVAEDecoder
 from builder.generation.layer_diffusion.encoder import TransparentVAEEncoder
 from builder.generation.layer_diffusion.memory import Room, default_budget
-from builder.generation.layer_diffusion.models import ModelRecord, Selection, select
-from builder.generation.layer_diffusion.offsets import load_attention
-from ld_portrait_20k.errors import PortraitError, missing_extra
-
-LOGGER = logging.getLogger(__name__)
+from builder.generation.layer_diffusion.repository import ModelRecord
+from ld_portrait_20k.errors import PortraitError
 
 VAE_VALUES_PER_PIXEL = 8
 """Activation values alive at once a pixel and channel of the VAE's second level."""
@@ -40,6 +32,7 @@ class LayerDiffusionPipeline:
         decoder: The transparent decoder.
         records: Which files of weights it was made from.
         schedule: The noise levels that the UNet was trained on.
+        text: Makes prompts into conditioning.
     """
 
     def __init__(
@@ -54,11 +47,10 @@ class LayerDiffusionPipeline:
         self.sdxl = sdxl
         self.decoder = decoder
         self.records = list(records)
-        self.schedule = _schedule(sdxl.scheduler)
+        self.schedule = sampler.NoiseSchedule.of(sdxl.scheduler)
+        self.text = TextConditioner(sdxl)
         self._load_encoder = load_encoder
         self._encoder: TransparentVAEEncoder | None = None
-        self._negatives: dict[str, tuple[Tensor, Tensor]] = {}
-        self._told_long = False
         self._denoiser_room = Room("denoiser")
         self._vae_room = Room("VAE", decode_budget, last_resort=sdxl.vae.enable_tiling)
 
@@ -116,57 +108,14 @@ class LayerDiffusionPipeline:
         Raises:
             PortraitError: See :func:`models.resolve_models`.
         """
-        try:
-            from diffusers import StableDiffusionXLPipeline
-        except ImportError as error:
-            raise missing_extra(error.name or "diffusers", "generate") from error
+        from builder.generation.layer_diffusion.loading import load
 
-        device = resolve_device(config)
-        name = resolve_dtype(config, device.type)
-        dtype: torch.dtype = getattr(torch, name)
-        chosen = select(config, name)
-        folder = chosen.fetch_base()
-        replaced = {} if chosen.vae_subfolder is None else {"vae": _load_vae(chosen, dtype)}
-        try:
-            sdxl = StableDiffusionXLPipeline.from_pretrained(
-                folder,
-                dtype=dtype,
-                variant=chosen.variant,
-                use_safetensors=True,
-                local_files_only=True,
-                add_watermarker=False,
-                **replaced,
-            )
-        except (OSError, ValueError, RuntimeError, KeyError) as error:
-            reason = " ".join(str(error).split())[:300]
-            raise PortraitError(f"cannot load {config.base_model}: {reason}") from error
-        load_attention(sdxl, chosen.path("attention"))
-        sdxl.to(device)
-        if dtype == torch.float16 and sdxl.vae.config.get("force_upcast", True):
-            # Its activations overflow half precision, and the picture turns black.
-            sdxl.vae.to(torch.float32)
-        for module in (sdxl.unet, sdxl.vae):
-            module.to(memory_format=torch.channels_last)
-        decoder = TransparentVAEDecoder.from_safetensors(
-            chosen.path("transparent-decoder"),
-            dtype=dtype,
-            device=device,
-            budget=config.decode_budget,
-        )
-        if config.compile:
-            sdxl.unet.compile(dynamic=False)
-            sdxl.vae.decoder.compile()
-            decoder.model.compile()
-
-        def load_encoder() -> TransparentVAEEncoder:
-            path = select(config, name, encoder=True).path("transparent-encoder")
-            return TransparentVAEEncoder.from_safetensors(path, dtype=dtype, device=device)
-
+        parts = load(config)
         return cls(
-            sdxl,
-            decoder,
-            records=chosen.records,
-            load_encoder=load_encoder,
+            parts.sdxl,
+            parts.decoder,
+            records=parts.records,
+            load_encoder=parts.load_encoder,
             decode_budget=config.decode_budget,
         )
 
@@ -282,8 +231,8 @@ class LayerDiffusionPipeline:
                 raise ValueError(f"images must be {count} arrays of ({height}, {width}, 4) uint8")
             encoded = self.encoder(self.sdxl.vae, images) * self.sdxl.vae.config.scaling_factor
             x = x + encoded.to(x)
-        text = self.encode_text(list(prompts))
-        negative = self._negative_text([prompt or "" for prompt in negative_prompts])
+        text = self.text.encode(list(prompts))
+        negative = self.text.encode_kept([prompt or "" for prompt in negative_prompts])
 
         done: list[Tensor] = []
         while len(done) < count:
@@ -339,55 +288,6 @@ class LayerDiffusionPipeline:
         return sampler.sample(denoise, x, sigmas)
 
     @torch.no_grad()
-    def encode_text(self, prompts: list[str]) -> tuple[Tensor, Tensor]:
-        """SDXL's text conditioning.
-
-        Args:
-            prompts: Texts; what exceeds 77 tokens is not seen, which is said once.
-
-        Returns:
-            The penultimate hidden states of both text encoders, (N, 77, C), and the second
-            one's projected pooled output, (N, P), in the UNet's dtype.
-        """
-        states: list[Tensor] = []
-        for tokenizer, model in (
-            (self.sdxl.tokenizer, self.sdxl.text_encoder),
-            (self.sdxl.tokenizer_2, self.sdxl.text_encoder_2),
-        ):
-            longest = max(len(ids) for ids in tokenizer(prompts).input_ids)
-            if longest > tokenizer.model_max_length and not self._told_long:
-                self._told_long = True
-                LOGGER.warning(
-                    "a prompt of %d tokens is cut to the %d that SDXL reads",
-                    longest,
-                    tokenizer.model_max_length,
-                )
-            ids = tokenizer(
-                prompts,
-                padding="max_length",
-                max_length=tokenizer.model_max_length,
-                truncation=True,
-                return_tensors="pt",
-            ).input_ids
-            output = model(ids.to(self.device), output_hidden_states=True)
-            states.append(output.hidden_states[-2])
-        return torch.cat(states, dim=-1).to(self.dtype), output.text_embeds.to(self.dtype)
-
-    def _negative_text(self, prompts: list[str]) -> tuple[Tensor, Tensor]:
-        """Conditioning of negative prompts, each different one encoded once and kept."""
-        new = [prompt for prompt in dict.fromkeys(prompts) if prompt not in self._negatives]
-        if new:
-            if len(self._negatives) + len(new) > 64:
-                self._negatives.clear()
-                new = list(dict.fromkeys(prompts))
-            states, pooled = self.encode_text(new)
-            self._negatives.update(
-                (prompt, (states[index], pooled[index])) for index, prompt in enumerate(new)
-            )
-        kept = [self._negatives[prompt] for prompt in prompts]
-        return torch.stack([one[0] for one in kept]), torch.stack([one[1] for one in kept])
-
-    @torch.no_grad()
     def decode(self, latents: Tensor, augment: bool = True) -> Tensor:
         """Latents to pictures.
 
@@ -431,35 +331,3 @@ def check_size(width: int, height: int) -> None:
             f"Layer Diffusion needs sides that are multiples of {MULTIPLE}, got "
             f"{width}x{height}: try {near[0]}x{near[1]}"
         )
-
-
-def _schedule(scheduler: Any) -> sampler.NoiseSchedule:
-    config = scheduler.config
-    if config.get("beta_schedule", "scaled_linear") != "scaled_linear":
-        raise PortraitError(
-            f"the base model was trained on {config.beta_schedule} noise, not SDXL's scaled_linear"
-        )
-    return sampler.NoiseSchedule(
-        config.get("beta_start", 0.00085),
-        config.get("beta_end", 0.012),
-        config.get("num_train_timesteps", 1000),
-    )
-
-
-def _load_vae(chosen: Selection, dtype: torch.dtype) -> Any:
-    from diffusers import AutoencoderKL
-
-    folder = chosen.fetch("vae")
-    try:
-        vae = AutoencoderKL.from_pretrained(
-            folder / (chosen.vae_subfolder or ""),
-            dtype=dtype,
-            use_safetensors=True,
-            local_files_only=True,
-        )
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
-        reason = " ".join(str(error).split())[:300]
-        raise PortraitError(f"cannot load the VAE of {folder}: {reason}") from error
-    if vae.config.latent_channels != 4:
-        raise PortraitError(f"the VAE of {folder} has no 4-channel latents: it is not SDXL's")
-    return vae

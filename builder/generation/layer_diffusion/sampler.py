@@ -13,10 +13,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import pairwise
-from typing import Final
+from typing import Any, Final
 
 import torch
 from torch import Tensor
+
+from ld_portrait_20k.errors import PortraitError
 
 NAME: Final = "DPM++ 2M Karras"
 RHO: Final = 7.0
@@ -40,6 +42,23 @@ class NoiseSchedule:
         betas = torch.linspace(beta_start**0.5, beta_end**0.5, steps, dtype=torch.float64) ** 2
         kept = torch.cumprod(1 - betas, dim=0).float()
         self.sigmas = ((1 - kept) / kept) ** 0.5
+
+    @classmethod
+    def of(cls, scheduler: Any) -> NoiseSchedule:
+        """The schedule that a base model's diffusers scheduler was configured with.
+
+        Raises:
+            PortraitError: It was trained on another kind of schedule than SDXL.
+        """
+        config = scheduler.config
+        kind = config.get("beta_schedule", "scaled_linear")
+        if kind != "scaled_linear":
+            raise PortraitError(f"the base model's noise is {kind}, not SDXL's scaled_linear")
+        return cls(
+            config.get("beta_start", 0.00085),
+            config.get("beta_end", 0.012),
+            config.get("num_train_timesteps", 1000),
+        )
 
     def karras(self, steps: int, strength: float = 1.0) -> Tensor:
         """Noise levels to step through.

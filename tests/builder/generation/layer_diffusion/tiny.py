@@ -11,6 +11,7 @@ import json
 import math
 import shutil
 import sys
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,7 +43,6 @@ class TinyPaths:
 
 def make_tiny(folder: Path, seed: int = 0) -> TinyPaths:
     """Write the tiny models below ``folder``; the same seed gives the same weights."""
-    import torch
     from safetensors.torch import save_file
 
     paths = TinyPaths(
@@ -57,24 +57,22 @@ def make_tiny(folder: Path, seed: int = 0) -> TinyPaths:
         / "tiny-layer-diffusion"
         / "ld_diffusers_sdxl_vae_transparent_encoder.safetensors",
     )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        pipeline = tiny_sdxl(folder)
-        pipeline.save_pretrained(paths.base, safe_serialization=True)
-        for name in ("tokenizer", "tokenizer_2"):
-            # As the published models have them: a vocabulary and merges.
-            shutil.rmtree(paths.base / name)
-            (folder / name).rename(paths.base / name)
-        paths.weights.mkdir(parents=True)
-        paths.lora.mkdir()
-        offsets, lora = attention_weights(pipeline.unet)
-        save_file(offsets, paths.offsets)
-        save_file(lora, paths.lora / "diffuser_layer_xl_transparent_attn.safetensors")
-        # In half precision, as published.
-        decoder, encoder = (
-            {name: tensor.half() for name, tensor in tensors.items()}
-            for tensors in (decoder_weights(), encoder_weights())
-        )
+    pipeline = tiny_sdxl(folder, seed)
+    pipeline.save_pretrained(paths.base, safe_serialization=True)
+    for name in ("tokenizer", "tokenizer_2"):
+        # As the published models have them: a vocabulary and merges.
+        shutil.rmtree(paths.base / name)
+        (folder / name).rename(paths.base / name)
+    paths.weights.mkdir(parents=True)
+    paths.lora.mkdir()
+    offsets, lora = attention_weights(pipeline.unet, seed)
+    save_file(offsets, paths.offsets)
+    save_file(lora, paths.lora / "diffuser_layer_xl_transparent_attn.safetensors")
+    # In half precision, as published.
+    decoder, encoder = (
+        {name: tensor.half() for name, tensor in tensors.items()}
+        for tensors in (decoder_weights(seed), encoder_weights(seed))
+    )
     save_file(decoder, paths.decoder)
     save_file(encoder, paths.encoder)
     (paths.lora / "vae_transparent_decoder.safetensors").hardlink_to(paths.decoder)
@@ -82,9 +80,8 @@ def make_tiny(folder: Path, seed: int = 0) -> TinyPaths:
     return paths
 
 
-def tiny_sdxl(folder: Path):
+def tiny_sdxl(folder: Path, seed: int):
     """A ``StableDiffusionXLPipeline`` of random weights; tokenizers are written to a folder."""
-    import torch
     from diffusers import (
         AutoencoderKL,
         EulerDiscreteScheduler,
@@ -138,13 +135,14 @@ def tiny_sdxl(folder: Path):
         "eos_token_id": words - 1,
         "pad_token_id": 1,
     }
-    with torch.no_grad():
-        # Louder than initialised, so that the picture is not one grey.
-        vae.decoder.conv_out.weight.mul_(3)
+    text_encoder = CLIPTextModel(CLIPTextConfig(**text))
+    text_encoder_2 = CLIPTextModelWithProjection(CLIPTextConfig(**text, hidden_act="gelu"))
+    for at, module in enumerate((unet, vae, text_encoder, text_encoder_2)):
+        module.load_state_dict(random_weights(module, 100 * seed + at, gain=0.7))
     return StableDiffusionXLPipeline(
         vae=vae,
-        text_encoder=CLIPTextModel(CLIPTextConfig(**text)),
-        text_encoder_2=CLIPTextModelWithProjection(CLIPTextConfig(**text, hidden_act="gelu")),
+        text_encoder=text_encoder,
+        text_encoder_2=text_encoder_2,
         tokenizer=CLIPTokenizer.from_pretrained(folder / "tokenizer"),
         tokenizer_2=CLIPTokenizer.from_pretrained(folder / "tokenizer_2"),
         unet=unet,
@@ -194,18 +192,17 @@ def write_tokenizer(folder: Path, pad: str) -> int:
     return len(ids)
 
 
-def attention_weights(unet):
+def attention_weights(unet, seed: int):
     """The offsets of all attention projections, whole and as low-rank factors."""
-    import torch
-
     offsets, lora = {}, {}
     for name, weight in unet.state_dict().items():
         if not name.endswith(
             ("to_q.weight", "to_k.weight", "to_v.weight", "to_out.0.weight")
         ) or not (".attn1." in name or ".attn2." in name):
             continue
-        up = torch.randn(weight.shape[0], RANK) / math.sqrt(RANK)
-        down = torch.randn(RANK, weight.shape[1]) * 0.3 / math.sqrt(weight.shape[1])
+        up = seeded(name + "/up", (weight.shape[0], RANK), seed) / math.sqrt(RANK)
+        down = seeded(name + "/down", (RANK, weight.shape[1]), seed)
+        down *= 0.3 / math.sqrt(weight.shape[1])
         offsets[name] = up @ down
         module = name.removesuffix(".weight")
         lora[f"unet.{module}.lora_A.weight"] = down.contiguous()
@@ -213,23 +210,37 @@ def attention_weights(unet):
     return offsets, lora
 
 
-def random_weights(module, gain: float = 1.0):
-    """Random tensors for a module: of unit gain, the norms near one, small biases."""
-    import torch
+def random_weights(module, seed: int, gain: float = 1.0):
+    """Random tensors for a module: of unit gain, the norms near one, small biases.
+
+    Each tensor depends on its name, its shape and the seed alone, not on how a library
+    initialises or orders its modules.
+    """
 
     tensors = {}
     for name, like in module.state_dict().items():
-        noise = torch.randn(like.shape)
+        if not like.is_floating_point():
+            tensors[name] = like
+            continue
+        noise = seeded(name, like.shape, seed)
         if "norm" in name:
             tensors[name] = 0.2 * noise + (1.0 if name.endswith("weight") else 0.0)
-        elif name.endswith("bias"):
+        elif name.endswith("bias") or "embedding" in name:
             tensors[name] = 0.1 * noise
         else:
-            tensors[name] = noise * gain / math.sqrt(math.prod(like.shape[1:]))
+            tensors[name] = noise * (gain / math.sqrt(math.prod(like.shape[1:])))
     return tensors
 
 
-def decoder_weights():
+def seeded(name: str, shape, seed: int):
+    """Normal noise that depends on a name, a shape and a seed."""
+    import torch
+
+    own = torch.Generator().manual_seed(zlib.crc32(name.encode()) + (seed << 32))
+    return torch.randn(shape, generator=own)
+
+
+def decoder_weights(seed: int):
     """A transparent decoder whose alpha and colour spread over 0..1."""
     import torch
 
@@ -237,13 +248,13 @@ def decoder_weights():
 
     with torch.device("meta"):
         network = TransparencyUNet()
-    tensors = random_weights(network)
+    tensors = random_weights(network, seed)
     tensors["conv_out.weight"] *= 0.3
     tensors["conv_out.bias"] += 0.5
     return tensors
 
 
-def encoder_weights():
+def encoder_weights(seed: int):
     """A transparent encoder whose offset is of the order of the latents."""
     import torch
 
@@ -251,7 +262,7 @@ def encoder_weights():
 
     with torch.device("meta"):
         network = OffsetNetwork()
-    tensors = random_weights(network, gain=1.4)
+    tensors = random_weights(network, seed, gain=1.4)
     tensors["blocks.16.weight"] *= 0.01
     tensors["blocks.16.bias"] *= 0.01
     return tensors

@@ -1,0 +1,131 @@
+"""Loads what a configuration names and puts it together on its device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from builder.generation.layer_diffusion.config import (
+    LayerDiffusionConfig,
+    resolve_device,
+    resolve_dtype,
+)
+from builder.generation.layer_diffusion.decoder import TransparentVAEDecoder
+from builder.generation.layer_diffusion.encoder import TransparentVAEEncoder
+from builder.generation.layer_diffusion.models import Selection, select
+from builder.generation.layer_diffusion.offsets import load_attention
+from builder.generation.layer_diffusion.repository import ModelRecord
+from ld_portrait_20k.errors import PortraitError, missing_extra
+
+
+@dataclass(slots=True)
+class Parts:
+    """What a pipeline is made of.
+
+    Attributes:
+        sdxl: ``diffusers.StableDiffusionXLPipeline`` with Layer Diffusion's attention.
+        decoder: The transparent decoder.
+        records: The files of weights.
+        load_encoder: Loads the transparent encoder, which image to image alone needs.
+    """
+
+    sdxl: Any
+    decoder: TransparentVAEDecoder
+    records: list[ModelRecord]
+    load_encoder: Callable[[], TransparentVAEEncoder]
+
+
+def load(config: LayerDiffusionConfig) -> Parts:
+    """Load a run's networks, safetensors only.
+
+    Raises:
+        PortraitError: See :func:`models.resolve_models`.
+    """
+    device = resolve_device(config)
+    name = resolve_dtype(config, device.type)
+    dtype: torch.dtype = getattr(torch, name)
+    chosen = select(config, name)
+    with _quiet():
+        sdxl = _load_sdxl(config, chosen, dtype)
+        load_attention(sdxl, chosen.path("attention"))
+    sdxl.to(device)
+    if dtype == torch.float16 and sdxl.vae.config.get("force_upcast", True):
+        # Its activations overflow half precision, and the picture turns black.
+        sdxl.vae.to(torch.float32)
+    for module in (sdxl.unet, sdxl.vae):
+        module.to(memory_format=torch.channels_last)
+    decoder = TransparentVAEDecoder.from_safetensors(
+        chosen.path("transparent-decoder"), dtype=dtype, device=device, budget=config.decode_budget
+    )
+    if config.compile:
+        sdxl.unet.compile(dynamic=False)
+        sdxl.vae.decoder.compile()
+        decoder.model.compile()
+
+    def load_encoder() -> TransparentVAEEncoder:
+        path = select(config, name, encoder=True).path("transparent-encoder")
+        return TransparentVAEEncoder.from_safetensors(path, dtype=dtype, device=device)
+
+    return Parts(sdxl, decoder, chosen.records, load_encoder)
+
+
+def _load_sdxl(config: LayerDiffusionConfig, chosen: Selection, dtype: torch.dtype) -> Any:
+    try:
+        from diffusers import AutoencoderKL, StableDiffusionXLPipeline
+    except ImportError as error:
+        raise missing_extra(error.name or "diffusers", "generate") from error
+
+    given: dict[str, Any] = {
+        "dtype": dtype,
+        "use_safetensors": True,
+        "local_files_only": True,
+    }
+    failures = (OSError, ValueError, RuntimeError, KeyError)
+    replaced = {}
+    if chosen.vae_subfolder is not None:
+        folder = chosen.fetch("vae") / chosen.vae_subfolder
+        try:
+            vae = AutoencoderKL.from_pretrained(folder, **given)
+        except failures as error:
+            raise PortraitError(f"cannot load the VAE {config.vae}: {_line(error)}") from error
+        if vae.config.latent_channels != 4:
+            raise PortraitError(f"the VAE {config.vae} has no 4-channel latents: it is not SDXL's")
+        replaced["vae"] = vae
+    try:
+        return StableDiffusionXLPipeline.from_pretrained(
+            chosen.fetch_base(),
+            variant=chosen.variant,
+            add_watermarker=False,
+            **given,
+            **replaced,
+        )
+    except failures as error:
+        raise PortraitError(f"cannot load {config.base_model}: {_line(error)}") from error
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:300]
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the libraries' own loading bars and notes off the terminal."""
+    from diffusers.utils import logging as diffusers_logging
+    from transformers.utils import logging as transformers_logging
+
+    logs = (diffusers_logging, transformers_logging)
+    before = [(log.get_verbosity(), log.is_progress_bar_enabled()) for log in logs]
+    for log in logs:
+        log.set_verbosity_error()
+        log.disable_progress_bar()
+    try:
+        yield
+    finally:
+        for log, (verbosity, bar) in zip(logs, before, strict=True):
+            log.set_verbosity(verbosity)
+            if bar:
+                log.enable_progress_bar()
