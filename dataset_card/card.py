@@ -34,6 +34,8 @@ _FIGURES: Final = (
     ("band_area", "kept soft border", 100),
     ("filled_area", "raised to opaque by refinement", 100),
     ("cleared_area", "cleared by refinement", 100),
+    ("raw_haze", "haze over the background before refinement", 100),
+    ("confidence", "refinement's confidence, 0 to 1", 1),
     ("pieces_removed", "detached pieces removed", 1),
     ("openings_kept", "enclosed openings kept open", 1),
     ("prompt_words", "words in the prompt", 1),
@@ -126,6 +128,7 @@ def _template() -> Template:
     )
     environment.filters["inline"] = inline
     environment.filters["number"] = _number
+    environment.filters["samples"] = lambda n: f"{n:,} sample{'' if n == 1 else 's'}"
     environment.filters["plain"] = lambda value: f"{value:g}" if isinstance(value, float) else value
     return environment.get_template("template.md.j2")
 
@@ -157,9 +160,10 @@ def _front_matter(manifest: Manifest, licence: str | None) -> str:
     head: dict[str, Any] = {"license": licence or terms.identifier}
     if licence is None and terms.name is not None:
         head |= {"license_name": terms.name, "license_link": "LICENSE"}
+    if manifest.generator != "folder":  # whose prompts may be in any language
+        head["language"] = ["en"]
     head |= {
         "pretty_name": _title(manifest.generator),
-        "language": ["en"],
         "annotations_creators": ["machine-generated"],
         "task_categories": ["image-segmentation", "mask-generation"],
         "size_categories": [_size_category(sum(manifest.splits.values()))],

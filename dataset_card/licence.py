@@ -76,18 +76,24 @@ def data_licence(generator: str) -> Licence:
     return _BY_GENERATOR.get(generator, _UNKNOWN)
 
 
-def licence_text(generator: str) -> str:
+def licence_text(generator: str, stated: str | None = None) -> str:
     """The text of the dataset's ``LICENSE`` file.
 
     Args:
         generator: ``procedural``, ``folder`` or ``layer-diffusion``.
+        stated: The Hub's identifier of the licence that the publisher states, if any.
     """
     licence = data_licence(generator)
-    identifier = "CC0-1.0" if licence.identifier == "cc0-1.0" else f"LicenseRef-{licence.name}"
+    if stated is not None:
+        body = f"Licence of the data, as its publisher states it: {stated}\n"
+    else:
+        dedicated = licence.identifier == "cc0-1.0"
+        identifier = "CC0-1.0" if dedicated else f"LicenseRef-{licence.name}"
+        body = (
+            f"Licence of the data: {licence.title}\n"
+            f"SPDX-License-Identifier: {identifier}\n\n{licence.terms}\n"
+        )
     return (
-        f"Licence of the data: {licence.title}\n"
-        f"SPDX-License-Identifier: {identifier}\n\n"
-        f"{licence.terms}\n\n"
-        "The software that built the dataset has a licence of its own (Apache-2.0), which "
-        "says nothing about the data.\n"
+        f"{body}\nThe software that built the dataset has a licence of its own (Apache-2.0), "
+        "which says nothing about the data.\n"
     )

@@ -127,7 +127,7 @@ class _Sheet:
         for level in (0.5, 1.0):
             y = base - level * height
             self.box(left, y, left + width, y + 0.5, RULE)
-        self.text(left + width, base - height - 1, f"{max(bins):,} samples", 10, FAINT, "rd")
+        self.text(left + width, base - height - 1, f"tallest {max(bins):,}", 10, FAINT, "rd")
         for place, count in enumerate(bins):
             x = left + place * step
             self.box(x + 1, base - height * count / max(bins), x + step - 1, base, BAR)

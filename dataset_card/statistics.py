@@ -29,10 +29,10 @@ HISTOGRAMS: Final[dict[str, tuple[str, int, int]]] = {
     "openings_kept": ("refinement.openings_kept", 5 * _MILLION, 20),
     "confidence": ("refinement.confidence", 50_000, 20),
     "prompt_words": ("prompt_words", 4 * _MILLION, 20),
-    "raw_sad": ("truth.raw_sad", _MILLION, 20),
-    "refined_sad": ("truth.refined_sad", _MILLION, 20),
-    "raw_mse": ("truth.raw_mse", _MILLION, 20),
-    "refined_mse": ("truth.refined_mse", _MILLION, 20),
+    "raw_sad": ("truth.raw_sad", 50_000, 40),
+    "refined_sad": ("truth.refined_sad", 50_000, 40),
+    "raw_mse": ("truth.raw_mse", 50_000, 40),
+    "refined_mse": ("truth.refined_mse", 50_000, 40),
 }
 
 
@@ -102,9 +102,7 @@ class Statistics:
         generators: The ``generator`` section without its models, as JSON text, to count.
         models: Each model used, as JSON text, to the number of samples.
         refinements: Refinement version to count.
-        attempts: Attempt that succeeded to count; 0 is the first.
         without_prompt: Samples whose prompt is empty or null.
-        with_source: Samples made from a picture that was there before.
         improved: Samples whose refined SAD to the exact matte is lower than the raw one.
         histograms: Name (of :data:`HISTOGRAMS`) to histogram.
         example: Metadata of the sample with the lowest id.
@@ -118,9 +116,7 @@ class Statistics:
     generators: Counter[str] = field(default_factory=Counter)
     models: Counter[str] = field(default_factory=Counter)
     refinements: Counter[str | None] = field(default_factory=Counter)
-    attempts: Counter[int | None] = field(default_factory=Counter)
     without_prompt: int = 0
-    with_source: int = 0
     improved: int = 0
     histograms: dict[str, Histogram] = field(default_factory=_histograms)
     example: dict[str, Any] | None = None
@@ -156,9 +152,7 @@ class Statistics:
             self.models[model] += 1
         self.generators[_text(generator)] += 1
         self.refinements[item["refinement"]["version"]] += 1
-        self.attempts[item["attempt"]] += 1
         self.without_prompt += not item["prompt"]
-        self.with_source += item["source"]["file"] is not None
         raw, refined = item["truth"]["raw_sad"], item["truth"]["refined_sad"]
         self.improved += raw is not None and refined is not None and refined < raw
         for name, (where, _, _) in HISTOGRAMS.items():
@@ -176,9 +170,7 @@ class Statistics:
         self.generators.update(other.generators)
         self.models.update(other.models)
         self.refinements.update(other.refinements)
-        self.attempts.update(other.attempts)
         self.without_prompt += other.without_prompt
-        self.with_source += other.with_source
         self.improved += other.improved
         for name, histogram in other.histograms.items():
             self.histograms[name].merge(histogram)

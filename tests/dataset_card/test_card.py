@@ -190,7 +190,7 @@ def test_what_the_card_says(make):
         pictures=["assets/gallery.png", "assets/a plot.png"],
         repo_id="someone/portraits",
     )
-    assert "6 samples were planned, 4 accepted." in card
+    assert "Of 6 samples planned, 4 passed." in card
     assert "| haze | 2 |" in card
     assert "| before refinement | 5.50 | 2 |" in card
     assert "| refined | 1.50 | 0.250 |" in card
@@ -241,3 +241,5 @@ def test_every_key_of_the_metadata_is_explained():
 )
 def test_the_licence_file(generator, identifier):
     assert f"SPDX-License-Identifier: {identifier}\n" in licence_text(generator)
+    stated = licence_text(generator, "cc-by-4.0")
+    assert "publisher states it: cc-by-4.0\n" in stated and identifier not in stated

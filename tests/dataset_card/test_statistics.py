@@ -23,12 +23,12 @@ def test_grouping_and_order_do_not_matter(make, order, cuts):
 def test_counts(make):
     items = [make.metadata(n) for n in range(10)]
     items.append(make.metadata(10, prompt="", attributes={}, truth={}, width=100))
-    items.append(make.metadata(11, prompt=None, source={"id": "a", "file": "a.png"}))
+    items.append(make.metadata(11, prompt=None))
     found = Statistics.of(items)
     assert found.samples == 12
     assert found.attributes["age"] == Counter({"young": 5, "elderly": 6, None: 1})
     assert found.sizes == {"24x32": 11, "100x32": 1}
-    assert (found.without_prompt, found.with_source, found.improved) == (2, 1, 11)
+    assert (found.without_prompt, found.improved) == (2, 11)
     assert found.example == items[0]
     sad = found.histograms["raw_sad"]
     assert sad.count == 11 and sad.lowest == 4_000_000 and sad.highest == 15_000_000
