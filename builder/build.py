@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from builder.config import BuildConfig
 from builder.finish import finish
-from builder.lock import exclusive
-from builder.plan import Plan, difference
+from builder.lock import held
+from builder.plan import Plan, difference, grows, settle
 from builder.planner import make_plan
 from builder.run import RunOptions, RunReport, UnitBuilder
 from builder.units import WORK_FOLDER, UnitResult, WorkFolder
@@ -35,6 +36,7 @@ class BuildReport:
         rejected: Rejected samples that were not made up for, by reason.
         retried: Rejected attempts whose sample a later attempt filled, by reason.
         run: What this run did of it.
+        waiting_for: Shards that other ranks have still to build; 0 when finished.
         fidelity: Mean SAD and MSE, raw and refined, where truth is known.
     """
 
@@ -44,6 +46,7 @@ class BuildReport:
     rejected: dict[str, int] = field(default_factory=dict)
     retried: dict[str, int] = field(default_factory=dict)
     run: RunReport = field(default_factory=RunReport)
+    waiting_for: int = 0
     fidelity: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -75,50 +78,97 @@ def build(
     options = options or RunOptions()
     if config.source is not None:
         options.source = config.source
-    plan = make_plan(config)
-    saved = check_output(output, plan)
+    if not 0 <= options.rank < options.world_size:
+        raise PortraitError("--rank is 0 to one less than --world-size")
+    plan, saved = plan_for(config, output)
     report = BuildReport(output, plan)
-    with exclusive(output / WORK_FOLDER / "lock", str(output)):
-        manifest = finished(output, plan)
-        if manifest is not None:
-            report.manifest = manifest
-            _summarise(report, manifest)
-            return report
-        if saved is None:
-            _check_space(output, plan)
-            plan.save(output / WORK_FOLDER)
-        work = WorkFolder(output, plan)
-        _sweep(output)
-        results: dict[str, UnitResult] = {}
-        for unit in plan.units():
-            done = work.load(unit)
-            if done is not None:
-                results[unit.name] = done
-        missing = [unit for unit in plan.units() if unit.name not in results]
-        report.run.found = len(results)
-        on_plan(plan, len(plan.rows) - sum(len(unit.rows) for unit in missing))
-        try:
-            builder = UnitBuilder(plan, work, options)
-            for result in builder.build(missing):
-                results[result.name] = result
-            report.run.built, report.run.seconds = builder.report.built, builder.report.seconds
-            ordered = [results[unit.name] for unit in plan.units()]
-            report.manifest = finish(plan, work, ordered)
-        except OSError as problem:
-            raise _disk_error(problem, output) from problem
-        _summarise(report, report.manifest)
+    try:
+        with _locked(output, options):
+            _build(report, saved, options, on_plan)
+    except OSError as problem:
+        raise _disk_error(problem, output) from problem
+    if report.manifest is not None:
+        about = report.manifest.about
+        report.rejected = dict(about.get("rejected", {}))
+        report.retried = dict(about.get("retried", {}))
+        report.fidelity = dict(about.get("fidelity", {}))
     return report
 
 
-def check_output(output: Path, plan: Plan) -> Plan | None:
-    """Refuse an output folder that belongs to something else.
+def _build(
+    report: BuildReport,
+    saved: Plan | None,
+    options: RunOptions,
+    on_plan: Callable[[Plan, int], None],
+) -> None:
+    output, plan = report.output, report.plan
+    report.manifest = finished(output, plan)
+    if report.manifest is not None:
+        return
+    if saved is None or saved.hash != plan.hash:
+        _check_space(output, plan, 0 if saved is None else len(saved.rows))
+        plan.save(output / WORK_FOLDER)
+    if options.world_size == 1:
+        _sweep(output)
+    work = WorkFolder(output, plan)
+    units = plan.units()
+    results: dict[str, UnitResult] = {}
+    own = units[options.rank :: options.world_size]
+    for unit in own:
+        done = work.load(unit)
+        if done is not None:
+            results[unit.name] = done
+    missing = [unit for unit in own if unit.name not in results]
+    report.run.found = len(results)
+    planned = sum(len(unit.rows) for unit in own)
+    on_plan(plan, planned - sum(len(unit.rows) for unit in missing))
+    builder = UnitBuilder(plan, work, options)
+    for result in builder.build(missing):
+        results[result.name] = result
+    report.run.built, report.run.seconds = builder.report.built, builder.report.seconds
+    # Of several ranks the last to arrive here finds every unit done, and finishes.
+    with held(output / WORK_FOLDER / "lock.finish", str(output), wait=True):
+        report.manifest = finished(output, plan)
+        if report.manifest is not None:
+            return
+        for unit in units:
+            if unit.name not in results:
+                done = work.load(unit)
+                if done is None:
+                    report.waiting_for += 1
+                else:
+                    results[unit.name] = done
+        if not report.waiting_for:
+            report.manifest = finish(plan, work, [results[unit.name] for unit in units])
+
+
+@contextmanager
+def _locked(output: Path, options: RunOptions) -> Iterator[None]:
+    """One run alone, or the ranks of one run together, each rank once."""
+    folder = output / WORK_FOLDER
+    several = options.world_size > 1
+    with held(folder / "lock", str(output), shared=several):
+        if not several:
+            yield
+            return
+        name = f"{options.rank}-of-{options.world_size}"
+        with held(folder / f"lock.{name}", f"{output}, rank {name}"):
+            yield
+
+
+def plan_for(config: BuildConfig, output: Path) -> tuple[Plan, Plan | None]:
+    """The plan to build in an output folder, and the plan that is saved there.
+
+    A larger count than the saved one adds a stage to it and changes nothing before.
 
     Returns:
-        The plan saved there, equal to this one, or None for a fresh folder.
+        The plan, and the saved one or None for a fresh folder.
 
     Raises:
-        PortraitError: A file is in the way, the folder holds other things, or another plan.
+        PortraitError: A bad configuration or source; a file is in the way, the folder holds
+            other things, or another plan.
     """
+    plan = make_plan(config)
     if output.exists() and not output.is_dir():
         raise PortraitError(f"{output}: a file is in the way; mend: --output another folder")
     saved = Plan.load(output / WORK_FOLDER)
@@ -131,8 +181,9 @@ def check_output(output: Path, plan: Plan) -> Plan | None:
                 f"{output}: holds {strangers[0]!r} and no plan of ours; "
                 "mend: --output a new or empty folder"
             )
-        return None
-    differing = difference(saved, plan)
+        return plan, None
+    plan = settle(saved, plan, config.shards)
+    differing = None if grows(saved, plan) else difference(saved, plan)
     if differing is not None:
         raise PortraitError(
             f"{output}: was planned otherwise: {differing}; "
@@ -145,7 +196,7 @@ def check_output(output: Path, plan: Plan) -> Plan | None:
             f"{plan.environment[name]}: bytes could differ; mend: install that version, "
             "or --output another folder"
         )
-    return saved
+    return plan, saved
 
 
 def finished(output: Path, plan: Plan) -> Manifest | None:
@@ -181,8 +232,8 @@ def _sweep(output: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def _check_space(output: Path, plan: Plan) -> None:
-    pixels = sum(row.width * row.height for row in plan.rows)
+def _check_space(output: Path, plan: Plan, built: int) -> None:
+    pixels = sum(row.width * row.height for row in plan.rows[built:])
     needed = int(pixels * BYTES_A_PIXEL * len(plan.subsets)) + HEADROOM
     existing = next(path for path in (output, *output.resolve().parents) if path.exists())
     free = shutil.disk_usage(existing).free
@@ -199,10 +250,3 @@ def _disk_error(problem: OSError, output: Path) -> PortraitError:
     return PortraitError(
         f"{where}: {reason}; what is done is kept: mend that and run the same command again"
     )
-
-
-def _summarise(report: BuildReport, manifest: Manifest) -> None:
-    about = manifest.about
-    report.rejected = dict(about.get("rejected", {}))
-    report.retried = dict(about.get("retried", {}))
-    report.fidelity = dict(about.get("fidelity", {}))

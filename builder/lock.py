@@ -11,7 +11,7 @@ from ld_portrait_20k.errors import PortraitError
 
 
 @contextmanager
-def exclusive(path: Path, what: str) -> Iterator[None]:
+def held(path: Path, what: str, *, shared: bool = False, wait: bool = False) -> Iterator[None]:
     """Hold a file's lock for as long as the block runs.
 
     The kernel lets go of it when the process ends, however it ends.
@@ -19,9 +19,11 @@ def exclusive(path: Path, what: str) -> Iterator[None]:
     Args:
         path: The lock file; made if need be, and left there.
         what: What is locked, for the message.
+        shared: Whether others may hold it too, if they share it.
+        wait: Whether to wait for it.
 
     Raises:
-        PortraitError: Another process holds it.
+        PortraitError: Another process holds it, and ``wait`` is false.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+") as stream:
@@ -31,7 +33,8 @@ def exclusive(path: Path, what: str) -> Iterator[None]:
             yield
             return
         try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+            fcntl.flock(stream, kind if wait else kind | fcntl.LOCK_NB)
         except OSError:
             stream.seek(0)
             owner = stream.read(20).strip() or "unknown"

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from builder.files import sync_folder
-from builder.plan import Plan, equal_parts
+from builder.plan import Plan, Unit, equal_parts
 from builder.quality import find_duplicates
 from builder.units import UnitResult, WorkFolder
 from ld_portrait_20k import schema
@@ -64,9 +66,9 @@ class Packer:
     """Writes the final shards of a dataset from its finished units.
 
     A split keeps its planned number of shards (fewer only if it has fewer samples), and its
-    samples are dealt over them in id order, equal within one. A shard whose samples are
-    just those of a unit is that unit's file, linked; any other is copied together member by
-    member, nothing decoded.
+    samples are dealt over them in id order, equal within one, each stage of growth by
+    itself. A shard whose samples are just those of a unit is that unit's file, linked; any
+    other is copied together member by member, nothing decoded.
 
     Args:
         plan: The plan.
@@ -85,19 +87,41 @@ class Packer:
         Returns:
             Their records, subset by subset, in path order.
         """
-        split_of = {row.id: row.split for row in self._plan.rows}
-        planned = {unit.split: unit.count for unit in self._plan.units()}
-        parts: list[tuple[str, int, int, tuple[str, ...]]] = []
-        for split, shards in planned.items():
-            ids = [item["id"] for item in selection.samples if split_of[item["id"]] == split]
-            count = min(shards, len(ids))
-            for index, part in enumerate(equal_parts(ids, count) if count else []):
-                parts.append((split, index, count, tuple(part)))
-        return [
-            self._write_shard(subset, split, index, count, ids)
+        taken = {item["id"] for item in selection.samples}
+        parts: dict[str, list[Sequence[str]]] = {}
+        for split, units in self._stages():
+            ids = [row.id for unit in units for row in unit.rows if row.id in taken]
+            count = min(len(units), len(ids))
+            parts.setdefault(split, []).extend(equal_parts(ids, count) if count else [])
+        records = [
+            self._write_shard(subset, split, index, len(cut), tuple(ids))
             for subset in self._plan.subsets
-            for split, index, count, ids in parts
+            for split, cut in parts.items()
+            for index, ids in enumerate(cut)
         ]
+        self._note_places(records)
+        return records
+
+    def _stages(self) -> list[tuple[str, list[Unit]]]:
+        """The units of each stage and split, in the order in which the plan has them."""
+        bounds = list(accumulate(samples for samples, _ in self._plan.stages))
+        found: dict[tuple[str, int], list[Unit]] = {}
+        for unit in self._plan.units():
+            stage = bisect_right(bounds, int(unit.rows[0].id.rpartition("-")[2]))
+            found.setdefault((unit.split, stage), []).append(unit)
+        return [(split, units) for (split, _), units in found.items()]
+
+    def _note_places(self, records: Sequence[ShardRecord]) -> None:
+        """Tell each unit where its shards now lie, before other names for them go."""
+        place = {(record.subset, record.sha256): record for record in records}
+        units = {unit.name: unit for unit in self._plan.units()}
+        for result in self._results:
+            moved = {
+                subset: place.get((subset, record.sha256), record)
+                for subset, record in result.shards.items()
+            }
+            if moved != result.shards:
+                self._work.note(units[result.name], replace(result, shards=moved))
 
     def _write_shard(
         self, subset: str, split: str, index: int, count: int, ids: tuple[str, ...]

@@ -15,6 +15,8 @@ from ld_portrait_20k import schema
 from ld_portrait_20k.errors import PortraitError
 
 FORMAT = 1
+GROWING = ("count", "shards", "stages")
+"""Header fields that change when a dataset grows; all others decide bytes."""
 HEADER_FILE = "plan.json"
 ROWS_FILE = "plan.jsonl"
 
@@ -71,17 +73,20 @@ class Unit:
         index: Its number within the split.
         count: How many units the split has.
         rows: Its rows, in id order.
+        hash: sha256 over the rows and all of the plan that decides their bytes, in hex;
+            growing the dataset leaves it as it is.
     """
 
     split: str
     index: int
     count: int
     rows: tuple[PlanRow, ...]
+    hash: str
 
     @property
     def name(self) -> str:
-        """``train-00000-of-00004``."""
-        return f"{self.split}-{self.index:05d}-of-{self.count:05d}"
+        """``train-0000042``, after its first row: stays when the dataset grows."""
+        return f"{self.split}-{self.rows[0].id.rpartition('-')[2]}"
 
 
 @dataclass(frozen=True)
@@ -108,9 +113,9 @@ class Plan:
         return digest.hexdigest()
 
     @property
-    def shards(self) -> int:
-        """How many shards were asked for, all splits together."""
-        return int(self.header["shards"])
+    def stages(self) -> list[tuple[int, int]]:
+        """Samples and shards of each stage in which the dataset grew; one unless it did."""
+        return [(int(samples), int(shards)) for samples, shards in self.header["stages"]]
 
     @property
     def foreground_format(self) -> str:
@@ -123,15 +128,24 @@ class Plan:
         return tuple(self.header["subsets"])
 
     def units(self) -> list[Unit]:
-        """The plan cut into shards: equal sizes within one, every split its own."""
-        groups = {
-            split: [row for row in self.rows if row.split == split] for split in schema.SPLITS
-        }
-        counts = apportion({split: len(rows) for split, rows in groups.items()}, self.shards)
+        """The plan cut into shards: equal sizes within one, every split its own.
+
+        Each stage of growth is cut by itself, so that older units stay as they are.
+        """
+        parts: dict[str, list[Sequence[PlanRow]]] = {split: [] for split in schema.SPLITS}
+        first = 0
+        for samples, shards in self.stages:
+            rows = self.rows[first : first + samples]
+            first += samples
+            groups = {split: [row for row in rows if row.split == split] for split in parts}
+            counts = apportion({split: len(group) for split, group in groups.items()}, shards)
+            for split, count in counts.items():
+                parts[split] += equal_parts(groups[split], count)
+        deciding = canonical_json({k: v for k, v in self.header.items() if k not in GROWING})
         return [
-            Unit(split, index, count, tuple(part))
-            for split, count in counts.items()
-            for index, part in enumerate(equal_parts(groups[split], count))
+            Unit(split, index, len(cut), tuple(rows), _unit_hash(deciding, rows))
+            for split, cut in parts.items()
+            for index, rows in enumerate(cut)
         ]
 
     def save(self, folder: Path) -> None:
@@ -173,8 +187,18 @@ class Plan:
         return plan
 
     def _lines(self) -> Iterator[bytes]:
-        for row in self.rows:
-            yield (canonical_json(asdict(row)) + "\n").encode()
+        return map(_line, self.rows)
+
+
+def _line(row: PlanRow) -> bytes:
+    return (canonical_json(asdict(row)) + "\n").encode()
+
+
+def _unit_hash(deciding: str, rows: Sequence[PlanRow]) -> str:
+    digest = hashlib.sha256(deciding.encode())
+    for row in rows:
+        digest.update(_line(row))
+    return digest.hexdigest()
 
 
 def _row(item: dict[str, Any]) -> PlanRow:
@@ -262,3 +286,43 @@ def _flatten(value: Any, prefix: str = "") -> dict[str, Any]:
             found.update(_flatten(item, f"{prefix}.{key}" if prefix else key))
         return found
     return {prefix: value}
+
+
+def settle(saved: Plan, wanted: Plan, shards: int | None) -> Plan:
+    """The plan to go on with in a folder that has one already.
+
+    Args:
+        saved: The folder's plan.
+        wanted: The plan of the present command.
+        shards: The number of shards that the command asks for by name, if it does.
+
+    Returns:
+        The saved plan where the command means the same; the saved one grown by a stage
+        where it asks for more samples of the same kind; ``wanted`` where it is another.
+    """
+    old = {key: value for key, value in saved.header.items() if key not in GROWING}
+    new = {key: value for key, value in wanted.header.items() if key not in GROWING}
+    extra = len(wanted.rows) - len(saved.rows)
+    if old != new or extra < 0 or wanted.rows[: len(saved.rows)] != saved.rows:
+        return wanted
+    total = sum(count for _, count in saved.stages)
+    if not extra:
+        same = shards is None or shards == total
+        return Plan(saved.header, wanted.environment, saved.rows) if same else wanted
+    if shards is not None and shards <= total:
+        return wanted
+    a_shard = max(1, len(saved.rows) // total)
+    added = shards - total if shards is not None else -(-extra // a_shard)
+    stages = [*saved.stages, (extra, added)]
+    header = {
+        **saved.header,
+        "count": len(wanted.rows),
+        "shards": total + added,
+        "stages": [list(stage) for stage in stages],
+    }
+    return Plan(header, wanted.environment, wanted.rows)
+
+
+def grows(saved: Plan, plan: Plan) -> bool:
+    """Whether ``plan`` is ``saved`` with later stages added."""
+    return len(plan.stages) > len(saved.stages) and plan.stages[: len(saved.stages)] == saved.stages

@@ -49,6 +49,7 @@ def _header(config: BuildConfig, count: int, shards: int) -> dict[str, Any]:
         "seed": config.seed,
         "count": count,
         "shards": shards,
+        "stages": [[count, shards]],
         "splits": {name: float(share) for name, share in config.splits.items()},
         "foreground_format": config.foreground_format,
         "attempts": config.attempts,

@@ -25,6 +25,9 @@ class RunOptions:
         device: Where a device generator runs (``cuda:0``, ``cpu``); None lets it choose.
         device_options: Further options of a device generator that decide no bytes.
         handler: What the workers do; benchmarks put one with a costless generator here.
+        rank: This process's number among ``world_size`` that share the output folder; it
+            builds every ``world_size``-th shard.
+        world_size: How many such processes there are.
         on_sample: Called for every planned sample that reached its end.
         on_unit: Called with every unit that was finished.
     """
@@ -34,6 +37,8 @@ class RunOptions:
     device: str | None = None
     device_options: Mapping[str, Any] = field(default_factory=dict)
     handler: str = "builder.samples:SampleHandler"
+    rank: int = 0
+    world_size: int = 1
     on_sample: Callable[[], object] = lambda: None
     on_unit: Callable[[UnitResult], None] = lambda _: None
 

@@ -46,7 +46,6 @@ class WorkFolder:
 
     def __init__(self, output: Path, plan: Plan) -> None:
         self.output = output
-        self.plan_hash = plan.hash
         self.subsets = plan.subsets
         self.foreground_format = plan.foreground_format
         self.folder = output / WORK_FOLDER / "units"
@@ -75,7 +74,7 @@ class WorkFolder:
         """
         try:
             saved = json.loads(self._json(unit.name).read_text(encoding="utf-8"))
-            if saved["plan_hash"] != self.plan_hash:
+            if saved["unit_hash"] != unit.hash:
                 return None
             shards = {
                 subset: ShardRecord.from_dict(subset, item)
@@ -101,14 +100,19 @@ class WorkFolder:
             final = schema.shard_name(subset, unit.split, unit.index, unit.count)
             shards[subset] = writer.record(final, subset, unit.split)
         result = UnitResult(unit.name, shards, finished.metadata(), finished.log())
+        self.note(unit, result)
+        return result
+
+    def note(self, unit: Unit, result: UnitResult) -> None:
+        """Write the JSON that says a unit is done and where its shards lie."""
+        shards = result.shards
         body = {
-            "plan_hash": self.plan_hash,
+            "unit_hash": unit.hash,
             "shards": {subset: record.to_dict() for subset, record in shards.items()},
             "samples": result.samples,
             "rejected": result.rejected,
         }
         write_text(self._json(unit.name), canonical_json(body) + "\n")
-        return result
 
     def _json(self, name: str) -> Path:
         return self.folder / f"{name}.json"

@@ -37,6 +37,17 @@ def add_parser(commands: Any) -> None:
     group.add_argument(
         "--workers", type=int, metavar="N", help="CPU processes (default: one a core; 0: this one)"
     )
+    group.add_argument(
+        "--rank", type=int, default=0, metavar="R", help="number of this process among several"
+    )
+    group.add_argument(
+        "--world-size",
+        type=int,
+        default=1,
+        metavar="W",
+        help="processes that share the output folder, each started with its own --rank; each "
+        "builds every W-th shard, the last one done finishes the dataset",
+    )
     group.add_argument("--dry-run", action="store_true", help="show the plan and stop")
     add_json(group)
     parser.set_defaults(run=run)
@@ -46,11 +57,10 @@ def run(options: argparse.Namespace) -> int:
     """Build, and say what came of it."""
     from tqdm import tqdm
 
-    from builder.build import build, check_output
+    from builder.build import build, plan_for
     from builder.cli.options import config_from, plan_summary, print_plan
     from builder.files import canonical_json
     from builder.plan import Plan
-    from builder.planner import make_plan
     from builder.run import RunOptions
     from ld_portrait_20k.errors import PortraitError
 
@@ -58,8 +68,7 @@ def run(options: argparse.Namespace) -> int:
     if options.workers is not None and not 0 <= options.workers <= 1024:
         raise PortraitError("--workers is 0 to 1024")
     if options.dry_run:
-        plan = make_plan(config)
-        saved = check_output(options.output, plan)
+        plan, saved = plan_for(config, options.output)
         summary = {**plan_summary(plan), "output": str(options.output), "begun": saved is not None}
         if options.json:
             print(canonical_json(summary))
@@ -72,13 +81,23 @@ def run(options: argparse.Namespace) -> int:
     bar: tqdm[Any] = tqdm(disable=None, unit="portrait", file=sys.stderr)
 
     def on_plan(plan: Plan, done: int) -> None:
-        bar.reset(total=len(plan.rows))
+        bar.reset(total=-(-len(plan.rows) // options.world_size))
         bar.update(done)
 
-    run_options = RunOptions(workers=options.workers, on_sample=bar.update)
+    run_options = RunOptions(
+        workers=options.workers,
+        rank=options.rank,
+        world_size=options.world_size,
+        on_sample=bar.update,
+    )
     with bar:
         report = build(config, options.output, run_options, on_plan=on_plan)
-    if options.json:
+    if report.manifest is None:
+        print(
+            f"rank {options.rank}: its {report.run.built + report.run.found} shards are done; "
+            f"{report.waiting_for} of other ranks are not; the last rank done finishes"
+        )
+    elif options.json:
         print(canonical_json(_as_json(report)))
     else:
         _print(report)

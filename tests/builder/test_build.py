@@ -18,7 +18,7 @@ from builder.api import regenerate
 from builder.build import BuildReport, build
 from builder.config import BuildConfig
 from builder.files import canonical_json
-from builder.lock import exclusive
+from builder.lock import held
 from builder.run import RunOptions
 from builder.status import status
 from ld_portrait_20k import codec
@@ -141,8 +141,10 @@ def test_another_plan_is_refused_by_name(cutouts: Path, tmp_path: Path, digest: 
     before = digest(tmp_path / "out")
     with pytest.raises(PortraitError, match=r"planned otherwise: seed was 0, now 5"):
         run(replace(config, seed=5), tmp_path / "out")
-    with pytest.raises(PortraitError, match="count was 4, now 5"):
-        run(replace(config, count=5), tmp_path / "out")
+    with pytest.raises(PortraitError, match="count was 4, now 3"):
+        run(replace(config, count=3), tmp_path / "out")
+    with pytest.raises(PortraitError, match="shards was 1, now 2"):
+        run(replace(config, shards=2), tmp_path / "out")
     assert digest(tmp_path / "out") == before
 
 
@@ -159,7 +161,7 @@ def test_foreign_folders_are_left_alone(cutouts: Path, tmp_path: Path) -> None:
 
 def test_two_runs_on_one_folder(cutouts: Path, tmp_path: Path) -> None:
     with (
-        exclusive(tmp_path / "out" / ".work" / "lock", "out"),
+        held(tmp_path / "out" / ".work" / "lock", "out"),
         pytest.raises(PortraitError, match=r"another run \(process \d+\) is working on it"),
     ):
         run(folder_config(cutouts, count=2), tmp_path / "out")
@@ -248,3 +250,62 @@ def test_from_python(cutouts: Path, tmp_path: Path) -> None:
 
 def test_canonical_json_is_one_line() -> None:
     assert canonical_json({"b": 1, "a": ["é", None]}) == '{"a":["é",null],"b":1}'
+
+
+def test_growing_adds_shards_and_changes_none(
+    cutouts: Path, tmp_path: Path, digest: Digest
+) -> None:
+    config = folder_config(cutouts, count=8, shards=2, splits={"train": 0.7, "test": 0.3})
+    run(config, tmp_path / "out")
+    before = digest(tmp_path / "out")
+    old = [value for name, value in before.items() if name.endswith(".tar")]
+    grown = replace(config, count=17, shards=None)
+    report = run(grown, tmp_path / "out")
+    after = digest(tmp_path / "out")
+    assert (report.run.found, sum(Manifest.load(tmp_path / "out").splits.values())) == (2, 17)
+    assert set(old) < set(after.values())
+    assert verify(tmp_path / "out", deep=True).problems == []
+    assert run(grown, tmp_path / "out").was_complete
+    again = run(replace(config, count=22, shards=9), tmp_path / "out")
+    assert again.manifest is not None
+    assert len(again.manifest.select()) == 9
+    assert set(old) < set(digest(tmp_path / "out").values())
+
+
+def test_growth_that_was_interrupted(cutouts: Path, tmp_path: Path, digest: Digest) -> None:
+    config = folder_config(cutouts, count=6, shards=2)
+    for name in ("a", "b"):
+        run(config, tmp_path / name)
+    run(replace(config, count=12, shards=4), tmp_path / "a")
+
+    def stop(result: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        build(
+            replace(config, count=12, shards=4),
+            tmp_path / "b",
+            RunOptions(workers=0, on_unit=stop),
+        )
+    run(replace(config, count=12, shards=None), tmp_path / "b")
+    assert digest(tmp_path / "a") == digest(tmp_path / "b")
+
+
+def test_ranks_share_a_folder(cutouts: Path, tmp_path: Path, digest: Digest) -> None:
+    config = folder_config(cutouts, count=10, shards=5)
+    run(config, tmp_path / "alone")
+    reports = [
+        build(config, tmp_path / "out", RunOptions(workers=0, rank=rank, world_size=3))
+        for rank in (2, 0, 1)
+    ]
+    assert [report.run.built for report in reports] == [1, 2, 2]
+    assert [report.waiting_for for report in reports] == [4, 2, 0]
+    assert reports[-1].manifest is not None
+    assert digest(tmp_path / "out") == digest(tmp_path / "alone")
+    with (
+        held(tmp_path / "out" / ".work" / "lock", "out", shared=True),
+        pytest.raises(PortraitError, match="another run"),
+    ):
+        run(config, tmp_path / "out")
+    with pytest.raises(PortraitError, match="--rank is 0 to"):
+        build(config, tmp_path / "out", RunOptions(rank=3, world_size=3))
