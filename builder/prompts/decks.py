@@ -31,7 +31,7 @@ def _identity(value: str) -> str:
     return value
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Rule:
     """How one attribute is drawn.
 
@@ -49,27 +49,6 @@ class Rule:
     group: Callable[[str], str] = _identity
 
 
-@dataclass(frozen=True, slots=True)
-class _Drawn:
-    """A drawn value and where it stands: enough to number the samples of its branches."""
-
-    path: Path
-    rank: int
-    cards: tuple[str, ...]
-
-    @property
-    def value(self) -> str:
-        return self.cards[self.rank % len(self.cards)]
-
-    def branch(self, rule: Rule) -> tuple[Path, int]:
-        """The branch that ``rule`` is drawn in, and this sample's number within it."""
-        if rule.parent is None:
-            return (), self.rank
-        inside, before, size = _place(rule, self.cards, self.rank % len(self.cards))
-        rank = self.rank // len(self.cards) * size + before
-        return (*self.path, (rule.parent, inside)), rank
-
-
 def draw(rules: Sequence[Rule], index: int, seed: int) -> dict[str, str | None]:
     """The values of sample ``index``; they depend on nothing but the arguments.
 
@@ -81,44 +60,72 @@ def draw(rules: Sequence[Rule], index: int, seed: int) -> dict[str, str | None]:
     Returns:
         Attribute to value, in the order of the rules; None where it does not apply.
     """
-    root = _Drawn((), index, (ABSENT,))
-    drawn: dict[str | None, _Drawn] = {None: root}
+    # Attribute to the shuffle it is drawn from and the sample's number in that branch.
+    drawn: dict[str, tuple[_Shuffle, int]] = {}
     values: dict[str, str | None] = {}
     for rule in rules:
-        path, rank = drawn[rule.parent].branch(rule)
+        path, number = ((), index) if rule.parent is None else _branch(rule, *drawn[rule.parent])
         deck = _deck(rule, path)
-        cards = _shuffled(rule.attribute, path, deck, rank // len(deck), seed)
-        drawn[rule.attribute] = _Drawn(path, rank, cards)
-        value = drawn[rule.attribute].value
+        shuffle = _shuffled(deck, number // len(deck.cards), seed)
+        drawn[rule.attribute] = shuffle, number
+        value = shuffle.cards[number % len(deck.cards)]
         values[rule.attribute] = None if value == ABSENT else value
     return values
 
 
-@lru_cache(maxsize=16384)
-def _place(rule: Rule, cards: tuple[str, ...], position: int) -> tuple[str, int, int]:
-    """A card's branch, how many cards before it share the branch, and how many in all do."""
-    groups = [rule.group(card) for card in cards]
-    inside = groups[position]
-    return inside, groups[:position].count(inside), groups.count(inside)
+@dataclass(frozen=True, slots=True, eq=False)
+class _Deck:
+    """The cards of an attribute in one branch, before shuffling."""
+
+    rule: Rule
+    path: Path
+    cards: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Shuffle:
+    """The cards of a deck in one order."""
+
+    path: Path
+    cards: tuple[str, ...]
+
+
+# Decks and shuffles compare by identity, which makes them quick keys; the caches only save
+# time: what is made again is the same.
 
 
 @lru_cache(maxsize=4096)
-def _deck(rule: Rule, path: Path) -> tuple[str, ...]:
+def _deck(rule: Rule, path: Path) -> _Deck:
     weights = rule.weights(dict(path)) or {ABSENT: 1}
-    return tuple(value for value, weight in weights.items() for _ in range(weight))
+    return _Deck(rule, path, tuple(v for v, weight in weights.items() for _ in range(weight)))
 
 
-@lru_cache(maxsize=16384)
-def _shuffled(
-    attribute: str, path: Path, deck: tuple[str, ...], number: int, seed: int
-) -> tuple[str, ...]:
+@lru_cache(maxsize=4096)
+def _shuffled(deck: _Deck, number: int, seed: int) -> _Shuffle:
     """Shuffle ``number`` of a deck: an order that is the same on every platform."""
-    branch = ",".join(f"{name}={group}" for name, group in path)
-    noise = hashlib.shake_256(f"{seed}/{branch}/{attribute}/{number}".encode()).digest(
-        8 * len(deck)
-    )
-    order = sorted(range(len(deck)), key=lambda card: (noise[8 * card : 8 * card + 8], card))
-    return tuple(deck[card] for card in order)
+    branch = ",".join(f"{name}={group}" for name, group in deck.path)
+    name = f"{seed}/{branch}/{deck.rule.attribute}/{number}"
+    noise = hashlib.shake_256(name.encode()).digest(8 * len(deck.cards))
+    order = sorted(range(len(deck.cards)), key=lambda card: (noise[8 * card : 8 * card + 8], card))
+    return _Shuffle(deck.path, tuple(deck.cards[card] for card in order))
+
+
+def _branch(rule: Rule, shuffle: _Shuffle, number: int) -> tuple[Path, int]:
+    """The branch that ``rule`` is drawn in, and the sample's number within it."""
+    shuffles, position = divmod(number, len(shuffle.cards))
+    path, before, size = _places(rule, shuffle)[position]
+    return path, shuffles * size + before
+
+
+@lru_cache(maxsize=8192)
+def _places(rule: Rule, shuffle: _Shuffle) -> list[tuple[Path, int, int]]:
+    """For each card: its branch, how many before it share the branch, how many in all do."""
+    groups = [rule.group(card) for card in shuffle.cards]
+    parent = rule.parent or ""
+    return [
+        ((*shuffle.path, (parent, inside)), groups[:place].count(inside), groups.count(inside))
+        for place, inside in enumerate(groups)
+    ]
 
 
 @dataclass(frozen=True, slots=True)
