@@ -327,11 +327,18 @@ class Dresser:
         outward = np.sign(((outline - outline.mean(0)) * normal).sum(1, keepdims=True))
         return outline + normal * np.where(outward == 0, 1, outward) * by
 
+    def _edge(self, half: float) -> float:
+        """Height of the garment's upper edge on the shoulder at x = ``half``."""
+        neck, sh = self.body.neck_half, self.body.shoulder
+        y = np.interp(half, [neck * 1.1, neck * 1.55, 0.5 * sh], [0.63, 0.70, 0.785])
+        return float(y) - 0.3 * self.garment.thick
+
     def _neckline(self, depth: float, half: float, vee: bool) -> np.ndarray:
         t = np.linspace(-1, 1, 33)
         drop = (1 - np.abs(t)) ** 0.9 if vee else np.sqrt(1 - t**2)
-        low = np.stack([t * half * (1.0 if vee else 1.0), 0.69 + (depth - 0.035) * drop], 1)
-        top = np.array([(half * 1.5, 0.45), (-half * 1.5, 0.45)])
+        edge = self._edge(half)
+        low = np.stack([t * half, edge + (0.655 + depth - edge) * drop], 1)
+        top = np.array([(half * 1.3, 0.40), (-half * 1.3, 0.40)])
         return polygon(self.view.shape, [self.view.body(np.concatenate([low, top]))])
 
     def _vee(self, half: float, bottom: float) -> np.ndarray:
@@ -347,7 +354,7 @@ class Dresser:
         sh = self.body.shoulder
         side = [
             (place - strap, 0.60), (place + strap, 0.60), (place + strap * 1.2, 0.95),
-            (0.62 * sh, 1.22), (0.72 * sh, 1.42), (1.2, 1.6), (1.6, 6.6),
+            (0.60 * sh, 1.20), (0.66 * sh, 1.40), (0.74 * sh, 1.56), (0.9, 1.72), (1.6, 2.2), (1.6, 6.6),
         ]  # fmt: skip
         low = [(place - strap, 0.60), (place - strap * 1.15, 0.86), (place * 0.55, top), (0.0, top + 0.04)]
         right = np.array(side)
@@ -380,7 +387,9 @@ class Dresser:
 
     def _rib(self, canvas: Canvas, depth: float, half: float, width: float) -> None:
         t = np.linspace(-1, 1, 41)
-        path = np.stack([t * half, 0.69 + (depth - 0.035) * np.sqrt(np.maximum(1 - t**2, 0))], 1)
+        edge = self._edge(half)
+        drop = (0.655 + depth - edge) * np.sqrt(np.maximum(1 - t**2, 0))
+        path = np.stack([t * half, edge + drop], 1)
         self._band(canvas, path, width / 2, inside=True)
 
     def _tube(self, canvas: Canvas) -> None:

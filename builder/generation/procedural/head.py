@@ -23,10 +23,10 @@ _ROWS, _ANGLES, _COLUMNS = 280, 281, 321
 _REACH = 0.64  # half of the table's width, head units
 
 # Half-width, front depth and back depth of the head at heights, head units.
-_Y = np.array([-0.50, -0.49, -0.46, -0.41, -0.33, -0.2, -0.08, 0.03, 0.12, 0.21, 0.30, 0.37, 0.43, 0.475, 0.505, 0.53])
-_W = np.array([0.0, 0.085, 0.175, 0.252, 0.312, 0.353, 0.362, 0.358, 0.348, 0.330, 0.300, 0.258, 0.200, 0.145, 0.090, 0.0])
-_F = np.array([0.0, 0.11, 0.20, 0.275, 0.335, 0.380, 0.390, 0.385, 0.383, 0.382, 0.380, 0.375, 0.368, 0.350, 0.305, 0.18])
-_B = np.array([0.0, 0.12, 0.24, 0.33, 0.41, 0.46, 0.46, 0.44, 0.40, 0.35, 0.29, 0.24, 0.2, 0.18, 0.16, 0.1])
+_Y = np.array([-0.50, -0.49, -0.46, -0.41, -0.33, -0.2, -0.08, 0.03, 0.12, 0.21, 0.30, 0.37, 0.43, 0.475, 0.505, 0.522, 0.53])
+_W = np.array([0.0, 0.085, 0.175, 0.252, 0.312, 0.353, 0.362, 0.358, 0.348, 0.330, 0.300, 0.262, 0.214, 0.166, 0.118, 0.070, 0.0])
+_F = np.array([0.0, 0.11, 0.20, 0.275, 0.335, 0.380, 0.390, 0.385, 0.383, 0.382, 0.380, 0.375, 0.368, 0.350, 0.315, 0.27, 0.2])
+_B = np.array([0.0, 0.12, 0.24, 0.33, 0.41, 0.46, 0.46, 0.44, 0.40, 0.35, 0.29, 0.24, 0.2, 0.18, 0.16, 0.13, 0.1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ def outline(person: Traits, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.n
     fine = np.linspace(_Y[0], _Y[-1], 207)
     widths = _W.copy()
     lower = np.clip((_Y - 0.1) / 0.3, 0.0, 1.0)
-    widths *= 1.0 + lower * (person.jaw - 1.0) * np.where(_Y > 0.48, 2.2, 1.0)
+    widths *= 1.0 + lower * (person.jaw - 1.0) * np.where(_Y > 0.48, 1.6, 1.0)
     widths *= person.face_width * 0.935
     kernel = np.array([1, 4, 6, 4, 1]) / 16.0
 
@@ -111,8 +111,8 @@ def relief(person: Traits, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     t = np.clip((y + 0.07) / (base + 0.055), 0.0, 1.0)
     edge = base + 0.008 * np.exp(-((x / 0.030) ** 2)) - 0.008 * smoothstep(0.035, 0.075, a)
     under = smoothstep(edge + 0.040, edge - 0.012, y)
-    ridge_width = (0.036 + 0.020 * t**2) * (0.6 + 0.4 * person.nose_width)
-    d += (0.012 + 0.078 * t**1.25) * np.exp(-((x / ridge_width) ** 2)) * under * smoothstep(-0.16, -0.04, y)
+    ridge_width = (0.040 + 0.018 * t**2) * (0.6 + 0.4 * person.nose_width)
+    d += (0.010 + 0.072 * t**1.25) * np.exp(-((x / ridge_width) ** 2)) * under * smoothstep(-0.16, -0.04, y)
     d += 0.026 * _bump(x, y, (0.0, base - 0.008), (0.040 * person.nose_width, 0.036))
     d += 0.044 * _bump(a, y, (0.046 * person.nose_width, base + 0.002), (0.022, 0.026))
     d += 0.020 * t * np.exp(-((x / 0.075) ** 2)) * under

@@ -19,6 +19,7 @@ from builder.generation.procedural.canvas import (
     spline,
     srgb,
     stream,
+    stroke,
 )
 from builder.generation.procedural.light import Light, shade
 from builder.generation.procedural.traits import Traits
@@ -148,8 +149,6 @@ def front(canvas: Canvas, person: Traits, view: View, light: Light) -> None:
         for x in (-0.16, 0.16):
             seam = np.stack([np.linspace(0.0, x * 1.3, 9) + lean, np.linspace(-0.56, -0.245, 9)], 1)
             seam[:, 0] = np.sin(np.linspace(0, 1.45, 9)) * x * 1.3
-            from builder.generation.procedural.canvas import stroke
-
             canvas.shadow(stroke(view.shape, maker.place(seam, 0.25), 0.004 * unit) * 0.5)
         u = np.linspace(-1, 1, 33)
         back = np.stack([u * 0.30, -0.225 - 0.055 * (1 - u**2)], 1)
@@ -173,17 +172,26 @@ def front(canvas: Canvas, person: Traits, view: View, light: Light) -> None:
         bend = np.array([0.0, -0.5, 0.0], np.float32)
         maker.lay(mask, colour * 0.95, 0.04, texture="straw", bend=bend)
     elif kind == "headscarf":
-        outer = np.array([(-0.385, -0.10), (-0.375, -0.33), (-0.24, -0.515), (0.0, -0.565), (0.24, -0.515), (0.375, -0.33), (0.385, -0.10),
-                          (0.40, 0.2), (0.36, 0.45), (0.22, 0.66), (0.0, 0.74), (-0.22, 0.66), (-0.36, 0.45), (-0.40, 0.2)])
-        inner = np.array([(-0.285, -0.16), (-0.20, -0.31), (0.0, -0.355), (0.20, -0.31), (0.285, -0.16), (0.30, 0.06), (0.27, 0.26), (0.17, 0.45), (0.0, 0.545), (-0.17, 0.45), (-0.27, 0.26), (-0.30, 0.06)])
+        right = [(0.0, -0.565), (0.22, -0.52), (0.35, -0.36), (0.385, -0.10), (0.39, 0.2), (0.37, 0.42),
+                 (0.40, 0.58), (0.52, 0.72), (0.56, 0.86), (0.40, 1.02), (0.18, 1.12)]  # fmt: skip
+        outer = np.array([*right, (0.0, 1.15), *[(-x, y) for x, y in right[:0:-1]]])
+        inner = np.array([(-0.285, -0.16), (-0.20, -0.31), (0.0, -0.355), (0.20, -0.31), (0.285, -0.16), (0.292, 0.06),
+                          (0.265, 0.26), (0.18, 0.43), (0.0, 0.515), (-0.18, 0.43), (-0.265, 0.26), (-0.292, 0.06)])  # fmt: skip
         outline = [maker.place(spline(outer, True, 8)), maker.place(spline(inner, True, 8), 0.22)]
         mask = polygon(view.shape, outline)
-        maker.lay(mask, colour, 0.15, fold=1.3)
+        maker.lay(mask, colour, 0.13, fold=2.0)
+        for k in range(3):
+            y = 0.52 + 0.13 * k
+            u = np.linspace(-1, 1, 25)
+            wide = 0.30 + 0.07 * k
+            pleat = np.stack([u * wide, y + 0.14 * (1 - u**2) + rng.uniform(-0.02, 0.02) * u], 1)
+            crease = blur(stroke(view.shape, maker.place(pleat), 0.010 * unit), 0.008 * unit)
+            canvas.shadow(crease * mask * 0.65)
     elif kind == "headband":
-        u = np.linspace(-1, 1, 41)
-        height = rng.uniform(0.06, 0.11)
-        low = np.stack([u * 0.375, -0.285 - 0.075 * (1 - u**2) + 0.03], 1)
-        band = np.concatenate([low, (low * (0.99, 1.0) - (0.0, height))[::-1]])
-        depth = np.concatenate([np.sqrt(np.maximum(1 - u**2, 0)) * 0.38] * 2)
-        depth[41:] = depth[41:][::-1]
-        maker.lay(polygon(view.shape, [maker.place(band, depth * 0.4)]), colour, 0.05, fold=0.3)
+        t = np.linspace(-1.5, 1.5, 41)
+        height = rng.uniform(0.055, 0.10)
+        top = np.stack([np.sin(t) * 0.362, -0.06 - 0.425 * np.cos(t) ** 0.9], 1)
+        low = top * (0.965, 1.0) + np.stack([0 * t, height * np.cos(t) ** 0.5], 1)
+        depth = 0.02 + 0.22 * np.cos(t)
+        outline = np.concatenate([maker.place(top, depth), maker.place(low, depth + 0.05)[::-1]])
+        maker.lay(polygon(view.shape, [outline]), colour, 0.04, fold=0.3)

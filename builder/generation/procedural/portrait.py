@@ -141,7 +141,7 @@ def _scalp(person: Traits, colour: np.ndarray, angle: np.ndarray, v: np.ndarray)
     edge = growth.hairline(person, angle)
     inside = smoothstep(-0.004, 0.05, edge - v)
     strength = {"buzz cut": 0.55}.get(person["hair_length"], 0.9)
-    under = person.hair * 0.16 + person.skin * 0.03
+    under = person.hair * 0.30 + person.skin * 0.05
     if person["hair_length"] == "buzz cut":
         under = person.hair * 0.5 + person.skin * 0.1
         light_level = colour.mean(-1, keepdims=True) / max(float(person.skin.mean()), 0.02)

@@ -170,7 +170,7 @@ def traits(seed: int, attributes: Mapping[str, str | None]) -> Traits:
         face_width=1.0 + 0.035 * float(gauss[8]) + 0.01 * gender,
         jaw=0.95 + 0.10 * gender + 0.05 * float(gauss[9]),
         chin=1.0 + 0.12 * gender + 0.1 * float(gauss[10]),
-        nose_width=1.0 + 0.1 * gender + 0.12 * float(gauss[11]) + (0.18 if dark else 0.0),
+        nose_width=0.90 + 0.16 * gender + 0.10 * float(gauss[11]) + (0.18 if dark else 0.0),
         nose_length=1.0 + 0.05 * float(gauss[12]),
         eye_size=1.0 - 0.07 * gender + 0.05 * float(gauss[13]),
         eye_gap=1.0 + 0.035 * float(gauss[14]),

@@ -106,6 +106,7 @@ def _beard(person: Traits, rng: np.random.Generator, view: View) -> styles.Wig |
     tries = wanted * 5
     u, v = rng.uniform(-0.34, 0.34, tries), rng.uniform(0.0, 0.50, tries)
     keep = rng.random(tries) < beard_area(u, v, area)
+    keep &= np.abs(u) < 0.985 * outline(person, v)[0]
     u, v = u[keep][:wanted], v[keep][:wanted]
     n = len(u)
     root = on_face(person, u, v)

@@ -16,7 +16,7 @@ def gathered(person: Traits, rng: np.random.Generator, detail: float, rim: float
     tie = {
         "ponytail": np.array([0.05 * side, -0.36, -0.40]),
         "bun": np.array([0.02 * side, -0.52, -0.16]),
-        "braid": np.array([0.20 * side, 0.30, -0.26]),
+        "braid": np.array([0.10 * side, 0.24, -0.34]),
     }[style]
     n = int(4600 * detail)
     roots = growth.scalp(person, rng, n)
@@ -26,7 +26,13 @@ def gathered(person: Traits, rng: np.random.Generator, detail: float, rim: float
     start = (roots - growth.CENTRE) / growth.RADII
     stop = (tie - growth.CENTRE) / growth.RADII
     ease = t**0.9
-    way = growth.normalise(start[:, None] * (1 - ease) + stop * ease + 1e-4)
+    if style == "braid":
+        # Parted in the middle and led back over the ears to the nape.
+        over = np.where(roots[:, :1] >= 0, 1.0, -1.0) * (1.05, 0.0, 0.0) + (0.0, -0.35, -0.35)
+        curve = start[:, None] * (1 - t) ** 2 + 2 * t * (1 - t) * over[:, None] + stop * t**2
+        way = growth.normalise(curve + 1e-4)
+    else:
+        way = growth.normalise(start[:, None] * (1 - ease) + stop * ease + 1e-4)
     height = 1.0 + (0.02 + 0.085 * depth)[:, None, None] * np.sin(np.pi * np.clip(t * 0.9 + 0.08, 0, 1))
     comb = growth.CENTRE + way * growth.RADII * height
     comb[:, 0] = roots
@@ -61,7 +67,9 @@ def join(parts: list[styles.Wig]) -> styles.Wig:
     return styles.Wig(
         np.concatenate([p.path if p.path.shape[1] == k else growth.refine(p.path, k) for p in parts]).astype(np.float32),
         np.concatenate([stretch(p.width) for p in parts]),
-        np.concatenate([p.shade for p in parts]),
+        np.concatenate(
+            [stretch(p.shade) if p.shade.ndim == 2 else np.repeat(p.shade[:, None], k, 1) for p in parts]
+        ),
         np.concatenate([p.inner for p in parts]),
         np.concatenate([p.front for p in parts]),
     )
@@ -142,7 +150,7 @@ def _braid(person: Traits, rng: np.random.Generator, detail: float, tie: np.ndar
     course = _course(
         [
             tie,
-            np.array([0.31 * side, 0.52, -0.06]),
+            np.array([0.27 * side, 0.48, -0.10]),
             np.array([0.36 * side, 0.74, 0.16]),
             np.array([0.37 * side, 0.95, 0.30]),
             np.array([0.34 * side, 0.95 + 0.5 * reach, 0.34]),
@@ -167,7 +175,15 @@ def _braid(person: Traits, rng: np.random.Generator, detail: float, tie: np.ndar
     stray = rng.random(n) < 0.05
     path[stray] += rng.standard_normal((int(stray.sum()), 1, 3)) * 0.03 * np.sin(np.pi * t * 6)[None, :, None] ** 2
     tone = 1.0 + 0.14 * rng.standard_normal(n)
-    return styles.Wig(path.astype(np.float32), styles.taper(rng, n, k, 0.5, 0.9), tone, (1 - depth) * 0.5, np.ones(n, bool))
+    # Where a bundle dives under another, and along its borders, it is dark.
+    height = np.sin(2 * phase) * 0.5 + 0.5
+    rounding = 1.0 - 0.45 * np.clip(np.abs(own[:, 1:2]) / 0.6, 0, 1)
+    shade = tone[:, None] * (0.45 + 0.75 * np.where(keep > 0.5, height, 0.8)) * rounding
+    near = np.linspace(0, 1, k) > 0.06
+    path[..., 2] += near * 0.10 * (height - 0.5) * keep
+    return styles.Wig(
+        path.astype(np.float32), styles.taper(rng, n, k, 0.5, 0.9), shade, (1 - depth) * 0.4, np.zeros(n, bool)
+    )
 
 
 def _wisps(person: Traits, rng: np.random.Generator, detail: float) -> styles.Wig:

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from builder.generation.procedural.head import base_point
+from builder.generation.procedural.head import base_point, outline
 from builder.generation.procedural.traits import Traits
 
 CENTRE = np.array([0.0, -0.09, -0.02])
 RADII = np.array([0.340, 0.415, 0.425])
 """The skull as an ellipsoid, for collisions and for the direction away from it."""
 
-_FACE_Y = np.array([-0.34, -0.26, -0.15, 0.0, 0.2, 0.45, 0.62, 0.72])
-_FACE_X = np.array([0.0, 0.14, 0.245, 0.29, 0.285, 0.23, 0.19, 0.0])
+_FACE_Y = np.array([-0.345, -0.325, -0.28, -0.18, 0.0, 0.2, 0.45, 0.62, 0.95, 1.3])
+_FACE_X = np.array([0.0, 0.10, 0.205, 0.255, 0.29, 0.285, 0.24, 0.20, 0.17, 0.0])
 """Half-width of the face that hair leaves clear."""
 
 _LINE_ANGLE = np.array([0.0, 22.0, 42.0, 56.0, 68.0, 78.0, 88.0, 96.0, 108.0, 130.0, 180.0])
@@ -60,6 +60,18 @@ def scalp(person: Traits, rng: np.random.Generator, count: int) -> np.ndarray:
     return np.concatenate(found)[:count]
 
 
+def parting(
+    person: Traits, rng: np.random.Generator, at: float, count: int
+) -> np.ndarray:
+    """Further roots (count, 3) along the line where the hair is parted at x = ``at``."""
+    over = rng.uniform(-0.35, 1.0, count)  # from the back of the crown to the hairline
+    y = np.where(over >= 0, -0.493 + 0.155 * np.abs(over) ** 1.6, -0.493 + 0.25 * over**2)
+    x = at + 0.028 * rng.standard_normal(count)
+    width = np.maximum(outline(person, y)[0], 1e-3)
+    angle = np.arcsin(np.clip(x / width, -0.98, 0.98))
+    return base_point(person, np.where(over >= 0, angle, np.pi - angle), y)
+
+
 def grow(
     roots: np.ndarray,
     direction: np.ndarray,
@@ -95,7 +107,6 @@ def grow(
     position, heading = roots.copy(), direction.copy()
     path[:, 0] = position
     ds = (length / (steps - 1))[:, None]
-    shy = rng.random(n) > 0.004
     # Neighbours wander together, so that hair falls in locks rather than as fuzz.
     walk = np.zeros((n, 3))
     centres = roots[rng.permutation(n)[: min(n, 110)]]
@@ -109,7 +120,7 @@ def grow(
         heading = normalise(heading + turn * np.minimum(ds * 9.0, 0.6))
         if part_face:
             clear = np.interp(position[:, 1], _FACE_Y, _FACE_X)
-            before = (position[:, 2] > 0.03) & (np.abs(position[:, 0]) < clear) & shy
+            before = (position[:, 2] > 0.03) & (np.abs(position[:, 0]) < clear)
             aside = np.where(position[:, 0] >= 0, 1.0, -1.0)
             heading[before, 0] += 0.6 * aside[before]
             heading[before, 2] -= 0.45
@@ -146,13 +157,17 @@ def relax(path: np.ndarray, times: int = 2) -> np.ndarray:
     return path
 
 
-def clear_face(path: np.ndarray, which: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def clear_face(
+    path: np.ndarray, which: np.ndarray, rng: np.random.Generator, room: float = 0.0
+) -> np.ndarray:
     """Push the strands in ``which`` (N,) bool aside where they would cross the face."""
     border = np.interp(path[..., 1], _FACE_Y, _FACE_X).astype(np.float32)
-    border *= rng.uniform(0.86, 1.06, (len(path), 1)).astype(np.float32)
+    border = (border + np.float32(room)) * rng.uniform(0.86, 1.06, (len(path), 1)).astype(np.float32)
+    border *= path[..., 1] > _FACE_Y[0]
     x = path[..., 0]
-    # A strand stays on the side on which it ends.
-    side = np.where(x[:, -1:] >= 0, 1.0, -1.0).astype(np.float32)
+    # A strand stays on the side on which most of its front part lies.
+    ahead = path[..., 2] > 0.0
+    side = np.where((x * ahead).sum(1, keepdims=True) >= 0, 1.0, -1.0).astype(np.float32)
     inside = which[:, None] & (path[..., 2] > 0.0) & (x * side < border)
     out = path.copy()
     out[..., 0] = np.where(inside, side * (border + (x * side - border) * 0.06), x)

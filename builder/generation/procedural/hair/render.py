@@ -64,16 +64,16 @@ def tones(turned: np.ndarray, light: Light, shade: np.ndarray, inner: np.ndarray
     th = (tangent * half).sum(-1)
     n = len(turned)
     wobble = ((np.arange(n) * 0.61803) % 1.0 - 0.5)[:, None]
-    sine = np.clip(1.0 - (th + 0.10 * wobble + 0.06) ** 2, 0, 1)
+    sine = np.clip(1.0 - (th + 0.14 * wobble + 0.10) ** 2, 0, 1)
     gate = np.clip(facing + 0.25, 0, 1)
-    sheen = (0.46 * sine**28 + 0.18 * sine**7) * gate
+    sheen = (0.44 * sine**18 + 0.16 * sine**5) * gate
     level = float(light.key_colour.mean())
     behind = np.clip((normal * light.rim).sum(-1), 0, 1) * float(light.rim_colour.mean())
     grazing = np.clip(1.0 - normal[..., 2], 0, 1) ** 2
     t = np.linspace(0, 1, turned.shape[1])[None]
     buried = 1.0 - (0.66 * inner)[:, None] * (1.0 - 0.35 * t)
     body = (0.15 + 0.07 * float(light.ambient.mean() / 0.2) + 0.30 * level * diffuse) * buried
-    body = body * shade[:, None] * (0.80 + 0.20 * np.minimum(t / 0.15, 1.0))
+    body = body * shade.reshape(len(shade), -1) * (0.80 + 0.20 * np.minimum(t / 0.15, 1.0))
     return (body + shine * level * sheen * buried**2 + 0.30 * behind * grazing).astype(np.float32)
 
 
@@ -100,7 +100,7 @@ def render(
     tone = tone * (1.0 - 0.38 * hidden * (~wig.front[:, None]))
     width = wig.width * strand_width(view)
     middle = front[:, :-1] & front[:, 1:]
-    nearness = depth + 0.10 * (1.0 - wig.inner[:, None]) + 0.03 * (wig.shade[:, None] - 1.0)
+    nearness = depth + 0.10 * (1.0 - wig.inner[:, None]) + 0.03 * (wig.shade.reshape(len(depth), -1) - 1.0)
     colours = ramp(person.hair, light)
     if person.years > 46 and person["hair_color"] not in ("white", "gray", "platinum"):
         colours = colours + (srgb(np.linspace(0.05, 0.8, 256)[:, None] * np.ones(3)) - colours) * min(

@@ -26,7 +26,7 @@ class Wig:
     Attributes:
         path: (N, K, 3) points.
         width: (N, K) relative widths, 1 the full one.
-        shade: (N,) brightness of each strand about 1.
+        shade: (N,) or (N, K) brightness about 1.
         inner: (N,) 0 at the outside of the hair .. 1 next to the skin.
         front: (N,) always drawn before the body, whatever its depth.
     """
@@ -47,8 +47,8 @@ def wig_of(person: Traits, detail: float, rim: float | None = None) -> Wig | Non
         rim: Height above which headwear presses the hair down, head units, or None.
     """
     length, style = person["hair_length"], person["hair_style"]
-    if length == "bald":
-        return None
+    if length == "bald" or person["headwear"] == "headscarf":
+        return None  # a headscarf hides all of it
     rng = stream(person.seed, "hair")
     if length == "buzz cut":
         return _buzz(person, rng, detail)
@@ -83,8 +83,9 @@ def _press(path: np.ndarray, rim: float | None, slack: float = 0.012) -> np.ndar
         return path
     d = (path - growth.CENTRE) / (growth.RADII + slack)
     r = np.sqrt((d * d).sum(-1, keepdims=True))
-    above = np.clip((rim + 0.03 - path[..., 1:2]) / 0.06, 0, 1)
-    scale = 1.0 + above * (np.minimum(1.0, 1.0 / np.maximum(r, 1e-3)) - 1.0)
+    # Flat under the headwear, then swelling out below it.
+    below = np.maximum(path[..., 1:2] - rim, 0.0)
+    scale = np.minimum(1.0, (1.0 + 2.2 * below + 14.0 * below**2) / np.maximum(r, 1e-3))
     return growth.CENTRE + (path - growth.CENTRE) * scale
 
 
@@ -97,11 +98,14 @@ def _loose(person: Traits, rng: np.random.Generator, detail: float, rim: float |
     radius, wavelength, flat, gather, spread, jitter = _TEXTURE[texture]
     short = length_name == "short"
     n = int({"short": 7200, "chin-length": 5600, "shoulder-length": 5000, "long": 4600}[length_name] * detail)
+    part = {"side part": 0.13 if rng.random() < 0.5 else -0.13}.get(style, rng.choice([0.0, 0.04, -0.05, 0.09]))
     roots = growth.scalp(person, rng, n)
+    if style in ("loose", "side part") and not short:
+        roots = np.concatenate([roots, growth.parting(person, rng, part, n // 5)])
+        n = len(roots)
     x, y, z = roots.T
     out = growth.outward(roots)
-    part = {"side part": 0.13 if rng.random() < 0.5 else -0.13}.get(style, rng.choice([0.0, 0.04, -0.05, 0.09]))
-    aside = np.tanh((x - part) / 0.035)
+    aside = np.tanh((x - part + 0.008 * rng.standard_normal(n)) / 0.02)
     front = np.clip((z + 0.05) / 0.3, 0, 1)
     jumble = rng.standard_normal((n, 3))
     volume = 0.040 + 0.025 * rng.random()
@@ -113,7 +117,7 @@ def _loose(person: Traits, rng: np.random.Generator, detail: float, rim: float |
         base = 0.16 + 0.10 * rng.random() + (0.07 if person.masculine < 0.6 else 0.0)
         length = base * (0.30 + 0.85 * top) * rng.uniform(0.75, 1.2, n)
         gravity = np.array([0.0, 0.22, 0.0])
-        lift = 0.55 + 0.25 * top
+        lift = 0.24 + 0.22 * top
     else:
         end = _end_height(person) + 0.05 * rng.standard_normal()
         length = (end - y) + 0.26 * (1 - np.abs(x) / 0.4) * np.clip(-y / 0.3, 0, 1)
@@ -125,12 +129,14 @@ def _loose(person: Traits, rng: np.random.Generator, detail: float, rim: float |
     back = z < -0.12
     comb[back] = np.stack([0.8 * x, 0.6 + 0.0 * x, -0.5 + 0.0 * x], 1)[back]
     if short:
-        comb[:, 0] = np.where(style == "side part", aside, 0.5 * aside) * (0.4 + front)
-        comb[:, 1] = 0.35 - 0.8 * top
-        comb[:, 2] = np.where(top > 0.5, 0.35, -0.4)
+        sweep = aside if style == "side part" else 0.8 * np.tanh((x + 2 * part) / 0.12)
+        comb[:, 0] = sweep * (0.4 + 0.7 * top)
+        comb[:, 1] = 0.75 - 1.1 * top
+        comb[:, 2] = np.where(z > -0.1, 0.45 * top - 0.35 * (1 - top), -0.3)
+        comb += 0.22 * jumble
     if style == "slicked back":
         comb = np.stack([0.35 * x / 0.36, np.where(front > 0.3, -0.35, 0.25), -1.2 - 0.0 * x], 1)
-        lift = lift * 0.5
+        lift = lift * 0.3
         length = np.maximum(length, 0.30) if short else length
         gravity = gravity * 0.55
         pull = np.tile(np.array([0.0, 0.0, -0.8]), (n, 1))
@@ -160,7 +166,7 @@ def _loose(person: Traits, rng: np.random.Generator, detail: float, rim: float |
         margin *= 0.35 + 0.65 * top
     path = growth.grow(
         roots, direction, length, rng, gravity=gravity, margin=margin, pull=pull,
-        part_face=not short, wander=0.05 if texture == "straight" else 0.09, steps=26,
+        part_face=not short and style != "slicked back", wander=0.05 if texture == "straight" else 0.09, steps=26,
     )  # fmt: skip
     if bangs.any():
         free = growth.grow(
@@ -168,7 +174,7 @@ def _loose(person: Traits, rng: np.random.Generator, detail: float, rim: float |
             gravity=np.array([0.0, 0.62, 0.0]), margin=margin[bangs] * 0.6, part_face=False, wander=0.04,
         )  # fmt: skip
         path[bangs] = free
-    clear = None if short else (rng.random(n) > 0.004) & ~bangs
+    clear = None if short or style == "slicked back" else (rng.random(n) > 0.002) & ~bangs
     return finish(person, rng, path, length, depth, rim, clear=clear)
 
 
@@ -192,7 +198,7 @@ def finish(
     count = clumps or int({"straight": n / 22, "wavy": n / 26, "curly": n / 24, "coily": n / 12}[person["hair_texture"]])
     path, member = growth.clump(path, rng, max(count, 4), gather, spread)
     if clear is not None:
-        path = growth.relax(growth.clear_face(path, clear, rng))
+        path = growth.relax(growth.clear_face(path, clear, rng, room=1.3 * radius))
     path = growth.refine(path, k)
     if person["hair_length"] == "short":
         wavelength, radius = wavelength * 0.8, radius * 0.8
@@ -200,8 +206,9 @@ def finish(
     width = taper(rng, n, path.shape[1])
     t = np.linspace(0, 1, path.shape[1], dtype=np.float32)
     # Fly-aways leave their clump in long gentle arcs.
-    stray = rng.random(n) < 0.035
-    drift = rng.standard_normal((n, 3)).astype(np.float32) * 0.10
+    stray = rng.random(n) < 0.025
+    drift = rng.standard_normal((n, 3)).astype(np.float32) * 0.08
+    drift[:, 0] = np.abs(drift[:, 0]) * np.sign(path[:, -1, 0])
     drift[:, 1] -= 0.02
     bend = (t[None, :, None] ** 1.6) * drift[:, None] * np.minimum(length, 1.0)[:, None, None].astype(np.float32)
     path = path + np.where(stray[:, None, None], bend, bend * 0.06)
@@ -249,15 +256,15 @@ def _afro(person: Traits, rng: np.random.Generator, detail: float, rim: float | 
 
 
 def _dreadlocks(person: Traits, rng: np.random.Generator, detail: float, rim: float | None) -> Wig:
-    locks, each = 95, int(64 * detail)
+    locks, each = 125, int(56 * detail)
     roots = growth.scalp(person, rng, locks)
     x, y, z = roots.T
     end = {"short": 0.05, "chin-length": 0.46, "shoulder-length": 0.85, "long": 1.5}[person["hair_length"]]
     length = np.maximum((end - y) * rng.uniform(0.88, 1.15, locks) + 0.2, 0.3)
     comb = np.stack([np.tanh(x / 0.06), 0.2 + 0 * x, -0.4 + 0 * x], 1)
-    direction = growth.normalise(growth.outward(roots) * 0.8 + 0.6 * comb)
-    margin = 0.03 + 0.06 * rng.random(locks)
-    path = growth.grow(roots, direction, length, rng, gravity=np.array([0, 0.6, 0.0]), margin=margin, wander=0.10)
+    direction = growth.normalise(growth.outward(roots) * 0.5 + 0.7 * comb)
+    margin = 0.02 + 0.06 * rng.random(locks)
+    path = growth.grow(roots, direction, length, rng, gravity=np.array([0, 0.9, 0.0]), margin=margin, wander=0.07)
     path = growth.refine(path, 72)
     t = np.linspace(0, 1, 72, dtype=np.float32)
     lumps = 1.0 + 0.16 * np.sin(t[None] * rng.uniform(25, 50, (locks, 1)) + rng.uniform(0, 6, (locks, 1)))
