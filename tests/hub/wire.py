@@ -225,7 +225,9 @@ class Handler(BaseHTTPRequestHandler):
                     self._write(piece, fault)
                     left -= len(piece)
         if fault.cut is not None:
-            raise DisconnectedError
+            # Not a reset: what was sent shall arrive.
+            self.close_connection = True
+            self.connection.shutdown(socket.SHUT_WR)
 
     def _write(self, piece: bytes, fault: Fault) -> None:
         if fault.corrupt and piece:

@@ -1,0 +1,116 @@
+"""The local side of a publication: what of a dataset folder goes to the Hub."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ld_portrait_20k.manifest import Manifest, file_sha256
+
+from .commits import Addition
+from .errors import LocalError
+from .target import CARD_NAME, MARK, shard_folders
+
+MAX_EXTRA_BYTES = 256 * 2**20
+"""Most bytes of files besides the shards; more is taken for a mistake."""
+
+_UNFINISHED = (".part", ".tmp", ".lock", ".swp", "~")
+
+
+@dataclass(frozen=True, slots=True)
+class Extra:
+    """A file besides the shards: card, manifest, licence, pictures, statistics."""
+
+    path: str
+    local: Path
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class DatasetFolder:
+    """A built dataset, looked through and found complete.
+
+    Attributes:
+        root: The folder.
+        manifest: Its manifest.
+        shards: Path to the addition of each shard.
+        extras: Path to each other file that is published.
+        card: The text of ``README.md``.
+    """
+
+    root: Path
+    manifest: Manifest
+    shards: Mapping[str, Addition]
+    extras: Mapping[str, Extra]
+    card: str
+
+    @classmethod
+    def open(cls, root: Path) -> DatasetFolder:
+        """Look through a folder. Shards are checked by size; they are hashed when sent.
+
+        Hidden files (the builder's own ``.work``), links and unfinished files stay home.
+
+        Raises:
+            LocalError: Something is missing, or not what the manifest says.
+            PortraitError: The manifest is missing or invalid.
+        """
+        manifest = Manifest.load(root)
+        for shard in manifest.shards:
+            local = root / shard.path
+            if not local.is_file() or local.stat().st_size != shard.bytes:
+                raise LocalError(
+                    f"{local}: missing, or not of the size that the manifest says; "
+                    "mend: build it again"
+                )
+        extras = {extra.path: extra for extra in _extras(root)}
+        for name, about in manifest.files.items():
+            if name not in extras or extras[name].sha256 != about.get("sha256"):
+                raise LocalError(f"{root / name}: missing, or not what the manifest says")
+        if CARD_NAME not in extras:
+            raise LocalError(f"{root / CARD_NAME}: no such file; mend: finish the build")
+        try:
+            card = (root / CARD_NAME).read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            raise LocalError(f"{root / CARD_NAME}: is not UTF-8") from None
+        if MARK in card:
+            raise LocalError(f"{root / CARD_NAME}: is the placeholder of an upload, not a card")
+        shards = {s.path: Addition(s.path, s.sha256, s.bytes) for s in manifest.shards}
+        return cls(root, manifest, shards, extras, card)
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of all shards."""
+        return sum(addition.size for addition in self.shards.values())
+
+    def refuse_token(self, token: str | None) -> None:
+        """Make sure that no small file has the access token in it.
+
+        Raises:
+            LocalError: One has.
+        """
+        for extra in self.extras.values():
+            if token and token.encode() in extra.local.read_bytes():
+                raise LocalError(f"{extra.local}: contains your access token; mend: remove it")
+
+
+def _extras(root: Path) -> list[Extra]:
+    found = []
+    for path in sorted(root.rglob("*")):
+        inside = path.relative_to(root)
+        name = inside.as_posix()
+        if any(part.startswith(".") for part in inside.parts) or name.endswith(_UNFINISHED):
+            continue
+        if name.startswith(shard_folders()) and name.endswith(".tar"):
+            continue
+        if path.is_file() and not path.is_symlink():
+            found.append((name, path, path.stat().st_size))
+    total = sum(size for _, _, size in found)
+    if total > MAX_EXTRA_BYTES:
+        name = max(found, key=lambda item: item[2])[0]
+        raise LocalError(
+            f"{root}: {total} bytes besides the shards, the largest file is {name}; "
+            "mend: move out what is not part of the dataset"
+        )
+    return [Extra(name, path, size, file_sha256(path)) for name, path, size in found]

@@ -1,0 +1,231 @@
+"""What is on the Hub where a dataset shall go, and making the place ready.
+
+How an interrupted publication stays harmless
+---------------------------------------------
+Shards are committed to a *staging branch* of the same repository, ``incomplete-main`` for
+``main``. The published revision is touched twice at most: a new repository first gets a
+README that says "upload in progress" and declares no data, and at the very end one commit
+puts in the pointers of all shards, deletes those no longer wanted, and replaces card,
+manifest and pictures. A commit is all or nothing, so at every moment the revision is the
+old dataset, whole; or the placeholder, which loads nothing and says why; or the new
+dataset, whole. A revision that did not exist is created as a branch only at its last commit.
+
+The other ways were weighed and left. Committing shards to the revision itself leaves a
+mixture whenever old and new shards differ, since the card's globs match both. New shard
+names for every publication double the storage of an unchanged shard's history and make the
+names mean nothing. A pull request can be merged by anybody at any time, half-filled. The
+staging branch costs one more commit; no byte is sent again, since objects are stored once
+for all branches. It also keeps uploaded objects referenced, so that the Hub does not tidy
+them away during an upload of days, and tells a resumed run what is there already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from ld_portrait_20k import schema
+from ld_portrait_20k.errors import PortraitError
+from ld_portrait_20k.manifest import FILE_NAME as MANIFEST_NAME
+from ld_portrait_20k.manifest import Manifest
+
+from .client import HubClient, Identity, RemoteFile, check_repo_id
+from .commits import Addition, Committer
+from .connection import MissingError
+from .errors import ForeignContentError, HubError, MovedError, NoRightError, NoTokenError
+from .retry import log
+
+MARK = "<!-- ld-portrait-20k: incomplete -->"
+CARD_NAME = "README.md"
+_HARMLESS = frozenset({".gitattributes", ".gitignore", "LICENSE", "LICENSE.md", "LICENSE.txt"})
+
+ABSENT, EMPTY, INCOMPLETE, PUBLISHED, FOREIGN = (
+    *("absent", "empty", "incomplete", "published", "foreign"),
+)
+"""What a revision is: not there; without content; our placeholder; our dataset; another's."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A place on the Hub, as it was when looked at.
+
+    Attributes:
+        repo_id: ``namespace/name``.
+        revision: The branch to publish to.
+        private: Whether the repository is private; None if it does not exist.
+        state: One of the five words above, of the revision.
+        head: The revision's commit; None if it does not exist.
+        tree: The revision's files.
+        manifest: The published dataset's manifest, if there is one.
+        staging_head: The staging branch's commit; None if there is no such branch.
+        staging_tree: Its files.
+        tags: Tag to commit.
+        branches: Branch to commit.
+    """
+
+    repo_id: str
+    revision: str
+    private: bool | None = None
+    state: str = ABSENT
+    head: str | None = None
+    tree: Mapping[str, RemoteFile] = field(default_factory=dict)
+    manifest: Manifest | None = None
+    staging_head: str | None = None
+    staging_tree: Mapping[str, RemoteFile] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    branches: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def exists(self) -> bool:
+        """Whether the repository exists."""
+        return self.private is not None
+
+    @property
+    def staging(self) -> str:
+        """Name of the staging branch."""
+        return f"incomplete-{self.revision}"
+
+    def stored(self) -> dict[str, int]:
+        """sha256 to size of every LFS object that the two branches refer to."""
+        files = [*self.tree.values(), *self.staging_tree.values()]
+        return {file.sha256: file.size for file in files if file.sha256 is not None}
+
+
+def shard_folders() -> tuple[str, ...]:
+    """Folders whose tars belong to the dataset and to nobody else."""
+    return tuple(f"{folder}/" for folder in schema.SUBSETS.values())
+
+
+def name_repo(identity: Identity, repo_id: str | None) -> str:
+    """The repository to use: the one named, or the user's own ``ld-portrait-20k``.
+
+    Raises:
+        NoRightError: The token is of the role ``read``, or of an organisation's reader.
+        HubError: The id is malformed.
+    """
+    repo_id = check_repo_id(repo_id or f"{identity.name}/{schema.NAME}")
+    owner = repo_id.split("/")[0]
+    if identity.role == "read":
+        raise NoRightError(
+            f"the token of {identity.name} can only read; mend: one with the role 'write'"
+        )
+    if owner != identity.name and identity.orgs.get(owner) == "read":
+        raise NoRightError(f"{identity.name} may only read in {owner}; mend: ask its admins")
+    return repo_id
+
+
+def sign_in(client: HubClient) -> Identity:
+    """Who publishes.
+
+    Raises:
+        NoTokenError: There is no token, or the Hub does not know it.
+    """
+    if not client.token:
+        raise NoTokenError("publishing needs a token; mend: hf auth login, or set HF_TOKEN")
+    return client.whoami()
+
+
+def look(client: HubClient, repo_id: str, revision: str) -> Target:
+    """See what is there; changes nothing.
+
+    Raises:
+        HubError: The Hub cannot be asked.
+    """
+    private = client.is_private(repo_id)
+    if private is None:
+        return Target(repo_id, revision)
+    refs = client.refs(repo_id)
+    target = Target(repo_id, revision, private, tags=refs.tags, branches=refs.branches)
+    staging_head = refs.branches.get(target.staging)
+    if staging_head is not None:
+        staging_tree = client.tree(repo_id, staging_head)
+        target = replace(target, staging_head=staging_head, staging_tree=staging_tree)
+    # A tag or a commit can be looked at too, though not published to.
+    head = refs.branches.get(revision) or refs.tags.get(revision)
+    if head is None:
+        try:
+            head = client.head(repo_id, revision)
+        except MissingError:
+            return target
+    tree = client.tree(repo_id, head)
+    state, manifest = _classify(client, repo_id, head, tree)
+    return replace(target, head=head, tree=tree, state=state, manifest=manifest)
+
+
+def _classify(
+    client: HubClient, repo_id: str, head: str, tree: Mapping[str, RemoteFile]
+) -> tuple[str, Manifest | None]:
+    if MANIFEST_NAME in tree:
+        try:
+            text = client.read(repo_id, head, MANIFEST_NAME).decode()
+            return PUBLISHED, Manifest.from_json(text, f"{repo_id}/{MANIFEST_NAME}")
+        except (PortraitError, UnicodeDecodeError) as problem:
+            if isinstance(problem, HubError):
+                raise
+            return FOREIGN, None
+    if CARD_NAME in tree:
+        card = client.read(repo_id, head, CARD_NAME).decode(errors="replace")
+        if MARK in card:
+            return INCOMPLETE, None
+        # The website's "new dataset" form makes a card of metadata alone.
+        body = card.split("---", 2)[-1] if card.startswith("---") else card
+        if body.strip():
+            return FOREIGN, None
+    rest = set(tree) - _HARMLESS - {CARD_NAME}
+    return (FOREIGN, None) if rest else (EMPTY, None)
+
+
+def check(target: Target, *, private: bool, tag: str | None) -> None:
+    """Refuse a place that must not be published to.
+
+    Raises:
+        ForeignContentError: It holds something else.
+        MovedError: The tag names another commit, or the revision is a tag.
+        HubError: It is public, and was asked for as private.
+    """
+    where = f"{target.repo_id}@{target.revision}"
+    if target.state == FOREIGN:
+        raise ForeignContentError(
+            f"{where} holds something that is not {schema.NAME} "
+            f"({', '.join(sorted(set(target.tree) - _HARMLESS)[:3])}); mend: another --repo-id"
+        )
+    if target.head is not None and target.revision not in target.branches:
+        raise MovedError(f"{where} is a tag or a commit; mend: --revision takes a branch")
+    if private and target.private is False:
+        raise HubError(f"{target.repo_id} is public; mend: another --repo-id, or make it private")
+    if tag is not None and tag in target.tags and target.tags[tag] != target.head:
+        raise MovedError(f"the tag {tag} of {target.repo_id} is taken; mend: another --tag")
+
+
+def prepare(client: HubClient, committer: Committer, target: Target, private: bool) -> Target:
+    """Make the place ready: repository, placeholder, staging branch. May be repeated.
+
+    Raises:
+        HubError: See :mod:`builder.hub.errors`.
+    """
+    repo_id, revision = target.repo_id, target.revision
+    if not target.exists:
+        client.create(repo_id, private)
+        target = look(client, repo_id, revision)
+    if target.state == EMPTY and target.head is not None:
+        placeholder = _placeholder(target)
+        committer.commit(revision, "Upload in progress", [placeholder], parent=target.head)
+        target = look(client, repo_id, revision)
+    if target.staging_head is None:
+        start = target.head or target.branches.get("main") or client.head(repo_id, "main")
+        client.create_branch(repo_id, target.staging, start)
+        target = look(client, repo_id, revision)
+        log.info("%s: shards go to the branch %s", repo_id, target.staging)
+    return target
+
+
+def _placeholder(target: Target) -> Addition:
+    import hashlib
+
+    text = (
+        f"---\nviewer: false\n---\n{MARK}\n\n# Upload in progress\n\n"
+        "This dataset is incomplete: it is being uploaded, and has no data here until the upload "
+        f"is done. What has arrived is on the branch `{target.staging}`.\n"
+    )
+    content = text.encode()
+    return Addition(CARD_NAME, hashlib.sha256(content).hexdigest(), len(content), content)
