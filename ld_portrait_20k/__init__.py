@@ -9,11 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .loading import load_dataset
+    from .streaming.loader import PortraitLoader
+    from .streaming.stream import PortraitStream
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "load_dataset"]
+__all__ = ["PortraitLoader", "PortraitStream", "__version__", "load_dataset"]
 
-_LAZY = {"load_dataset": "loading"}
+_LAZY = {
+    "PortraitLoader": "streaming.loader",
+    "PortraitStream": "streaming.stream",
+    "load_dataset": "loading",
+}
 
 
 def __getattr__(name: str) -> Any:

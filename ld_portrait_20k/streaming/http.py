@@ -31,6 +31,7 @@ RETRIED: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MAX_REDIRECTS = 5
 _PIECE = 2**18
+_BEYOND_THE_END = 416
 _KEPT_CONNECTIONS = 16
 
 
@@ -120,7 +121,8 @@ class HttpClient:
             while missing:
                 part = stream.read(missing)
                 if not part:
-                    raise RemoteError(url, f"ends at byte {start + length - missing}")
+                    end = start + length - missing
+                    raise RemoteError(url, f"ends at byte {end}", _BEYOND_THE_END)
                 parts.append(part)
                 missing -= len(part)
         return parts[0] if len(parts) == 1 else b"".join(parts)
@@ -247,7 +249,7 @@ class HttpClient:
             raise RemoteError(url, f"HTTP {status}, access refused ({mend})", status)
         if status in (404, 410):
             raise RemoteError(url, f"not there (HTTP {status})", status)
-        if status == 416:
+        if status == _BEYOND_THE_END:
             raise RemoteError(url, f"shorter than {start} bytes (HTTP 416)", status)
         raise RemoteError(url, f"HTTP {status}", status)
 
@@ -357,6 +359,11 @@ class HttpStream:
     def size(self) -> int | None:
         """The whole file's size, once something was read and if the server tells."""
         return self._total
+
+    @property
+    def tag(self) -> str | None:
+        """What names the file's version on the server, once something was read."""
+        return self._tag
 
     def close(self) -> None:
         """Give the connection back."""

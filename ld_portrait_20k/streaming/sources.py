@@ -6,6 +6,7 @@ import hashlib
 import os
 import threading
 from collections import OrderedDict
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Protocol
@@ -239,6 +240,81 @@ class HttpSource:
 
     def __repr__(self) -> str:
         return f"HttpSource({self.name!r})"
+
+
+class ListedSource:
+    """Shards by path or URL, wherever each lies.
+
+    Args:
+        paths: Paths and ``http(s)`` URLs of shards.
+        token: Bearer token, sent to the hosts of the URLs; all must be of one host then.
+        patience: How long to try.
+    """
+
+    def __init__(
+        self,
+        paths: Sequence[str | Path],
+        token: str | None = None,
+        patience: Patience | None = None,
+    ) -> None:
+        self.paths = tuple(str(path) for path in paths)
+        if not self.paths:
+            raise PortraitError("an empty list of shards")
+        remote = [urlsplit(path) for path in self.paths if self.is_remote(path)]
+        origins = {f"{parts.scheme}://{parts.netloc}" for parts in remote}
+        if token and len(origins) > 1:
+            raise PortraitError("a token goes with the shards of one host only")
+        self.remote = bool(remote)
+        self.name = f"{len(self.paths)} shards, {public_url(self.paths[0])} first"
+        self.client = HttpClient(token, min(origins, default=None), patience)
+        self._local = LocalSource("")
+        self._manifests: dict[str, Manifest | None] = {}
+
+    @staticmethod
+    def is_remote(path: str) -> bool:
+        """Whether a shard is behind a URL."""
+        return path.startswith(("http://", "https://"))
+
+    def read(self, path: str, start: int, length: int) -> bytes:
+        """Exactly ``length`` bytes of a shard from ``start``."""
+        if self.is_remote(path):
+            return self.client.read(path, start, length)
+        return self._local.read(path, start, length)
+
+    def open(self, path: str) -> Stream:
+        """A shard as a stream from its start."""
+        return self.client.open(path) if self.is_remote(path) else self._local.open(path)
+
+    def locate(self, path: str) -> str:
+        """The path, or the URL without query."""
+        return public_url(path) if self.is_remote(path) else path
+
+    def manifest(self) -> Manifest:
+        """There is none over all of them.
+
+        Raises:
+            PortraitError: Always.
+        """
+        raise PortraitError(f"{self.name}: single shards have no manifest")
+
+    def manifest_at(self, root: str) -> Manifest | None:
+        """The manifest of the dataset in a folder or at a URL, if there is one."""
+        if root not in self._manifests:
+            self._manifests[root] = self._find_manifest(root)
+        return self._manifests[root]
+
+    def _find_manifest(self, root: str) -> Manifest | None:
+        if not self.is_remote(root):
+            folder = Path(root)
+            return Manifest.load(folder) if (folder / FILE_NAME).exists() else None
+        url = f"{root}/{FILE_NAME}"
+        try:
+            data = self.client.get(url, MAX_MANIFEST_BYTES)
+        except RemoteError as problem:
+            if problem.status in (401, 403, 404, 410):
+                return None
+            raise
+        return Manifest.from_json(data.decode("utf-8", "replace"), public_url(url))
 
 
 def resolve(

@@ -1,0 +1,160 @@
+"""Where every sample lies: from the manifest, or from the shards themselves."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from .. import schema
+from ..errors import PortraitError
+from ..manifest import Manifest, ShardRecord
+from ..shards import index_shard, read_samples
+from ..ustar import BLOCK
+from .sources import ListedSource, Source
+
+_Rows = tuple[tuple[int, int, int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SampleTable:
+    """Every sample of a selection of shards; all arrays are (N,).
+
+    Attributes:
+        paths: The shards.
+        shard: int32, which of them holds the sample.
+        number: int64, 42 for ``ldp-0000042``.
+        offset: int64, byte offset of its first header.
+        length: int64, bytes to the end of its last padding.
+        crc32: int64, checksum of those bytes; -1 where it is not known.
+    """
+
+    paths: tuple[str, ...]
+    shard: np.ndarray
+    number: np.ndarray
+    offset: np.ndarray
+    length: np.ndarray
+    crc32: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.number)
+
+    @classmethod
+    def from_records(cls, records: Sequence[ShardRecord]) -> SampleTable:
+        """From the manifest's records of the shards."""
+        columns: list[tuple[np.ndarray, ...]] = []
+        for place, record in enumerate(records):
+            rows = np.array(record.index, np.int64).reshape(-1, 4)
+            sizes = rows[:, 1:]
+            length = (BLOCK + sizes + (-sizes) % BLOCK).sum(axis=1)
+            crc32 = np.array(record.crc32 or [-1] * len(rows), np.int64)
+            shard = np.full(len(rows), place, np.int32)
+            columns.append((shard, rows[:, 0], np.cumsum(length) - length, length, crc32))
+        if not columns:
+            empty = np.zeros(0, np.int64)
+            return cls((), empty.astype(np.int32), empty, empty, empty, empty)
+        merged = [np.concatenate(column) for column in zip(*columns, strict=True)]
+        return cls(tuple(r.path for r in records), *merged)
+
+
+def open_table(
+    source: Source, subset: str = "default", split: str | None = "train"
+) -> tuple[SampleTable, str]:
+    """The samples of a dataset's subset and split.
+
+    Returns:
+        The table, and the identity of the selection's contents (for saved states).
+
+    Raises:
+        PortraitError: No such subset or split.
+    """
+    if isinstance(source, ListedSource):
+        records = [_listed_record(source, path) for path in source.paths]
+        return SampleTable.from_records(records), _identity(records)
+    manifest = source.manifest()
+    records = manifest.select(subset, split)
+    if not records:
+        splits = sorted({shard.split for shard in manifest.select(subset)})
+        raise PortraitError(
+            f"{source.name}: nothing in subset {subset!r}, split {split!r}; there is "
+            f"{', '.join(manifest.subsets())} with {', '.join(splits) or 'no split'}"
+        )
+    return SampleTable.from_records(records), _identity(records)
+
+
+def _identity(records: Sequence[ShardRecord]) -> str:
+    """What a saved position refers to: the samples' ids in order, whatever their bytes."""
+    digest = hashlib.sha256()
+    for record in records:
+        digest.update(np.array([row[0] for row in record.index], "<i8").tobytes() + b"|")
+    return digest.hexdigest()[:16]
+
+
+def _listed_record(source: ListedSource, path: str) -> ShardRecord:
+    """A shard's record from the manifest beside it, else from the shard, cached."""
+    known = _beside(source, path)
+    if known is not None:
+        return known
+    cache = _cache_file(source, path)
+    rows: _Rows | None = None
+    if cache.exists():
+        try:
+            rows = tuple(
+                (int(a), int(b), int(c), int(d)) for a, b, c, d in json.loads(cache.read_text())
+            )
+        except (ValueError, TypeError, OSError):
+            rows = None
+    if rows is None:
+        rows = _scan(source, path)
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        temporary = cache.with_suffix(f".{os.getpid()}")
+        temporary.write_text(json.dumps(rows))
+        temporary.replace(cache)
+    return ShardRecord(path, "default", "train", 0, "", rows)
+
+
+def _beside(source: ListedSource, path: str) -> ShardRecord | None:
+    """The record in the ``manifest.json`` of the dataset that the shard belongs to."""
+    base, _, name = path.rpartition("/")
+    root, _, folder = base.rpartition("/")
+    if folder not in schema.SUBSETS.values():
+        return None
+    manifest = source.manifest_at(root)
+    relative = f"{folder}/{name}"
+    for shard in manifest.shards if isinstance(manifest, Manifest) else ():
+        if shard.path == relative:
+            return ShardRecord(
+                path, shard.subset, shard.split, shard.bytes, shard.sha256, shard.index, shard.crc32
+            )
+    return None
+
+
+def _scan(source: ListedSource, path: str) -> _Rows:
+    if not source.is_remote(path):
+        return index_shard(Path(path))
+    # One long read: three small requests a sample would cost more than the bytes.
+    with source.open(path) as stream:
+        return tuple(
+            (int(s.id[4:]), len(s.foreground), len(s.alpha), len(s.json))
+            for s in read_samples(stream, source.locate(path))
+        )
+
+
+def _cache_file(source: ListedSource, path: str) -> Path:
+    """Named by the shard's address and version: another file has another index."""
+    if source.is_remote(path):
+        with source.client.open(path, 0, 1) as stream:
+            stream.read(1)
+            version = f"{stream.size} {stream.tag}"
+    else:
+        stat = Path(path).stat()
+        path = str(Path(path).resolve())
+        version = f"{stat.st_size} {stat.st_mtime_ns}"
+    home = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    mark = hashlib.sha256(f"{path} {version}".encode()).hexdigest()[:32]
+    return Path(home) / schema.NAME / "index" / f"{mark}.json"

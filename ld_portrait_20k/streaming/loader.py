@@ -1,0 +1,168 @@
+"""``PortraitLoader``: batches with any number of workers, and a state that fits any other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from ..errors import missing_extra
+from .stream import PortraitStream, register_with_torch
+
+Collate = Callable[[list[Any]], Any]
+
+
+def default_collate(samples: list[Any]) -> Any:
+    """Stack what can be stacked, list the rest.
+
+    Args:
+        samples: Samples of one kind; dicts with arrays or tensors of equal shapes, numbers,
+            strings and anything else.
+
+    Returns:
+        A dict of (B, ...) tensors, (B,) tensors for numbers, and lists. Arrays of different
+        shapes stay a list of tensors.
+    """
+    import torch
+
+    if not isinstance(samples[0], dict):
+        return samples
+    batch: dict[str, Any] = {}
+    for key in samples[0]:
+        values = [sample[key] for sample in samples]
+        first = values[0]
+        if isinstance(first, np.ndarray):
+            values = [torch.from_numpy(np.ascontiguousarray(value)) for value in values]
+            first = values[0]
+        if isinstance(first, torch.Tensor):
+            same = all(value.shape == first.shape for value in values)
+            batch[key] = torch.stack(values) if same else values
+        elif isinstance(first, float) and not isinstance(first, bool):
+            batch[key] = torch.tensor(values)
+        else:
+            # Ints too: a seed of 64 bits fits no tensor.
+            batch[key] = values
+    return batch
+
+
+class PortraitLoader:
+    """A loader over a :class:`~ld_portrait_20k.streaming.stream.PortraitStream`.
+
+    The order of the batches is the stream's, whatever the number of workers, and
+    :meth:`state_dict` counts what this loop has received, not what workers have read
+    ahead: a run resumed from it, with as many or other workers and ranks, continues with
+    exactly the next batch. Iterating gives the rest of the current epoch, then stands at
+    the next; :meth:`set_epoch` is allowed but not needed.
+
+    Not a torch ``DataLoader``, so Accelerate's ``prepare`` leaves it alone and does not
+    split a second time; Lightning takes it as it takes any iterable.
+
+    Args:
+        stream: What to load; its ``batch_size`` is the loader's, its ``rank`` is honoured.
+        num_workers: Worker processes; 0 loads in this one.
+        collate: Makes a batch of a list of samples; :func:`default_collate` by default.
+        pin_memory: As in torch.
+        prefetch: Batches that each worker has ready.
+        drop_last: Leave out a last batch that is smaller than the others.
+        context: Start method of the workers (``"fork"``, ``"spawn"``, ``"forkserver"``).
+        on_worker: Called in each worker with its number when it starts.
+    """
+
+    def __init__(
+        self,
+        stream: PortraitStream,
+        *,
+        num_workers: int = 0,
+        collate: Collate | None = None,
+        pin_memory: bool = False,
+        prefetch: int = 2,
+        drop_last: bool = False,
+        context: str | None = None,
+        on_worker: Callable[[int], None] | None = None,
+    ) -> None:
+        try:
+            from torch.utils.data import DataLoader
+        except ImportError as problem:
+            raise missing_extra("torch", "torch") from problem
+        register_with_torch()
+        stream._position.share()
+        self.stream = stream
+        self.batch_size = stream.batch_size
+        self._drop_last = drop_last
+        self._consumed = 0  # of this rank, since the stream's position, in samples
+        self._loader: Any = DataLoader(
+            _Batches(stream, collate or default_collate),  # type: ignore[arg-type]
+            batch_size=None,
+            num_workers=num_workers,
+            pin_memory=pin_memory,
+            persistent_workers=num_workers > 0,
+            prefetch_factor=prefetch if num_workers else None,
+            multiprocessing_context=context if num_workers else None,
+            worker_init_fn=on_worker or _one_thread,
+        )
+
+    def __len__(self) -> int:
+        """Batches of a whole epoch."""
+        count = len(self.stream)
+        return count // self.batch_size if self._drop_last else -(-count // self.batch_size)
+
+    def __iter__(self) -> Iterator[Any]:
+        """Batches of the rest of the current epoch."""
+        stream = self.stream
+        epoch, start = stream._position.epoch, stream._position.start
+        left = stream._share.count(len(stream.table), start)
+        self._consumed = 0
+        for batch in self._loader:
+            size = min(self.batch_size, left - self._consumed)
+            self._consumed += size
+            if batch is None or (self._drop_last and size < self.batch_size):
+                continue
+            yield batch
+        stream._position.set(epoch + 1, 0)
+        self._consumed = 0
+
+    @property
+    def epoch(self) -> int:
+        """The current epoch."""
+        return self.stream.epoch
+
+    def set_epoch(self, epoch: int) -> None:
+        """Go to the beginning of an epoch; within the current one, change nothing."""
+        if epoch != self.stream.epoch:
+            self.stream.set_epoch(epoch)
+            self._consumed = 0
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the loop stands; fits any number of workers, and of ranks if all stand alike."""
+        return self.stream.state_dict(consumed=self._consumed)
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue there with the next iteration.
+
+        Raises:
+            PortraitError: A state of another dataset, seed or order.
+        """
+        self.stream.load_state_dict(state)
+        self._consumed = 0
+
+
+class _Batches:
+    """The stream as batches, for a DataLoader that makes none itself."""
+
+    def __init__(self, stream: PortraitStream, collate: Collate) -> None:
+        from torch.utils.data import IterableDataset
+
+        IterableDataset.register(_Batches)
+        self.stream = stream
+        self.collate = collate
+
+    def __iter__(self) -> Iterator[Any]:
+        return self.stream.batches(self.collate)
+
+
+def _one_thread(worker: int) -> None:
+    """Workers are parallel already; threads within them only get in each other's way."""
+    import cv2
+
+    cv2.setNumThreads(1)

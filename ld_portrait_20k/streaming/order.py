@@ -1,0 +1,133 @@
+"""The order of an epoch: a seeded permutation, split over ranks and workers, resumable.
+
+One global order exists per (seed, epoch); ranks and workers only take turns in it. So the
+state of a whole training job is one number, how many samples of the order are used up, and
+a job may go on with another number of ranks or workers.
+
+Every draw is a 64-bit mix of seed, epoch and what is drawn for, sorted: the order does not
+depend on the random generator of any library's version.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+REMAINDERS: Final = ("drop", "pad", "uneven")
+
+_U64 = np.uint64
+_MASK = 2**64 - 1
+
+
+def mix(values: np.ndarray, *keys: int) -> np.ndarray:
+    """A well-spread 64-bit number for each value, given integer keys.
+
+    The finalizer of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014), once a key.
+
+    Args:
+        values: (N,) integers, not negative.
+        keys: What the numbers shall depend on besides.
+
+    Returns:
+        (N,) uint64.
+    """
+    state = values.astype(_U64)
+    with np.errstate(over="ignore"):
+        for key in (*keys, 0):
+            state = state * _U64(0x9E3779B97F4A7C15) + _U64(key & _MASK)
+            state = (state ^ (state >> _U64(30))) * _U64(0xBF58476D1CE4E5B9)
+            state = (state ^ (state >> _U64(27))) * _U64(0x94D049BB133111EB)
+            state ^= state >> _U64(31)
+    return state
+
+
+def sample_seed(number: int, seed: int, epoch: int) -> int:
+    """The seed of everything random about one sample in one epoch, 0..2**64-1."""
+    return int(mix(np.array([number]), seed, epoch, 3)[0])
+
+
+def epoch_order(
+    shard: np.ndarray, seed: int, epoch: int, *, shuffle: bool, window: int = 8
+) -> np.ndarray:
+    """The global order of an epoch.
+
+    Shards are permuted; then the samples of every ``window`` consecutive shards are
+    permuted among themselves, so that at any time only so many shards are read from.
+
+    Args:
+        shard: (N,) shard number of every sample, not falling.
+        seed: The run's seed.
+        epoch: The epoch.
+        shuffle: False gives the order of the shards as they are.
+        window: Shards mixed at a time; 0 for all.
+
+    Returns:
+        (N,) int64, a permutation of 0..N-1.
+    """
+    count = len(shard)
+    if not shuffle or not count:
+        return np.arange(count)
+    shards = int(shard[-1]) + 1
+    turn = np.empty(shards, np.int64)
+    turn[np.argsort(mix(np.arange(shards), seed, epoch, 1), kind="stable")] = np.arange(shards)
+    group = turn[shard] // (window or shards)
+    return np.lexsort((np.arange(count), mix(np.arange(count), seed, epoch, 2), group))
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """Whose turn is when.
+
+    Attributes:
+        rank: Of this process.
+        world_size: Processes in all.
+        worker: Of this loader worker in its process.
+        workers: Workers a process.
+        block: Samples that a worker takes in a row: the batch size, so that a loader which
+            takes one batch from each worker in turn gives the order unchanged.
+        remainder: What to do where ``world_size`` does not divide the samples: ``"drop"``
+            leaves up to ``world_size - 1`` of the order's last samples out (others in
+            every shuffled epoch), ``"pad"`` repeats the epoch's first ones, ``"uneven"``
+            gives the first ranks one more.
+    """
+
+    rank: int = 0
+    world_size: int = 1
+    worker: int = 0
+    workers: int = 1
+    block: int = 1
+    remainder: str = "drop"
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.rank < self.world_size or not 0 <= self.worker < self.workers:
+            raise ValueError(f"rank or worker out of range: {self}")
+        if self.block < 1:
+            raise ValueError(f"block {self.block} must be at least 1")
+        if self.remainder not in REMAINDERS:
+            raise ValueError(f"remainder {self.remainder!r} is none of {', '.join(REMAINDERS)}")
+
+    def count(self, total: int, start: int = 0) -> int:
+        """How many samples this rank gets of a global order of ``total`` from ``start`` on."""
+        left = max(0, total - start)
+        if self.remainder == "drop":
+            return left // self.world_size
+        if self.remainder == "pad":
+            return -(-left // self.world_size)
+        return len(range(self.rank, left, self.world_size))
+
+    def places(self, total: int, start: int = 0) -> np.ndarray:
+        """The places in the global order that are this worker's, in its order.
+
+        Args:
+            total: Samples in the global order.
+            start: How many of them, over all ranks, are used up.
+
+        Returns:
+            (M,) int64; with ``"pad"`` the places wrap around.
+        """
+        turns = np.arange(self.count(total, start))
+        mine = turns[(turns // self.block) % self.workers == self.worker]
+        places = start + mine * self.world_size + self.rank
+        return places % total if total else places

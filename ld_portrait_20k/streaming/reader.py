@@ -1,0 +1,163 @@
+"""Reading samples in any order: checked, ahead of their use, in bounded memory."""
+
+from __future__ import annotations
+
+import zlib
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Final
+
+import numpy as np
+
+from .. import schema
+from ..errors import ShardError
+from ..shards import RawSample, split_sample
+from .http import RemoteError
+from .index import SampleTable
+from .sources import Source
+
+REQUEST_BYTES: Final = 8 * 2**20
+"""Neighbouring samples are fetched in one request up to this size."""
+
+_RETRIES = 2  # of a sample whose bytes arrive wrong
+
+Outcome = RawSample | ShardError
+
+
+def read_rows(
+    source: Source,
+    table: SampleTable,
+    rows: np.ndarray,
+    *,
+    check: bool,
+    connections: int = 4,
+    ahead_bytes: int = 64 * 2**20,
+) -> Iterator[Outcome]:
+    """Read samples in the order given.
+
+    Args:
+        source: Where the shards are.
+        table: What lies where.
+        rows: (M,) rows of the table, in the wanted order.
+        check: Compare each sample's checksum, where the table has one.
+        connections: Requests under way at a time, for a remote source.
+        ahead_bytes: Most bytes to have read ahead of their use, for a remote source.
+
+    Yields:
+        One outcome a row: the sample, or the :class:`ShardError` that tells what is wrong
+        with it (not raised: the caller decides, and the next rows are not lost).
+
+    Raises:
+        PortraitError: The source as a whole cannot be read (server gone, no access).
+    """
+    if not source.remote:
+        for row in rows:
+            yield _read_one(source, table, int(row), check)
+        return
+    pool = ThreadPoolExecutor(connections, thread_name_prefix="portraits")
+    waiting: deque[tuple[int, Future[list[Outcome]]]] = deque()
+    groups = _groups(table, rows, ahead_bytes // max(1, connections))
+    held = 0
+    exhausted = False
+    try:
+        while True:
+            while not exhausted and (not waiting or held < ahead_bytes):
+                group = next(groups, None)
+                if group is None:
+                    exhausted = True
+                    break
+                size = int(table.length[group].sum())
+                held += size
+                waiting.append((size, pool.submit(_read_group, source, table, group, check)))
+            if not waiting:
+                return
+            size, future = waiting.popleft()
+            outcomes = future.result()
+            held -= size
+            # Handed out and let go of one by one: the consumer may keep none of them.
+            outcomes.reverse()
+            while outcomes:
+                yield outcomes.pop()
+    finally:
+        for _, future in waiting:
+            future.cancel()
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _groups(table: SampleTable, rows: np.ndarray, limit: int) -> Iterator[np.ndarray]:
+    """Split rows where the next one does not follow on in the same shard."""
+    limit = min(limit, REQUEST_BYTES)
+    first = 0
+    size = 0
+    for place in range(len(rows)):
+        row, before = rows[place], rows[place - 1]
+        length = int(table.length[row])
+        follows = (
+            place > first
+            and table.shard[row] == table.shard[before]
+            and table.offset[row] == table.offset[before] + table.length[before]
+            and size + length <= limit
+        )
+        if place > first and not follows:
+            yield rows[first:place]
+            first, size = place, 0
+        size += length
+    if first < len(rows):
+        yield rows[first:]
+
+
+def _read_group(
+    source: Source, table: SampleTable, group: np.ndarray, check: bool
+) -> list[Outcome]:
+    if len(group) == 1:
+        return [_read_one(source, table, int(group[0]), check)]
+    path = table.paths[table.shard[group[0]]]
+    start = int(table.offset[group[0]])
+    try:
+        data = memoryview(source.read(path, start, int(table.length[group].sum())))
+    except (ShardError, RemoteError):
+        # One of them lies beyond the end; the others shall not suffer for it.
+        return [_read_one(source, table, int(row), check) for row in group]
+    outcomes: list[Outcome] = []
+    for row in group:
+        first = int(table.offset[row]) - start
+        block = data[first : first + int(table.length[row])]
+        try:
+            outcomes.append(_parse(source, table, int(row), bytes(block), check))
+        except ShardError:
+            outcomes.append(_read_one(source, table, int(row), check))
+    return outcomes
+
+
+def _read_one(source: Source, table: SampleTable, row: int, check: bool) -> Outcome:
+    path = table.paths[table.shard[row]]
+    for attempt in range(1 + (_RETRIES if source.remote else 0)):
+        try:
+            data = source.read(path, int(table.offset[row]), int(table.length[row]))
+            return _parse(source, table, row, data, check)
+        except ShardError as problem:
+            # Wrong bytes from a server are worth another try, wrong bytes on disk are not.
+            if not source.remote or attempt == _RETRIES:
+                return _named(problem, table, row)
+        except RemoteError as problem:
+            if problem.status not in (404, 410, 416):
+                raise
+            return _named(ShardError(source.locate(path), str(problem)), table, row)
+    raise AssertionError("unreachable")
+
+
+def _parse(source: Source, table: SampleTable, row: int, data: bytes, check: bool) -> RawSample:
+    path = source.locate(table.paths[table.shard[row]])
+    key = schema.sample_id(int(table.number[row]))
+    sample = split_sample(data, path, int(table.offset[row]), key)
+    expected = int(table.crc32[row])
+    if check and expected >= 0 and zlib.crc32(data) != expected:
+        raise sample.error("checksum differs from the manifest's")
+    return sample
+
+
+def _named(problem: ShardError, table: SampleTable, row: int) -> ShardError:
+    offset = problem.offset if problem.offset is not None else int(table.offset[row])
+    sample = problem.sample or schema.sample_id(int(table.number[row]))
+    return ShardError(problem.shard, problem.problem, offset=offset, sample=sample)

@@ -1,0 +1,416 @@
+"""``PortraitStream``: the fast way from shards into a training loop."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from .. import codec, schema
+from ..errors import PortraitError, ShardError
+from ..shards import RawSample
+from .http import Patience
+from .index import open_table
+from .order import Share, epoch_order, sample_seed
+from .reader import Outcome, read_rows
+from .sources import ListedSource, Source, resolve
+
+STATE_VERSION: Final = 1
+POLICIES: Final = ("raise", "skip")
+
+Sample = dict[str, Any]
+Transform = Callable[[Sample], Any]
+
+
+class PortraitStream:
+    """Samples in a seeded order, split over ranks and workers, resumable to the sample.
+
+    A plain iterable; a torch ``IterableDataset`` too as soon as torch is imported. Without
+    a transform it yields dicts:
+
+    =============  ==================================================================
+    ``id``         ``ldp-0000042``
+    ``seed``       int, differs by sample, epoch and the stream's seed; what is random
+                   about this sample is drawn from it
+    ``foreground`` (H, W, 3) uint8, straight sRGB
+    ``alpha``      (H, W) uint8, 0 transparent, 255 opaque
+    ``prompt``     str
+    ``metadata``   dict, see :data:`ld_portrait_20k.schema.METADATA`
+    =============  ==================================================================
+
+    Order. Shards are permuted, then the samples of every ``window`` shards among
+    themselves; another order each epoch. Ranks take turns in this one global order, and
+    the workers of a rank take turns of ``batch_size`` samples, so a ``DataLoader`` with
+    that batch size gives the same order for any number of workers.
+
+    State. :meth:`state_dict` is small and exact, and resuming costs the same anywhere in
+    an epoch. See :class:`~ld_portrait_20k.streaming.loader.PortraitLoader` for the loader
+    that keeps it with any number of workers and ranks.
+
+    Args:
+        source: Folder, URL, Hub repository id or the bare name, as for
+            :func:`ld_portrait_20k.load_dataset`; or a list of shard paths and URLs.
+        split: ``"train"``, ``"validation"``, ``"test"``, or None for all of them.
+        subset: ``"default"``, ``"raw"`` or ``"truth"``.
+        shuffle: Whether to permute.
+        seed: Of the order and of everything random about samples.
+        window: Shards mixed at a time when shuffling; 0 for all.
+        batch_size: The loader's; see above.
+        transform: Called with each decoded sample (or :class:`RawSample` with
+            ``decode=False``); what it returns is yielded.
+        decode: False yields :class:`~ld_portrait_20k.shards.RawSample`, pictures encoded.
+        check: Compare checksums while reading: True, False, or None for remote sources only
+            (a damaged PNG is noticed either way when it is decoded).
+        on_error: A damaged sample is raised (``"raise"``) or left out (``"skip"``, counted
+            in :attr:`skipped`).
+        rank: Of this process; from ``torch.distributed`` if it is initialised, else 0.
+        world_size: Processes in all; likewise.
+        remainder: ``"drop"``, ``"pad"`` or ``"uneven"``; see
+            :class:`~ld_portrait_20k.streaming.order.Share`.
+        revision: Branch, tag or commit on the Hub; pinned when the stream is made.
+        token: As in ``huggingface_hub``.
+        repo_id: Hub repository, whatever ``source`` says.
+        cache_dir: Cache of the Hub's small files.
+        connections: Requests under way at a time, for remote sources, in each worker.
+        read_ahead: Most bytes read ahead, for remote sources, in each worker.
+        patience: Timeouts and retries of remote sources.
+
+    Raises:
+        DatasetNotFoundError: The dataset is nowhere.
+        PortraitError: It cannot be read.
+        ValueError: An argument out of range.
+    """
+
+    def __init__(
+        self,
+        source: str | Path | Sequence[str | Path] | Source = schema.NAME,
+        *,
+        split: str | None = "train",
+        subset: str = "default",
+        shuffle: bool = False,
+        seed: int = 0,
+        window: int = 8,
+        batch_size: int = 1,
+        transform: Transform | None = None,
+        decode: bool = True,
+        check: bool | None = None,
+        on_error: str = "raise",
+        rank: int | None = None,
+        world_size: int | None = None,
+        remainder: str = "drop",
+        revision: str | None = None,
+        token: bool | str | None = None,
+        repo_id: str | None = None,
+        cache_dir: str | Path | None = None,
+        connections: int = 4,
+        read_ahead: int = 64 * 2**20,
+        patience: Patience | None = None,
+    ) -> None:
+        if on_error not in POLICIES:
+            raise ValueError(f"on_error {on_error!r} is none of {', '.join(POLICIES)}")
+        if (rank is None) != (world_size is None):
+            raise ValueError("rank and world_size go together")
+        self.source = _source(source, repo_id, revision, token, cache_dir, patience)
+        self.table, self.identity = open_table(self.source, subset, split)
+        self.shuffle = shuffle
+        self.seed = seed
+        self.window = window
+        self.transform = transform
+        self.decode = decode
+        self.check = self.source.remote if check is None else check
+        self.on_error = on_error
+        self.skipped = 0
+        self.last_error: ShardError | None = None
+        self._connections = connections
+        self._read_ahead = read_ahead
+        if rank is None or world_size is None:
+            rank, world_size = _distributed()
+        self._share = Share(rank, world_size, block=batch_size, remainder=remainder)
+        self._position = _Position()
+        self._taken = 0  # by this worker since the position, skipped ones too
+        self._resumed: dict[str, int] | None = None
+        register_with_torch()
+
+    @property
+    def batch_size(self) -> int:
+        """Samples that a worker takes in a row."""
+        return self._share.block
+
+    @property
+    def epoch(self) -> int:
+        """The current epoch."""
+        return self._position.epoch
+
+    def set_epoch(self, epoch: int) -> None:
+        """Go to the beginning of an epoch; within the current one, change nothing.
+
+        So a loop may call it at each epoch's start, also right after a resume. With a
+        plain DataLoader it must: there the stream does not see an epoch end.
+        """
+        if epoch != self._position.epoch:
+            self._position.set(epoch, 0)
+            self._taken, self._resumed = 0, None
+
+    def set_rank(self, rank: int, world_size: int) -> None:
+        """Say which part is this process's."""
+        share = self._share
+        self._share = Share(rank, world_size, block=share.block, remainder=share.remainder)
+
+    def __len__(self) -> int:
+        """Samples that this rank gets in a whole epoch."""
+        return self._share.count(len(self.table))
+
+    def order(self, epoch: int | None = None) -> list[str]:
+        """The ids of the whole epoch in global order, for inspection and tests."""
+        rows = self._order(self.epoch if epoch is None else epoch)
+        return [schema.sample_id(int(number)) for number in self.table.number[rows]]
+
+    def __iter__(self) -> Iterator[Any]:
+        """The rest of the current epoch; then the stream stands at the next one."""
+        share = self._worker_share()
+        for outcome, epoch in self._outcomes(share):
+            self._taken += 1
+            sample = self._finish(outcome, epoch)
+            if sample is not None:
+                yield sample
+        self._end_epoch()
+
+    def batches(self, collate: Callable[[list[Any]], Any]) -> Iterator[Any]:
+        """Like iterating, in batches of ``batch_size``; a wholly skipped one is None."""
+        share = self._worker_share()
+        batch: list[Any] = []
+        pending = 0
+        for outcome, epoch in self._outcomes(share):
+            pending += 1
+            sample = self._finish(outcome, epoch)
+            if sample is not None:
+                batch.append(sample)
+            if pending == share.block:
+                self._taken += pending
+                yield collate(batch) if batch else None
+                batch, pending = [], 0
+        if pending:
+            self._taken += pending
+            yield collate(batch) if batch else None
+        self._end_epoch()
+
+    # State.
+
+    def state_dict(self, consumed: int | None = None) -> dict[str, Any]:
+        """Where the stream stands.
+
+        In the process that iterates, it is exact at every sample. In the main process of
+        a plain DataLoader with workers, say how many samples of this rank were consumed
+        since the epoch (or the resume) began: ``state_dict(consumed=batches * batch_size)``.
+        Every rank's state is the same if all have consumed equally, and it fits any number
+        of ranks and workers. In a loader's worker (``StatefulDataLoader``) the state is that
+        worker's own and fits the same number of workers and ranks.
+
+        Args:
+            consumed: See above; counted here by default.
+        """
+        state: dict[str, Any] = {
+            "version": STATE_VERSION,
+            "identity": self.identity,
+            "seed": self.seed,
+            "shuffle": self.shuffle,
+            "window": self.window,
+            "epoch": self._position.epoch,
+            "start": self._position.start,
+        }
+        share = self._worker_share()
+        if share.workers > 1 and consumed is None:
+            state["worker"] = self._worker_state(share)
+            return state
+        taken = self._taken if consumed is None else consumed
+        used = self._position.start + taken * share.world_size
+        state["start"] = min(used, len(self.table))
+        return state
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go to where a state says; the next iteration continues there.
+
+        Raises:
+            PortraitError: A state of another dataset, seed, order or number of workers.
+        """
+        if state.get("version") != STATE_VERSION:
+            raise PortraitError(f"a state of version {state.get('version')!r}, not {STATE_VERSION}")
+        for name in ("identity", "seed", "shuffle", "window"):
+            if state[name] != getattr(self, name):
+                raise PortraitError(
+                    f"the state's {name} is {state[name]!r}, the stream's {getattr(self, name)!r}; "
+                    "make the stream as it was made"
+                )
+        self._position.set(int(state["epoch"]), int(state["start"]))
+        self._resumed = dict(state["worker"]) if "worker" in state else None
+        self._taken = self._resumed["taken"] if self._resumed else 0
+
+    # The rest is inside.
+
+    def _outcomes(self, share: Share) -> Iterator[tuple[Outcome, int]]:
+        epoch, start = self._position.epoch, self._position.start
+        self._taken = 0
+        places = share.places(len(self.table), start)
+        if self._resumed is not None:
+            here = self._worker_state(share)
+            if any(self._resumed[name] != here[name] for name in here if name != "taken"):
+                raise PortraitError(
+                    f"the state of a worker of {self._resumed} cannot go on as {here}; "
+                    "mend: same numbers, or a PortraitLoader, whose state fits any"
+                )
+            self._taken = int(self._resumed["taken"])
+        rows = self._order(epoch)[places[self._taken :]]
+        for outcome in read_rows(
+            self.source,
+            self.table,
+            rows,
+            check=self.check,
+            connections=self._connections,
+            ahead_bytes=self._read_ahead,
+        ):
+            yield outcome, epoch
+
+    def _finish(self, outcome: Outcome, epoch: int) -> Any:
+        """Decode and transform; None for a sample that is skipped."""
+        try:
+            if isinstance(outcome, ShardError):
+                raise outcome
+            sample: Any = self._decoded(outcome, epoch) if self.decode else outcome
+        except ShardError as problem:
+            if self.on_error == "raise":
+                raise
+            self.skipped += 1
+            self.last_error = problem
+            return None
+        return self.transform(sample) if self.transform else sample
+
+    def _decoded(self, raw: RawSample, epoch: int) -> Sample:
+        try:
+            foreground = codec.decode_foreground(raw.foreground)
+            alpha = codec.decode_alpha(raw.alpha)
+        except codec.ImageError as problem:
+            raise raw.error(str(problem)) from problem
+        metadata = raw.metadata
+        height, width = alpha.shape
+        recorded = (metadata.get("height"), metadata.get("width"))
+        if foreground.shape[:2] != alpha.shape or recorded != (height, width):
+            raise raw.error(
+                f"dimensions differ: foreground {foreground.shape[1]}x{foreground.shape[0]}, "
+                f"alpha {width}x{height}, metadata {recorded[1]}x{recorded[0]}"
+            )
+        if metadata.get("id") != raw.id:
+            raise raw.error(f"metadata has the id {metadata.get('id')!r}")
+        return {
+            "id": raw.id,
+            "seed": sample_seed(int(raw.id[4:]), self.seed, epoch),
+            "foreground": foreground,
+            "alpha": alpha,
+            "prompt": metadata.get("prompt") or "",
+            "metadata": metadata,
+        }
+
+    def _order(self, epoch: int) -> np.ndarray:
+        return epoch_order(
+            self.table.shard, self.seed, epoch, shuffle=self.shuffle, window=self.window
+        )
+
+    def _worker_share(self) -> Share:
+        worker, workers = _worker()
+        share = self._share
+        return Share(share.rank, share.world_size, worker, workers, share.block, share.remainder)
+
+    def _worker_state(self, share: Share) -> dict[str, int]:
+        return {
+            "taken": self._taken,
+            "worker": share.worker,
+            "workers": share.workers,
+            "rank": share.rank,
+            "world_size": share.world_size,
+            "batch_size": share.block,
+        }
+
+    def _end_epoch(self) -> None:
+        # Workers have the position in common; there the loader moves it.
+        if _worker()[1] == 1:
+            self._position.set(self._position.epoch + 1, 0)
+            self._taken, self._resumed = 0, None
+
+
+class _Position:
+    """Epoch and start, seen by loader workers that live on from epoch to epoch."""
+
+    def __init__(self) -> None:
+        self._values: Any = [0, 0]
+        self.share()
+
+    def share(self) -> None:
+        """Move into shared memory, if torch is imported."""
+        torch = sys.modules.get("torch")
+        if torch is not None and isinstance(self._values, list):
+            self._values = torch.tensor(self._values, dtype=torch.int64).share_memory_()
+
+    @property
+    def epoch(self) -> int:
+        return int(self._values[0])
+
+    @property
+    def start(self) -> int:
+        return int(self._values[1])
+
+    def set(self, epoch: int, start: int) -> None:
+        self._values[0] = epoch
+        self._values[1] = start
+
+
+def register_with_torch() -> None:
+    """Make streams ``IterableDataset`` for torch, if torch is imported.
+
+    A virtual subclass: the class itself must be there without torch.
+    """
+    torch = sys.modules.get("torch")
+    if torch is not None and hasattr(torch, "utils"):
+        from torch.utils.data import IterableDataset
+
+        IterableDataset.register(PortraitStream)
+
+
+def _worker() -> tuple[int, int]:
+    if sys.modules.get("torch") is not None:
+        from torch.utils.data import get_worker_info
+
+        info = get_worker_info()
+        if info is not None:
+            return info.id, info.num_workers
+    return 0, 1
+
+
+def _distributed() -> tuple[int, int]:
+    torch = sys.modules.get("torch")
+    if (
+        torch is not None
+        and torch.distributed.is_available()
+        and torch.distributed.is_initialized()
+    ):
+        return torch.distributed.get_rank(), torch.distributed.get_world_size()
+    return 0, 1
+
+
+def _source(
+    source: Any,
+    repo_id: str | None,
+    revision: str | None,
+    token: bool | str | None,
+    cache_dir: str | Path | None,
+    patience: Patience | None,
+) -> Source:
+    if isinstance(source, (str, Path)):
+        return resolve(
+            source, repo_id=repo_id, revision=revision, token=token, cache_dir=cache_dir,
+            patience=patience,
+        )  # fmt: skip
+    if isinstance(source, Sequence):
+        return ListedSource(source, token if isinstance(token, str) else None, patience)
+    return source

@@ -1,0 +1,326 @@
+from __future__ import annotations
+
+import itertools
+import pickle
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ld_portrait_20k import PortraitStream, schema
+from ld_portrait_20k.errors import PortraitError, ShardError
+
+from .samples import build, metadata, picture
+
+torch = pytest.importorskip("torch")
+pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create")
+from torch.utils.data import DataLoader  # noqa: E402
+
+from ld_portrait_20k import PortraitLoader  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def roots(tmp_path_factory):
+    """Datasets of 40 samples in 1, 4, 5 and 8 shards."""
+    found = {}
+    for shards in (1, 4, 5, 8):
+        found[shards] = tmp_path_factory.mktemp(f"shards{shards}")
+        build(found[shards], {"train": (shards, 40 // shards)}, size=(6, 4))
+    return found
+
+
+def ids(stream):
+    return [sample["id"] for sample in stream]
+
+
+def batch_ids(batches):
+    return [key for batch in batches for key in batch["id"]]
+
+
+def only_id(sample):
+    return {"id": sample["id"]}
+
+
+def test_samples_are_what_was_written(roots):
+    for index, sample in enumerate(PortraitStream(roots[4])):
+        foreground, alpha = picture(index, 6, 4)
+        assert sample["id"] == schema.sample_id(index)
+        assert (sample["foreground"] == foreground).all() and (sample["alpha"] == alpha).all()
+        expected = schema.complete(metadata(index, 6, 4))
+        assert sample["metadata"] == expected and sample["prompt"] == expected["prompt"]
+    assert index == 39 == len(PortraitStream(roots[4])) - 1
+    (raw, *_) = PortraitStream(roots[4], decode=False)
+    assert raw.id == "ldp-0000000" and raw.foreground[:4] == b"\x89PNG"
+
+
+@pytest.mark.parametrize("shards", [1, 4, 5, 8])
+def test_plain_iteration_shuffles_and_advances(roots, shards):
+    stream = PortraitStream(roots[shards], shuffle=True, seed=3)
+    epochs = [ids(stream) for _ in range(3)]
+    assert all(sorted(e) == [schema.sample_id(i) for i in range(40)] for e in epochs)
+    assert len({tuple(e) for e in epochs}) == 3
+    assert stream.epoch == 3
+    again = PortraitStream(roots[shards], shuffle=True, seed=3)
+    again.set_epoch(1)
+    assert ids(again) == epochs[1] == again.order(1)
+    assert ids(PortraitStream(roots[shards], shuffle=True, seed=4)) != epochs[0]
+
+
+@pytest.mark.parametrize(
+    ("shards", "ranks", "workers"), list(itertools.product([1, 4, 5, 8], [1, 2, 3], [0, 1, 2, 3]))
+)
+def test_every_combination_is_exact_and_resumes_exactly(roots, shards, ranks, workers):
+    chance = random.Random(100 * shards + 10 * ranks + workers)
+    batch = chance.choice([1, 2, 3])
+    seed = chance.randrange(2**32)
+
+    def loader(rank, world=ranks, workers=workers):
+        stream = PortraitStream(
+            roots[shards], shuffle=True, seed=seed, window=2, rank=rank,
+            world_size=world, batch_size=batch, remainder="uneven", transform=only_id,
+        )  # fmt: skip
+        return PortraitLoader(stream, num_workers=workers)
+
+    loaders = [loader(rank) for rank in range(ranks)]
+    whole = [batch_ids(one) for one in loaders]
+    assert sorted(itertools.chain(*whole)) == [schema.sample_id(i) for i in range(40)]
+    order = loaders[0].stream.order(0)
+    assert [order.index(key) for key in whole[0]] == list(range(0, 40, ranks))
+
+    # Stop after some batches, resume with the same and with other workers and ranks.
+    stop = chance.randrange(1, 40 // ranks // batch)
+    first = loader(0)
+    received = batch_ids(itertools.islice(first, stop))
+    state = pickle.loads(pickle.dumps(first.state_dict()))
+    same = loader(0)
+    same.load_state_dict(state)
+    assert received + batch_ids(same) == whole[0]
+    used = set(order[: state["start"]])
+    assert len(used) == stop * batch * ranks
+    others = chance.choice([1, 2, 3])
+    rest = []
+    for rank in range(others):
+        other = loader(rank, others, 1 if others == 1 else 0)
+        other.load_state_dict(state)
+        rest += batch_ids(other)
+    assert sorted(rest) == sorted(set(order) - used)
+    # The epoch after the resumed one is whole, and the same as without a break.
+    assert batch_ids(same) == batch_ids(loaders[0]) != whole[0]
+    assert same.epoch == 2
+
+
+@pytest.mark.parametrize("workers", [0, 1, 2, 3])
+def test_plain_data_loader_gives_the_same_order(roots, workers):
+    def make():
+        stream = PortraitStream(roots[5], shuffle=True, seed=9, batch_size=3, transform=only_id)
+        assert isinstance(stream, torch.utils.data.IterableDataset)
+        return stream, DataLoader(stream, batch_size=3, num_workers=workers)
+
+    stream, loader = make()
+    order = stream.order(2)
+    stream.set_epoch(2)
+    assert batch_ids(loader) == order
+    # The documented recipe: count batches, and tell the stream.
+    stream, loader = make()
+    stream.set_epoch(2)
+    batches = iter(loader)
+    received = batch_ids(next(batches) for _ in range(5))
+    state = stream.state_dict(consumed=5 * 3)
+    stream, loader = make()
+    stream.load_state_dict(state)
+    stream.set_epoch(2)
+    assert received + batch_ids(loader) == order
+
+
+@pytest.mark.parametrize("workers", [0, 1, 2])
+@pytest.mark.parametrize("stop", [1, 6, 12])
+def test_stateful_data_loader(roots, workers, stop):
+    stateful = pytest.importorskip("torchdata.stateful_dataloader").StatefulDataLoader
+
+    def make():
+        stream = PortraitStream(roots[5], shuffle=True, seed=9, batch_size=3, transform=only_id)
+        return stateful(stream, batch_size=3, num_workers=workers)
+
+    order = PortraitStream(roots[5], shuffle=True, seed=9).order(0)
+    loader = make()
+    received = batch_ids(itertools.islice(loader, stop))
+    state = loader.state_dict()
+    resumed = make()
+    resumed.load_state_dict(state)
+    assert received + batch_ids(resumed) == order
+
+
+def test_spawned_workers(roots):
+    stream = PortraitStream(roots[4], shuffle=True, seed=1, batch_size=4)
+    loader = PortraitLoader(stream, num_workers=2, context="spawn")
+    assert batch_ids(loader) == stream.order(0)
+    assert batch_ids(loader) == stream.order(1)
+
+
+def test_state_at_every_sample_in_process(roots):
+    order = PortraitStream(roots[4], shuffle=True).order(0)
+    for stop in range(0, 41, 5):
+        stream = PortraitStream(roots[4], shuffle=True)
+        received = [sample["id"] for sample in itertools.islice(stream, stop)]
+        state = stream.state_dict()
+        resumed = PortraitStream(roots[4], shuffle=True)
+        resumed.load_state_dict(state)
+        assert resumed.state_dict() == state
+        assert received + ids(resumed) == order
+        assert resumed.epoch == 1
+
+
+def test_foreign_states_are_refused(roots):
+    state = PortraitStream(roots[4], seed=1).state_dict()
+    for other in (
+        PortraitStream(roots[5], seed=1),
+        PortraitStream(roots[4], seed=2),
+        PortraitStream(roots[4], seed=1, shuffle=True),
+        PortraitStream(roots[4], seed=1, window=3),
+    ):
+        with pytest.raises(PortraitError, match="state"):
+            other.load_state_dict(state)
+    with pytest.raises(PortraitError, match="version"):
+        PortraitStream(roots[4], seed=1).load_state_dict({**state, "version": 9})
+
+
+def test_remainders(roots):
+    lengths = {
+        policy: [
+            len(ids(PortraitStream(roots[4], rank=r, world_size=3, remainder=policy)))
+            for r in range(3)
+        ]
+        for policy in ("drop", "pad", "uneven")
+    }
+    assert lengths == {"drop": [13] * 3, "pad": [14] * 3, "uneven": [14, 13, 13]}
+
+
+def test_sample_seeds_follow_sample_epoch_and_seed(roots):
+    def seeds(seed, epoch, workers=0):
+        stream = PortraitStream(roots[4], shuffle=True, seed=seed, batch_size=4)
+        stream.set_epoch(epoch)
+        batches = list(PortraitLoader(stream, num_workers=workers))
+        return dict(zip(batch_ids(batches), [s for b in batches for s in b["seed"]], strict=True))
+
+    assert seeds(1, 0) == seeds(1, 0, workers=2)
+    assert seeds(1, 0) != seeds(1, 1) != seeds(2, 1)
+
+
+def damaged(tmp_path, form="png"):
+    build(tmp_path, {"train": (2, 5)}, form=form, size=(40, 30))
+    path = tmp_path / "data/train-00000-of-00002.tar"
+    data = bytearray(path.read_bytes())
+    entries = dict(PortraitStream(tmp_path).source.manifest().shards[0].entries(form))
+    data[entries["ldp-0000002"][0].offset + 700] ^= 8
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize(("form", "check"), [("png", None), ("png", True), ("jpeg", True)])
+def test_damage_is_raised_or_skipped(tmp_path, workers, form, check):
+    path = damaged(tmp_path, form)
+    stream = PortraitStream(tmp_path, check=check)
+    with pytest.raises(ShardError) as caught:
+        list(stream)
+    assert caught.value.sample == "ldp-0000002" and path.name in str(caught.value)
+    stream = PortraitStream(tmp_path, check=check, on_error="skip", batch_size=2)
+    left = [schema.sample_id(i) for i in range(10) if i != 2]
+    assert batch_ids(PortraitLoader(stream, num_workers=workers)) == left
+    if not workers:
+        assert stream.skipped == 1 and "ldp-0000002" in str(stream.last_error)
+    with pytest.raises(ValueError):
+        PortraitStream(tmp_path, on_error="ignore")
+
+
+def test_a_wholly_skipped_batch_shifts_nothing(tmp_path):
+    damaged(tmp_path)
+    stream = PortraitStream(tmp_path, on_error="skip", batch_size=1)
+    loader = PortraitLoader(stream, num_workers=2)
+    received = batch_ids(itertools.islice(loader, 4))
+    assert received == [schema.sample_id(i) for i in (0, 1, 3, 4)]
+    again = PortraitLoader(PortraitStream(tmp_path, on_error="skip"), num_workers=1)
+    again.load_state_dict(loader.state_dict())
+    assert batch_ids(again) == [schema.sample_id(i) for i in range(5, 10)]
+
+
+def test_absent_truncated_and_swapped_shards(tmp_path):
+    build(tmp_path, {"train": (2, 3)})
+    first, second = sorted((tmp_path / "data").iterdir())
+    data = first.read_bytes()
+    first.write_bytes(data[:9000])
+    stream = PortraitStream(tmp_path, on_error="skip")
+    assert len(ids(stream)) + stream.skipped == 6 and stream.skipped >= 1
+    assert "truncated" in str(stream.last_error)
+    first.write_bytes(second.read_bytes())
+    with pytest.raises(ShardError, match="where the index has another"):
+        list(PortraitStream(tmp_path))
+    first.unlink()
+    with pytest.raises(ShardError, match="No such file"):
+        list(PortraitStream(tmp_path))
+
+
+def test_lists_of_shards_without_a_manifest(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    build(tmp_path / "d", {"train": (3, 4)})
+    shards = sorted((tmp_path / "d" / "data").iterdir())
+    with_manifest = ids(PortraitStream(shards, shuffle=True))
+    assert not (tmp_path / "cache").exists()
+    (tmp_path / "d" / "manifest.json").unlink()
+    assert ids(PortraitStream(shards, shuffle=True)) == with_manifest
+    cached = list((tmp_path / "cache").rglob("*.json"))
+    assert len(cached) == 3
+    assert ids(PortraitStream([str(s) for s in shards], shuffle=True)) == with_manifest
+    # Another file under the same name is indexed anew.
+    shards[0].write_bytes(shards[1].read_bytes())
+    assert len(ids(PortraitStream(shards[:1]))) == 4
+    cached[0].write_text("not json")
+    assert len(ids(PortraitStream(shards[1:]))) == 8
+
+
+def test_splits_and_subsets(tmp_path):
+    build(tmp_path, subsets=("default", "raw"))
+    assert len(ids(PortraitStream(tmp_path, split="test"))) == 2
+    assert len(ids(PortraitStream(tmp_path, split=None, subset="raw"))) == 8
+    for wrong in ({"split": "validation"}, {"subset": "truth"}):
+        with pytest.raises(PortraitError, match="there is default, raw"):
+            PortraitStream(tmp_path, **wrong)
+
+
+def test_without_torch(roots):
+    code = (
+        "import sys\n"
+        "sys.modules['torch'] = None\n"
+        "from ld_portrait_20k import PortraitStream\n"
+        "stream = PortraitStream(sys.argv[1], shuffle=True)\n"
+        "first = next(iter(stream))\n"
+        "state = stream.state_dict()\n"
+        "print(first['id'], state['start'], len(list(stream)))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(roots[4])], capture_output=True, text=True,
+        cwd=Path(__file__).parents[2],
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    first = PortraitStream(roots[4], shuffle=True).order(0)[0]
+    assert done.stdout.split() == [first, "1", "40"]
+
+
+def test_memory_of_an_epoch_is_flat(tmp_path):
+    build(tmp_path, {"train": (4, 10)}, size=(256, 256))
+    import tracemalloc
+
+    stream = PortraitStream(tmp_path, shuffle=True)
+    list(stream)[:0]
+    peaks = []
+    for _ in range(3):
+        tracemalloc.start()
+        for sample in stream:
+            assert isinstance(sample["foreground"], np.ndarray)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    # Two samples of pictures and bytes; forty would be eight megabytes.
+    assert max(peaks) < 2_500_000
