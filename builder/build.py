@@ -10,6 +10,7 @@ from pathlib import Path
 
 from builder.config import BuildConfig
 from builder.finish import finish
+from builder.generation import sources
 from builder.lock import held
 from builder.plan import Plan, difference, grows, settle
 from builder.planner import make_plan
@@ -76,8 +77,8 @@ def build(
             folder, no space, a bad source or prompt file, nothing accepted.
     """
     options = options or RunOptions()
-    if config.source is not None:
-        options.source = config.source
+    options.source = config.source
+    options.device_options = sources.device_options(config)
     if not 0 <= options.rank < options.world_size:
         raise PortraitError("--rank is 0 to one less than --world-size")
     plan, saved = plan_for(config, output)

@@ -35,7 +35,12 @@ class BuildConfig:
         damage: Strength of the damage that the procedural generator does to its alpha so
             that refinement has something to mend; 0 leaves it exact, 1 is as measured on
             Layer Diffusion.
+        reject: Whether quality control rejects; if not, everything that can be decoded is
+            kept, near-duplicates too, with its figures.
         keep_raw: Whether to keep the unrefined pictures as the subset ``raw``.
+        licence: The Hub's identifier of the data's licence, for the card; None says what
+            follows from the generator.
+        origin: Where a folder's pictures come from, in plain text, for the card.
         source: Folder of RGBA pictures for the ``folder`` generator.
         prompts: Prompt file: ``{stem: prompt}`` for a folder, a list otherwise.
         layer_diffusion: Options of the ``layer-diffusion`` generator, by field name of its
@@ -52,7 +57,10 @@ class BuildConfig:
     foreground_format: str = "png"
     attempts: int = 4
     damage: float = 0.0
+    reject: bool = True
     keep_raw: bool = True
+    licence: str | None = None
+    origin: str | None = None
     source: Path | None = None
     prompts: Path | None = None
     layer_diffusion: Mapping[str, Any] = field(default_factory=dict)

@@ -36,7 +36,7 @@ def finish(plan: Plan, work: WorkFolder, results: Sequence[UnitResult]) -> Manif
     """
     output = work.output
     (output / FILE_NAME).unlink(missing_ok=True)
-    selection = select(results)
+    selection = select(results, reject=bool(plan.header["reject"]))
     if not selection.samples:
         counts = Counter(line["reason"] for line in selection.rejected)
         listed = ", ".join(f"{reason} {count}" for reason, count in sorted(counts.items()))
@@ -71,8 +71,15 @@ def finish(plan: Plan, work: WorkFolder, results: Sequence[UnitResult]) -> Manif
     statistics = dataset_card.Statistics.of(selection.samples)
     plots = dataset_card.figures(statistics)
     pictures.update({name: _png(picture) for name, picture in plots.items()})
-    texts["README.md"] = dataset_card.render(manifest, statistics, pictures=list(pictures))
-    texts["LICENSE"] = dataset_card.licence_text(manifest.generator)
+    licence = plan.header["licence"]
+    texts["README.md"] = dataset_card.render(
+        manifest,
+        statistics,
+        pictures=list(pictures),
+        origin=plan.header["origin"],
+        licence=licence,
+    )
+    texts["LICENSE"] = dataset_card.licence_text(manifest.generator, licence)
     contents = {**{name: text.encode() for name, text in texts.items()}, **pictures}
     for name, content in contents.items():
         write_bytes(output / name, content)

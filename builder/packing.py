@@ -33,12 +33,18 @@ class Selection:
     rejected: list[dict[str, Any]]
 
 
-def select(results: Iterable[UnitResult]) -> Selection:
-    """Take the accepted samples, less those that look like an earlier one of the plan."""
+def select(results: Iterable[UnitResult], *, reject: bool = True) -> Selection:
+    """Take the accepted samples, less those that look like an earlier one of the plan.
+
+    Args:
+        results: Every finished unit.
+        reject: Whether near-duplicates are left out.
+    """
     results = list(results)
     samples = sorted((item for result in results for item in result.samples), key=_id)
     rejected = [line for result in results for line in result.rejected]
-    duplicates = find_duplicates([item["quality"]["perceptual_hash"] for item in samples])
+    hashes = [item["quality"]["perceptual_hash"] for item in samples]
+    duplicates = find_duplicates(hashes) if reject else []
     for duplicate in duplicates:
         item, original = samples[duplicate.position], samples[duplicate.of]
         rejected.append(

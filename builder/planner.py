@@ -53,7 +53,10 @@ def _header(config: BuildConfig, count: int, shards: int) -> dict[str, Any]:
         "splits": {name: float(share) for name, share in config.splits.items()},
         "foreground_format": config.foreground_format,
         "attempts": config.attempts,
+        "reject": config.reject,
         "subsets": subsets,
+        "licence": config.licence,
+        "origin": config.origin,
     }
 
 

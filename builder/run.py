@@ -14,6 +14,9 @@ from builder.generation.sources import open_generator, runs_in_workers
 from builder.plan import Plan, Unit
 from builder.units import FinishedSamples, UnitResult, WorkFolder
 
+HANDLER_FIELDS = ("generator", "foreground_format", "subsets", "attempts", "reject")
+"""What of a plan's header the workers need."""
+
 
 @dataclass
 class RunOptions:
@@ -22,8 +25,7 @@ class RunOptions:
     Attributes:
         workers: CPU processes; None for one a core, 0 to work in this process.
         source: The folder that a ``folder`` plan was made from.
-        device: Where a device generator runs (``cuda:0``, ``cpu``); None lets it choose.
-        device_options: Further options of a device generator that decide no bytes.
+        device_options: Options of a device generator that decide no bytes (its device).
         handler: What the workers do; benchmarks put one with a costless generator here.
         rank: This process's number among ``world_size`` that share the output folder; it
             builds every ``world_size``-th shard.
@@ -34,7 +36,6 @@ class RunOptions:
 
     workers: int | None = None
     source: Path | None = None
-    device: str | None = None
     device_options: Mapping[str, Any] = field(default_factory=dict)
     handler: str = "builder.samples:SampleHandler"
     rank: int = 0
@@ -46,7 +47,6 @@ class RunOptions:
         """What a generator needs beside its identity in the plan."""
         return {
             "source": str(self.source) if self.source else None,
-            "device": self.device,
             **self.device_options,
         }
 
@@ -111,10 +111,7 @@ class UnitBuilder:
         setup = {
             "handler": self._options.handler,
             "options": {
-                "plan": {
-                    key: header[key]
-                    for key in ("generator", "foreground_format", "subsets", "attempts")
-                },
+                "plan": {key: header[key] for key in HANDLER_FIELDS},
                 "options": self._options.generator_options(),
             },
         }

@@ -49,7 +49,7 @@ class SampleHandler:
 
     Args:
         plan: What of the plan decides a sample: ``generator``, ``foreground_format``,
-            ``subsets``, ``attempts``.
+            ``subsets``, ``attempts``, ``reject``.
         options: What does not decide bytes (the ``source`` folder).
     """
 
@@ -57,6 +57,7 @@ class SampleHandler:
         self._format: str = plan["foreground_format"]
         self._subsets: list[str] = list(plan["subsets"])
         self._attempts: int = plan["attempts"]
+        self._reject: bool = plan["reject"]
         self._generator: Generator | None = None
         if runs_in_workers(plan["generator"]["name"]):
             self._generator = open_generator(plan["generator"], options)
@@ -108,7 +109,7 @@ class SampleHandler:
         figures = quality.measure(refined.foreground, alpha, report.bodies)
         verdict = quality.judge(figures, report.reasons, made.request.row.attributes)
         watch.lap("judge")
-        if verdict.reason is not None:
+        if verdict.reason is not None and self._reject:
             known = {**_refinement_section(report.to_dict()), **figures.to_dict()}
             return Rejection(made.request, verdict.reason, verdict.detail, known)
         identity = _identity(made)

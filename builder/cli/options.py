@@ -64,10 +64,57 @@ def add_build_options(parser: argparse.ArgumentParser) -> None:
         "--attempts", type=int, metavar="N", help="tries a sample before it is given up (4)"
     )
     group.add_argument(
+        "--reject",
+        action=argparse.BooleanOptionalAction,
+        help="leave out what quality control rejects (default: yes)",
+    )
+    group.add_argument(
+        "--licence",
+        metavar="ID",
+        help="the data's licence as the Hub names it, cc-by-4.0 (default: by generator)",
+    )
+    group.add_argument("--origin", metavar="TEXT", help="where a folder's pictures come from")
+    group.add_argument(
         "--raw",
         action=argparse.BooleanOptionalAction,
         help="keep the unrefined pictures as the subset raw (default: yes)",
     )
+
+
+def add_layer_diffusion_options(parser: argparse.ArgumentParser) -> None:
+    """Models and settings of the layer-diffusion generator."""
+    group = parser.add_argument_group(
+        "layer-diffusion (see builder/generation/layer_diffusion/README.md for the weights)"
+    )
+    group.add_argument(
+        "--base-model", metavar="ID|DIR", help="SDXL on the Hub or in a folder (RealVisXL_V4.0)"
+    )
+    group.add_argument(
+        "--weights", metavar="ID|DIR", help="attention offsets or LoRA, and the transparent VAE"
+    )
+    group.add_argument(
+        "--vae", metavar="ID|DIR", help="another VAE; base: the model's own (default: fp16-safe)"
+    )
+    group.add_argument("--steps", type=int, metavar="N", help="sampling steps (25)")
+    group.add_argument("--guidance", type=float, metavar="X", help="guidance scale (7)")
+    group.add_argument("--batch-size", type=int, metavar="N", help="pictures at a time (4)")
+    group.add_argument(
+        "--dtype", choices=("auto", "float16", "bfloat16", "float32"), help="(float16 on a GPU)"
+    )
+    group.add_argument(
+        "--device",
+        metavar="D[,D]",
+        help="cuda, cuda:1, cpu; several (cuda:0,cuda:1) run a process each",
+    )
+    group.add_argument(
+        "--compile", action=argparse.BooleanOptionalAction, help="torch.compile the networks"
+    )
+
+
+LAYER_DIFFUSION_OPTIONS = (
+    *("base_model", "weights", "vae", "steps", "guidance"),
+    *("batch_size", "dtype", "device", "compile"),
+)
 
 
 def add_output(parser: argparse.ArgumentParser) -> None:
@@ -93,9 +140,12 @@ def config_from(options: argparse.Namespace) -> BuildConfig:
         PortraitError: Options that make no sense, alone or together.
     """
     from builder.config import configure, parse_size, parse_splits
+    from ld_portrait_20k.errors import PortraitError
 
+    given = {name: getattr(options, name) for name in LAYER_DIFFUSION_OPTIONS}
+    layer_diffusion = {name: value for name, value in given.items() if value is not None}
     width, height = parse_size(options.size) if options.size else (None, None)
-    return configure(
+    config = configure(
         options.preset,
         generator=options.generator,
         source=options.source,
@@ -109,8 +159,16 @@ def config_from(options: argparse.Namespace) -> BuildConfig:
         foreground_format=options.foreground_format,
         damage=options.damage,
         attempts=options.attempts,
+        reject=options.reject,
+        licence=options.licence,
+        origin=options.origin,
         keep_raw=options.raw,
+        layer_diffusion=layer_diffusion or None,
     )
+    if layer_diffusion and config.generator != "layer-diffusion":
+        name = next(iter(layer_diffusion)).replace("_", "-")
+        raise PortraitError(f"--{name} goes with --generator layer-diffusion")
+    return config
 
 
 def plan_summary(plan: Any) -> dict[str, Any]:

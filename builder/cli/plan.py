@@ -14,9 +14,10 @@ def add_parser(commands: Any) -> None:
         description="Draw the whole plan - prompts, attributes, seeds, splits - and show it.",
         epilog="next: python -m builder regenerate, with the same options",
     )
-    from builder.cli.options import add_build_options, add_json
+    from builder.cli.options import add_build_options, add_json, add_layer_diffusion_options
 
     add_build_options(parser)
+    add_layer_diffusion_options(parser)
     parser.add_argument(
         "--show", type=int, default=5, metavar="N", help="print the first N prompts (5)"
     )

@@ -29,9 +29,15 @@ def add_parser(commands: Any) -> None:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    from builder.cli.options import add_build_options, add_json, add_output
+    from builder.cli.options import (
+        add_build_options,
+        add_json,
+        add_layer_diffusion_options,
+        add_output,
+    )
 
     add_build_options(parser)
+    add_layer_diffusion_options(parser)
     group = parser.add_argument_group("how to run it (none of it changes a byte)")
     add_output(group)
     group.add_argument(

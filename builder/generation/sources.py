@@ -36,6 +36,17 @@ def identity(config: BuildConfig) -> dict[str, Any]:
     )
 
 
+def device_options(config: BuildConfig) -> dict[str, Any]:
+    """What a device generator needs beside its identity: where things are on this machine."""
+    if runs_in_workers(config.generator):
+        return {}
+    from builder.generation import layer_diffusion
+
+    return layer_diffusion.run_options(
+        layer_diffusion.LayerDiffusionConfig(**config.layer_diffusion)
+    )
+
+
 def open_generator(identity: Mapping[str, Any], options: Mapping[str, Any]) -> Generator:
     """Open the generator of a plan.
 
