@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from builder.config import BuildConfig
 from builder.finish import finish
@@ -24,6 +25,8 @@ BYTES_A_PIXEL = 1.6
 """Upper end of what an encoded foreground and alpha take, in bytes a pixel (measured on the
 procedural demo and on real portraits: 0.8 to 1.5)."""
 HEADROOM = 64 * 2**20
+Part = Literal["all", "units", "finish"]
+"""What of a build to do: everything, only the shards, or only what comes after them."""
 
 
 @dataclass
@@ -61,6 +64,7 @@ def build(
     output: Path,
     options: RunOptions | None = None,
     *,
+    part: Part = "all",
     on_plan: Callable[[Plan, int], None] = lambda plan, done: None,
 ) -> BuildReport:
     """Plan and build a dataset, or go on with one.
@@ -69,6 +73,8 @@ def build(
         config: What to build.
         output: The dataset folder; made if need be.
         options: How to run.
+        part: ``units`` leaves finished shards to a later ``finish``, which builds none: the
+            tasks of a cluster, and the job after them.
         on_plan: Called once before work starts, with the plan and how many of its samples
             lie in units that are already done.
 
@@ -85,7 +91,7 @@ def build(
     report = BuildReport(output, plan)
     try:
         with _locked(output, options):
-            _build(report, saved, options, on_plan)
+            _build(report, saved, options, part, on_plan)
     except OSError as problem:
         raise _disk_error(problem, output) from problem
     if report.manifest is not None:
@@ -100,6 +106,7 @@ def _build(
     report: BuildReport,
     saved: Plan | None,
     options: RunOptions,
+    part: Part,
     on_plan: Callable[[Plan, int], None],
 ) -> None:
     output, plan = report.output, report.plan
@@ -114,7 +121,7 @@ def _build(
     work = WorkFolder(output, plan)
     units = plan.units()
     results: dict[str, UnitResult] = {}
-    own = units[options.rank :: options.world_size]
+    own = [] if part == "finish" else units[options.rank :: options.world_size]
     for unit in own:
         done = work.load(unit)
         if done is not None:
@@ -127,18 +134,22 @@ def _build(
     for result in builder.build(missing):
         results[result.name] = result
     report.run.built, report.run.seconds = builder.report.built, builder.report.seconds
+    if part == "units":
+        return
     # Of several ranks the last to arrive here finds every unit done, and finishes.
     with held(output / WORK_FOLDER / "lock.finish", str(output), wait=True):
         report.manifest = finished(output, plan)
         if report.manifest is not None:
             return
-        for unit in units:
-            if unit.name not in results:
-                done = work.load(unit)
-                if done is None:
-                    report.waiting_for += 1
-                else:
-                    results[unit.name] = done
+        others = [unit for unit in units if unit.name not in results]
+        # Lengths first: only the last rank should read what all the others wrote.
+        report.waiting_for = sum(work.load(unit, check=False) is None for unit in others)
+        for unit in others if not report.waiting_for else ():
+            done = work.load(unit)
+            if done is None:
+                report.waiting_for += 1
+            else:
+                results[unit.name] = done
         if not report.waiting_for:
             report.manifest = finish(plan, work, [results[unit.name] for unit in units])
 
