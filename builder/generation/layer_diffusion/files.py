@@ -59,7 +59,11 @@ def check_safetensors(path: str | Path) -> dict[str, tuple[int, ...]]:
             first, last = (int(offset) for offset in entry["data_offsets"])
             shape = tuple(int(side) for side in entry["shape"])
             bits = _ITEM_BITS.get(entry["dtype"])
-            if first < 0 or (bits and math.prod(shape) * bits // 8 != last - first):
+            if (
+                not 0 <= first <= last
+                or min(shape, default=0) < 0
+                or (bits and math.prod(shape) * bits // 8 != last - first)
+            ):
                 raise ValueError(name)
             shapes[name] = shape
             end = max(end, last)
