@@ -10,7 +10,8 @@ from typing import Any
 from ld_portrait_20k import schema
 from ld_portrait_20k.errors import PortraitError
 
-GENERATORS = ("folder", "procedural", "layer-diffusion")
+GENERATORS = ("folder", "procedural", "layer-diffusion", "dataset")
+"""``dataset`` takes the raw pictures of a dataset built before: ``python -m builder refine``."""
 MAX_COUNT = 10_000_000
 SIDE_RANGE = (64, 4096)
 
@@ -72,8 +73,8 @@ class BuildConfig:
             PortraitError: An option outside its range, or one that contradicts another.
         """
         _check(self.generator in GENERATORS, f"--generator is one of {', '.join(GENERATORS)}")
-        if self.generator == "folder":
-            _check(self.source is not None, "--generator folder needs --source DIR")
+        if self.generator in ("folder", "dataset"):
+            _check(self.source is not None, f"--generator {self.generator} needs --source DIR")
         else:
             _check(self.source is None, "--source goes with --generator folder")
             _check(self.count is not None, "--count is needed")

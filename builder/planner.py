@@ -27,9 +27,20 @@ def make_plan(config: BuildConfig) -> Plan:
     Raises:
         PortraitError: No usable source folder or prompt file, missing model weights.
     """
-    rows = tuple(_folder_rows(config) if config.generator == "folder" else _prompt_rows(config))
+    rows = tuple(_rows(config))
     shards = config.shards or _default_shards(len(rows))
     return Plan(_header(config, len(rows), shards), _environment(config), rows)
+
+
+def _rows(config: BuildConfig) -> Iterator[PlanRow]:
+    if config.generator == "folder":
+        return _folder_rows(config)
+    if config.generator == "dataset":
+        from builder.generation import dataset
+
+        assert config.source is not None
+        return dataset.plan_rows(config.source)
+    return _prompt_rows(config)
 
 
 def _header(config: BuildConfig, count: int, shards: int) -> dict[str, Any]:
@@ -37,8 +48,6 @@ def _header(config: BuildConfig, count: int, shards: int) -> dict[str, Any]:
     from builder import quality
     from builder.generation import sources
 
-    has_truth = config.generator == "procedural" and config.damage > 0
-    subsets = ["default", *(["raw"] if config.keep_raw else []), *(["truth"] if has_truth else [])]
     return {
         "format": planned.FORMAT,
         "name": schema.NAME,
@@ -54,10 +63,20 @@ def _header(config: BuildConfig, count: int, shards: int) -> dict[str, Any]:
         "foreground_format": config.foreground_format,
         "attempts": config.attempts,
         "reject": config.reject,
-        "subsets": subsets,
+        "subsets": _subsets(config),
         "licence": config.licence,
         "origin": config.origin,
     }
+
+
+def _subsets(config: BuildConfig) -> list[str]:
+    if config.generator == "dataset":
+        from builder.generation import dataset
+
+        assert config.source is not None
+        return dataset.open_manifest(config.source).subsets()
+    has_truth = config.generator == "procedural" and config.damage > 0
+    return ["default", *(["raw"] if config.keep_raw else []), *(["truth"] if has_truth else [])]
 
 
 def _environment(config: BuildConfig) -> dict[str, str]:

@@ -117,7 +117,7 @@ class UnitBuilder:
         }
         opened = self._open(units)
         with open_pool(setup, self._options.worker_count()) as pool:
-            if runs_in_workers(header["generator"]["name"]):
+            if runs_in_workers(header["generator"]):
                 yield from self._run(pool, RowFeeder(opened))
             else:
                 generator = open_generator(header["generator"], self._options.generator_options())

@@ -59,7 +59,7 @@ class SampleHandler:
         self._attempts: int = plan["attempts"]
         self._reject: bool = plan["reject"]
         self._generator: Generator | None = None
-        if runs_in_workers(plan["generator"]["name"]):
+        if runs_in_workers(plan["generator"]):
             self._generator = open_generator(plan["generator"], options)
 
     def __call__(
@@ -127,11 +127,12 @@ class SampleHandler:
         members: Accepted = {}
         for subset in self._subsets:
             foreground, matte = layers[subset]
-            members[subset] = (
+            pictures = made.encoded.get(subset) or (
                 codec.encode_foreground(foreground, self._format),
                 codec.encode_alpha(matte),
-                schema.encode_metadata(metadata if subset == "default" else identity),
             )
+            text = schema.encode_metadata(metadata if subset == "default" else identity)
+            members[subset] = (*pictures, text)
         watch.lap("encode")
         return metadata, members
 

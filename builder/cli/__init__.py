@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from types import FrameType
 
-COMMANDS = ("plan", "regenerate", "status", "verify", "preview")
+COMMANDS = ("plan", "regenerate", "refine", "status", "verify", "preview")
 
 OK = 0
 PROBLEM = 1
@@ -53,7 +53,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     from ld_portrait_20k.errors import PortraitError
 
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
     options = parser().parse_args(arguments)
+    options.arguments = arguments
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         code: int = options.run(options)

@@ -38,6 +38,8 @@ class Generated:
         record: The ``generator`` section of the sample's metadata (see
             :data:`ld_portrait_20k.schema.METADATA`): name, version and whatever applies.
         truth: The exact (foreground, alpha), same shapes and dtypes, where it is known.
+        encoded: Subset to its encoded foreground and alpha, where the picture comes from a
+            shard: they are kept as they are, for JPEG must not be encoded twice.
     """
 
     request: Request
@@ -45,6 +47,7 @@ class Generated:
     alpha: np.ndarray
     record: dict[str, Any]
     truth: tuple[np.ndarray, np.ndarray] | None = None
+    encoded: dict[str, tuple[bytes, bytes]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,13 @@ from builder.config import BuildConfig
 from builder.generation.protocol import Generator
 
 
-def runs_in_workers(name: str) -> bool:
-    """Whether a generator runs inside the CPU workers; else it owns a device and runs alone."""
-    return name != "layer-diffusion"
+def runs_in_workers(identity: Mapping[str, Any]) -> bool:
+    """Whether a generator runs inside the CPU workers; else it owns a device and runs alone.
+
+    Args:
+        identity: See :func:`identity`.
+    """
+    return identity["name"] != "layer-diffusion" or "via" in identity
 
 
 def identity(config: BuildConfig) -> dict[str, Any]:
@@ -29,6 +33,11 @@ def identity(config: BuildConfig) -> dict[str, Any]:
         from builder.generation import folder
 
         return {"name": "folder", "version": folder.VERSION}
+    if config.generator == "dataset":
+        from builder.generation import dataset
+
+        assert config.source is not None
+        return dataset.identity(config.source)
     from builder.generation import layer_diffusion
 
     return layer_diffusion.identity(
@@ -38,7 +47,7 @@ def identity(config: BuildConfig) -> dict[str, Any]:
 
 def device_options(config: BuildConfig) -> dict[str, Any]:
     """What a device generator needs beside its identity: where things are on this machine."""
-    if runs_in_workers(config.generator):
+    if config.generator != "layer-diffusion":
         return {}
     from builder.generation import layer_diffusion
 
@@ -55,6 +64,10 @@ def open_generator(identity: Mapping[str, Any], options: Mapping[str, Any]) -> G
         options: What does not decide bytes: the ``source`` folder, the ``device``.
     """
     name = identity["name"]
+    if "via" in identity:
+        from builder.generation.dataset import DatasetGenerator
+
+        return DatasetGenerator(Path(options["source"]))
     if name == "folder":
         from builder.generation.folder import FolderGenerator
 

@@ -16,6 +16,7 @@ from PIL import Image
 
 from builder.api import regenerate
 from builder.build import BuildReport, build
+from builder.cli import main
 from builder.config import BuildConfig
 from builder.files import canonical_json
 from builder.lock import held
@@ -309,3 +310,29 @@ def test_ranks_share_a_folder(cutouts: Path, tmp_path: Path, digest: Digest) -> 
         run(config, tmp_path / "out")
     with pytest.raises(PortraitError, match="--rank is 0 to"):
         build(config, tmp_path / "out", RunOptions(rank=3, world_size=3))
+
+
+@pytest.mark.parametrize("form", ["png", "jpeg"])
+def test_refining_a_dataset_again_keeps_everything_but_the_matte(
+    cutouts: Path, tmp_path: Path, digest: Digest, form: str
+) -> None:
+    config = folder_config(
+        cutouts, count=12, shards=4, foreground_format=form, splits={"train": 0.7, "test": 0.3}
+    )
+    run(config, tmp_path / "first")
+    code = main(["refine", str(tmp_path / "first"), "--output", str(tmp_path / "second")])
+    assert code == 0
+    first, second = digest(tmp_path / "first"), digest(tmp_path / "second")
+    # JPEG's raw colours are not quite those that were refined the first time.
+    same = {name for name in first if name.endswith(".tar") and (form == "png" or name[0] == "r")}
+    assert {name: second[name] for name in same} == {name: first[name] for name in same}
+    assert Manifest.load(tmp_path / "second").generator == "folder"
+    assert verify(tmp_path / "second", deep=True).problems == []
+
+
+def test_a_dataset_without_raw_pictures_cannot_be_refined(
+    cutouts: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(folder_config(cutouts, count=2, keep_raw=False), tmp_path / "out")
+    assert main(["refine", str(tmp_path / "out")]) == 1
+    assert "has no raw subset" in capsys.readouterr().err

@@ -1,0 +1,138 @@
+"""Building from the command line: dry run, progress, devices, the report at the end."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from builder.build import BuildReport
+    from builder.config import BuildConfig
+
+
+def build_and_report(config: BuildConfig, options: argparse.Namespace) -> int:
+    """Build what a configuration says, and say what came of it.
+
+    Args:
+        config: What to build.
+        options: How: ``output``, ``workers``, ``dry_run``, ``json`` and, where the command
+            has them, ``rank``, ``world_size`` and ``device``.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        PortraitError: As :func:`builder.build.build`.
+    """
+    from tqdm import tqdm
+
+    from builder.build import build
+    from builder.engines.devices import run_on_devices
+    from builder.files import canonical_json
+    from builder.plan import Plan
+    from builder.run import RunOptions
+    from ld_portrait_20k.errors import PortraitError
+
+    if options.workers is not None and not 0 <= options.workers <= 1024:
+        raise PortraitError("--workers is 0 to 1024")
+    if options.dry_run:
+        return _dry_run(config, options)
+    rank, world_size = getattr(options, "rank", 0), getattr(options, "world_size", 1)
+    devices = (getattr(options, "device", None) or "").split(",")
+    if len(devices) > 1:
+        run_on_devices(options.arguments, devices, rank, world_size)
+        # Every shard is there now: what follows finishes the dataset and reports.
+        config = replace_device(config, devices[0])
+    bar: tqdm[Any] = tqdm(disable=None, unit="portrait", file=sys.stderr)
+
+    def on_plan(plan: Plan, done: int) -> None:
+        bar.reset(total=-(-len(plan.rows) // world_size))
+        bar.update(done)
+
+    run_options = RunOptions(
+        workers=options.workers, rank=rank, world_size=world_size, on_sample=bar.update
+    )
+    with bar:
+        report = build(config, options.output, run_options, on_plan=on_plan)
+    if report.manifest is None:
+        print(
+            f"rank {rank}: its {report.run.built + report.run.found} shards are done; "
+            f"{report.waiting_for} of other ranks are not; the last rank done finishes"
+        )
+    elif options.json:
+        print(canonical_json(_as_json(report)))
+    else:
+        _print(report)
+    return 0
+
+
+def replace_device(config: BuildConfig, device: str) -> BuildConfig:
+    """The configuration for one of several devices."""
+    from dataclasses import replace
+
+    return replace(config, layer_diffusion={**config.layer_diffusion, "device": device})
+
+
+def _dry_run(config: BuildConfig, options: argparse.Namespace) -> int:
+    from builder.build import plan_for
+    from builder.cli.options import plan_summary, print_plan
+    from builder.files import canonical_json
+
+    device = config.layer_diffusion.get("device")
+    if device:
+        config = replace_device(config, device.split(",")[0])
+    plan, saved = plan_for(config, options.output)
+    summary = {**plan_summary(plan), "output": str(options.output), "begun": saved is not None}
+    if options.json:
+        print(canonical_json(summary))
+    else:
+        print_plan(summary)
+        print(f"output     {options.output}" + (" (begun)" if saved else ""))
+        print("nothing was built; the same command without --dry-run builds it")
+    return 0
+
+
+def _as_json(report: BuildReport) -> dict[str, Any]:
+    manifest = report.manifest
+    assert manifest is not None
+    return {
+        "output": str(report.output),
+        "plan_hash": manifest.plan_hash,
+        "generator": manifest.generator,
+        "planned": len(report.plan.rows),
+        "samples": sum(manifest.splits.values()),
+        "splits": manifest.splits,
+        "shards": len(manifest.select()),
+        "bytes": sum(shard.bytes for shard in manifest.shards),
+        "rejected": report.rejected,
+        "retried": report.retried,
+        "fidelity": report.fidelity,
+        "was_complete": report.was_complete,
+        "units_built": report.run.built,
+        "units_found": report.run.found,
+        "seconds": {key: round(value, 3) for key, value in report.run.seconds.items()},
+    }
+
+
+def _print(report: BuildReport) -> None:
+    figures = _as_json(report)
+    if report.was_complete:
+        print(f"{report.output}: already complete")
+    size = figures["bytes"] / 2**20
+    print(
+        f"{figures['samples']} of {figures['planned']} portraits ({figures['generator']}) in "
+        f"{figures['shards']} shards, {size:.1f} MiB with raw and truth: {report.output}"
+    )
+    for title, counts in (("rejected", report.rejected), ("tried again", report.retried)):
+        if counts:
+            listed = ", ".join(f"{reason} {count}" for reason, count in counts.items())
+            print(f"{title}: {listed} (details: {report.output}/rejected.jsonl)")
+    if report.fidelity:
+        print(
+            "refinement against exact alpha, mean of all samples: "
+            "SAD {raw_sad:.3f} -> {refined_sad:.3f} thousand px, "
+            "MSE {raw_mse:.3f} -> {refined_mse:.3f} x 1e-3".format(**report.fidelity)
+        )
+    print(f"next: python -m builder verify {report.output}")
+    print(f"      python -c \"import datasets; print(datasets.load_dataset('{report.output}'))\"")

@@ -1,0 +1,57 @@
+"""``python -m builder refine``: today's refinement over a dataset built before."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+
+def add_parser(commands: Any) -> None:
+    """Declare the command."""
+    parser = commands.add_parser(
+        "refine",
+        help="run today's refinement over the raw pictures of a dataset",
+        description="Make a new version of a built or downloaded dataset from its raw subset: "
+        "nothing is generated again, ids, prompts, seeds and splits stay, the refinement's "
+        "version is recorded.",
+        epilog="next: python -m builder verify, preview and publish on the new folder",
+    )
+    from builder.cli.options import add_json
+
+    parser.add_argument("dataset", type=Path, help="dataset folder with a raw subset")
+    parser.add_argument(
+        "--output", type=Path, metavar="DIR", help="new folder (DATASET-refined-VERSION)"
+    )
+    parser.add_argument("--workers", type=int, metavar="N", help="CPU processes (one a core)")
+    parser.add_argument("--dry-run", action="store_true", help="show the plan and stop")
+    add_json(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Refine again and say what came of it."""
+    from builder.cli.building import build_and_report
+    from builder.config import BuildConfig
+    from builder.generation import dataset
+    from refinement import VERSION
+
+    manifest = dataset.open_manifest(options.dataset)
+    root = options.dataset.resolve()
+    if options.output is None:
+        options.output = root.with_name(f"{root.name}-refined-{VERSION}")
+        print(f"output: {options.output}", file=sys.stderr)
+    plan = manifest.about.get("plan", {})
+    config = BuildConfig(
+        generator="dataset",
+        count=None,
+        source=root,
+        shards=len(manifest.select(dataset.SUBSET)),
+        splits=dataset.shares(manifest),
+        foreground_format=manifest.foreground_format,
+        reject=bool(plan.get("reject", True)),
+        licence=plan.get("licence"),
+        origin=plan.get("origin"),
+    )
+    return build_and_report(config, options)

@@ -1,0 +1,65 @@
+"""One process a device on this machine: the same command, a rank each."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from ld_portrait_20k.errors import PortraitError
+
+_LAST_WORDS = 2000
+
+
+def run_on_devices(
+    arguments: Sequence[str], devices: Sequence[str], rank: int = 0, world_size: int = 1
+) -> None:
+    """Run a builder command once a device, side by side, and wait for all.
+
+    Nothing is shared but the plan and the output folder. The first process shows its
+    progress, all keep what they say when they fail.
+
+    Args:
+        arguments: The command line without the program; what follows overrides its own
+            ``--device``, ``--rank`` and ``--world-size``.
+        devices: A device a process.
+        rank: This machine's number among several, each with as many devices.
+        world_size: How many machines there are.
+
+    Raises:
+        PortraitError: A process failed; its last line. The others are stopped.
+    """
+    root = str(Path(__file__).resolve().parents[2])
+    path = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
+    processes: list[subprocess.Popen[str]] = []
+    try:
+        for number, device in enumerate(devices):
+            own = [
+                *("--device", device, "--rank", str(rank * len(devices) + number)),
+                *("--world-size", str(world_size * len(devices))),
+            ]
+            processes.append(
+                subprocess.Popen(
+                    [sys.executable, "-m", "builder", *arguments, *own],
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.PIPE if number else None,
+                    text=True,
+                    env={**os.environ, "PYTHONPATH": path},
+                )
+            )
+        for process, device in zip(processes, devices, strict=True):
+            _, words = process.communicate()
+            if process.returncode:
+                last = (words or "").strip().splitlines()[-1:] or ["see above"]
+                raise PortraitError(
+                    f"the process on {device} ended with {process.returncode}: "
+                    f"{last[0][:_LAST_WORDS]}; the same command again goes on"
+                )
+    finally:
+        for process in processes:
+            if process.poll() is None:
+                process.terminate()
+        for process in processes:
+            process.wait()

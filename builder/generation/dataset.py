@@ -1,0 +1,163 @@
+"""The ``dataset`` generator: the raw pictures of a dataset that was built before.
+
+With it a better refinement is run over a published dataset, nothing generated again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from builder.generation.protocol import Generated, Rejection, Request
+from builder.plan import PlanRow, Source
+from ld_portrait_20k import codec, schema
+from ld_portrait_20k.errors import PortraitError
+from ld_portrait_20k.manifest import Manifest, ShardRecord
+from ld_portrait_20k.ustar import Entry
+
+SUBSET: Final = "raw"
+_Place = tuple[ShardRecord, tuple[Entry, Entry, Entry]]
+
+
+def open_manifest(root: Path) -> Manifest:
+    """The manifest of a dataset that can be refined again.
+
+    Raises:
+        PortraitError: No dataset there, or one that was built without its raw pictures.
+    """
+    manifest = Manifest.load(root)
+    if SUBSET not in manifest.subsets():
+        raise PortraitError(
+            f"{root}: has no raw subset (built with --no-raw?), so there is nothing to refine; "
+            "mend: build it again"
+        )
+    return manifest
+
+
+def identity(root: Path) -> dict[str, Any]:
+    """The generator section of a plan over a dataset: who made it, and the raw shards."""
+    manifest = open_manifest(root)
+    return {
+        "name": manifest.generator,
+        "via": SUBSET,
+        "shards": [shard.sha256 for shard in manifest.select(SUBSET)],
+    }
+
+
+def shares(manifest: Manifest) -> dict[str, float]:
+    """Each split's share of the raw samples."""
+    total = sum(shard.samples for shard in manifest.select(SUBSET))
+    found = {
+        split: sum(shard.samples for shard in manifest.select(SUBSET, split))
+        for split in schema.SPLITS
+    }
+    return {split: count / total for split, count in found.items() if count}
+
+
+def plan_rows(root: Path) -> Iterator[PlanRow]:
+    """A row for every raw sample: its id, prompt, seed and split as they were.
+
+    Raises:
+        PortraitError: A shard that cannot be read.
+    """
+    reader = _Reader(root)
+    for identity in sorted(reader.places):
+        metadata = reader.metadata(identity)
+        source = metadata["source"]
+        yield PlanRow(
+            id=identity,
+            split=reader.places[identity][0].split,
+            prompt=metadata["prompt"] or "",
+            negative_prompt=metadata["negative_prompt"],
+            attributes=metadata["attributes"],
+            seed=metadata["seed"],
+            width=metadata["width"],
+            height=metadata["height"],
+            source=Source(**source) if source["id"] is not None else None,
+        )
+
+
+@dataclass
+class _Reader:
+    """Reads members of a subset by id, through the manifest's index."""
+
+    root: Path
+    subset: str = SUBSET
+
+    def __post_init__(self) -> None:
+        manifest = Manifest.load(self.root)
+        self.format = manifest.foreground_format
+        self.places: dict[str, _Place] = {
+            key: (shard, entries)
+            for shard in manifest.select(self.subset)
+            for key, entries in shard.entries(manifest.foreground_format)
+        }
+
+    def member(self, identity: str, position: int) -> bytes:
+        shard, entries = self.places[identity]
+        path = self.root / shard.path
+        try:
+            with path.open("rb") as stream:
+                stream.seek(entries[position].offset)
+                content = stream.read(entries[position].size)
+        except OSError as problem:
+            raise PortraitError(f"{path}: cannot be read ({problem.strerror})") from problem
+        if len(content) < entries[position].size:
+            raise PortraitError(f"{path}: truncated; mend: python -m builder verify {self.root}")
+        return content
+
+    def metadata(self, identity: str) -> dict[str, Any]:
+        try:
+            return schema.complete(json.loads(self.member(identity, 2)))
+        except ValueError as problem:
+            path = self.root / self.places[identity][0].path
+            raise PortraitError(f"{path}, sample {identity}: {problem}") from problem
+
+
+class DatasetGenerator:
+    """Gives the raw pictures of a dataset, byte for byte as they were kept.
+
+    Args:
+        root: The dataset folder.
+    """
+
+    name = "dataset"
+    batch_size = 1
+    repeatable = False
+
+    def __init__(self, root: Path) -> None:
+        self._raw = _Reader(root)
+        self._truth = _Reader(root, "truth")
+
+    def generate(self, requests: Sequence[Request]) -> Iterator[Generated | Rejection]:
+        """Read the pictures; a damaged one is a rejection."""
+        for request in requests:
+            try:
+                yield self._read(request)
+            except PortraitError as problem:
+                yield Rejection(request, "unreadable", str(problem))
+
+    def _read(self, request: Request) -> Generated:
+        key = request.row.id
+        metadata = self._raw.metadata(key)
+        encoded = {SUBSET: (self._raw.member(key, 0), self._raw.member(key, 1))}
+        truth = None
+        if key in self._truth.places:
+            encoded["truth"] = (self._truth.member(key, 0), self._truth.member(key, 1))
+            truth = _decode(encoded["truth"])
+        foreground, alpha = _decode(encoded[SUBSET])
+        return Generated(
+            replace(request, attempt=metadata["attempt"], seed=metadata["seed"]),
+            foreground,
+            alpha,
+            metadata["generator"],
+            truth,
+            encoded,
+        )
+
+
+def _decode(members: tuple[bytes, bytes]) -> tuple[Any, Any]:
+    return codec.decode_foreground(members[0]), codec.decode_alpha(members[1])
