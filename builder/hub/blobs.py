@@ -194,6 +194,8 @@ class BlobStore:
             try:
                 operation = CommitOperationAdd(path.name, str(path))
                 operation.upload_info.sha256 = bytes.fromhex(sha256)
+                # Spares a request that huggingface_hub would retry without our bounds.
+                operation._upload_mode = "lfs"
                 api = HfApi(endpoint=self._client.endpoint, token=self._client.token)
                 with _no_bars():
                     api.preupload_lfs_files(

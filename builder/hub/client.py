@@ -110,10 +110,15 @@ class HubClient(HubConnection):
         return str(self.json(f"asking for {repo_id}@{revision}", "GET", url)["sha"])
 
     def recent_commits(self, repo_id: str, revision: str) -> list[str]:
-        """Dates (ISO 8601) of the newest commits of a revision."""
+        """Dates (ISO 8601) of the newest commits of a revision, at least 200 if there are."""
         url = f"{_api(repo_id)}/commits/{quote(revision, safe='')}"
-        found = self.json(f"reading the history of {repo_id}@{revision}", "GET", url)
-        return [str(commit["date"]) for commit in found]
+        dates: list[str] = []
+        while url and len(dates) < 200:
+            what = f"reading the history of {repo_id}@{revision}"
+            found, onward = self.page(what, "GET", url)
+            dates += [str(commit["date"]) for commit in found]
+            url = _local(onward)
+        return dates
 
     def create_branch(self, repo_id: str, branch: str, start: str) -> None:
         """Create a branch at a commit; fine if the branch exists."""
@@ -148,8 +153,7 @@ class HubClient(HubConnection):
         while url:
             listed, onward = self.page(what, "GET", url)
             found.update((file.path, file) for file in _files(listed))
-            # The link's host is the server's idea of itself, which a proxy may change.
-            url = urlsplit(onward)._replace(scheme="", netloc="").geturl() if onward else ""
+            url = _local(onward)
         return found
 
     def paths_info(
@@ -230,6 +234,11 @@ class HubClient(HubConnection):
 def file_url(repo_id: str, revision: str, path: str) -> str:
     """Path of a file's content on the endpoint."""
     return f"/datasets/{repo_id}/resolve/{quote(revision, safe='')}/{quote(path)}"
+
+
+def _local(link: str) -> str:
+    """A link without its host, which is the server's idea of itself; a proxy has another."""
+    return urlsplit(link)._replace(scheme="", netloc="").geturl() if link else ""
 
 
 def _api(repo_id: str) -> str:

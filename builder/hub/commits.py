@@ -188,7 +188,7 @@ class Committer:
                     made = head
                 elif shared:
                     base = head
-                    raise TransientError("the branch moved", asked=0.0) from None
+                    raise TransientError("the branch moved") from None
                 else:
                     raise MovedError(
                         f"{self._repo_id}@{branch} moved from {base[:12]} to {head[:12]} "

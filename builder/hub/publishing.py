@@ -115,12 +115,11 @@ def publish(
         repo_id, private=private, revision=revision, tag=tag, commit_every=commit_every,
         token=token, endpoint=endpoint, policy=policy, progress=progress,
     )  # fmt: skip
-    # Before anything is changed and gigabytes go up: would the Hub take the card?
-    sign_in(uploader.client)
-    uploader.client.check_card(folder.card)
     folder.refuse_token(uploader.client.token)
-    with uploader:
-        return finish(root, uploader)
+    try:
+        return _finish(folder, uploader.start(folder.card))
+    finally:
+        uploader.stop()
 
 
 def finish(root: Path, uploader: Uploader) -> PublishReport:
@@ -136,20 +135,25 @@ def finish(root: Path, uploader: Uploader) -> PublishReport:
         LocalError: The folder is not a complete dataset, or not what its manifest says.
         HubError: See :mod:`builder.hub.errors`.
     """
+    return _finish(DatasetFolder.open(root), uploader)
+
+
+def _finish(folder: DatasetFolder, uploader: Uploader) -> PublishReport:
     begun = time.monotonic()
-    folder = DatasetFolder.open(root)
     client, target = uploader.client, uploader.target
     repo_id, revision, tag = target.repo_id, target.revision, uploader.tag
     folder.refuse_token(client.token)
-    client.check_card(folder.card)
+    uploader.check_card(folder.card)
     _send_shards(folder, uploader)
     files = _send_extras(folder, uploader)
 
     # A revision that does not exist yet is completed on the staging branch and then named.
     # Any other must still be where it was when the upload began, or the commit is refused.
-    branch = target.staging if target.head is None else revision
-    head = target.head or client.head(repo_id, branch)
-    tree = client.tree(repo_id, head)
+    if target.head is None:
+        branch, head = target.staging, client.head(repo_id, target.staging)
+        tree: Mapping[str, RemoteFile] = client.tree(repo_id, head)
+    else:
+        branch, head, tree = revision, target.head, target.tree
     final = {**folder.shards, **files}
     additions = [a for path, a in sorted(final.items()) if not a.is_at(tree.get(path))]
     deleted = _unwanted(tree, set(final), target.manifest)

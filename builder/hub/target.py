@@ -209,12 +209,15 @@ def prepare(client: HubClient, committer: Committer, target: Target, private: bo
         target = look(client, repo_id, revision)
     if target.state == EMPTY and target.head is not None:
         placeholder = _placeholder(target)
-        committer.commit(revision, "Upload in progress", [placeholder], parent=target.head)
-        target = look(client, repo_id, revision)
+        head = committer.commit(revision, "Upload in progress", [placeholder], parent=target.head)
+        tree = client.tree(repo_id, head)
+        target = replace(target, head=head, tree=tree, state=INCOMPLETE)
     if target.staging_head is None:
         start = target.head or target.branches.get("main") or client.head(repo_id, "main")
         client.create_branch(repo_id, target.staging, start)
-        target = look(client, repo_id, revision)
+        same = start == target.head
+        staging_tree = target.tree if same else client.tree(repo_id, start)
+        target = replace(target, staging_head=start, staging_tree=staging_tree)
         log.info("%s: shards go to the branch %s", repo_id, target.staging)
     return target
 

@@ -120,7 +120,7 @@ class Uploader:
         self._budget = budget or CommitBudget()
         self._progress = progress
         self._changed = threading.Condition()
-        self._waiting: queue.SimpleQueue[_Shard] = queue.SimpleQueue()
+        self._waiting: queue.SimpleQueue[_Shard | None] = queue.SimpleQueue()
         self._ready: list[Addition] = []
         self._ready_since = 0.0
         self._open = 0  # handed in, and neither committed nor given up
@@ -129,6 +129,7 @@ class Uploader:
         self._workers: list[threading.Thread] = []
         self._begun = time.monotonic()
         self._staging_head = ""
+        self._checked_card: str | None = None
         self.error: HubError | None = None
         self.target: Target
         self.blobs: BlobStore
@@ -136,8 +137,12 @@ class Uploader:
 
     # -- life ------------------------------------------------------------------------------
 
-    def start(self) -> Uploader:
+    def start(self, card: str | None = None) -> Uploader:
         """Sign in, check and prepare the repository, and start the threads.
+
+        Args:
+            card: The dataset card, if it is known already: what the Hub thinks of it is told
+                before anything is changed.
 
         Raises:
             HubError: See :mod:`builder.hub.errors`; nothing was changed unless the Hub
@@ -147,6 +152,8 @@ class Uploader:
         repo_id = name_repo(identity, self._wanted_repo)
         target = look(self.client, repo_id, self.revision)
         check(target, private=self._private, tag=self.tag)
+        if card is not None:
+            self.check_card(card)
         self.committer = Committer(self.client, repo_id, self._budget)
         if target.staging_head is not None:
             dates = self.client.recent_commits(repo_id, target.staging)
@@ -172,6 +179,8 @@ class Uploader:
     def stop(self) -> None:
         """End the threads at once; what is under way is given up and sent again next time."""
         self._stop.set()
+        for _ in range(self._threads):
+            self._waiting.put(None)
         with self._changed:
             self._changed.notify_all()
         deadline = time.monotonic() + 1.5
@@ -188,6 +197,16 @@ class Uploader:
         trace: TracebackType | None,
     ) -> None:
         self.stop()
+
+    def check_card(self, card: str) -> None:
+        """Let the Hub check a dataset card, once.
+
+        Raises:
+            HubError: It would not accept the card.
+        """
+        if card != self._checked_card:
+            self.client.check_card(card)
+            self._checked_card = card
 
     # -- feeding ---------------------------------------------------------------------------
 
@@ -276,10 +295,9 @@ class Uploader:
 
     def _send(self) -> None:
         while not self._stop.is_set() and self.error is None:
-            try:
-                shard = self._waiting.get(timeout=0.2)
-            except queue.Empty:
-                continue
+            shard = self._waiting.get()
+            if shard is None:
+                return
             addition, sent = self._send_one(shard)
             with self._changed:
                 if addition is None:
@@ -349,5 +367,11 @@ class Uploader:
         self._tell()
 
     def _tell(self) -> None:
-        if self._progress is not None:
+        if self._progress is None:
+            return
+        try:
             self._progress(self.snapshot())
+        except Exception:
+            # A display that fails must stop neither the upload nor the build that feeds it.
+            log.exception("the progress display failed and is switched off")
+            self._progress = None

@@ -89,7 +89,7 @@ def test_regular_and_lfs_files_come_back(hub: HubServer, api: HfApi, tmp_path: P
     for path, wanted in (("data/a.tar", big), ("README.md", hub.read(REPO, "README.md"))):
         local = api.hf_hub_download(REPO, path, repo_type="dataset", cache_dir=tmp_path)
         assert Path(local).read_bytes() == wanted
-    listed = {
+    listed: dict[str, Any] = {
         item.path: item for item in api.list_repo_tree(REPO, repo_type="dataset", recursive=True)
     }
     assert set(listed) == {".gitattributes", "README.md", "data", "data/a.tar"}

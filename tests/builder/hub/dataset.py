@@ -46,7 +46,7 @@ def make_dataset(
         for n in range(shards):
             path = root / schema.shard_name(subset, "train", n, shards)
             path.parent.mkdir(parents=True, exist_ok=True)
-            rows = []
+            rows: list[tuple[int, int, int, int]] = []
             with path.open("wb") as stream:
                 for number in range(n * samples, (n + 1) * samples):
                     key = schema.sample_id(number)
@@ -56,7 +56,8 @@ def make_dataset(
                     for suffix, content in zip(schema.members("png"), contents, strict=True):
                         stream.write(ustar.encode_header(f"{key}.{suffix}", len(content)))
                         stream.write(content + bytes(ustar.padding(len(content))))
-                    rows.append((number, *(len(content) for content in contents)))
+                    foreground, alpha, meta = (len(content) for content in contents)
+                    rows.append((number, foreground, alpha, meta))
                 stream.write(ustar.END)
             records.append(
                 ShardRecord(

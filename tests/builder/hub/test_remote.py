@@ -30,14 +30,13 @@ def problems(hub: HubServer, *, deep: bool = False) -> list[str]:
 
 def test_a_sound_dataset_without_a_token(hub: HubServer, dataset: Path) -> None:
     report = send(hub, dataset, tag="v1")
-    before = hub.traffic()["resolve"].bytes_out
+    hub.requests.clear()
     seen: list[int] = []
     found = verify_remote(REPO, "v1", endpoint=hub.url, policy=QUICK, progress=seen.append)
     assert found.ok and found.commit == report.commit and not found.deep
     assert (found.shards, found.samples, found.bytes) == (8, 12, report.bytes)
     assert sum(seen) == report.bytes
-    small = hub.traffic()["resolve"].bytes_out - before
-    assert small < report.bytes / 5
+    assert hub.traffic()["resolve"].bytes_out < report.bytes / 5
     seen.clear()
     assert verify_remote(
         REPO, str(report.commit), deep=True, endpoint=hub.url, progress=seen.append
@@ -120,7 +119,7 @@ def test_an_index_that_lies(hub: HubServer, dataset: Path) -> None:
 def test_a_listing_over_many_pages(hub: HubServer, dataset: Path) -> None:
     hub.page_size = 1
     send(hub, dataset)
-    assert hub.traffic()["tree"].requests > 20
+    assert hub.traffic()["tree"].requests > len(hub.tree(REPO))
     assert problems(hub) == []
 
 

@@ -9,16 +9,18 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from builder.hub import HubError, UnreachableError, Uploader, finish, verify_remote
+from builder.hub import HubError, RetryPolicy, UnreachableError, Uploader, finish, verify_remote
 from ld_portrait_20k.manifest import Manifest
 from tests.builder.hub.conftest import QUICK, REPO, send, streamed_ids
 from tests.builder.hub.dataset import make_dataset, published_files
 from tests.hub import HubServer
+from tests.hub.wire import RequestRecord
 
-SHARES = {
+SHARES: dict[str, dict[str, Any]] = {
     "busy": {"status": 429, "retry_after": 1},
     "broken": {"status": 500},
     "away": {"status": 503},
@@ -66,10 +68,10 @@ def check_the_bytes(hub: HubServer, root: Path, interruptions: int) -> None:
     assert len(puts) - len(done) <= faults + interruptions * THREADS
 
 
-def stored_all(record: object, hub: HubServer) -> bool:
+def stored_all(record: RequestRecord, hub: HubServer) -> bool:
     """A PUT that arrived whole though its answer was lost."""
-    oid, got = record.oid, record.bytes_in  # type: ignore[attr-defined]
-    return oid is not None and record.status == 0 and hub.store.sizes.get(oid) == got  # type: ignore[attr-defined]
+    oid, got = record.oid, record.bytes_in
+    return oid is not None and record.status == 0 and hub.store.sizes.get(oid) == got
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -127,7 +129,7 @@ def test_a_commit_lands_late(hub: HubServer, dataset: Path, tmp_path: Path) -> N
                 real(repo_id, branch, lines)  # type: ignore[arg-type]
             return real(repo_id, branch, lines)  # type: ignore[arg-type]
 
-        uploader.client.commit_once = twice  # type: ignore[method-assign, assignment]
+        uploader.client.commit_once = twice  # type: ignore[method-assign]
         finish(grown, uploader)
     check_the_result(hub, grown)
     assert len(hub.repo(REPO).history()) == 4
@@ -165,9 +167,58 @@ def test_expired_addresses_are_renewed(hub: HubServer, dataset: Path, tmp_path: 
     check_the_result(hub, tmp_path / "parts")
 
 
+BRIEF = RetryPolicy(attempts=1)
+
+
+def outcome(hub: HubServer, old: dict[str, str] | None, new: dict[str, str]) -> str:
+    """What main holds; anything but the few allowed states fails."""
+    if not hub.store.repos:
+        return "absent"
+    tree = hub.tree(REPO)
+    tree.pop(".gitattributes")
+    if old is not None:
+        assert tree in (old, new)
+        return "new" if tree == new else "old"
+    assert tree == new or set(tree) <= {"README.md"}
+    return "new" if tree == new else "incomplete" if tree else "empty"
+
+
+@pytest.mark.parametrize("answered", [True, False], ids=["before", "after"])
+@pytest.mark.parametrize("update", [False, True], ids=["first", "update"])
+def test_death_at_every_request(tmp_path: Path, update: bool, answered: bool) -> None:
+    """The connection dies for good at request n, before or after it was done, for every n."""
+    first, root = tmp_path / "first", tmp_path / "built"
+    make_dataset(first, shards=1, samples=1, raw=False, seed=3)
+    make_dataset(root, shards=3, samples=1, raw=False)
+    old, new = published_files(first) if update else None, published_files(root)
+    seen: list[str] = []
+    while "done" not in seen:
+        n = len(seen)
+        with HubServer() as hub:
+            if update:
+                send(hub, first)
+            if not answered:
+                hub.add_fault(skip=n, times=1, drop_answer=True)
+            hub.add_fault(skip=n, status=503)
+            try:
+                send(hub, root, tag="v1", commit_every=2, policy=BRIEF)
+                seen.append("done")
+            except UnreachableError:
+                seen.append(outcome(hub, old, new))
+            hub.clear_faults()
+            send(hub, root, tag="v1")
+            assert outcome(hub, old, new) == "new"
+            check_the_result(hub, root, "v1")
+            check_the_bytes(hub, root, 1)
+            assert set(hub.repo(REPO).branches) == {"main"}
+    states = ["old"] if update else ["absent", "empty", "incomplete"]
+    assert len(seen) > 20 and list(dict.fromkeys(seen)) == [*states, "new", "done"]
+
+
 SCRIPT = """
 import sys
 from pathlib import Path
+from typing import Any
 from builder.hub import Uploader, RetryPolicy, finish
 from ld_portrait_20k.manifest import Manifest
 policy = RetryPolicy(attempts=30, first=0.01, longest=0.05, longest_asked=0.05)
