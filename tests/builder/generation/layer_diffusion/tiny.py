@@ -236,7 +236,8 @@ def seeded(name: str, shape, seed: int):
     """Normal noise that depends on a name, a shape and a seed."""
     import torch
 
-    own = torch.Generator().manual_seed(zlib.crc32(name.encode()) + (seed << 32))
+    # The generator takes 32 bits only, so the seed goes into the checksum.
+    own = torch.Generator().manual_seed(zlib.crc32(name.encode(), seed))
     return torch.randn(shape, generator=own)
 
 
