@@ -30,7 +30,13 @@ _FRAMES = ((22, 20, 20), (70, 44, 28), (150, 120, 70), (120, 120, 126), (110, 28
 
 
 def _solid(
-    canvas: Canvas, view: View, light: Light, mask: np.ndarray, depth: float, colour: np.ndarray, gloss: float
+    canvas: Canvas,
+    view: View,
+    light: Light,
+    mask: np.ndarray,
+    depth: float,
+    colour: np.ndarray,
+    gloss: float,
 ) -> None:
     """Lay a small shiny solid with this coverage; ``depth`` in pixels rounds its edges."""
     height = inflate(mask, max(depth, 1.0))
@@ -49,9 +55,18 @@ def earrings(canvas: Canvas, person: Traits, view: View, light: Light) -> None:
     if kind not in ("stud earrings", "hoop earrings", "drop earrings"):
         return
     rng = stream(person.seed, "earrings")
-    size = {"stud earrings": 0.022, "hoop earrings": rng.uniform(0.085, 0.14), "drop earrings": 0.2}[kind]
+    size = {
+        "stud earrings": 0.022,
+        "hoop earrings": rng.uniform(0.085, 0.14),
+        "drop earrings": 0.2,
+    }[kind]
     metal = _metal(person)
-    gem = linear(np.array([(60, 120, 190), (190, 40, 60), (40, 140, 90), (235, 235, 240)][int(rng.integers(4))]) / 255)
+    gem = linear(
+        np.array(
+            [(60, 120, 190), (190, 40, 60), (40, 140, 90), (235, 235, 240)][int(rng.integers(4))]
+        )
+        / 255
+    )
     circle = np.linspace(0, 2 * np.pi, 49)[:-1]
     ring = np.stack([np.cos(circle), np.sin(circle)], 1)
     unit = view.scale
@@ -74,8 +89,19 @@ def earrings(canvas: Canvas, person: Traits, view: View, light: Light) -> None:
             _solid(canvas, view, light, mask, width * 0.6, metal, 0.9)
         else:
             thin = np.array([at, at + (0.0, 0.10 * unit)])
-            _solid(canvas, view, light, polygon(view.shape, [ribbon(thin, max(0.004 * unit, 0.5))]), 1.0, metal, 0.8)
-            drop = np.stack([np.sin(circle) * (0.55 + 0.45 * np.cos(circle)) * -0.032, -np.cos(circle) * 0.055], 1)
+            _solid(
+                canvas,
+                view,
+                light,
+                polygon(view.shape, [ribbon(thin, max(0.004 * unit, 0.5))]),
+                1.0,
+                metal,
+                0.8,
+            )
+            drop = np.stack(
+                [np.sin(circle) * (0.55 + 0.45 * np.cos(circle)) * -0.032, -np.cos(circle) * 0.055],
+                1,
+            )
             mask = polygon(view.shape, [at + (0.0, 0.145 * unit) + drop * unit])
             _solid(canvas, view, light, mask, 0.03 * unit, gem, 1.2)
 
@@ -89,8 +115,8 @@ def necklace(canvas: Canvas, person: Traits, view: View, light: Light, body: Bod
     half = body.neck_half
     low = rng.uniform(0.88, 1.0)
     path = spline(
-        np.array([(-half * 1.25, 0.60), (-half * 1.15, 0.72), (-half * 0.6, low - 0.06), (0.0, low),
-                  (half * 0.6, low - 0.06), (half * 1.15, 0.72), (half * 1.25, 0.60)]), False, 24
+        np.array([(-half * 0.94, 0.56), (-half * 0.92, 0.68), (-half * 0.55, low - 0.07), (0.0, low),
+                  (half * 0.55, low - 0.07), (half * 0.92, 0.68), (half * 0.94, 0.56)]), False, 24
     )  # fmt: skip
     pixels = view.body(path)
     unit = view.scale
@@ -104,8 +130,12 @@ def necklace(canvas: Canvas, person: Traits, view: View, light: Light, body: Bod
     centres = np.stack([np.interp(beads, along, pixels[:, i]) for i in (0, 1)], 1)
     mask = np.zeros(view.shape, np.float32)
     for group in (centres[::2], centres[1::2]):
-        mask = np.maximum(mask, polygon(view.shape, [c + ring * max(size * unit, 0.6) for c in group]))
-    canvas.shadow(blur(np.roll(mask, max(1, int(0.012 * unit)), 0), 0.012 * unit) * canvas.alpha * 0.6)
+        mask = np.maximum(
+            mask, polygon(view.shape, [c + ring * max(size * unit, 0.6) for c in group])
+        )
+    canvas.shadow(
+        blur(np.roll(mask, max(1, int(0.012 * unit)), 0), 0.012 * unit) * canvas.alpha * 0.6
+    )
     colour = linear([0.92, 0.88, 0.84]) if pearls else metal
     _solid(canvas, view, light, mask, size * unit, colour, 0.8)
     if not pearls:
@@ -121,7 +151,10 @@ def glasses(canvas: Canvas, person: Traits, view: View, light: Light) -> None:
     rng = stream(person.seed, "glasses")
     colour = linear(np.array(_FRAMES[int(rng.integers(len(_FRAMES)))]) / 255.0)
     unit = view.scale
-    thick = max({"round glasses": 0.0085, "rectangular glasses": 0.012, "sunglasses": 0.013}[kind] * unit, 0.9)
+    thick = max(
+        {"round glasses": 0.0085, "rectangular glasses": 0.012, "sunglasses": 0.013}[kind] * unit,
+        0.9,
+    )
     gap = 0.158 * person.eye_gap
     half_w, half_h, power = {
         "round glasses": (0.108, 0.104, 2.0),
@@ -130,7 +163,13 @@ def glasses(canvas: Canvas, person: Traits, view: View, light: Light) -> None:
     }[kind]
     angle = np.linspace(0, 2 * np.pi, 65)[:-1]
     c, s = np.cos(angle), np.sin(angle)
-    shape = np.stack([np.sign(c) * np.abs(c) ** (2 / power) * half_w, np.sign(s) * np.abs(s) ** (2 / power) * half_h], 1)
+    shape = np.stack(
+        [
+            np.sign(c) * np.abs(c) ** (2 / power) * half_w,
+            np.sign(s) * np.abs(s) ** (2 / power) * half_h,
+        ],
+        1,
+    )
     y = EYE_Y + 0.018
 
     def place(points: np.ndarray, depth: np.ndarray | float) -> np.ndarray:
@@ -163,19 +202,31 @@ def glasses(canvas: Canvas, person: Traits, view: View, light: Light) -> None:
         rims.append(polygon(view.shape, [ribbon(place(temple, depth), thick * 0.55)]))
     mask = np.clip(np.maximum.reduce(rims), 0, 1)
     lens = np.maximum(*(polygon(view.shape, [ring]) for ring in lenses))
-    canvas.shadow(blur(np.roll(mask, max(1, int(0.02 * unit)), 0), 0.012 * unit) * canvas.alpha * 0.45 * (1 - mask))
+    canvas.shadow(
+        blur(np.roll(mask, max(1, int(0.02 * unit)), 0), 0.012 * unit)
+        * canvas.alpha
+        * 0.45
+        * (1 - mask)
+    )
     if kind == "sunglasses":
-        tint = linear(np.array([(20, 20, 24), (44, 28, 18), (24, 34, 30)][int(rng.integers(3))]) / 255.0)
+        tint = linear(
+            np.array([(20, 20, 24), (44, 28, 18), (24, 34, 30)][int(rng.integers(3))]) / 255.0
+        )
         rows = (np.arange(view.shape[0], dtype=np.float32) - view.y) / unit
         fade = smoothstep(-0.12, 0.16, rows)[:, None, None]
-        colour_map = np.broadcast_to(tint * (0.8 + 1.5 * fade) + light.key_colour * 0.02, (*view.shape, 3))
+        colour_map = np.broadcast_to(
+            tint * (0.8 + 1.5 * fade) + light.key_colour * 0.02, (*view.shape, 3)
+        )
         canvas.over(srgb(colour_map.astype(np.float32)), lens * 0.97)
     else:
         canvas.over(np.ones(3, np.float32), lens * 0.03 * (canvas.alpha > 0.999))
     # One slanting reflection, only where there is something behind the glass.
     for ring in lenses:
         centre, span = ring.mean(0), np.ptp(ring, axis=0)
-        bar = centre + np.array([(-0.30, -0.6), (-0.08, -0.6), (-0.36, 0.6), (-0.58, 0.6)]) * span * 0.6
+        bar = (
+            centre
+            + np.array([(-0.30, -0.6), (-0.08, -0.6), (-0.36, 0.6), (-0.58, 0.6)]) * span * 0.6
+        )
         strength = 0.16 if kind == "sunglasses" else 0.07
         glare = blur(polygon(view.shape, [bar]), 0.006 * unit) * polygon(view.shape, [ring])
         canvas.over(np.ones(3, np.float32), glare * strength * (canvas.alpha > 0.999))

@@ -65,8 +65,10 @@ def body_of(person: Traits) -> Body:
     rng = stream(person.seed, "body")
     slope = 0.03 * rng.uniform(-1, 1)
     right = [
-        (neck * 1.10, 0.63),
-        (neck * 1.55, 0.70),
+        (neck * 0.92, 0.44),
+        (neck * 1.00, 0.56),
+        (neck * 1.12, 0.635),
+        (neck * 1.52, 0.71),
         (0.50 * sh, 0.785 + slope),
         (0.74 * sh, 0.865 + slope),
         (0.90 * sh, 0.975 + slope),
@@ -84,8 +86,8 @@ def body_of(person: Traits) -> Body:
     ]
     half = np.array(right)
     torso = spline(np.concatenate([half, half[::-1] * (-1, 1)]), closed=True, steps=8)
-    side = np.array([(neck * 0.98, 0.2), (neck, 0.42), (neck * 1.01, 0.55), (neck * 1.10, 0.63),
-                     (neck * 1.55, 0.70), (0.50 * sh, 0.785 + slope), (0.74 * sh, 0.865 + slope),
+    side = np.array([(neck * 0.98, 0.2), (neck * 0.98, 0.42), (neck * 1.00, 0.56), (neck * 1.12, 0.635),
+                     (neck * 1.52, 0.71), (0.50 * sh, 0.785 + slope), (0.74 * sh, 0.865 + slope),
                      (0.90 * sh, 0.975 + slope), (0.95 * sh, 1.12), (0.8 * sh, 1.5), (0.5 * sh, 1.9)])  # fmt: skip
     upper = spline(np.concatenate([side, side[::-1] * (-1, 1)]), closed=True, steps=8)
     body = Body(torso, upper, neck, sh)
@@ -101,7 +103,13 @@ def body_of(person: Traits) -> Body:
 
 
 def _arm(
-    pose: str, side: float, sh: float, waist: float, hip: float, thick: float, rng: np.random.Generator
+    pose: str,
+    side: float,
+    sh: float,
+    waist: float,
+    hip: float,
+    thick: float,
+    rng: np.random.Generator,
 ) -> Arm:
     jitter = rng.uniform(-0.05, 0.05, 6)
     shoulder = np.array([0.795 * sh, 1.09])
@@ -127,7 +135,9 @@ def _arm(
     upper = np.linspace(shoulder, elbow, 5)
     fore = np.linspace(elbow, wrist, 6)[1:]
     path = np.concatenate([upper, fore])
-    radius = np.array([0.168, 0.165, 0.156, 0.146, 0.128, 0.135, 0.130, 0.115, 0.098, 0.086]) * thick
+    radius = (
+        np.array([0.168, 0.165, 0.156, 0.146, 0.128, 0.135, 0.130, 0.115, 0.098, 0.086]) * thick
+    )
     if raised:
         path[0] = (0.72 * sh, 1.10)
         radius[0] = 0.19 * thick
@@ -171,12 +181,17 @@ def _hand(wrist: np.ndarray, tip: np.ndarray, thick: float, spread: bool, fist: 
     direction = along * np.cos(fan) - across * np.sin(fan)
     root = wrist + along * 0.10 - across * 0.07 * thick
     parts.append(
-        Limb(np.stack([root, root + direction * 0.13, root + direction * 0.25]), np.array([0.05, 0.042, 0.03]) * thick)
+        Limb(
+            np.stack([root, root + direction * 0.13, root + direction * 0.25]),
+            np.array([0.05, 0.042, 0.03]) * thick,
+        )
     )
     return parts
 
 
-def limb_field(view: View, limbs: Sequence[Limb], grow: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+def limb_field(
+    view: View, limbs: Sequence[Limb], grow: float = 0.0
+) -> tuple[np.ndarray, np.ndarray]:
     """Coverage and rounded height of limbs, by their signed distance.
 
     Args:

@@ -34,7 +34,7 @@ def mix(a: np.ndarray, b: np.ndarray | Sequence[float], t: np.ndarray) -> np.nda
 
 
 def linear(colour: Sequence[float] | np.ndarray) -> np.ndarray:
-    """sRGB 0..1 to linear light, float32."""
+    """SRGB 0..1 to linear light, float32."""
     c = np.asarray(colour, np.float32)
     return np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4).astype(np.float32)
 
@@ -50,7 +50,9 @@ def srgb(colour: np.ndarray) -> np.ndarray:
     return np.clip(np.where(c < 0.0031308, c * 12.92, curve), 0.0, 1.0)
 
 
-def spline(points: Sequence[Sequence[float]] | np.ndarray, closed: bool, steps: int = 10) -> np.ndarray:
+def spline(
+    points: Sequence[Sequence[float]] | np.ndarray, closed: bool, steps: int = 10
+) -> np.ndarray:
     """Centripetal-free Catmull-Rom curve through ``points`` (N, 2) -> (N * steps, 2)."""
     p = np.asarray(points, np.float64)
     if closed:
@@ -88,9 +90,9 @@ def polygon(shape: tuple[int, int], outlines: Sequence[np.ndarray], scale: int =
     fine = np.zeros(((y1 - y0) * scale, (x1 - x0) * scale), np.uint8)
     limit = float(2**25)
     shifted = [
-        np.clip(
-            np.rint(((o - (x0, y0)) * scale - 0.5) * (1 << _SHIFT)), -limit, limit
-        ).astype(np.int32)
+        np.clip(np.rint(((o - (x0, y0)) * scale - 0.5) * (1 << _SHIFT)), -limit, limit).astype(
+            np.int32
+        )
         for o in outlines
     ]
     cv2.fillPoly(fine, shifted, 255, cv2.LINE_8, _SHIFT)

@@ -11,7 +11,17 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from builder.generation.procedural.canvas import blur, extend, fractal, noise, polygon, smoothstep, stream
+from builder.generation.procedural.canvas import (
+    blur,
+    extend,
+    fractal,
+    noise,
+    polygon,
+    smoothstep,
+    stream,
+)
+
+_HOLES, _BLOBS = 48, 24  # how many there can be at most
 
 
 def damage(
@@ -42,17 +52,25 @@ def damage(
         raise ValueError(f"strength {strength}: must not be negative")
     if strength == 0.0:
         return foreground.copy(), alpha.copy()
-    rng = stream(seed, "damage")
     h, w = alpha.shape
     unit = max(h, w) / 1024.0
     exact = alpha.astype(np.float32) / 255.0
-    inner = cv2.distanceTransform(
-        cv2.copyMakeBorder((alpha > 250).astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_REPLICATE), cv2.DIST_L2, 5
-    )[1:-1, 1:-1] / unit
+    inner = (
+        cv2.distanceTransform(
+            cv2.copyMakeBorder((alpha > 250).astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_REPLICATE),
+            cv2.DIST_L2,
+            5,
+        )[1:-1, 1:-1]
+        / unit
+    )
     outer = cv2.distanceTransform((alpha < 5).astype(np.uint8), cv2.DIST_L2, 5) / unit
-    loss = _loss(rng, exact, inner, unit, strength)
-    gain = _gain(rng, exact, outer, unit, strength, haze)
-    edge = noise(rng, (h, w), 1.5 * max(unit, 0.7)) * 0.006 * min(strength, 3.0)
+    loss = _loss(stream(seed, "damage:inside"), exact, inner, unit, strength)
+    gain = _gain(stream(seed, "damage:outside"), exact, outer, unit, strength, haze)
+    edge = (
+        noise(stream(seed, "damage:edge"), (h, w), 1.5 * max(unit, 0.7))
+        * 0.006
+        * min(strength, 3.0)
+    )
     band = (exact > 0.02) & (exact < 0.98)
     damaged = np.clip(exact * (1.0 - loss) + (1.0 - exact) * gain + edge * band, 0.0, 1.0)
     out = np.rint(damaged * 255.0).astype(np.uint8)
@@ -67,72 +85,91 @@ def _loss(
     h, w = shape
     # Veil: a smooth field that passes its threshold in large patches.
     field = fractal(rng, shape, 190 * unit, 3)
-    cover = float(np.clip(rng.normal(0.6, 0.45), -0.4, 1.5))
+    cover = float(np.clip(rng.normal(-0.02, 0.42), -0.7, 0.9))
     patch = smoothstep(1.15 - cover, 2.2 - cover, field)
     grain = 0.75 + 0.25 * np.clip(fractal(rng, shape, 16 * unit, 2), -2, 2)
     deepest = float(rng.uniform(0.006, 0.03))
     near = 1.0 if rng.random() < 0.35 else 0.0  # some veils run into the border band
     inside = np.maximum(smoothstep(8.0, 40.0, inner), near * smoothstep(1.0, 6.0, inner))
     loss = patch * np.clip(grain, 0.1, 1.6) * deepest * inside
-    core = smoothstep(1.9 - cover * 0.4, 3.2 - cover * 0.4, fractal(rng, shape, 90 * unit, 3))
+    core = smoothstep(2.1 - cover * 0.4, 3.4 - cover * 0.4, fractal(rng, shape, 90 * unit, 3))
     loss += core * rng.uniform(0.02, 0.09) * inside
-    # A panel deep inside, sometimes cut by the frame.
-    if rng.random() < 0.22 * min(strength, 2.0) and (inner > 30).any():
-        candidates = np.argwhere(inner > 40) if (inner > 40).any() else np.argwhere(inner > 30)
-        y, x = candidates[int(rng.integers(len(candidates)))]
-        size = rng.uniform(14, 52, 2) * unit
-        tilt = rng.uniform(0, np.pi)
-        corners = np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)]) * size
+    loss = np.clip(loss * strength, 0.0, 0.9)
+    # A panel deep inside, sometimes cut by the frame. Every number is drawn whether or not
+    # it is used, so that more strength only adds.
+    happens, edge_cut, depth = rng.random(), rng.random(), rng.uniform(0.1, 0.6)
+    size, tilt, place = rng.uniform(14, 52, 2) * unit, rng.uniform(0, np.pi), rng.random()
+    corners = int(rng.integers(4, 9))
+    radius = rng.uniform(0.75, 1.1, 8)[:corners, None]
+    deep = np.argwhere(inner > 40)
+    if happens < 0.22 * strength and len(deep):
+        y, x = deep[int(place * len(deep))]
+        if edge_cut < 0.25 and exact[-1, x] > 0.5:
+            y = h - 1
+        angle = (np.arange(corners) + 0.5) * (2 * np.pi / corners)
+        ring = np.stack([np.cos(angle), np.sin(angle)], 1) * radius * size * 1.3
         c, s = np.cos(tilt), np.sin(tilt)
-        corners = np.stack([corners[:, 0] * c - corners[:, 1] * s, corners[:, 0] * s + corners[:, 1] * c], 1)
-        if rng.random() < 0.25:
-            y = h - 1 if exact[-1, x] > 0.5 else y
-        panel = blur(polygon(shape, [corners + (x, y)]), 2.5 * unit)
-        loss = np.maximum(loss, panel * rng.uniform(0.1, 0.6) * smoothstep(10.0, 20.0, inner))
+        ring = np.stack([ring[:, 0] * c - ring[:, 1] * s, ring[:, 0] * s + ring[:, 1] * c], 1)
+        panel = blur(polygon(shape, [ring + (x, y)]), 2.5 * unit)
+        loss = np.maximum(loss, panel * min(depth * strength, 0.9) * smoothstep(10.0, 20.0, inner))
     # Pin holes.
     spots = np.argwhere(inner > 12)
-    count = int(rng.poisson(5 * strength))
-    if len(spots) and count:
+    chance, where, radii, depths = (rng.random(_HOLES) for _ in range(4))
+    if len(spots):
         yy, xx = np.mgrid[-5:6, -5:6].astype(np.float32)
-        for _ in range(count):
-            y, x = spots[int(rng.integers(len(spots)))]
-            radius = rng.uniform(0.6, 2.2) * max(unit, 0.5)
-            depth = rng.uniform(0.05, 0.6)
-            dot = depth * np.exp(-(yy**2 + xx**2) / (2 * radius**2))
+        for k in np.flatnonzero(chance < 5.0 * strength / _HOLES):
+            y, x = spots[int(where[k] * len(spots))]
+            sigma = (0.6 + 1.6 * radii[k]) * max(unit, 0.5)
+            dot = min((0.05 + 0.55 * depths[k]) * strength, 0.9) * np.exp(
+                -(yy**2 + xx**2) / (2 * sigma**2)
+            )
             y0, y1, x0, x1 = max(y - 5, 0), min(y + 6, h), max(x - 5, 0), min(x + 6, w)
             part = dot[y0 - y + 5 : y1 - y + 5, x0 - x + 5 : x1 - x + 5]
             loss[y0:y1, x0:x1] = np.maximum(loss[y0:y1, x0:x1], part)
-    return np.clip(loss * strength, 0.0, 0.9)
+    return np.clip(loss, 0.0, 0.9)
 
 
 def _gain(
-    rng: np.random.Generator, exact: np.ndarray, outer: np.ndarray, unit: float, strength: float, haze: bool
+    rng: np.random.Generator,
+    exact: np.ndarray,
+    outer: np.ndarray,
+    unit: float,
+    strength: float,
+    haze: bool,
 ) -> np.ndarray:
     """Alpha that appears outside, 0..1."""
     shape = exact.shape
     h, w = shape
-    reach = float(rng.uniform(3.0, 9.0))
+    reach = float(rng.uniform(1.4, 4.2))
     ragged = np.clip(0.5 + 0.6 * fractal(rng, shape, 60 * unit, 3), 0.0, 2.0)
     gain = rng.uniform(0.012, 0.05) * np.exp(-outer / reach) * ragged * (outer > 0)
-    if rng.random() < 0.5:
-        cloud = smoothstep(1.3, 3.0, fractal(rng, shape, 220 * unit, 3))
+    if rng.random() < 0.3:
+        cloud = smoothstep(2.0, 3.6, fractal(rng, shape, 220 * unit, 3))
         gain += cloud * rng.uniform(0.004, 0.02)
     if rng.random() < 0.25:
         side = int(rng.integers(4))
-        ramp = [np.arange(w)[None], np.arange(w)[::-1][None], np.arange(h)[:, None], np.arange(h)[::-1][:, None]][side]
+        ramp = [
+            np.arange(w)[None],
+            np.arange(w)[::-1][None],
+            np.arange(h)[:, None],
+            np.arange(h)[::-1][:, None],
+        ][side]
         gain += np.exp(-ramp / (14.0 * unit)) * rng.uniform(0.006, 0.03) * np.clip(ragged, 0, 1)
-    far = np.argwhere(outer > 14)
-    count = int(rng.poisson(2.5 * strength))
-    if len(far) and count:
-        for _ in range(count):
-            y, x = far[int(rng.integers(len(far)))]
-            radius = rng.uniform(1.0, 7.0) * unit * rng.uniform(0.5, 1.2)
-            angle = np.linspace(0, 2 * np.pi, 13)[:-1]
-            r = radius * (1 + 0.3 * rng.standard_normal(12)).clip(0.3, 2.0)
-            blob = polygon(shape, [np.stack([x + np.cos(angle) * r * rng.uniform(0.5, 1.6), y + np.sin(angle) * r], 1)])
-            level = rng.uniform(0.05, 1.0) / strength
-            gain = np.maximum(gain, blur(blob, 0.8 * unit) * level)
     gain = gain * strength
+    # Detached blobs.
+    far = np.argwhere(outer > 14)
+    chance, where, level = (rng.random(_BLOBS) for _ in range(3))
+    radii = rng.uniform(1.0, 7.0, _BLOBS) * rng.uniform(0.5, 1.2, _BLOBS) * unit
+    lobes = (1 + 0.3 * rng.standard_normal((_BLOBS, 12))).clip(0.3, 2.0)
+    flat = rng.uniform(0.5, 1.6, _BLOBS)
+    angle = np.linspace(0, 2 * np.pi, 13)[:-1]
+    if len(far):
+        for k in np.flatnonzero(chance < 2.5 * strength / _BLOBS):
+            y, x = far[int(where[k] * len(far))]
+            r = radii[k] * lobes[k]
+            ring = np.stack([x + np.cos(angle) * r * flat[k], y + np.sin(angle) * r], 1)
+            blob = blur(polygon(shape, [ring]), 0.8 * unit)
+            gain = np.maximum(gain, blob * (0.05 + 0.95 * level[k]))
     if haze:
         fog = 0.25 + 0.08 * fractal(rng, shape, 300 * unit, 2)
         gain = np.maximum(gain, np.clip(fog, 0.1, 0.4))
@@ -149,4 +186,6 @@ def _colour(
     light = 0.72 + 0.28 * pad
     pull = np.clip((1.0 - damaged) ** 1.5 * 0.55 * min(strength, 1.8), 0.0, 1.0)
     target = pad * 0.5 + light * 0.5
-    return np.rint(np.clip(straight + (target - straight) * pull[..., None], 0, 1) * 255).astype(np.uint8)
+    return np.rint(np.clip(straight + (target - straight) * pull[..., None], 0, 1) * 255).astype(
+        np.uint8
+    )

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from builder.generation.procedural.canvas import Canvas, blur, normals, polygon, smoothstep, spline, srgb
+from builder.generation.procedural.canvas import (
+    Canvas,
+    blur,
+    normals,
+    polygon,
+    smoothstep,
+    spline,
+    srgb,
+)
 from builder.generation.procedural.head import base_point
 from builder.generation.procedural.light import Light, shade
 from builder.generation.procedural.traits import Traits
@@ -55,22 +63,36 @@ def ear(canvas: Canvas, person: Traits, view: View, light: Light, side: float) -
     soft = blur(mask[box], 0.03 * view.scale)
     rim = smoothstep(0.35, 0.62, soft) * smoothstep(0.98, 0.72, soft)
     bowl = np.exp(-(((e - 0.20) / 0.20) ** 2) - ((f - 0.06) / 0.22) ** 2)
-    anti = np.exp(-(((np.hypot(e - 0.14, f + 0.02) - 0.33) / 0.075) ** 2)) * smoothstep(0.36, 0.1, f)
+    anti = np.exp(-(((np.hypot(e - 0.14, f + 0.02) - 0.33) / 0.075) ** 2)) * smoothstep(
+        0.36, 0.1, f
+    )
     tragus = np.exp(-(((e - 0.0) / 0.09) ** 2) - ((f - 0.08) / 0.10) ** 2)
-    height = (0.016 * rim - 0.022 * bowl + 0.014 * anti + 0.012 * tragus) * view.scale + soft * 0.03 * view.scale
+    height = (
+        0.016 * rim - 0.022 * bowl + 0.014 * anti + 0.012 * tragus
+    ) * view.scale + soft * 0.03 * view.scale
     open_share = np.clip(1.0 - 0.62 * bowl - 0.25 * (1 - rim) * (1 - anti) * 0.6, 0.2, 1.0)
     albedo = person.skin * np.array([1.02, 0.86, 0.82], np.float32)
     albedo = np.broadcast_to(albedo, (*e.shape, 3)) * (1.0 - 0.25 * bowl)[..., None]
     n = normals(height.astype(np.float32))
     n[..., 0] += side * 0.45 * (1 - open_)
     n /= np.sqrt((n * n).sum(-1, keepdims=True))
-    lit = shade(light, n, albedo.astype(np.float32), translucent=0.6, occlusion=open_share, lit=open_share, gloss=0.04)
+    lit = shade(
+        light,
+        n,
+        albedo.astype(np.float32),
+        translucent=0.6,
+        occlusion=open_share,
+        lit=open_share,
+        gloss=0.04,
+    )
     near_head = smoothstep(0.18, -0.05, e)
     lit = lit * (1.0 - 0.35 * near_head * (facing < 0.12))[..., None]
     full = np.zeros((h, w, 3), np.float32)
     full[box] = srgb(lit)
     if facing >= 0.12:
-        canvas.shadow(blur(mask, 0.02 * view.scale) * (1 - mask) * 0.35 * np.minimum(canvas.alpha, 1))
+        canvas.shadow(
+            blur(mask, 0.02 * view.scale) * (1 - mask) * 0.35 * np.minimum(canvas.alpha, 1)
+        )
         # The front of the ear grows out of the cheek: no edge there.
         fade = np.ones((h, w), np.float32)
         fade[box] = smoothstep(-0.13, 0.06, e)

@@ -23,10 +23,90 @@ _ROWS, _ANGLES, _COLUMNS = 280, 281, 321
 _REACH = 0.64  # half of the table's width, head units
 
 # Half-width, front depth and back depth of the head at heights, head units.
-_Y = np.array([-0.50, -0.49, -0.46, -0.41, -0.33, -0.2, -0.08, 0.03, 0.12, 0.21, 0.30, 0.37, 0.43, 0.475, 0.505, 0.522, 0.53])
-_W = np.array([0.0, 0.085, 0.175, 0.252, 0.312, 0.353, 0.362, 0.358, 0.348, 0.330, 0.300, 0.262, 0.214, 0.166, 0.118, 0.070, 0.0])
-_F = np.array([0.0, 0.11, 0.20, 0.275, 0.335, 0.380, 0.390, 0.385, 0.383, 0.382, 0.380, 0.375, 0.368, 0.350, 0.315, 0.27, 0.2])
-_B = np.array([0.0, 0.12, 0.24, 0.33, 0.41, 0.46, 0.46, 0.44, 0.40, 0.35, 0.29, 0.24, 0.2, 0.18, 0.16, 0.13, 0.1])
+_Y = np.array(
+    [
+        -0.50,
+        -0.49,
+        -0.46,
+        -0.41,
+        -0.33,
+        -0.2,
+        -0.08,
+        0.03,
+        0.12,
+        0.21,
+        0.30,
+        0.37,
+        0.43,
+        0.475,
+        0.505,
+        0.522,
+        0.53,
+    ]
+)
+_W = np.array(
+    [
+        0.0,
+        0.085,
+        0.175,
+        0.252,
+        0.312,
+        0.353,
+        0.362,
+        0.358,
+        0.348,
+        0.330,
+        0.300,
+        0.262,
+        0.214,
+        0.166,
+        0.118,
+        0.070,
+        0.0,
+    ]
+)
+_F = np.array(
+    [
+        0.0,
+        0.11,
+        0.20,
+        0.275,
+        0.335,
+        0.380,
+        0.390,
+        0.385,
+        0.383,
+        0.382,
+        0.380,
+        0.375,
+        0.368,
+        0.350,
+        0.315,
+        0.27,
+        0.2,
+    ]
+)
+_B = np.array(
+    [
+        0.0,
+        0.12,
+        0.24,
+        0.33,
+        0.41,
+        0.46,
+        0.46,
+        0.44,
+        0.40,
+        0.35,
+        0.29,
+        0.24,
+        0.2,
+        0.18,
+        0.16,
+        0.13,
+        0.1,
+    ]
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +169,9 @@ def base_point(person: Traits, angle: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.stack([width * s, y, depth], -1)
 
 
-def _bump(x: np.ndarray, y: np.ndarray, at: tuple[float, float], size: tuple[float, float]) -> np.ndarray:
+def _bump(
+    x: np.ndarray, y: np.ndarray, at: tuple[float, float], size: tuple[float, float]
+) -> np.ndarray:
     value: np.ndarray = np.exp(-(((x - at[0]) / size[0]) ** 2) - ((y - at[1]) / size[1]) ** 2)
     return value
 
@@ -112,7 +194,12 @@ def relief(person: Traits, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     edge = base + 0.008 * np.exp(-((x / 0.030) ** 2)) - 0.008 * smoothstep(0.035, 0.075, a)
     under = smoothstep(edge + 0.040, edge - 0.012, y)
     ridge_width = (0.040 + 0.018 * t**2) * (0.6 + 0.4 * person.nose_width)
-    d += (0.010 + 0.072 * t**1.25) * np.exp(-((x / ridge_width) ** 2)) * under * smoothstep(-0.16, -0.04, y)
+    d += (
+        (0.010 + 0.072 * t**1.25)
+        * np.exp(-((x / ridge_width) ** 2))
+        * under
+        * smoothstep(-0.16, -0.04, y)
+    )
     d += 0.026 * _bump(x, y, (0.0, base - 0.008), (0.040 * person.nose_width, 0.036))
     d += 0.044 * _bump(a, y, (0.046 * person.nose_width, base + 0.002), (0.022, 0.026))
     d += 0.020 * t * np.exp(-((x / 0.075) ** 2)) * under
@@ -121,9 +208,21 @@ def relief(person: Traits, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     line = mouth.y - mouth.smile * 0.32 * x**2 / 0.11
     across = np.clip(1.0 - (a / (mouth.half * 1.03)) ** 2, 0.0, 1.0)
     half_gap = mouth.gap * 0.5 * across
-    d += 0.020 * across * np.exp(-(((y - (line - half_gap - mouth.upper * 0.55)) / (mouth.upper * 0.75)) ** 2))
-    d += 0.024 * across * np.exp(-(((y - (line + half_gap + mouth.lower * 0.5)) / (mouth.lower * 0.7)) ** 2))
-    d -= 0.012 * np.exp(-(((y - line) / (0.008 + half_gap)) ** 2)) * smoothstep(1.15, 0.9, a / mouth.half)
+    d += (
+        0.020
+        * across
+        * np.exp(-(((y - (line - half_gap - mouth.upper * 0.55)) / (mouth.upper * 0.75)) ** 2))
+    )
+    d += (
+        0.024
+        * across
+        * np.exp(-(((y - (line + half_gap + mouth.lower * 0.5)) / (mouth.lower * 0.7)) ** 2))
+    )
+    d -= (
+        0.012
+        * np.exp(-(((y - line) / (0.008 + half_gap)) ** 2))
+        * smoothstep(1.15, 0.9, a / mouth.half)
+    )
     d -= 0.010 * _bump(x, y, (0.0, mouth.y + 0.075 + mouth.gap * 0.6), (0.075, 0.018))
     d += 0.020 * person.chin * _bump(x, y, (0.0, 0.445), (0.07 + 0.02 * man, 0.042))
     # The fold from the nose to the corner of the mouth, deeper with a smile and with age.
@@ -214,8 +313,12 @@ def surface(person: Traits, view: View, light: Light) -> Surface:
     map_y = np.clip((hy - TOP) / (BOTTOM - TOP) * (_ROWS - 1), 0, _ROWS - 1)
     table = np.dstack([table, shadow, np.radians(found * (300.0 / (_ANGLES - 1)) - 150.0)])
     table = table.astype(np.float32)
-    first = cv2.remap(table[..., :3].copy(), map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    second = cv2.remap(table[..., 3:].copy(), map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    first = cv2.remap(
+        table[..., :3].copy(), map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
+    second = cv2.remap(
+        table[..., 3:].copy(), map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
     n = np.dstack([first[..., 2], second[..., :2]])
     c, s = np.cos(view.roll), np.sin(view.roll)
     n = np.dstack([n[..., 0] * c - n[..., 1] * s, n[..., 0] * s + n[..., 1] * c, n[..., 2]])

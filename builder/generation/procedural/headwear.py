@@ -25,7 +25,16 @@ from builder.generation.procedural.light import Light, shade
 from builder.generation.procedural.traits import Traits
 from builder.generation.procedural.view import View
 
-_COLOURS = ((34, 38, 48), (150, 44, 44), (206, 160, 70), (64, 84, 62), (186, 182, 172), (58, 82, 120), (120, 82, 56), (96, 52, 84))
+_COLOURS = (
+    (34, 38, 48),
+    (150, 44, 44),
+    (206, 160, 70),
+    (64, 84, 62),
+    (186, 182, 172),
+    (58, 82, 120),
+    (120, 82, 56),
+    (96, 52, 84),
+)
 _STRAW = ((206, 176, 122), (120, 88, 60), (46, 42, 42), (196, 186, 166))
 
 
@@ -75,7 +84,9 @@ class _Maker:
             period = max(4.0, 0.022 * unit) / unit
             waves = np.cos(2 * np.pi * np.arcsin(np.clip(x / 0.46, -1, 1)) * 0.46 / period)
             rows = np.abs(np.sin(np.pi * (y + 0.3 * period * waves) / period))
-            height = height + ((0.55 * waves + 0.35 * rows) * period * unit * 0.16).astype(np.float32)
+            height = height + ((0.55 * waves + 0.35 * rows) * period * unit * 0.16).astype(
+                np.float32
+            )
             tint = tint + 0.08 * waves
         elif texture == "straw":
             period = max(3.0, 0.012 * unit) / unit
@@ -96,7 +107,9 @@ class _Maker:
         self.canvas.over(full, mask)
 
 
-def _dome(width: float, top: float, rim: float, dip: float, slouch: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+def _dome(
+    width: float, top: float, rim: float, dip: float, slouch: float = 0.0
+) -> tuple[np.ndarray, np.ndarray]:
     """Closed outline of a cap about the skull and the curve of its front rim."""
     t = np.linspace(np.pi, 2 * np.pi, 41)
     arch = np.stack([np.cos(t) * width + slouch * np.sin(t) ** 2, rim + np.sin(t) * (rim - top)], 1)
@@ -117,7 +130,23 @@ def behind(canvas: Canvas, person: Traits, view: View, light: Light) -> None:
         maker.lay(polygon(view.shape, [maker.place(brim)]), colour * 0.4, 0.08, texture="straw")
     elif kind == "headscarf":
         colour = linear(np.array(_COLOURS[int(rng.integers(len(_COLOURS)))]) / 255.0)
-        outline = spline(np.array([(-0.40, -0.2), (-0.43, 0.2), (-0.40, 0.55), (-0.30, 0.8), (0.30, 0.8), (0.40, 0.55), (0.43, 0.2), (0.40, -0.2), (0.0, -0.4)]), True, 8)
+        outline = spline(
+            np.array(
+                [
+                    (-0.40, -0.2),
+                    (-0.43, 0.2),
+                    (-0.40, 0.55),
+                    (-0.30, 0.8),
+                    (0.30, 0.8),
+                    (0.40, 0.55),
+                    (0.43, 0.2),
+                    (0.40, -0.2),
+                    (0.0, -0.4),
+                ]
+            ),
+            True,
+            8,
+        )
         maker.lay(polygon(view.shape, [maker.place(outline, -0.1)]), colour * 0.75, 0.2, fold=1.0)
 
 
@@ -155,20 +184,28 @@ def front(canvas: Canvas, person: Traits, view: View, light: Light) -> None:
         lip = np.stack([u * 0.325, -0.195 + 0.075 * (1 - u**2) ** 0.7 - 0.0 * u], 1)
         outline = np.concatenate([maker.place(back, 0.30), maker.place(lip, 0.62)[::-1]])
         mask = polygon(view.shape, [outline])
-        canvas.shadow(blur(np.roll(mask, int(0.10 * unit), 0), 0.04 * unit) * canvas.alpha * 0.55 * (1 - mask))
+        canvas.shadow(
+            blur(np.roll(mask, int(0.10 * unit), 0), 0.04 * unit) * canvas.alpha * 0.55 * (1 - mask)
+        )
         bend = np.zeros(3, np.float32) + np.array([0.0, -0.55, 0.0], np.float32)
         maker.lay(mask, colour * 0.92, 0.05, bend=bend)
     elif kind == "wide-brimmed hat":
         shape, edge = _dome(0.385, -0.70, -0.26, 0.02)
         shape[:, 1] += 0.07 * np.exp(-((shape[:, 0] / 0.13) ** 2)) * (shape[:, 1] < -0.5)
-        maker.lay(polygon(view.shape, [maker.place(shape)]), colour, 0.26, texture="straw", fold=0.2)
+        maker.lay(
+            polygon(view.shape, [maker.place(shape)]), colour, 0.26, texture="straw", fold=0.2
+        )
         band = np.concatenate([edge + (0.0, -0.10), edge[::-1] + (0.0, 0.015)])
         maker.lay(polygon(view.shape, [maker.place(band)]), linear([0.12, 0.09, 0.08]), 0.03)
         u = np.linspace(-1, 1, 41)
         upper = np.stack([u * 0.72, -0.275 + 0.055 * (1 - u**2) - 0.03 * u**2], 1)
-        lower = np.stack([u * 0.72, -0.265 + 0.155 * np.sqrt(np.maximum(1 - u**2, 0)) - 0.03 * u**2], 1)
+        lower = np.stack(
+            [u * 0.72, -0.265 + 0.155 * np.sqrt(np.maximum(1 - u**2, 0)) - 0.03 * u**2], 1
+        )
         mask = polygon(view.shape, [maker.place(np.concatenate([upper, lower[::-1]]))])
-        canvas.shadow(blur(np.roll(mask, int(0.12 * unit), 0), 0.06 * unit) * canvas.alpha * 0.6 * (1 - mask))
+        canvas.shadow(
+            blur(np.roll(mask, int(0.12 * unit), 0), 0.06 * unit) * canvas.alpha * 0.6 * (1 - mask)
+        )
         bend = np.array([0.0, -0.5, 0.0], np.float32)
         maker.lay(mask, colour * 0.95, 0.04, texture="straw", bend=bend)
     elif kind == "headscarf":

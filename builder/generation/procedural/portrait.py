@@ -72,16 +72,21 @@ def _compose(person: Traits, view: View) -> Canvas:
     canvas = Canvas(view.shape)
     dresser = Dresser(person, view, light, body)
     rim = headwear.rim_of(person)
-    detail = float(np.clip((view.scale / 215.0) ** 0.35, 0.5, 1.5))
+    larger = view.scale / 215.0
+    detail = float(np.clip(larger ** (0.35 if larger > 1.0 else 0.6), 0.35, 1.5))
     seen = surface(person, view, light)
     head_mask = np.zeros(view.shape, np.float32)
     head_mask[seen.box] = seen.alpha
     wig = wig_of(person, detail, rim)
     hair = None
     if wig is not None:
-        solid = np.maximum.reduce([head_mask, outline_mask(view, body.torso), outline_mask(view, body.neck)])
+        solid = np.maximum.reduce(
+            [head_mask, outline_mask(view, body.torso), outline_mask(view, body.neck)]
+        )
         covered = cv2.erode((solid > 0.99).astype(np.uint8), np.ones((9, 9), np.uint8)) > 0
-        hair = render(person, view, light, wig, covered)
+        relief = np.full(view.shape, -np.inf, np.float32)
+        relief[seen.box] = np.where(seen.alpha > 0.5, seen.depth, -np.inf)
+        hair = render(person, view, light, wig, covered, relief)
 
     headwear.behind(canvas, person, view, light)
     if hair is not None:
@@ -102,7 +107,12 @@ def _compose(person: Traits, view: View) -> Canvas:
     colour = paint_face(person, seen, light, view.pixel)
     if hair is not None:
         colour = _scalp(person, colour, seen.angle, seen.v)
-        cast = blur(shift(hair.front[1], -light.key[0] * 0.05 * view.scale, -light.key[1] * 0.05 * view.scale), 0.02 * view.scale)
+        cast = blur(
+            shift(
+                hair.front[1], -light.key[0] * 0.05 * view.scale, -light.key[1] * 0.05 * view.scale
+            ),
+            0.02 * view.scale,
+        )
         colour = colour * (1.0 - 0.42 * cast[seen.box])[..., None]
     canvas.over(_full(srgb(colour), seen.box, view.shape), head_mask)
     if abs(view.yaw) >= 0.12:
@@ -111,8 +121,15 @@ def _compose(person: Traits, view: View) -> Canvas:
         canvas.over_premultiplied(*layer)
     accessories.earrings(canvas, person, view, light)
     if hair is not None:
-        cast = blur(shift(hair.front[1], -light.key[0] * 0.07 * view.scale, 0.06 * view.scale), 0.035 * view.scale)
-        below = smoothstep(view.y + 0.45 * view.scale, view.y + 0.6 * view.scale, np.arange(view.shape[0], dtype=np.float32))
+        cast = blur(
+            shift(hair.front[1], -light.key[0] * 0.07 * view.scale, 0.06 * view.scale),
+            0.035 * view.scale,
+        )
+        below = smoothstep(
+            view.y + 0.45 * view.scale,
+            view.y + 0.6 * view.scale,
+            np.arange(view.shape[0], dtype=np.float32),
+        )
         canvas.shadow(cast * (1 - hair.front[1]) * below[:, None] * 0.5)
         canvas.over_premultiplied(*hair.front)
     headwear.front(canvas, person, view, light)

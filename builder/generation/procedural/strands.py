@@ -116,7 +116,11 @@ def _samples(
 
 
 def _march(
-    start: np.ndarray, stop: np.ndarray, extra: list[np.ndarray], shape: tuple[int, int], vertical: bool
+    start: np.ndarray,
+    stop: np.ndarray,
+    extra: list[np.ndarray],
+    shape: tuple[int, int],
+    vertical: bool,
 ) -> tuple[np.ndarray, ...]:
     main, cross = (1, 0) if vertical else (0, 1)
     m0, m1 = start[:, main] * _SAMPLES, stop[:, main] * _SAMPLES
@@ -130,7 +134,9 @@ def _march(
     length = m1 - m0
     inverse = 1.0 / np.where(np.abs(length) < 1e-6, 1.0, length)
     t = (at.astype(np.float32) + 0.5 - m0[segment]) * inverse[segment]
-    slope = (stop[:, cross] - start[:, cross]) / np.where(np.abs(length) < 1e-6, 1.0, length / _SAMPLES)
+    slope = (stop[:, cross] - start[:, cross]) / np.where(
+        np.abs(length) < 1e-6, 1.0, length / _SAMPLES
+    )
     stretch = np.sqrt(1.0 + np.minimum(slope * slope, 1.0)).astype(np.float32)
     middle = start[segment, cross] + (stop - start)[segment, cross] * t
     width, tone, depth = (e[0][segment] + (e[1] - e[0])[segment] * t for e in extra)

@@ -26,7 +26,7 @@ HAIR: dict[str, tuple[int, int, int]] = {
     "brown": (101, 68, 45),
     "auburn": (122, 60, 36),
     "red": (166, 80, 38),
-    "blond": (200, 160, 101),
+    "blond": (196, 160, 108),
     "platinum": (226, 209, 178),
     "gray": (143, 140, 137),
     "white": (219, 217, 213),
@@ -153,7 +153,9 @@ def traits(seed: int, attributes: Mapping[str, str | None]) -> Traits:
     makeup = (1.0 - gender) * float(rng.random()) if gender < 0.9 else 0.0
     lips = skin * np.array([0.86, 0.52, 0.50]) + np.array([0.045, 0.0, 0.008])
     if makeup > 0.45:
-        tint = linear(np.array([(150, 34, 48), (172, 70, 78), (120, 40, 56)][rng.integers(3)]) / 255.0)
+        tint = linear(
+            np.array([(150, 34, 48), (172, 70, 78), (120, 40, 56)][rng.integers(3)]) / 255.0
+        )
         lips = lips + (tint - lips) * makeup * 0.8
     return Traits(
         seed=int(seed),

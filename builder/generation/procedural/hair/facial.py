@@ -53,23 +53,35 @@ def _brows(person: Traits, rng: np.random.Generator) -> styles.Wig:
     n = 900
     side = np.where(rng.random(n) < 0.5, -1.0, 1.0)
     t = rng.random(n)
-    lift = {"surprised": 0.040, "laughing": 0.012, "serious": -0.016, "pensive": 0.004}.get(person["expression"], 0.0)
+    lift = {"surprised": 0.040, "laughing": 0.012, "serious": -0.016, "pensive": 0.004}.get(
+        person["expression"], 0.0
+    )
     knit = {"serious": -0.018, "pensive": 0.012}.get(person["expression"], 0.0)
     x = (0.055 + 0.185 * t) * person.eye_gap
-    arch = -0.100 * person.brow_height - 0.030 * np.sin(np.pi * np.clip(t * 0.78 + 0.04, 0, 1)) * (1.1 - 0.6 * person.masculine)
+    arch = -0.100 * person.brow_height - 0.030 * np.sin(np.pi * np.clip(t * 0.78 + 0.04, 0, 1)) * (
+        1.1 - 0.6 * person.masculine
+    )
     arch += 0.022 * np.clip(t - 0.7, 0, 1) / 0.3 - lift + (1 - t) ** 2 * (0.012 - knit)
     half = 0.0185 * person.brow_thick * np.clip(t / 0.08 + 0.45, 0, 1) * (1.0 - 0.75 * t**2)
     w = rng.uniform(-1, 1, n)
     y = arch + w * half
     root = on_face(person, x * side, y)
-    heading = np.stack([side * (0.35 + 0.75 * t), -0.85 + 1.05 * t + 0.5 * w * -0.6, 0.1 + 0 * t], 1)
+    heading = np.stack(
+        [side * (0.35 + 0.75 * t), -0.85 + 1.05 * t + 0.5 * w * -0.6, 0.1 + 0 * t], 1
+    )
     heading = growth.normalise(heading + 0.15 * rng.standard_normal((n, 3)))
     length = 0.034 * (0.7 + 0.5 * rng.random(n)) * (1.0 - 0.3 * t)
     s = np.linspace(0, 1, 6)[None, :, None]
     path = root[:, None] + heading[:, None] * s * length[:, None, None]
     path[..., 1] += (s[..., 0] ** 2) * 0.006
     path[..., 2] += 0.008
-    return styles.Wig(path.astype(np.float32), styles.taper(rng, n, 6, 0.25, 0.3) * 1.15, np.full(n, 0.95), np.full(n, 0.3), np.ones(n, bool))
+    return styles.Wig(
+        path.astype(np.float32),
+        styles.taper(rng, n, 6, 0.25, 0.3) * 1.15,
+        np.full(n, 0.95),
+        np.full(n, 0.3),
+        np.ones(n, bool),
+    )
 
 
 def _lashes(person: Traits, rng: np.random.Generator) -> styles.Wig:
@@ -77,18 +89,35 @@ def _lashes(person: Traits, rng: np.random.Generator) -> styles.Wig:
     side = np.where(np.arange(n) % 2 == 0, -1.0, 1.0)
     e = rng.uniform(-0.92, 1.02, n)
     half = 0.074 * person.eye_size
-    wide = {"surprised": 1.3, "laughing": 0.62, "gentle smile": 0.88, "serious": 0.92, "pensive": 0.85}.get(person["expression"], 1.0)
+    wide = {
+        "surprised": 1.3,
+        "laughing": 0.62,
+        "gentle smile": 0.88,
+        "serious": 0.92,
+        "pensive": 0.85,
+    }.get(person["expression"], 1.0)
     drop = {"down": 0.34, "up": -0.06}.get(person["gaze"], 0.0)
     arc = np.clip(1 - e * e, 0, 1)
-    f = -(0.40 * wide - 0.40 * drop) * arc**0.62 * np.clip(1 - 0.22 * e, 0.6, 1.4) - e * person.eye_tilt * 2.0
+    f = (
+        -(0.40 * wide - 0.40 * drop) * arc**0.62 * np.clip(1 - 0.22 * e, 0.6, 1.4)
+        - e * person.eye_tilt * 2.0
+    )
     root = on_face(person, side * (0.152 * person.eye_gap + e * half), EYE_Y + f * half)
     length = (0.011 + 0.011 * person.makeup - 0.004 * person.masculine) * rng.uniform(0.7, 1.1, n)
-    heading = np.stack([side * (0.75 * e + 0.12), np.full(n, -0.35 + 0.5 * (drop > 0.2)), np.full(n, 0.55)], 1)
+    heading = np.stack(
+        [side * (0.75 * e + 0.12), np.full(n, -0.35 + 0.5 * (drop > 0.2)), np.full(n, 0.55)], 1
+    )
     s = np.linspace(0, 1, 5)[None, :, None]
     path = root[:, None] + growth.normalise(heading)[:, None] * s * length[:, None, None]
     path[..., 1] -= (s[..., 0] ** 2) * 0.55 * length[:, None]
     path[..., 2] += 0.006
-    return styles.Wig(path.astype(np.float32), styles.taper(rng, n, 5, 0.15, 0.2), np.ones(n), np.zeros(n), np.ones(n, bool))
+    return styles.Wig(
+        path.astype(np.float32),
+        styles.taper(rng, n, 5, 0.15, 0.2),
+        np.ones(n),
+        np.zeros(n),
+        np.ones(n, bool),
+    )
 
 
 def low_of(v: np.ndarray) -> np.ndarray:
@@ -102,7 +131,16 @@ def _beard(person: Traits, rng: np.random.Generator, view: View) -> styles.Wig |
         return None
     detail = float(np.clip((view.scale / 215.0) ** 0.8, 0.3, 2.2))
     area = "full beard" if kind in ("stubble", "short beard") else kind
-    wanted = int({"stubble": 5200, "mustache": 1000, "goatee": 2400, "short beard": 6000, "full beard": 7000}[kind] * detail)
+    wanted = int(
+        {
+            "stubble": 5200,
+            "mustache": 1000,
+            "goatee": 2400,
+            "short beard": 6000,
+            "full beard": 7000,
+        }[kind]
+        * detail
+    )
     tries = wanted * 5
     u, v = rng.uniform(-0.34, 0.34, tries), rng.uniform(0.0, 0.50, tries)
     keep = rng.random(tries) < beard_area(u, v, area)
@@ -112,7 +150,14 @@ def _beard(person: Traits, rng: np.random.Generator, view: View) -> styles.Wig |
     root = on_face(person, u, v)
     lip = np.exp(-((u / 0.12) ** 2) - ((v - 0.275) / 0.035) ** 2)
     side = np.sign(u)
-    heading = np.stack([(0.45 - 0.75 * low_of(v)) * u / 0.3 + lip * side * 0.55, np.full(n, 0.85), np.full(n, 0.42)], 1)
+    heading = np.stack(
+        [
+            (0.45 - 0.75 * low_of(v)) * u / 0.3 + lip * side * 0.55,
+            np.full(n, 0.85),
+            np.full(n, 0.42),
+        ],
+        1,
+    )
     heading = growth.normalise(heading + 0.18 * rng.standard_normal((n, 3)))
     low = low_of(v)
     length = {
@@ -134,8 +179,16 @@ def _beard(person: Traits, rng: np.random.Generator, view: View) -> styles.Wig |
     path = path.astype(np.float32)
     if k > 5:
         path, member = growth.clump(path, rng, n // 14, 0.4, 0.008)
-        size = {"straight": 0.003, "wavy": 0.006, "curly": 0.009, "coily": 0.008}[person["hair_texture"]]
+        size = {"straight": 0.003, "wavy": 0.006, "curly": 0.009, "coily": 0.008}[
+            person["hair_texture"]
+        ]
         path = growth.curl(path, rng, member, length, size, 0.075, jitter=0.8)
     thin = 0.8 if kind == "stubble" else 1.0
     depth = rng.random(n)
-    return styles.Wig(path.astype(np.float32), styles.taper(rng, n, k, 0.25) * thin, 1.0 + 0.16 * rng.standard_normal(n), (1 - depth) * 0.7, np.ones(n, bool))
+    return styles.Wig(
+        path.astype(np.float32),
+        styles.taper(rng, n, k, 0.25) * thin,
+        1.0 + 0.16 * rng.standard_normal(n),
+        (1 - depth) * 0.7,
+        np.ones(n, bool),
+    )

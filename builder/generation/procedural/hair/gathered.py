@@ -9,7 +9,9 @@ from builder.generation.procedural.hair import growth, styles
 from builder.generation.procedural.traits import Traits
 
 
-def gathered(person: Traits, rng: np.random.Generator, detail: float, rim: float | None) -> styles.Wig:
+def gathered(
+    person: Traits, rng: np.random.Generator, detail: float, rim: float | None
+) -> styles.Wig:
     """Combed over the skull to a tie, and what hangs or winds from there."""
     style = person["hair_style"]
     side = 1.0 if rng.random() < 0.5 else -1.0
@@ -33,16 +35,28 @@ def gathered(person: Traits, rng: np.random.Generator, detail: float, rim: float
         way = growth.normalise(curve + 1e-4)
     else:
         way = growth.normalise(start[:, None] * (1 - ease) + stop * ease + 1e-4)
-    height = 1.0 + (0.02 + 0.085 * depth)[:, None, None] * np.sin(np.pi * np.clip(t * 0.9 + 0.08, 0, 1))
+    height = 1.0 + (0.02 + 0.085 * depth)[:, None, None] * np.sin(
+        np.pi * np.clip(t * 0.9 + 0.08, 0, 1)
+    )
     comb = growth.CENTRE + way * growth.RADII * height
     comb[:, 0] = roots
     comb = comb + np.cumsum(rng.standard_normal((n, k, 3)), 1) * 0.0011 * np.sin(np.pi * t)
     comb = growth.refine(comb.astype(np.float32), 30)
     comb, member = growth.clump(comb, rng, n // 25, 0.35, 0.010)
-    comb += (rng.standard_normal((n, 1, 3)) * 0.022 * np.linspace(0, 1, 30)[None, :, None] ** 2).astype(np.float32)
-    shade = (1.0 + 0.12 * rng.standard_normal(int(member.max()) + 1))[member] * (1.0 + 0.1 * rng.standard_normal(n))
+    comb += (
+        rng.standard_normal((n, 1, 3)) * 0.022 * np.linspace(0, 1, 30)[None, :, None] ** 2
+    ).astype(np.float32)
+    shade = (1.0 + 0.12 * rng.standard_normal(int(member.max()) + 1))[member] * (
+        1.0 + 0.1 * rng.standard_normal(n)
+    )
     parts = [
-        styles.Wig(styles._press(comb, rim).astype(np.float32), styles.taper(rng, n, 30, 0.8), shade, 1.0 - depth, np.zeros(n, bool))
+        styles.Wig(
+            styles._press(comb, rim).astype(np.float32),
+            styles.taper(rng, n, 30, 0.8),
+            shade,
+            1.0 - depth,
+            np.zeros(n, bool),
+        )
     ]
     if style == "ponytail":
         parts.append(_tail(person, rng, detail, tie, side))
@@ -65,10 +79,15 @@ def join(parts: list[styles.Wig]) -> styles.Wig:
         return (width[:, i] + (width[:, i + 1] - width[:, i]) * (at - i)).astype(np.float32)
 
     return styles.Wig(
-        np.concatenate([p.path if p.path.shape[1] == k else growth.refine(p.path, k) for p in parts]).astype(np.float32),
+        np.concatenate(
+            [p.path if p.path.shape[1] == k else growth.refine(p.path, k) for p in parts]
+        ).astype(np.float32),
         np.concatenate([stretch(p.width) for p in parts]),
         np.concatenate(
-            [stretch(p.shade) if p.shade.ndim == 2 else np.repeat(p.shade[:, None], k, 1) for p in parts]
+            [
+                stretch(p.shade) if p.shade.ndim == 2 else np.repeat(p.shade[:, None], k, 1)
+                for p in parts
+            ]
         ),
         np.concatenate([p.inner for p in parts]),
         np.concatenate([p.front for p in parts]),
@@ -86,7 +105,9 @@ def _reach(person: Traits) -> float:
     return {"chin-length": 0.45, "shoulder-length": 0.75, "long": 1.2}[person["hair_length"]]
 
 
-def _tail(person: Traits, rng: np.random.Generator, detail: float, tie: np.ndarray, side: float) -> styles.Wig:
+def _tail(
+    person: Traits, rng: np.random.Generator, detail: float, tie: np.ndarray, side: float
+) -> styles.Wig:
     n, k = int(2600 * detail), 26
     reach = _reach(person)
     course = _course(
@@ -135,16 +156,27 @@ def _bun(person: Traits, rng: np.random.Generator, detail: float, tie: np.ndarra
     ring = np.sqrt(1 - offset**2)
     depth = rng.random(n)
     r = size * (0.80 + 0.22 * depth)[:, None] * (1 + 0.03 * np.sin(angle * 3 + which[:, None]))
-    around = e1[:, None] * (np.cos(angle) * ring)[..., None] + e2[:, None] * (np.sin(angle) * ring)[..., None]
+    around = (
+        e1[:, None] * (np.cos(angle) * ring)[..., None]
+        + e2[:, None] * (np.sin(angle) * ring)[..., None]
+    )
     path = centre + r[..., None] * (around + axis[:, None] * offset[..., None]) * (1.08, 0.9, 0.9)
     stray = rng.random(n) < 0.03
     path[stray] += (t[..., None] ** 2) * rng.standard_normal((int(stray.sum()), 1, 3)) * 0.05
     tone = (1.0 + 0.16 * rng.standard_normal(coils))[which] * (1.0 + 0.13 * rng.standard_normal(n))
     edge = 1.0 - 0.5 * np.abs(offset[:, 0] * 2 % 0.5)
-    return styles.Wig(path.astype(np.float32), styles.taper(rng, n, k, 0.6), tone * edge, 1.0 - depth, np.ones(n, bool))
+    return styles.Wig(
+        path.astype(np.float32),
+        styles.taper(rng, n, k, 0.6),
+        tone * edge,
+        1.0 - depth,
+        np.ones(n, bool),
+    )
 
 
-def _braid(person: Traits, rng: np.random.Generator, detail: float, tie: np.ndarray, side: float) -> styles.Wig:
+def _braid(
+    person: Traits, rng: np.random.Generator, detail: float, tie: np.ndarray, side: float
+) -> styles.Wig:
     n, k = int(3000 * detail), 110
     reach = _reach(person)
     course = _course(
@@ -173,7 +205,11 @@ def _braid(person: Traits, rng: np.random.Generator, detail: float, tie: np.ndar
     path[..., 0] += weave_x * keep
     path[..., 2] += weave_z * keep + 0.05
     stray = rng.random(n) < 0.05
-    path[stray] += rng.standard_normal((int(stray.sum()), 1, 3)) * 0.03 * np.sin(np.pi * t * 6)[None, :, None] ** 2
+    path[stray] += (
+        rng.standard_normal((int(stray.sum()), 1, 3))
+        * 0.03
+        * np.sin(np.pi * t * 6)[None, :, None] ** 2
+    )
     tone = 1.0 + 0.14 * rng.standard_normal(n)
     # Where a bundle dives under another, and along its borders, it is dark.
     height = np.sin(2 * phase) * 0.5 + 0.5
@@ -182,7 +218,11 @@ def _braid(person: Traits, rng: np.random.Generator, detail: float, tie: np.ndar
     near = np.linspace(0, 1, k) > 0.06
     path[..., 2] += near * 0.10 * (height - 0.5) * keep
     return styles.Wig(
-        path.astype(np.float32), styles.taper(rng, n, k, 0.5, 0.9), shade, (1 - depth) * 0.4, np.zeros(n, bool)
+        path.astype(np.float32),
+        styles.taper(rng, n, k, 0.5, 0.9),
+        shade,
+        (1 - depth) * 0.4,
+        np.zeros(n, bool),
     )
 
 
@@ -193,7 +233,19 @@ def _wisps(person: Traits, rng: np.random.Generator, detail: float) -> styles.Wi
     roots = roots[np.argsort(line - roots[:, 1], kind="stable")[:n]]
     length = rng.uniform(0.06, 0.42, n)
     direction = growth.normalise(growth.outward(roots) * 0.9 + rng.standard_normal((n, 3)) * 0.5)
-    path = growth.grow(roots, direction, length, rng, gravity=np.array([0, 0.4, 0.0]), margin=np.full(n, 0.02), wander=0.16)
+    path = growth.grow(
+        roots,
+        direction,
+        length,
+        rng,
+        gravity=np.array([0, 0.4, 0.0]),
+        margin=np.full(n, 0.02),
+        wander=0.16,
+    )
     return styles.Wig(
-        growth.refine(path, 30), styles.taper(rng, n, 30, 0.2, 0.3) * 0.6, np.ones(n), np.zeros(n), np.zeros(n, bool)
+        growth.refine(path, 30),
+        styles.taper(rng, n, 30, 0.2, 0.3) * 0.6,
+        np.ones(n),
+        np.zeros(n),
+        np.zeros(n, bool),
     )

@@ -25,15 +25,20 @@ _LINE_Y = np.array([-0.335, -0.325, -0.29, -0.215, -0.10, 0.02, 0.06, -0.05, 0.0
 
 def outward(points: np.ndarray) -> np.ndarray:
     """Unit directions away from the skull."""
-    d = (points - CENTRE) / RADII**2
-    unit: np.ndarray = d / np.maximum(np.sqrt((d * d).sum(-1, keepdims=True)), 1e-9)
-    return unit
+    return normalise((points - CENTRE.astype(points.dtype)) / (RADII**2).astype(points.dtype))
 
 
 def normalise(v: np.ndarray) -> np.ndarray:
     """Unit vectors along the last axis."""
-    unit: np.ndarray = v / np.maximum(np.sqrt((v * v).sum(-1, keepdims=True)), 1e-9)
+    length = np.sqrt(dot(v, v))
+    unit: np.ndarray = v / np.maximum(length, 1e-9)[..., None]
     return unit
+
+
+def dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Scalar products along the last axis of three."""
+    product: np.ndarray = a[..., 0] * b[..., 0] + a[..., 1] * b[..., 1] + a[..., 2] * b[..., 2]
+    return product
 
 
 def hairline(person: Traits, angle: np.ndarray) -> np.ndarray:
@@ -60,9 +65,7 @@ def scalp(person: Traits, rng: np.random.Generator, count: int) -> np.ndarray:
     return np.concatenate(found)[:count]
 
 
-def parting(
-    person: Traits, rng: np.random.Generator, at: float, count: int
-) -> np.ndarray:
+def parting(person: Traits, rng: np.random.Generator, at: float, count: int) -> np.ndarray:
     """Further roots (count, 3) along the line where the hair is parted at x = ``at``."""
     over = rng.uniform(-0.35, 1.0, count)  # from the back of the crown to the hairline
     y = np.where(over >= 0, -0.493 + 0.155 * np.abs(over) ** 1.6, -0.493 + 0.25 * over**2)
@@ -84,6 +87,7 @@ def grow(
     part_face: bool = True,
     wander: float = 0.05,
     pull: np.ndarray | None = None,
+    ceiling: float | None = None,
 ) -> np.ndarray:
     """Grow strands step by step under gravity, along the skull and past the neck.
 
@@ -98,6 +102,8 @@ def grow(
         part_face: Push strands aside that would hang before the face.
         wander: Strength of the random walk of the direction.
         pull: (N, 3) further constant pull, if any.
+        ceiling: How far above the skull (share of its radius) hair of the upper head may
+            stand beyond its margin, or None.
 
     Returns:
         (N, steps, 3).
@@ -134,9 +140,17 @@ def grow(
         hit = inside < 1.0
         if hit.any():
             out = outward(position[hit])
-            position[hit] = CENTRE + (position[hit] - CENTRE) / np.maximum(inside[hit], 1e-3)[:, None]
+            position[hit] = (
+                CENTRE + (position[hit] - CENTRE) / np.maximum(inside[hit], 1e-3)[:, None]
+            )
             into = (heading[hit] * out).sum(1, keepdims=True)
             heading[hit] = normalise(heading[hit] - np.minimum(into, 0.0) * out + 1e-6)
+        if ceiling is not None:
+            limit = 1.0 + ceiling + margin * 2.0
+            high = (position[:, 1] < 0.0) & (inside > limit)
+            if high.any():
+                ease = 1.0 + 0.5 * (limit[high] / inside[high] - 1.0)
+                position[high] = CENTRE + (position[high] - CENTRE) * ease[:, None]
         # The neck is a post that hair hangs around.
         low = (position[:, 1] > 0.36) & (position[:, 1] < 0.75)
         radial = np.hypot(position[:, 0], position[:, 2] + 0.06)
@@ -162,7 +176,9 @@ def clear_face(
 ) -> np.ndarray:
     """Push the strands in ``which`` (N,) bool aside where they would cross the face."""
     border = np.interp(path[..., 1], _FACE_Y, _FACE_X).astype(np.float32)
-    border = (border + np.float32(room)) * rng.uniform(0.86, 1.06, (len(path), 1)).astype(np.float32)
+    border = (border + np.float32(room)) * rng.uniform(0.86, 1.06, (len(path), 1)).astype(
+        np.float32
+    )
     border *= path[..., 1] > _FACE_Y[0]
     x = path[..., 0]
     # A strand stays on the side on which most of its front part lies.
@@ -170,7 +186,10 @@ def clear_face(
     side = np.where((x * ahead).sum(1, keepdims=True) >= 0, 1.0, -1.0).astype(np.float32)
     inside = which[:, None] & (path[..., 2] > 0.0) & (x * side < border)
     out = path.copy()
-    out[..., 0] = np.where(inside, side * (border + (x * side - border) * 0.06), x)
+    aside = side * (border + (x * side - border) * 0.06)
+    # Roots stay where they are.
+    late = np.minimum(np.linspace(0, 7, path.shape[1], dtype=np.float32), 1.0)
+    out[..., 0] = np.where(inside, x + (aside - x) * late, x)
     return out
 
 
@@ -221,7 +240,9 @@ def clump(
     gather = (strength * t * (2 - t))[None, :, None]
     own = (rng.standard_normal((n, 1, 3)) * spread).astype(np.float32)
     target = path[leaders][member] + own * (0.4 + 0.6 * t[None, :, None])
-    return path + (target - path) * gather * rng.uniform(0.55, 1.0, (n, 1, 1)).astype(np.float32), member
+    return path + (target - path) * gather * rng.uniform(0.55, 1.0, (n, 1, 1)).astype(
+        np.float32
+    ), member
 
 
 def curl(
@@ -256,7 +277,9 @@ def curl(
     clumps = int(member.max()) + 1
     phase = rng.uniform(0, 2 * np.pi, clumps)[member] + jitter * rng.standard_normal(n)
     rate = (1.0 + 0.18 * rng.standard_normal(clumps))[member]
-    size = (1.0 + 0.3 * rng.standard_normal(clumps)).clip(0.35, 1.8)[member] * rng.uniform(0.75, 1.2, n)
+    size = (1.0 + 0.3 * rng.standard_normal(clumps)).clip(0.35, 1.8)[member] * rng.uniform(
+        0.75, 1.2, n
+    )
     t = np.linspace(0, 1, k, dtype=np.float32)
     turns = t[None, :] * (length * rate / wavelength)[:, None] * 2 * np.pi + phase[:, None]
     turns = turns.astype(np.float32)
@@ -268,6 +291,8 @@ def curl(
     e2 = np.cross(tangent, e1)
     opening = np.minimum(t / max(rise, 1e-3), 1.0)[None, :] * (radius * size)[:, None]
     opening = opening.astype(np.float32)
-    return path + e1 * (np.cos(turns) * opening)[..., None] + e2 * (
-        np.sin(turns) * opening * (1.0 - flat)
-    )[..., None]
+    return (
+        path
+        + e1 * (np.cos(turns) * opening)[..., None]
+        + e2 * (np.sin(turns) * opening * (1.0 - flat))[..., None]
+    )

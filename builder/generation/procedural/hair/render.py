@@ -45,7 +45,9 @@ def project(view: View, path: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return turned, view.head(turned[..., :2]).astype(np.float32)
 
 
-def tones(turned: np.ndarray, light: Light, shade: np.ndarray, inner: np.ndarray, shine: float) -> np.ndarray:
+def tones(
+    turned: np.ndarray, light: Light, shade: np.ndarray, inner: np.ndarray, shine: float
+) -> np.ndarray:
     """Brightness (N, K) of strands: form, sheen along the strand, depth in the hair.
 
     The sheen follows Kajiya and Kay, "Rendering fur with three dimensional textures"
@@ -55,20 +57,22 @@ def tones(turned: np.ndarray, light: Light, shade: np.ndarray, inner: np.ndarray
     tangent = growth.normalise(np.gradient(turned, axis=1))
     low = np.clip((turned[..., 1] - 0.02) / 0.25, 0, 1)[..., None]
     round_normal = growth.outward(turned)
-    post = growth.normalise(turned * np.array([1.0, 0.0, 1.0], np.float32) + np.array([0, 0, 0.08], np.float32))
+    post = growth.normalise(
+        turned * np.array([1.0, 0.0, 1.0], np.float32) + np.array([0, 0, 0.08], np.float32)
+    )
     normal = growth.normalise(round_normal * (1 - low) + post * low)
-    facing = (normal * light.key).sum(-1)
-    along = (tangent * light.key).sum(-1)
+    facing = growth.dot(normal, light.key)
+    along = growth.dot(tangent, light.key)
     diffuse = np.sqrt(np.clip(1.0 - along**2, 0, 1)) * np.clip(facing * 0.75 + 0.42, 0.0, 1.2)
     half = growth.normalise(light.key + np.array([0.0, 0.0, 1.0]))
-    th = (tangent * half).sum(-1)
+    th = growth.dot(tangent, half)
     n = len(turned)
     wobble = ((np.arange(n) * 0.61803) % 1.0 - 0.5)[:, None]
     sine = np.clip(1.0 - (th + 0.14 * wobble + 0.10) ** 2, 0, 1)
     gate = np.clip(facing + 0.25, 0, 1)
     sheen = (0.44 * sine**18 + 0.16 * sine**5) * gate
     level = float(light.key_colour.mean())
-    behind = np.clip((normal * light.rim).sum(-1), 0, 1) * float(light.rim_colour.mean())
+    behind = np.clip(growth.dot(normal, light.rim), 0, 1) * float(light.rim_colour.mean())
     grazing = np.clip(1.0 - normal[..., 2], 0, 1) ** 2
     t = np.linspace(0, 1, turned.shape[1])[None]
     buried = 1.0 - (0.66 * inner)[:, None] * (1.0 - 0.35 * t)
@@ -78,7 +82,12 @@ def tones(turned: np.ndarray, light: Light, shade: np.ndarray, inner: np.ndarray
 
 
 def render(
-    person: Traits, view: View, light: Light, wig: Wig, covered: np.ndarray
+    person: Traits,
+    view: View,
+    light: Light,
+    wig: Wig,
+    covered: np.ndarray,
+    surface: np.ndarray,
 ) -> HairLayers:
     """Draw the hair of the head.
 
@@ -89,6 +98,8 @@ def render(
         wig: The strands.
         covered: (H, W) bool, where head and body are opaque well inside: what lies behind
             is not drawn.
+        surface: (H, W) depth of the head's surface, head units, -inf outside: what lies
+            under it is not drawn either.
     """
     turned, pixels = project(view, wig.path)
     shine = {"straight": 1.0, "wavy": 0.85, "curly": 0.7, "coily": 0.45}[person["hair_texture"]]
@@ -100,19 +111,24 @@ def render(
     tone = tone * (1.0 - 0.38 * hidden * (~wig.front[:, None]))
     width = wig.width * strand_width(view)
     middle = front[:, :-1] & front[:, 1:]
-    nearness = depth + 0.10 * (1.0 - wig.inner[:, None]) + 0.03 * (wig.shade.reshape(len(depth), -1) - 1.0)
+    nearness = (
+        depth + 0.10 * (1.0 - wig.inner[:, None]) + 0.03 * (wig.shade.reshape(len(depth), -1) - 1.0)
+    )
     colours = ramp(person.hair, light)
     if person.years > 46 and person["hair_color"] not in ("white", "gray", "platinum"):
-        colours = colours + (srgb(np.linspace(0.05, 0.8, 256)[:, None] * np.ones(3)) - colours) * min(
-            0.4, 0.014 * (person.years - 46)
-        )
+        colours = colours + (
+            srgb(np.linspace(0.05, 0.8, 256)[:, None] * np.ones(3)) - colours
+        ) * min(0.4, 0.014 * (person.years - 46))
     colours = colours.astype(np.float32)
     h, w = view.shape
     column = np.clip(pixels[..., 0], 0, w - 1).astype(np.int32)
     row = np.clip(pixels[..., 1], 0, h - 1).astype(np.int32)
     under = covered[row, column]
     behind_body = ~middle & ~(under[:, :-1] & under[:, 1:])
-    strands = Strands(pixels, width.astype(np.float32), tone, nearness.astype(np.float32), behind_body)
+    strands = Strands(
+        pixels, width.astype(np.float32), tone, nearness.astype(np.float32), behind_body
+    )
     back = rasterise(strands, view.shape, colours, layers=8)
-    strands.drawn = middle
+    sunk = depth < surface[row, column] - 0.03
+    strands.drawn = middle & ~(sunk[:, :-1] & sunk[:, 1:])
     return HairLayers(back, rasterise(strands, view.shape, colours, layers=14))

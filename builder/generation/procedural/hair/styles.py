@@ -13,8 +13,8 @@ from builder.generation.procedural.traits import Traits
 _TEXTURE = {
     # radius, wavelength, flatness, clump strength, clump spread, phase jitter
     "straight": (0.004, 0.55, 0.6, 0.45, 0.012, 1.0),
-    "wavy": (0.026, 0.34, 0.75, 0.62, 0.014, 0.45),
-    "curly": (0.036, 0.185, 0.10, 0.80, 0.014, 0.40),
+    "wavy": (0.026, 0.36, 0.75, 0.74, 0.013, 0.35),
+    "curly": (0.040, 0.20, 0.10, 0.93, 0.0105, 0.22),
     "coily": (0.020, 0.080, 0.0, 0.55, 0.018, 0.7),
 }
 
@@ -63,7 +63,9 @@ def wig_of(person: Traits, detail: float, rim: float | None = None) -> Wig | Non
     return _loose(person, rng, detail, rim)
 
 
-def taper(rng: np.random.Generator, n: int, k: int, tip: float = 0.25, start: float = 0.65) -> np.ndarray:
+def taper(
+    rng: np.random.Generator, n: int, k: int, tip: float = 0.25, start: float = 0.65
+) -> np.ndarray:
     """Relative widths (n, k): full, thinning to ``tip`` at the end."""
     t = np.linspace(0, 1, k)
     profile = 1.0 - (1.0 - tip) * np.clip((t - start) / (1.0 - start), 0, 1)
@@ -74,7 +76,7 @@ def points_for(length: float, wavelength: float, radius: float) -> int:
     """How many points a strand needs for its curls to look round."""
     if radius < 0.008:
         return 30
-    return int(np.clip(length / wavelength * 8.5, 30, 120))
+    return int(np.clip(length / wavelength * 12.0, 30, 170))
 
 
 def _press(path: np.ndarray, rim: float | None, slack: float = 0.012) -> np.ndarray:
@@ -90,15 +92,27 @@ def _press(path: np.ndarray, rim: float | None, slack: float = 0.012) -> np.ndar
 
 
 def _end_height(person: Traits) -> float:
-    return {"short": -0.05, "chin-length": 0.46, "shoulder-length": 0.86, "long": 1.65}[person["hair_length"]]
+    return {"short": -0.05, "chin-length": 0.46, "shoulder-length": 0.86, "long": 1.65}[
+        person["hair_length"]
+    ]
 
 
 def _loose(person: Traits, rng: np.random.Generator, detail: float, rim: float | None) -> Wig:
-    length_name, style, texture = person["hair_length"], person["hair_style"], person["hair_texture"]
+    length_name, style, texture = (
+        person["hair_length"],
+        person["hair_style"],
+        person["hair_texture"],
+    )
     radius, wavelength, flat, gather, spread, jitter = _TEXTURE[texture]
     short = length_name == "short"
-    n = int({"short": 7200, "chin-length": 5600, "shoulder-length": 5000, "long": 4600}[length_name] * detail)
-    part = {"side part": 0.13 if rng.random() < 0.5 else -0.13}.get(style, rng.choice([0.0, 0.04, -0.05, 0.09]))
+    n = int(
+        {"short": 7200, "chin-length": 5600, "shoulder-length": 5000, "long": 4600}[length_name]
+        * detail
+    )
+    n = int(n * {"curly": 0.8, "coily": 0.8}.get(texture, 1.0))
+    part = {"side part": 0.13 if rng.random() < 0.5 else -0.13}.get(
+        style, rng.choice([0.0, 0.04, -0.05, 0.09])
+    )
     roots = growth.scalp(person, rng, n)
     if style in ("loose", "side part") and not short:
         roots = np.concatenate([roots, growth.parting(person, rng, part, n // 5)])
@@ -106,6 +120,7 @@ def _loose(person: Traits, rng: np.random.Generator, detail: float, rim: float |
     x, y, z = roots.T
     out = growth.outward(roots)
     aside = np.tanh((x - part + 0.008 * rng.standard_normal(n)) / 0.02)
+    aside = np.where(aside < 0, -1.0, 1.0) * np.maximum(np.abs(aside), 0.6)
     front = np.clip((z + 0.05) / 0.3, 0, 1)
     jumble = rng.standard_normal((n, 3))
     volume = 0.040 + 0.025 * rng.random()
@@ -116,8 +131,8 @@ def _loose(person: Traits, rng: np.random.Generator, detail: float, rim: float |
     if short:
         base = 0.16 + 0.10 * rng.random() + (0.07 if person.masculine < 0.6 else 0.0)
         length = base * (0.30 + 0.85 * top) * rng.uniform(0.75, 1.2, n)
-        gravity = np.array([0.0, 0.22, 0.0])
-        lift = 0.24 + 0.22 * top
+        gravity = np.array([0.0, 0.40, 0.0])
+        lift = 0.10 + 0.30 * top
     else:
         end = _end_height(person) + 0.05 * rng.standard_normal()
         length = (end - y) + 0.26 * (1 - np.abs(x) / 0.4) * np.clip(-y / 0.3, 0, 1)
@@ -131,7 +146,7 @@ def _loose(person: Traits, rng: np.random.Generator, detail: float, rim: float |
     if short:
         sweep = aside if style == "side part" else 0.8 * np.tanh((x + 2 * part) / 0.12)
         comb[:, 0] = sweep * (0.4 + 0.7 * top)
-        comb[:, 1] = 0.75 - 1.1 * top
+        comb[:, 1] = 1.05 - 1.35 * top
         comb[:, 2] = np.where(z > -0.1, 0.45 * top - 0.35 * (1 - top), -0.3)
         comb += 0.22 * jumble
     if style == "slicked back":
@@ -166,6 +181,7 @@ def _loose(person: Traits, rng: np.random.Generator, detail: float, rim: float |
         margin *= 0.35 + 0.65 * top
     path = growth.grow(
         roots, direction, length, rng, gravity=gravity, margin=margin, pull=pull,
+        ceiling=None if style == "messy" or short else 0.05 + 1.2 * volume,
         part_face=not short and style != "slicked back", wander=0.05 if texture == "straight" else 0.09, steps=26,
     )  # fmt: skip
     if bangs.any():
@@ -195,7 +211,11 @@ def finish(
     if style == "messy":
         gather, spread = min(gather + 0.12, 0.9), spread * 0.8
     k = points_for(float(np.quantile(length, 0.9)), wavelength, radius)
-    count = clumps or int({"straight": n / 22, "wavy": n / 26, "curly": n / 24, "coily": n / 12}[person["hair_texture"]])
+    count = clumps or int(
+        {"straight": n / 22, "wavy": n / 26, "curly": n / 30, "coily": n / 12}[
+            person["hair_texture"]
+        ]
+    )
     path, member = growth.clump(path, rng, max(count, 4), gather, spread)
     if clear is not None:
         path = growth.relax(growth.clear_face(path, clear, rng, room=1.3 * radius))
@@ -210,7 +230,11 @@ def finish(
     drift = rng.standard_normal((n, 3)).astype(np.float32) * 0.08
     drift[:, 0] = np.abs(drift[:, 0]) * np.sign(path[:, -1, 0])
     drift[:, 1] -= 0.02
-    bend = (t[None, :, None] ** 1.6) * drift[:, None] * np.minimum(length, 1.0)[:, None, None].astype(np.float32)
+    bend = (
+        (t[None, :, None] ** 1.6)
+        * drift[:, None]
+        * np.minimum(length, 1.0)[:, None, None].astype(np.float32)
+    )
     path = path + np.where(stray[:, None, None], bend, bend * 0.06)
     width[stray] *= 0.6
     path = _press(path, rim)
@@ -229,15 +253,25 @@ def _buzz(person: Traits, rng: np.random.Generator, detail: float) -> Wig:
     path = roots[:, None] + direction[:, None] * t * length[:, None, None]
     width = taper(rng, n, 4, 0.4)
     return Wig(
-        path.astype(np.float32), width, 1.0 + 0.15 * rng.standard_normal(n), np.full(n, 0.3), np.zeros(n, bool)
+        path.astype(np.float32),
+        width,
+        1.0 + 0.15 * rng.standard_normal(n),
+        np.full(n, 0.3),
+        np.zeros(n, bool),
     )
 
 
 def _afro(person: Traits, rng: np.random.Generator, detail: float, rim: float | None) -> Wig:
     n = int(10500 * detail)
     roots = growth.scalp(person, rng, n)
-    reach = {"short": 0.15, "chin-length": 0.26, "shoulder-length": 0.34, "long": 0.42}[person["hair_length"]]
-    length = reach * (0.55 + 0.5 * rng.random(n) ** 0.5) * (1.0 + 0.15 * np.clip(-roots[:, 1] / 0.4, 0, 1))
+    reach = {"short": 0.15, "chin-length": 0.26, "shoulder-length": 0.34, "long": 0.42}[
+        person["hair_length"]
+    ]
+    length = (
+        reach
+        * (0.55 + 0.5 * rng.random(n) ** 0.5)
+        * (1.0 + 0.15 * np.clip(-roots[:, 1] / 0.4, 0, 1))
+    )
     centre = growth.CENTRE + (0.0, 0.04, -0.02)
     away = growth.normalise(roots - centre)
     side = np.clip((roots[:, 1] - 0.0) / 0.3, 0, 1)
@@ -252,22 +286,34 @@ def _afro(person: Traits, rng: np.random.Generator, detail: float, rim: float | 
     path = _press(path, rim)
     depth = length / length.max()
     shade = (1.0 + 0.16 * rng.standard_normal(int(member.max()) + 1))[member]
-    return Wig(path.astype(np.float32), taper(rng, n, path.shape[1], 0.4) * 0.85, shade, 1.0 - depth, np.zeros(n, bool))
+    return Wig(
+        path.astype(np.float32),
+        taper(rng, n, path.shape[1], 0.4) * 0.85,
+        shade,
+        1.0 - depth,
+        np.zeros(n, bool),
+    )
 
 
 def _dreadlocks(person: Traits, rng: np.random.Generator, detail: float, rim: float | None) -> Wig:
     locks, each = 125, int(56 * detail)
     roots = growth.scalp(person, rng, locks)
     x, y, z = roots.T
-    end = {"short": 0.05, "chin-length": 0.46, "shoulder-length": 0.85, "long": 1.5}[person["hair_length"]]
+    end = {"short": 0.05, "chin-length": 0.46, "shoulder-length": 0.85, "long": 1.5}[
+        person["hair_length"]
+    ]
     length = np.maximum((end - y) * rng.uniform(0.88, 1.15, locks) + 0.2, 0.3)
     comb = np.stack([np.tanh(x / 0.06), 0.2 + 0 * x, -0.4 + 0 * x], 1)
     direction = growth.normalise(growth.outward(roots) * 0.5 + 0.7 * comb)
     margin = 0.02 + 0.06 * rng.random(locks)
-    path = growth.grow(roots, direction, length, rng, gravity=np.array([0, 0.9, 0.0]), margin=margin, wander=0.07)
+    path = growth.grow(
+        roots, direction, length, rng, gravity=np.array([0, 0.9, 0.0]), margin=margin, wander=0.07
+    )
     path = growth.refine(path, 72)
     t = np.linspace(0, 1, 72, dtype=np.float32)
-    lumps = 1.0 + 0.16 * np.sin(t[None] * rng.uniform(25, 50, (locks, 1)) + rng.uniform(0, 6, (locks, 1)))
+    lumps = 1.0 + 0.16 * np.sin(
+        t[None] * rng.uniform(25, 50, (locks, 1)) + rng.uniform(0, 6, (locks, 1))
+    )
     thick = rng.uniform(0.019, 0.03, locks)[:, None] * lumps * np.clip((1.02 - t) / 0.06, 0.3, 1)
     owner = np.repeat(np.arange(locks), each)
     n = locks * each
@@ -286,5 +332,9 @@ def _dreadlocks(person: Traits, rng: np.random.Generator, detail: float, rim: fl
     shade = (1.0 + 0.1 * rng.standard_normal(locks))[owner] * (1.0 + 0.1 * rng.standard_normal(n))
     shade = shade * (0.45 + 0.65 * off)
     return Wig(
-        strands.astype(np.float32), taper(rng, n, 72, 0.5, 0.9) * 1.15, shade, 0.4 * (1 - off), np.zeros(n, bool)
+        strands.astype(np.float32),
+        taper(rng, n, 72, 0.5, 0.9) * 1.15,
+        shade,
+        0.4 * (1 - off),
+        np.zeros(n, bool),
     )
