@@ -207,6 +207,7 @@ def _base_files(
     Raises:
         PortraitError: A component has no safetensors.
     """
+    lacking: list[list[str]] = []
     for variant in ("fp16", None) if half else (None, "fp16"):
         mark = rf"\.{variant}" if variant else ""
         files = {}
@@ -217,7 +218,8 @@ def _base_files(
             files[component] = sorted(path for path in base.sizes if pattern.fullmatch(path))
         if all(files.values()):
             return variant, files
-    missing = next(name for name, paths in files.items() if not paths)
+        lacking.append([component for component, paths in files.items() if not paths])
+    missing = min(lacking, key=len)[0]
     if any(re.fullmatch(rf"{missing}/.*\.(bin|ckpt|pt)", path) for path in base.sizes):
         raise PortraitError(
             f"{base.name} offers {missing} only as a pickle, which can run code when loaded: "

@@ -55,7 +55,12 @@ def identity(config: LayerDiffusionConfig, pictures: int | None = None) -> dict[
 
 def run_options(config: LayerDiffusionConfig) -> dict[str, Any]:
     """What :func:`open_generator` needs beside the identity: where things are here."""
-    return {name: getattr(config, name) for name in _RUN_FIELDS}
+    options = {"device": config.device, "decode_memory_gib": config.decode_memory_gib}
+    for name in _REVISION_OF:
+        place = getattr(config, name)
+        if is_local(place):
+            options[name] = place
+    return options
 
 
 def open_generator(
@@ -77,7 +82,7 @@ def open_generator(
         place = str(given.setdefault(name, identity[name]))
         if place == "base" or is_local(place):
             continue
-        if "/" not in place and place != "auto":
+        if "/" not in place:
             option = "--" + name.replace("_", "-")
             raise PortraitError(
                 f"the plan was made with the local folder {place}: give {option} FOLDER"

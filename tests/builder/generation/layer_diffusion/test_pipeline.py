@@ -1,0 +1,230 @@
+from __future__ import annotations
+
+import logging
+
+import pytest
+import torch
+from diffusers import AutoencoderKL
+
+from builder.generation.layer_diffusion import LayerDiffusionPipeline
+from ld_portrait_20k.errors import PortraitError
+from tests.builder.generation.layer_diffusion.golden import figures, soft_picture
+
+PROMPTS = ["a portrait of a woman with long hair", "an old man", "a child and the hair"]
+NEGATIVE = "ugly, blurry"
+
+
+def generators(*seeds: int) -> list[torch.Generator]:
+    return [torch.Generator().manual_seed(seed) for seed in seeds]
+
+
+def latents(pipeline, prompts=PROMPTS, seeds=(1, 2, 3), **options):
+    options = {"negative_prompts": NEGATIVE, "width": 64, "height": 64, "steps": 3, **options}
+    return pipeline.sample_latents(prompts, generators=generators(*seeds), **options)
+
+
+def test_text_to_rgba(pipeline) -> None:
+    rgba = pipeline(
+        PROMPTS[:2],
+        negative_prompts=NEGATIVE,
+        generators=generators(1, 2),
+        width=128,
+        height=64,
+        steps=2,
+    )
+    assert rgba.shape == (2, 4, 64, 128)
+    assert rgba.min() >= 0 and rgba.max() <= 1
+    assert rgba.std() > 0.02
+    assert (rgba[0] - rgba[1]).abs().mean() > 1e-3
+
+
+# Made by an implementation that agreed with the reference to 6e-5 after 25 steps.
+GOLDEN = [-1.23879, 15.906334, 23.315033, -19.781693, -21.053776, -19.346151, -0.896951, 23.691467]
+
+
+def test_golden_latents(pipeline) -> None:
+    found = latents(pipeline, PROMPTS[:2], (5, 6), steps=25)
+    assert figures(found) == pytest.approx(GOLDEN, abs=2e-3)
+
+
+def test_conditioning_is_that_of_diffusers(pipeline) -> None:
+    expected = pipeline.sdxl.encode_prompt(
+        PROMPTS, negative_prompt=[NEGATIVE] * 3, do_classifier_free_guidance=True
+    )
+    states, pooled = pipeline.text.encode(PROMPTS)
+    negative, negative_pooled = pipeline.text.encode_kept([NEGATIVE] * 3)
+    for one, other in zip((states, negative, pooled, negative_pooled), expected, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-5, rtol=0)
+
+
+def test_a_sample_does_not_depend_on_its_batch(pipeline) -> None:
+    together = latents(pipeline)
+    for at in range(3):
+        alone = latents(pipeline, PROMPTS[at : at + 1], (at + 1,))[0]
+        torch.testing.assert_close(together[at], alone, atol=1e-3, rtol=0)
+    again = latents(pipeline)
+    assert torch.equal(together, again)
+
+
+def test_the_seed_and_the_prompts_matter(pipeline) -> None:
+    base = latents(pipeline, PROMPTS[:1], (1,))
+    assert (base - latents(pipeline, PROMPTS[:1], (2,))).abs().mean() > 0.1
+    assert (base - latents(pipeline, PROMPTS[1:2], (1,))).abs().mean() > 0.01
+    assert (base - latents(pipeline, PROMPTS[:1], (1,), negative_prompts=None)).abs().mean() > 0.01
+
+
+def test_negative_prompts_are_encoded_once(pipeline) -> None:
+    texts = []
+    hook = pipeline.sdxl.text_encoder.register_forward_pre_hook(
+        lambda _, args: texts.append(len(args[0]))
+    )
+    try:
+        for _ in range(3):
+            latents(pipeline, PROMPTS[:2], (1, 2), negative_prompts="never seen before")
+    finally:
+        hook.remove()
+    assert sorted(texts) == [1, 2, 2, 2]
+
+
+def test_guidance_of_one_runs_the_unet_once_a_step(pipeline) -> None:
+    batches = []
+    hook = pipeline.sdxl.unet.register_forward_pre_hook(
+        lambda _, args: batches.append(len(args[0]))
+    )
+    try:
+        latents(pipeline, PROMPTS[:2], (1, 2), steps=2)
+        latents(pipeline, PROMPTS[:2], (1, 2), steps=2, guidance=1.0)
+    finally:
+        hook.remove()
+    assert batches == [4, 4, 2, 2]
+
+
+def test_long_prompts_are_cut_and_it_is_said_once(tiny_config, pipeline, caplog) -> None:
+    from builder.generation.layer_diffusion.conditioning import TextConditioner
+
+    text = TextConditioner(pipeline.sdxl)
+    long = "the hair and " * 80
+    with caplog.at_level(logging.WARNING):
+        cut, _ = text.encode([long])
+        same, _ = text.encode([long + "something else"])
+    assert torch.equal(cut, same)
+    assert [record.message[:9] for record in caplog.records] == ["a prompt "]
+
+
+def test_image_to_image(pipeline) -> None:
+    pictures = [soft_picture(64, 64, seed) for seed in range(3)]
+    start = pipeline.encoder(pipeline.sdxl.vae, pictures) * pipeline.sdxl.vae.config.scaling_factor
+    near, far = (
+        (latents(pipeline, images=pictures, strength=strength) - start).abs().mean()
+        for strength in (0.05, 0.9)
+    )
+    assert near < far
+    with pytest.raises(ValueError, match="images must be 3 arrays"):
+        latents(pipeline, images=pictures[:2])
+    with pytest.raises(ValueError, match="images must be 3 arrays"):
+        latents(pipeline, images=pictures, width=128)
+
+
+@pytest.mark.parametrize("size", [(0, 64), (64, 100), (63, 64), (-64, 64)])
+def test_wrong_sides(pipeline, size) -> None:
+    with pytest.raises(PortraitError, match=r"multiples of 64, got .*: try \d+x\d+"):
+        latents(pipeline, width=size[0], height=size[1])
+
+
+def test_wrong_counts(pipeline) -> None:
+    with pytest.raises(ValueError, match="3 prompts with 2 generators"):
+        latents(pipeline, seeds=(1, 2))
+    with pytest.raises(ValueError, match="3 prompts with 1 negative prompts"):
+        latents(pipeline, negative_prompts=[NEGATIVE])
+
+
+def test_no_prompts(pipeline) -> None:
+    assert pipeline([], generators=[], width=64, height=64).shape == (0, 4, 64, 64)
+
+
+def without_memory_above(limit: int):
+    def check(_, args):
+        if len(args[0]) > limit:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    return check
+
+
+def test_the_denoiser_falls_to_a_smaller_batch(tiny_config, caplog) -> None:
+    pipeline = LayerDiffusionPipeline.from_config(tiny_config)
+    expected = latents(pipeline)
+    hook = pipeline.sdxl.unet.register_forward_pre_hook(without_memory_above(2))
+    try:
+        with caplog.at_level(logging.WARNING):
+            found = latents(pipeline)
+            latents(pipeline)
+    finally:
+        hook.remove()
+    torch.testing.assert_close(found, expected, atol=1e-3, rtol=0)
+    assert [record.message for record in caplog.records] == [
+        "out of memory in the denoiser with 3 at a time: going on with 1"
+    ]
+
+
+def test_the_vae_is_tiled_as_the_last_resort(tiny_config, caplog) -> None:
+    pipeline = LayerDiffusionPipeline.from_config(tiny_config)
+    vae = pipeline.sdxl.vae
+    vae.tile_sample_min_size, vae.tile_latent_min_size = 64, 8
+
+    def no_room(_, args):
+        if args[0].shape[2] * args[0].shape[3] > 64 or len(args[0]) > 1:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+
+    hook = vae.decoder.register_forward_pre_hook(no_room)
+    try:
+        with caplog.at_level(logging.WARNING):
+            rgba = pipeline.decode(torch.randn(2, 4, 16, 8), augment=False)
+    finally:
+        hook.remove()
+    assert rgba.shape == (2, 4, 128, 64) and rgba.isfinite().all()
+    assert vae.use_tiling
+    assert [record.message for record in caplog.records][-1:] == [
+        "out of memory in the VAE with one picture: tiling it"
+    ]
+
+
+def test_half_precision_keeps_the_overflowing_vae_in_float32(tiny) -> None:
+    pipeline = LayerDiffusionPipeline.from_pretrained(
+        tiny.base, layer_diffusion=tiny.weights, dtype="float16", device="cpu"
+    )
+    assert pipeline.dtype == torch.float16
+    assert pipeline.sdxl.vae.dtype == torch.float32
+    rgba = pipeline(PROMPTS[:1], generators=generators(1), width=64, height=64, steps=2)
+    assert rgba.isfinite().all()
+
+
+def test_bfloat16_with_a_vae_of_its_own(tiny, tmp_path) -> None:
+    vae = AutoencoderKL.from_pretrained(tiny.base, subfolder="vae")
+    with torch.no_grad():
+        vae.decoder.conv_out.bias.add_(0.25)
+    vae.register_to_config(force_upcast=False)
+    vae.save_pretrained(tmp_path / "own-vae")
+    pipeline = LayerDiffusionPipeline.from_pretrained(
+        tiny.base,
+        layer_diffusion=tiny.weights,
+        vae=tmp_path / "own-vae",
+        dtype=torch.bfloat16,
+        device="cpu",
+    )
+    assert pipeline.sdxl.vae.dtype == torch.bfloat16
+    used = [record for record in pipeline.records if record.role == "vae"]
+    assert [(record.id, record.file) for record in used] == [
+        ("own-vae", "diffusion_pytorch_model.safetensors")
+    ]
+    loaded = pipeline.sdxl.vae.decoder.conv_out.bias
+    assert torch.equal(loaded, vae.decoder.conv_out.bias.bfloat16())
+
+
+def test_no_network_is_used(pipeline, monkeypatch) -> None:
+    import socket
+
+    def refuse(*_):
+        raise AssertionError("a socket was opened")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    latents(pipeline, steps=1)
