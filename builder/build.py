@@ -126,6 +126,8 @@ def _build(
         done = work.load(unit)
         if done is not None:
             results[unit.name] = done
+            for shard in work.final_shards(unit, done):
+                options.on_shard(*shard)
     missing = [unit for unit in own if unit.name not in results]
     report.run.found = len(results)
     planned = sum(len(unit.rows) for unit in own)

@@ -32,6 +32,8 @@ class RunOptions:
         world_size: How many such processes there are.
         on_sample: Called for every planned sample that reached its end.
         on_unit: Called with every unit that was finished.
+        on_shard: Called with every shard that is done and, as far as can be told, final:
+            its path in the repository, its file, its sha256 and its size.
     """
 
     workers: int | None = None
@@ -42,6 +44,7 @@ class RunOptions:
     world_size: int = 1
     on_sample: Callable[[], object] = lambda: None
     on_unit: Callable[[UnitResult], None] = lambda _: None
+    on_shard: Callable[[str, Path, str, int], None] = lambda path, file, sha256, size: None
 
     def generator_options(self) -> dict[str, Any]:
         """What a generator needs beside its identity in the plan."""
@@ -163,4 +166,6 @@ class UnitBuilder:
             under_way.samples.close()
             self.report.built += 1
             self._options.on_unit(result)
+            for shard in self._work.final_shards(under_way.unit, result):
+                self._options.on_shard(*shard)
             yield result

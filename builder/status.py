@@ -9,7 +9,7 @@ from typing import Any
 
 from builder.build import finished
 from builder.plan import Plan
-from builder.units import WORK_FOLDER, WorkFolder
+from builder.units import WORK_FOLDER, UnitResult, WorkFolder
 from ld_portrait_20k.errors import PortraitError
 from ld_portrait_20k.manifest import Manifest
 
@@ -29,6 +29,11 @@ class Status:
         shards_planned: Units of the plan.
         shards_built: Units that are done.
         rejected: Rejected attempts so far, by reason.
+        shards_verified: Units whose shards were read and match their hashes; None where
+            that was not asked for.
+        samples_a_minute: Accepted samples a minute, from the times at which units ended;
+            None for fewer than two units.
+        minutes_left: What that makes of the rest; None where nothing is left or known.
     """
 
     output: str
@@ -40,14 +45,21 @@ class Status:
     shards_planned: int
     shards_built: int
     rejected: dict[str, int] = field(default_factory=dict)
+    shards_verified: int | None = None
+    samples_a_minute: float | None = None
+    minutes_left: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """As ``--json`` prints it."""
         return asdict(self)
 
 
-def status(output: Path) -> Status:
+def status(output: Path, *, check: bool = False) -> Status:
     """Read a build's state; nothing is changed and no lock is taken.
+
+    Args:
+        output: The dataset folder.
+        check: Whether to read every finished shard and compare its hash.
 
     Raises:
         PortraitError: No build and no dataset there.
@@ -63,16 +75,21 @@ def status(output: Path) -> Status:
             dict(manifest.about.get("rejected", {})),
         )  # fmt: skip
     units = plan.units()
+    work = WorkFolder(output, plan)
+    verified = sum(work.load(unit) is not None for unit in units) if check else None
+    rate = left = None
     complete = finished(output, plan)
     if complete is not None:
         about = complete.about
         rejected = Counter(about.get("rejected", {})) + Counter(about.get("retried", {}))
         accepted, built = sum(complete.splits.values()), len(units)
     else:
-        work = WorkFolder(output, plan)
         done = [result for unit in units if (result := work.load(unit, check=False))]
         rejected = Counter(line["reason"] for result in done for line in result.rejected)
         accepted, built = sum(len(result.samples) for result in done), len(done)
+        rate = _rate(work, done)
+        if rate:
+            left = sum(len(unit.rows) for unit in units[built:]) / rate
     return Status(
         str(output),
         "complete" if complete is not None else "unfinished",
@@ -83,10 +100,20 @@ def status(output: Path) -> Status:
         len(units),
         built,
         dict(sorted(rejected.items())),
+        verified,
+        rate,
+        left,
     )
 
 
-def require(output: Path) -> Status:
+def _rate(work: WorkFolder, done: list[UnitResult]) -> float | None:
+    ends = sorted((work.ended_at(result.name), len(result.samples)) for result in done)
+    if len(ends) < 2 or ends[-1][0] <= ends[0][0]:
+        return None
+    return 60.0 * sum(samples for _, samples in ends[1:]) / (ends[-1][0] - ends[0][0])
+
+
+def require(output: Path, *, check: bool = False) -> Status:
     """The status of a folder that must exist.
 
     Raises:
@@ -96,4 +123,4 @@ def require(output: Path) -> Status:
         raise PortraitError(
             f"{output}: no such folder; mend: python -m builder regenerate --output {output}"
         )
-    return status(output)
+    return status(output, check=check)

@@ -103,6 +103,22 @@ class WorkFolder:
         self.note(unit, result)
         return result
 
+    def final_shards(self, unit: Unit, result: UnitResult) -> Iterator[tuple[str, Path, str, int]]:
+        """The shards of a unit that will be published as they are, unless later units change it.
+
+        A unit that lost a sample is dealt anew when the dataset is finished, so it has none.
+
+        Yields:
+            Path in the repository, local file, sha256, size.
+        """
+        if len(result.samples) < len(unit.rows):
+            return
+        for subset, record in result.shards.items():
+            path = schema.shard_name(subset, unit.split, unit.index, unit.count)
+            file = self.locate(unit.name, subset, record)
+            if file is not None:
+                yield path, file, record.sha256, record.bytes
+
     def note(self, unit: Unit, result: UnitResult) -> None:
         """Write the JSON that says a unit is done and where its shards lie."""
         shards = result.shards
@@ -113,6 +129,10 @@ class WorkFolder:
             "rejected": result.rejected,
         }
         write_text(self._json(unit.name), canonical_json(body) + "\n")
+
+    def ended_at(self, name: str) -> float:
+        """When a unit was finished, in seconds since the epoch, by its file's time."""
+        return self._json(name).stat().st_mtime
 
     def _json(self, name: str) -> Path:
         return self.folder / f"{name}.json"

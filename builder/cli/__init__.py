@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from types import FrameType
 
-COMMANDS = ("plan", "regenerate", "refine", "status", "verify", "preview")
+COMMANDS = ("plan", "regenerate", "refine", "publish", "status", "verify", "preview")
 
 OK = 0
 PROBLEM = 1
@@ -63,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return code
     except PortraitError as problem:
         print(f"error: {problem}", file=sys.stderr)
-        return PROBLEM
+        return int(getattr(problem, "exit_code", PROBLEM))
     except KeyboardInterrupt:
         print("stopped; what is done is kept: run the same command again to go on", file=sys.stderr)
         return INTERRUPTED

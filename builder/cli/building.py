@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from builder.build import BuildReport
     from builder.config import BuildConfig
+    from builder.hub import Uploader
 
 
 def build_and_report(config: BuildConfig, options: argparse.Namespace) -> int:
@@ -27,7 +30,9 @@ def build_and_report(config: BuildConfig, options: argparse.Namespace) -> int:
     """
     from tqdm import tqdm
 
+    from builder import hub
     from builder.build import build
+    from builder.cli.hub_options import print_published
     from builder.engines.devices import run_on_devices
     from builder.files import canonical_json
     from builder.plan import Plan
@@ -39,11 +44,6 @@ def build_and_report(config: BuildConfig, options: argparse.Namespace) -> int:
     if options.dry_run:
         return _dry_run(config, options)
     rank, world_size = getattr(options, "rank", 0), getattr(options, "world_size", 1)
-    devices = (getattr(options, "device", None) or "").split(",")
-    if len(devices) > 1:
-        run_on_devices(options.arguments, devices, rank, world_size)
-        # Every shard is there now: what follows finishes the dataset and reports.
-        config = replace_device(config, devices[0])
     bar: tqdm[Any] = tqdm(disable=None, unit="portrait", file=sys.stderr)
 
     def on_plan(plan: Plan, done: int) -> None:
@@ -53,18 +53,69 @@ def build_and_report(config: BuildConfig, options: argparse.Namespace) -> int:
     run_options = RunOptions(
         workers=options.workers, rank=rank, world_size=world_size, on_sample=bar.update
     )
-    with bar:
+    devices = (getattr(options, "device", None) or "").split(",")
+    with ExitStack() as stack:
+        uploader = _open_uploader(options, stack)
+        if uploader is not None:
+            run_options.on_shard = uploader.add
+        if len(devices) > 1:
+            config = replace_device(config, devices[0])
+            watch = _Watch(config, options.output, uploader) if uploader else None
+            run_on_devices(options.arguments, devices, rank, world_size, watch or (lambda: None))
+            # Every shard is there now: what follows finishes the dataset and reports.
+        stack.enter_context(bar)
         report = build(config, options.output, run_options, on_plan=on_plan)
-    if report.manifest is None:
-        print(
-            f"rank {rank}: its {report.run.built + report.run.found} shards are done; "
-            f"{report.waiting_for} of other ranks are not; the last rank done finishes"
-        )
-    elif options.json:
-        print(canonical_json(_as_json(report)))
-    else:
-        _print(report)
+        bar.close()
+        if report.manifest is None:
+            print(
+                f"rank {rank}: its {report.run.built + report.run.found} shards are done; "
+                f"{report.waiting_for} of other ranks are not; the last rank done finishes"
+            )
+            return 0
+        published = hub.finish(options.output, uploader) if uploader is not None else None
+    figures = _as_json(report)
+    if options.json:
+        more = {"published": published.to_dict()} if published else {}
+        print(canonical_json({**figures, **more}))
+        return 0
+    _print(report, figures)
+    if published is not None:
+        print_published(published)
     return 0
+
+
+def _open_uploader(options: argparse.Namespace, stack: ExitStack) -> Uploader | None:
+    """The uploader that ``--push-to-hub`` asks for, signed in before anything is built."""
+    repo_id = getattr(options, "push_to_hub", None)
+    if repo_id is None:
+        return None
+    from builder.cli.hub_options import UploadBar, hub_keywords
+    from builder.hub import Uploader
+
+    bar = UploadBar()
+    stack.callback(bar.close)
+    return stack.enter_context(Uploader(repo_id or None, progress=bar, **hub_keywords(options)))
+
+
+class _Watch:
+    """Hands the shards that other processes finish to an uploader."""
+
+    def __init__(self, config: BuildConfig, output: Path, uploader: Uploader) -> None:
+        from builder.build import plan_for
+        from builder.units import WorkFolder
+
+        plan, _ = plan_for(config, output)
+        self._work = WorkFolder(output, plan)
+        self._open = plan.units()
+        self._uploader = uploader
+
+    def __call__(self) -> None:
+        for unit in list(self._open):
+            result = self._work.load(unit, check=False)
+            if result is not None:
+                self._open.remove(unit)
+                for shard in self._work.final_shards(unit, result):
+                    self._uploader.add(*shard)
 
 
 def replace_device(config: BuildConfig, device: str) -> BuildConfig:
@@ -115,8 +166,7 @@ def _as_json(report: BuildReport) -> dict[str, Any]:
     }
 
 
-def _print(report: BuildReport) -> None:
-    figures = _as_json(report)
+def _print(report: BuildReport, figures: dict[str, Any]) -> None:
     if report.was_complete:
         print(f"{report.output}: already complete")
     size = figures["bytes"] / 2**20

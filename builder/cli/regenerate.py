@@ -25,6 +25,7 @@ def add_parser(commands: Any) -> None:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    from builder.cli.hub_options import add_hub_options
     from builder.cli.options import (
         add_build_options,
         add_json,
@@ -52,6 +53,17 @@ def add_parser(commands: Any) -> None:
     )
     group.add_argument("--dry-run", action="store_true", help="show the plan and stop")
     add_json(group)
+    parser.add_argument(
+        "--push-to-hub",
+        nargs="?",
+        const="",
+        metavar="OWNER/NAME",
+        help="publish too, finished shards while later ones are built (YOU/ld-portrait-20k)",
+    )
+    parser.add_argument(
+        "--no-push-to-hub", dest="push_to_hub", action="store_const", const=None, help="do not"
+    )
+    add_hub_options(parser)
     parser.set_defaults(run=run)
 
 

@@ -1,4 +1,4 @@
-"""``python -m builder status``: how far a build has come."""
+"""``python -m builder status``: how far a build or a publication has come."""
 
 from __future__ import annotations
 
@@ -6,37 +6,101 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+UNFINISHED = 3
+
 
 def add_parser(commands: Any) -> None:
     """Declare the command."""
     parser = commands.add_parser(
         "status",
-        help="show how far a build has come",
-        description="Shards planned and built, samples accepted, rejects by reason. May run "
-        "beside a build.",
+        help="show how far a build or a publication has come",
+        description="Shards planned, built, verified, uploaded and committed; rate and time "
+        "left; rejects by reason. May run beside a build.",
         epilog="exit codes: 0 complete, 3 unfinished, 1 nothing there",
     )
     from builder.cli.options import DEFAULT_OUTPUT, add_json
 
-    parser.add_argument("dataset", type=Path, nargs="?", default=Path(DEFAULT_OUTPUT))
+    parser.add_argument(
+        "dataset",
+        nargs="?",
+        default=DEFAULT_OUTPUT,
+        metavar="DIR|OWNER/NAME[@REV]",
+        help=f"dataset folder ({DEFAULT_OUTPUT}), or a repository on the Hub",
+    )
+    parser.add_argument(
+        "--check", action="store_true", help="read every finished shard and compare its hash"
+    )
+    parser.add_argument(
+        "--repo-id", metavar="OWNER/NAME", help="beside a folder's state, that of a repository"
+    )
     add_json(parser)
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Print the status."""
+    from builder.cli.hub_options import remote_name
     from builder.files import canonical_json
+
+    remote = remote_name(options.dataset)
+    local = _local(options) if remote is None else None
+    if remote is None and options.repo_id is not None:
+        remote = remote_name(options.repo_id) or (options.repo_id, "main")
+    published = _remote(*remote) if remote is not None else None
+    if options.json:
+        print(canonical_json({**(local or {}), **({"hub": published} if published else {})}))
+    else:
+        if local is not None:
+            _print_local(local)
+        if published is not None:
+            _print_remote(published)
+    unfinished = local is not None and local["state"] == "unfinished"
+    if local is None and published is not None:
+        unfinished = published["state"] != "published"
+    return UNFINISHED if unfinished else 0
+
+
+def _local(options: argparse.Namespace) -> dict[str, Any]:
     from builder.status import require
 
-    found = require(options.dataset)
-    if options.json:
-        print(canonical_json(found.to_dict()))
+    return require(Path(options.dataset), check=options.check).to_dict()
+
+
+def _remote(repo_id: str, revision: str) -> dict[str, Any]:
+    from builder.hub import remote_status
+
+    return remote_status(repo_id, revision).to_dict()
+
+
+def _print_local(found: dict[str, Any]) -> None:
+    print(
+        f"{found['output']}: {found['state']} ({found['generator']}, "
+        f"plan {found['plan_hash'][:16]})"
+    )
+    print(f"shards    {found['shards_built']} of {found['shards_planned']} built")
+    if found["shards_verified"] is not None:
+        print(f"          {found['shards_verified']} verified")
+    print(f"samples   {found['accepted']} accepted of {found['planned']} planned")
+    for reason, count in found["rejected"].items():
+        print(f"rejected  {reason} {count}")
+    if found["samples_a_minute"] is not None:
+        print(f"rate      {found['samples_a_minute']:.1f} samples a minute")
+    if found["minutes_left"] is not None:
+        print(f"left      {found['minutes_left']:.0f} minutes")
+    if found["state"] == "unfinished":
+        print("next: the same `python -m builder regenerate` command as before goes on")
+
+
+def _print_remote(found: dict[str, Any]) -> None:
+    where = f"{found['repo_id']}@{found['revision']}"
+    if found["state"] == "published":
+        tags = f", tags {', '.join(found['tags'])}" if found["tags"] else ""
+        print(
+            f"{where}: published, {found['samples']} samples in {found['shards']} shards, "
+            f"{found['bytes'] / 2**20:.1f} MiB{tags}"
+        )
     else:
-        print(f"{found.output}: {found.state} ({found.generator}, plan {found.plan_hash[:16]})")
-        print(f"shards    {found.shards_built} of {found.shards_planned}")
-        print(f"samples   {found.accepted} accepted of {found.planned} planned")
-        for reason, count in found.rejected.items():
-            print(f"rejected  {reason} {count}")
-        if found.state == "unfinished":
-            print("next: the same `python -m builder regenerate` command as before goes on")
-    return 0 if found.state != "unfinished" else 3
+        print(f"{where}: {found['state']}")
+    if found["uploading"]:
+        size = found["uploading_bytes"] / 2**20
+        print(f"uploading {found['uploading']} shards committed to staging, {size:.1f} MiB")

@@ -20,7 +20,14 @@ def add_parser(commands: Any) -> None:
     )
     from builder.cli.options import DEFAULT_OUTPUT, add_json
 
-    parser.add_argument("dataset", type=Path, nargs="?", default=Path(DEFAULT_OUTPUT))
+    parser.add_argument(
+        "dataset",
+        nargs="?",
+        default=DEFAULT_OUTPUT,
+        metavar="DIR|OWNER/NAME[@REV]",
+        help=f"dataset folder ({DEFAULT_OUTPUT}), or a repository on the Hub, which is checked "
+        "by sizes and hashes that the server tells; --deep downloads and checks every byte",
+    )
     parser.add_argument("--deep", action="store_true", help="decode every sample too")
     parser.add_argument("--workers", type=int, default=2, metavar="N", help="threads (2)")
     add_json(parser)
@@ -31,15 +38,19 @@ def run(options: argparse.Namespace) -> int:
     """Verify and report."""
     from tqdm import tqdm
 
+    from builder.cli.hub_options import remote_name
     from builder.files import canonical_json
     from ld_portrait_20k.errors import PortraitError
     from ld_portrait_20k.integrity import verify
 
     if options.workers < 1:
         raise PortraitError("--workers is at least 1")
+    remote = remote_name(options.dataset)
+    if remote is not None:
+        return _run_remote(options, *remote)
     with tqdm(disable=None, unit="B", unit_scale=True, file=sys.stderr) as bar:
         report = verify(
-            options.dataset,
+            Path(options.dataset),
             deep=options.deep,
             workers=options.workers,
             progress=bar.update,
@@ -61,3 +72,25 @@ def run(options: argparse.Namespace) -> int:
             "a downloaded one is downloaded again"
         )
     return 0 if report.ok else 1
+
+
+def _run_remote(options: argparse.Namespace, repo_id: str, revision: str) -> int:
+    from tqdm import tqdm
+
+    from builder.files import canonical_json
+    from builder.hub import verify_remote
+
+    with tqdm(disable=None, unit="B", unit_scale=True, file=sys.stderr) as bar:
+        found = verify_remote(repo_id, revision, deep=options.deep, progress=bar.update)
+    if options.json:
+        print(canonical_json(found.to_dict()))
+        return 0 if found.ok else 1
+    for problem in found.problems:
+        print(problem)
+    how = "every byte read" if options.deep else "sizes and hashes as the server tells"
+    verdict = "sound" if found.ok else f"{len(found.problems)} problems"
+    print(
+        f"{repo_id}@{revision} ({found.commit[:12]}): {found.samples} samples in "
+        f"{found.shards} shards, {how}: {verdict}"
+    )
+    return 0 if found.ok else 1

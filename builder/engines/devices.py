@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ld_portrait_20k.errors import PortraitError
@@ -14,7 +14,11 @@ _LAST_WORDS = 2000
 
 
 def run_on_devices(
-    arguments: Sequence[str], devices: Sequence[str], rank: int = 0, world_size: int = 1
+    arguments: Sequence[str],
+    devices: Sequence[str],
+    rank: int = 0,
+    world_size: int = 1,
+    while_waiting: Callable[[], None] = lambda: None,
 ) -> None:
     """Run a builder command once a device, side by side, and wait for all.
 
@@ -27,6 +31,7 @@ def run_on_devices(
         devices: A device a process.
         rank: This machine's number among several, each with as many devices.
         world_size: How many machines there are.
+        while_waiting: Called every two seconds, and once after the last has ended.
 
     Raises:
         PortraitError: A process failed; its last line. The others are stopped.
@@ -38,7 +43,7 @@ def run_on_devices(
         for number, device in enumerate(devices):
             own = [
                 *("--device", device, "--rank", str(rank * len(devices) + number)),
-                *("--world-size", str(world_size * len(devices))),
+                *("--world-size", str(world_size * len(devices)), "--no-push-to-hub"),
             ]
             processes.append(
                 subprocess.Popen(
@@ -50,16 +55,27 @@ def run_on_devices(
                 )
             )
         for process, device in zip(processes, devices, strict=True):
-            _, words = process.communicate()
+            words = _wait(process, while_waiting)
             if process.returncode:
-                last = (words or "").strip().splitlines()[-1:] or ["see above"]
+                last = words.strip().splitlines()[-1:] or ["see above"]
                 raise PortraitError(
                     f"the process on {device} ended with {process.returncode}: "
                     f"{last[0][:_LAST_WORDS]}; the same command again goes on"
                 )
+        while_waiting()
     finally:
         for process in processes:
             if process.poll() is None:
                 process.terminate()
         for process in processes:
             process.wait()
+
+
+def _wait(process: subprocess.Popen[str], while_waiting: Callable[[], None]) -> str:
+    while True:
+        try:
+            _, words = process.communicate(timeout=2.0)
+        except subprocess.TimeoutExpired:
+            while_waiting()
+        else:
+            return words or ""

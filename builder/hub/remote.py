@@ -141,7 +141,7 @@ def verify_remote(
     token: str | None = None,
     endpoint: str | None = None,
     policy: RetryPolicy | None = None,
-    progress: Callable[[int], None] = lambda amount: None,
+    progress: Callable[[int], object] = lambda amount: None,
 ) -> RemoteVerification:
     """Check a published revision against its own manifest.
 
