@@ -20,7 +20,7 @@ from builder.generation.procedural.canvas import (
 )
 from builder.generation.procedural.clothing import Dresser
 from builder.generation.procedural.ears import lobe, placement
-from builder.generation.procedural.face import EYE_Y
+from builder.generation.procedural.eyes import EYE_Y
 from builder.generation.procedural.light import Light, shade
 from builder.generation.procedural.traits import Traits
 from builder.generation.procedural.view import View
@@ -88,7 +88,7 @@ def earrings(canvas: Canvas, person: Traits, view: View, light: Light) -> None:
             mask = polygon(view.shape, [outer, inner])
             _solid(canvas, view, light, mask, width * 0.6, metal, 0.9)
         else:
-            thin = np.array([at, at + (0.0, 0.10 * unit)])
+            thin = np.array([at, at + np.array((0.0, 0.10 * unit))])
             _solid(
                 canvas,
                 view,
@@ -115,9 +115,20 @@ def necklace(canvas: Canvas, person: Traits, view: View, light: Light, body: Bod
     half = body.neck_half
     low = rng.uniform(0.88, 1.0)
     path = spline(
-        np.array([(-half * 0.94, 0.56), (-half * 0.92, 0.68), (-half * 0.55, low - 0.07), (0.0, low),
-                  (half * 0.55, low - 0.07), (half * 0.92, 0.68), (half * 0.94, 0.56)]), False, 24
-    )  # fmt: skip
+        np.array(
+            [
+                (-half * 0.94, 0.56),
+                (-half * 0.92, 0.68),
+                (-half * 0.55, low - 0.07),
+                (0.0, low),
+                (half * 0.55, low - 0.07),
+                (half * 0.92, 0.68),
+                (half * 0.94, 0.56),
+            ]
+        ),
+        False,
+        24,
+    )
     pixels = view.body(path)
     unit = view.scale
     circle = np.linspace(0, 2 * np.pi, 25)[:-1]

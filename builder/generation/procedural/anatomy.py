@@ -86,9 +86,21 @@ def body_of(person: Traits) -> Body:
     ]
     half = np.array(right)
     torso = spline(np.concatenate([half, half[::-1] * (-1, 1)]), closed=True, steps=8)
-    side = np.array([(neck * 0.98, 0.2), (neck * 0.98, 0.42), (neck * 1.00, 0.56), (neck * 1.12, 0.635),
-                     (neck * 1.52, 0.71), (0.50 * sh, 0.785 + slope), (0.74 * sh, 0.865 + slope),
-                     (0.90 * sh, 0.975 + slope), (0.95 * sh, 1.12), (0.8 * sh, 1.5), (0.5 * sh, 1.9)])  # fmt: skip
+    side = np.array(
+        [
+            (neck * 0.98, 0.2),
+            (neck * 0.98, 0.42),
+            (neck * 1.00, 0.56),
+            (neck * 1.12, 0.635),
+            (neck * 1.52, 0.71),
+            (0.50 * sh, 0.785 + slope),
+            (0.74 * sh, 0.865 + slope),
+            (0.90 * sh, 0.975 + slope),
+            (0.95 * sh, 1.12),
+            (0.8 * sh, 1.5),
+            (0.5 * sh, 1.9),
+        ]
+    )
     upper = spline(np.concatenate([side, side[::-1] * (-1, 1)]), closed=True, steps=8)
     body = Body(torso, upper, neck, sh)
     thick = (0.85 + 0.17 * man) * (1.0 + 0.05 * person.build)

@@ -21,7 +21,7 @@ def stream(seed: int, name: str) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(sequence))
 
 
-def smoothstep(low: float, high: float, x: np.ndarray) -> np.ndarray:
+def smoothstep(low: float | np.ndarray, high: float | np.ndarray, x: np.ndarray) -> np.ndarray:
     """Hermite step from 0 at ``low`` to 1 at ``high``; works with low > high."""
     t = np.clip((x - low) / (high - low), 0.0, 1.0)
     result: np.ndarray = t * t * (3.0 - 2.0 * t)
@@ -31,6 +31,12 @@ def smoothstep(low: float, high: float, x: np.ndarray) -> np.ndarray:
 def mix(a: np.ndarray, b: np.ndarray | Sequence[float], t: np.ndarray) -> np.ndarray:
     """Blend colour ``a`` (H, W, 3) towards ``b`` by weight ``t`` (H, W)."""
     return a + (np.asarray(b, np.float32) - a) * t[..., None]
+
+
+def dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Scalar products along the last axis of three."""
+    product: np.ndarray = a[..., 0] * b[..., 0] + a[..., 1] * b[..., 1] + a[..., 2] * b[..., 2]
+    return product
 
 
 def linear(colour: Sequence[float] | np.ndarray) -> np.ndarray:
@@ -132,10 +138,10 @@ def inflate(mask: np.ndarray, depth: float) -> np.ndarray:
         (max(1, width // step), max(1, height // step)),
         interpolation=cv2.INTER_AREA,
     )
-    inside = (small > 0.5).astype(np.uint8)
+    solid = (small > 0.5).astype(np.uint8)
     # The frame is not an edge of the body: pad by replication before measuring.
     pad = int(depth / step) + 2
-    inside = cv2.copyMakeBorder(inside, pad, pad, pad, pad, cv2.BORDER_REPLICATE)
+    inside = cv2.copyMakeBorder(solid, pad, pad, pad, pad, cv2.BORDER_REPLICATE)
     distance = cv2.distanceTransform(inside, cv2.DIST_L2, 5)[pad:-pad, pad:-pad] * step
     t = np.clip(distance / depth, 0.0, 1.0)
     dome = np.sqrt(np.maximum(1.0 - (1.0 - t) ** 2, 0.0)) * depth
@@ -253,9 +259,8 @@ def normals(height: np.ndarray) -> np.ndarray:
     """Unit normals (H, W, 3) of a height in pixels; x right, y down, z to the camera."""
     dx = cv2.Sobel(height, cv2.CV_32F, 1, 0, ksize=3, scale=0.125)
     dy = cv2.Sobel(height, cv2.CV_32F, 0, 1, ksize=3, scale=0.125)
-    n = np.stack([-dx, -dy, np.ones_like(dx)], -1)
-    n /= np.sqrt((n * n).sum(-1, keepdims=True))
-    return n
+    scale = 1.0 / np.sqrt(dx * dx + dy * dy + 1.0)
+    return np.stack([-dx * scale, -dy * scale, scale], -1)
 
 
 def extend(colour: np.ndarray, alpha: np.ndarray) -> np.ndarray:
@@ -271,7 +276,7 @@ def extend(colour: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     Returns:
         (H, W, 3) float32, straight sRGB, 0..1.
     """
-    levels = [np.dstack([colour, alpha]).astype(np.float32)]
+    levels: list[np.ndarray] = [np.dstack([colour, alpha]).astype(np.float32)]
     while min(levels[-1].shape[:2]) > 2:
         h, w = levels[-1].shape[:2]
         levels.append(

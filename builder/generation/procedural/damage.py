@@ -110,7 +110,7 @@ def _loss(
         ring = np.stack([np.cos(angle), np.sin(angle)], 1) * radius * size * 1.3
         c, s = np.cos(tilt), np.sin(tilt)
         ring = np.stack([ring[:, 0] * c - ring[:, 1] * s, ring[:, 0] * s + ring[:, 1] * c], 1)
-        panel = blur(polygon(shape, [ring + (x, y)]), 2.5 * unit)
+        panel = blur(polygon(shape, [ring + np.array((x, y))]), 2.5 * unit)
         loss = np.maximum(loss, panel * min(depth * strength, 0.9) * smoothstep(10.0, 20.0, inner))
     # Pin holes.
     spots = np.argwhere(inner > 12)

@@ -2,34 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import cv2
 import numpy as np
 
 from builder.generation.procedural.canvas import blur, fractal, mix, noise, smoothstep, stream
+from builder.generation.procedural.eyes import EYE_Y, Paint, paint_eyes
 from builder.generation.procedural.head import Mouth, Surface, mouth_of
 from builder.generation.procedural.light import Light, shade
 from builder.generation.procedural.traits import Traits
-
-EYE_Y = -0.008
-
-
-@dataclass(slots=True)
-class Paint:
-    """The face while it is painted, over the box of a :class:`Surface`.
-
-    Attributes:
-        albedo: (h, w, 3) linear.
-        bump: (h, w) fine height, head units.
-        open: (h, w) share of surroundings seen (occlusion), 0..1.
-        gloss: (h, w) highlight strength factor.
-    """
-
-    albedo: np.ndarray
-    bump: np.ndarray
-    open: np.ndarray
-    gloss: np.ndarray
 
 
 def paint_face(person: Traits, seen: Surface, light: Light, pixel: float) -> np.ndarray:
@@ -54,7 +34,7 @@ def paint_face(person: Traits, seen: Surface, light: Light, pixel: float) -> np.
     _nose(person, paint, u, v)
     _mouth(person, mouth, paint, u, v, rng, pixel)
     _wrinkles(person, mouth, paint, u, v)
-    eyes = _eyes(person, paint, u, v, rng, pixel, light)
+    eyes = paint_eyes(person, paint, seen, pixel, light)
 
     n = seen.normal.copy()
     scale = 1.0 / (8.0 * pixel)
@@ -194,9 +174,7 @@ def _mouth(
     colour = person.lips * (1.0 + 0.05 * grain[..., None])
     colour = colour * np.where(v < line, 0.82, 1.0)[..., None]
     blend = blur(lips, 0.0035 / pixel)
-    paint.albedo = (
-        mix(paint.albedo, 1.0, blend * 0.0) + (colour - paint.albedo) * (blend * 0.9)[..., None]
-    )
+    paint.albedo = paint.albedo + (colour - paint.albedo) * (blend * 0.9)[..., None]
     paint.bump += lips * grain * 0.0005
     paint.gloss *= 1.0 + lips * (1.2 + 2.0 * person.makeup) * (v > line)
     seam = np.exp(-(((v - line) / max(0.0042, pixel * 0.6)) ** 2)) * smoothstep(1.08, 0.93, t)
@@ -285,113 +263,3 @@ def _wrinkles(person: Traits, mouth: Mouth, paint: Paint, u: np.ndarray, v: np.n
         [0.10, 0.15, 0.15], np.float32
     )
     paint.open *= 1.0 - 0.15 * np.clip(dent, 0, 1)
-
-
-def _eyes(
-    person: Traits,
-    paint: Paint,
-    u: np.ndarray,
-    v: np.ndarray,
-    rng: np.random.Generator,
-    pixel: float,
-    light: Light,
-) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Lids into ``paint``; the eyeballs come back as (linear colour, weight) to lay on top."""
-    half = 0.074 * person.eye_size
-    wide = {
-        "surprised": 1.3,
-        "laughing": 0.62,
-        "gentle smile": 0.88,
-        "serious": 0.92,
-        "pensive": 0.85,
-    }.get(person["expression"], 1.0)
-    gaze_x, gaze_y = {
-        "at the camera": (-0.25 * person.yaw / 0.42, 0.0),
-        "to the left": (-0.42, 0.0),
-        "to the right": (0.42, 0.0),
-        "down": (0.0, 0.26),
-        "up": (0.0, -0.22),
-    }[person["gaze"]]
-    lid_drop = 0.34 if person["gaze"] == "down" else (-0.06 if person["gaze"] == "up" else 0.0)
-    layers: list[tuple[np.ndarray, np.ndarray]] = []
-    soft = max(pixel * 0.8, 0.0018) / half
-    for side in (-1.0, 1.0):
-        cx = side * 0.152 * person.eye_gap
-        e = (u - cx) / half * side
-        f = (v - EYE_Y) / half + e * person.eye_tilt * 2.0
-        near = (np.abs(e) < 2.6) & (np.abs(f) < 2.4)
-        if not near.any():
-            continue
-        arc = np.clip(1.0 - e**2, 0.0, 1.0)
-        skew = np.clip(1.0 + 0.22 * (-e), 0.6, 1.4)
-        upper = -(0.40 * wide - 0.40 * lid_drop) * arc**0.62 * skew
-        lower = (0.27 * min(wide, 1.08)) * arc**0.75 * (1.0 + 0.18 * e)
-        opening = (
-            smoothstep(-soft, soft, f - upper)
-            * smoothstep(-soft, soft, lower - f)
-            * (np.abs(e) < 1.0)
-        )
-        # The lids: fold above, thickness, and the shade between brow and lid.
-        fold = upper - 0.17 - 0.06 * arc
-        crease = np.exp(-(((f - fold) / 0.055) ** 2)) * smoothstep(1.25, 0.8, np.abs(e))
-        paint.albedo *= 1.0 - crease[..., None] * np.array([0.34, 0.42, 0.42], np.float32)
-        paint.bump -= 0.0022 * crease
-        lid = (
-            smoothstep(fold, fold + 0.1, f)
-            * smoothstep(upper + 0.02, upper - 0.06, f)
-            * (np.abs(e) < 1.15)
-        )
-        paint.bump += 0.0016 * lid
-        if person.makeup > 0.35:
-            shade_tint = person.skin * np.array([0.42, 0.30, 0.30])
-            paint.albedo = mix(
-                paint.albedo,
-                shade_tint,
-                np.clip(blur(lid, half * 0.12 / pixel), 0, 1) * person.makeup * 0.6,
-            )
-        lash = np.exp(
-            -(((f - upper + 0.02) / max(0.055 - 0.012 * person.masculine, soft)) ** 2)
-        ) * smoothstep(1.12, 0.92, np.abs(e))
-        line_strength = 0.72 + 0.26 * person.makeup - 0.18 * person.masculine
-        dark = person.brow * 0.3
-        paint.albedo = mix(
-            paint.albedo, np.minimum(dark, 0.03), np.clip(lash * line_strength * 1.15, 0, 0.96)
-        )
-        rim = np.exp(-(((f - lower - 0.03) / 0.05) ** 2)) * smoothstep(1.05, 0.85, np.abs(e))
-        paint.albedo *= 1.0 - rim[..., None] * np.array([0.14, 0.30, 0.28], np.float32)
-        # The ball: white with a blush in the corners, iris, pupil, catchlight.
-        ball = np.sqrt(np.clip(1.0 - (e * 0.62) ** 2 - (f * 0.62) ** 2, 0.02, 1.0))
-        white = np.array([0.62, 0.58, 0.555], np.float32) * (0.55 + 0.45 * ball)[..., None]
-        white = mix(white, [0.50, 0.26, 0.23], smoothstep(0.72, 1.0, np.abs(e)) * 0.6)
-        gx, gy = gaze_x * side, gaze_y
-        radius = 0.405
-        d = np.hypot(e - gx, f - gy + 0.03)
-        angle = np.arctan2(f - gy, e - gx)
-        fibres = 0.75 + 0.25 * np.sin(angle * 23 + 2.0 * np.sin(angle * 7 + person.seed % 7))
-        iris = person.iris * (1.45 * fibres + 0.5)[..., None]
-        iris = iris * (1.0 - 0.72 * smoothstep(0.72, 1.0, d / radius))[..., None]
-        iris = (
-            iris
-            * (
-                1.0
-                + 0.9 * smoothstep(0.5, -0.8, (gy - f) / radius * -1.0) * 0.0
-                + 0.55 * np.clip((f - gy) / radius, 0, 1)
-            )[..., None]
-        )
-        inside = smoothstep(radius + soft, radius - soft, d)
-        ball_colour = white + (iris - white) * inside[..., None]
-        pupil = smoothstep(0.17 + soft, 0.17 - soft, d)
-        ball_colour = mix(ball_colour, [0.004, 0.004, 0.004], pupil)
-        lid_shadow = 1.0 - 0.62 * np.exp(-(np.maximum(f - upper, 0.0) / 0.13))
-        ball_colour = ball_colour * lid_shadow[..., None]
-        energy = light.ambient + light.sky * 0.5 + light.key_colour * (0.55 + 0.2 * light.key[2])
-        ball_colour = ball_colour * energy
-        lx, ly = light.key[0] * side * 0.22, light.key[1] * 0.26
-        glint = smoothstep(0.10 + soft, 0.10 - soft, np.hypot(e - gx - lx, (f - gy - ly) * 0.9))
-        glint += 0.25 * smoothstep(0.14, 0.05, np.hypot(e - gx + lx, f - gy + ly * 0.8))
-        ball_colour = mix(ball_colour, light.key_colour * 0.95, np.clip(glint, 0, 1) * 0.9)
-        layers.append((ball_colour.astype(np.float32), (opening * near).astype(np.float32)))
-        # The tear duct.
-        paint.open *= 1.0 - 0.3 * np.exp(-(((e + 1.02) / 0.14) ** 2) - (f / 0.14) ** 2)
-    del rng
-    return layers

@@ -321,9 +321,9 @@ def surface(person: Traits, view: View, light: Light) -> Surface:
     )
     n = np.dstack([first[..., 2], second[..., :2]])
     c, s = np.cos(view.roll), np.sin(view.roll)
-    n = np.dstack([n[..., 0] * c - n[..., 1] * s, n[..., 0] * s + n[..., 1] * c, n[..., 2]])
-    n[..., 2] = np.maximum(n[..., 2], 0.02)
-    n /= np.sqrt((n * n).sum(-1, keepdims=True))
+    nx, ny = n[..., 0] * c - n[..., 1] * s, n[..., 0] * s + n[..., 1] * c
+    nz = np.maximum(n[..., 2], 0.02)
+    n = np.stack([nx, ny, nz], -1) / np.sqrt(nx * nx + ny * ny + nz * nz)[..., None]
     return Surface(
         box,
         first[..., 0],
@@ -353,6 +353,6 @@ def _shadow(depth: np.ndarray, light: Light) -> np.ndarray:
         blocked = np.maximum(blocked, (moved - depth - k * step * slope) / (k * step))
     soft = 0.55 - 0.45 * light.hardness
     lit = 1.0 - smoothstep(0.02, 0.02 + soft, blocked)
-    lit = cv2.GaussianBlur(lit.astype(np.float32), (0, 0), 1.0 + 4.0 * (1 - light.hardness))
+    soft_lit = cv2.GaussianBlur(lit.astype(np.float32), (0, 0), 1.0 + 4.0 * (1 - light.hardness))
     strength = 0.55 + 0.45 * light.hardness
-    return (1.0 - strength * (1.0 - lit)).astype(np.float32)
+    return (1.0 - strength * (1.0 - soft_lit)).astype(np.float32)

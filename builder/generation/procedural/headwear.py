@@ -164,7 +164,9 @@ def front(canvas: Canvas, person: Traits, view: View, light: Light) -> None:
     if kind == "beanie":
         shape, edge = _dome(0.402, -0.60, -0.17, -0.03, slouch=rng.uniform(-0.03, 0.03))
         maker.lay(polygon(view.shape, [maker.place(shape)]), colour, 0.3, texture="knit", fold=0.6)
-        band = np.concatenate([edge + (0.0, -0.155), (edge * (1.02, 1.0) + (0.0, 0.015))[::-1]])
+        band = np.concatenate(
+            [edge + np.array((0.0, -0.155)), (edge * (1.02, 1.0) + (0.0, 0.015))[::-1]]
+        )
         # The turned-up band follows the forehead's curve.
         maker.lay(polygon(view.shape, [maker.place(band)]), colour * 0.95, 0.055, texture="knit")
         if rng.random() < 0.4:
@@ -195,7 +197,7 @@ def front(canvas: Canvas, person: Traits, view: View, light: Light) -> None:
         maker.lay(
             polygon(view.shape, [maker.place(shape)]), colour, 0.26, texture="straw", fold=0.2
         )
-        band = np.concatenate([edge + (0.0, -0.10), edge[::-1] + (0.0, 0.015)])
+        band = np.concatenate([edge + np.array((0.0, -0.10)), edge[::-1] + np.array((0.0, 0.015))])
         maker.lay(polygon(view.shape, [maker.place(band)]), linear([0.12, 0.09, 0.08]), 0.03)
         u = np.linspace(-1, 1, 41)
         upper = np.stack([u * 0.72, -0.275 + 0.055 * (1 - u**2) - 0.03 * u**2], 1)
@@ -209,13 +211,18 @@ def front(canvas: Canvas, person: Traits, view: View, light: Light) -> None:
         bend = np.array([0.0, -0.5, 0.0], np.float32)
         maker.lay(mask, colour * 0.95, 0.04, texture="straw", bend=bend)
     elif kind == "headscarf":
-        right = [(0.0, -0.565), (0.22, -0.52), (0.35, -0.36), (0.385, -0.10), (0.39, 0.2), (0.37, 0.42),
-                 (0.40, 0.58), (0.52, 0.72), (0.56, 0.86), (0.40, 1.02), (0.18, 1.12)]  # fmt: skip
+        right = [
+            (0.0, -0.565), (0.22, -0.52), (0.35, -0.36), (0.385, -0.10), (0.39, 0.2), (0.37, 0.42),
+            (0.40, 0.58), (0.52, 0.72), (0.56, 0.86), (0.40, 1.02), (0.18, 1.12),
+        ]  # fmt: skip
         outer = np.array([*right, (0.0, 1.15), *[(-x, y) for x, y in right[:0:-1]]])
-        inner = np.array([(-0.285, -0.16), (-0.20, -0.31), (0.0, -0.355), (0.20, -0.31), (0.285, -0.16), (0.292, 0.06),
-                          (0.265, 0.26), (0.18, 0.43), (0.0, 0.515), (-0.18, 0.43), (-0.265, 0.26), (-0.292, 0.06)])  # fmt: skip
-        outline = [maker.place(spline(outer, True, 8)), maker.place(spline(inner, True, 8), 0.22)]
-        mask = polygon(view.shape, outline)
+        face = [
+            (0.0, -0.355), (0.20, -0.31), (0.285, -0.16), (0.292, 0.06), (0.265, 0.26),
+            (0.18, 0.43),
+        ]  # fmt: skip
+        inner = np.array([*face, (0.0, 0.515), *[(-x, y) for x, y in face[:0:-1]]])
+        rims = [maker.place(spline(outer, True, 8)), maker.place(spline(inner, True, 8), 0.22)]
+        mask = polygon(view.shape, rims)
         maker.lay(mask, colour, 0.13, fold=2.0)
         for k in range(3):
             y = 0.52 + 0.13 * k

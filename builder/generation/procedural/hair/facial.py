@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from builder.generation.procedural.canvas import stream
-from builder.generation.procedural.face import EYE_Y, beard_area
+from builder.generation.procedural.eyes import EYE_Y, lids_of
+from builder.generation.procedural.face import beard_area
 from builder.generation.procedural.hair import growth, styles
 from builder.generation.procedural.hair.render import project, ramp, strand_width, tones
 from builder.generation.procedural.head import outline, relief
@@ -88,20 +89,9 @@ def _lashes(person: Traits, rng: np.random.Generator) -> styles.Wig:
     n = 150
     side = np.where(np.arange(n) % 2 == 0, -1.0, 1.0)
     e = rng.uniform(-0.92, 1.02, n)
-    half = 0.074 * person.eye_size
-    wide = {
-        "surprised": 1.3,
-        "laughing": 0.62,
-        "gentle smile": 0.88,
-        "serious": 0.92,
-        "pensive": 0.85,
-    }.get(person["expression"], 1.0)
-    drop = {"down": 0.34, "up": -0.06}.get(person["gaze"], 0.0)
-    arc = np.clip(1 - e * e, 0, 1)
-    f = (
-        -(0.40 * wide - 0.40 * drop) * arc**0.62 * np.clip(1 - 0.22 * e, 0.6, 1.4)
-        - e * person.eye_tilt * 2.0
-    )
+    lids = lids_of(person)
+    half, drop = lids.half, lids.drop
+    f = lids.upper(e) - e * lids.tilt
     root = on_face(person, side * (0.152 * person.eye_gap + e * half), EYE_Y + f * half)
     length = (0.011 + 0.011 * person.makeup - 0.004 * person.masculine) * rng.uniform(0.7, 1.1, n)
     heading = np.stack(
@@ -134,7 +124,7 @@ def _beard(person: Traits, rng: np.random.Generator, view: View) -> styles.Wig |
     wanted = int(
         {
             "stubble": 5200,
-            "mustache": 1000,
+            "mustache": 1900,
             "goatee": 2400,
             "short beard": 6000,
             "full beard": 7000,
@@ -152,7 +142,8 @@ def _beard(person: Traits, rng: np.random.Generator, view: View) -> styles.Wig |
     side = np.sign(u)
     heading = np.stack(
         [
-            (0.45 - 0.75 * low_of(v)) * u / 0.3 + lip * side * 0.55,
+            (0.45 - 0.75 * low_of(v)) * u / 0.3
+            + lip * side * (1.5 if kind == "mustache" else 0.55),
             np.full(n, 0.85),
             np.full(n, 0.42),
         ],
@@ -162,7 +153,7 @@ def _beard(person: Traits, rng: np.random.Generator, view: View) -> styles.Wig |
     low = low_of(v)
     length = {
         "stubble": 0.010 + 0 * v,
-        "mustache": 0.050 + 0 * v,
+        "mustache": 0.040 + 0 * v,
         "goatee": 0.045 + 0.075 * low,
         "short beard": 0.030 + 0.035 * low,
         "full beard": 0.055 + (0.13 + 0.1 * float(rng.random())) * low,

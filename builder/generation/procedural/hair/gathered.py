@@ -113,11 +113,11 @@ def _tail(
     course = _course(
         [
             tie,
-            tie + (0.10 * side, -0.07, -0.10),
-            tie + (0.30 * side, 0.08, -0.16),
-            tie + (0.43 * side, 0.42 * reach + 0.1, -0.14),
-            tie + (0.47 * side, 0.95 * reach + 0.1, -0.06),
-            tie + ((0.40 + 0.1 * rng.random()) * side, 1.4 * reach + 0.1, 0.0),
+            tie + np.array((0.10 * side, -0.07, -0.10)),
+            tie + np.array((0.30 * side, 0.08, -0.16)),
+            tie + np.array((0.43 * side, 0.42 * reach + 0.1, -0.14)),
+            tie + np.array((0.47 * side, 0.95 * reach + 0.1, -0.06)),
+            tie + np.array(((0.40 + 0.1 * rng.random()) * side, 1.4 * reach + 0.1, 0.0)),
         ],
         k,
     )
@@ -140,7 +140,7 @@ def _tail(
 def _bun(person: Traits, rng: np.random.Generator, detail: float, tie: np.ndarray) -> styles.Wig:
     n, k = int(2600 * detail), 40
     size = {"chin-length": 0.12, "shoulder-length": 0.155, "long": 0.19}[person["hair_length"]]
-    centre = tie + (0.0, -0.62 * size, -0.04)
+    centre = tie + np.array((0.0, -0.62 * size, -0.04))
     coils = 9
     axes = growth.normalise(rng.standard_normal((coils, 3)) * (0.55, 0.35, 0.5) + (0.0, 0.75, 0.25))
     which = rng.integers(0, coils, n)

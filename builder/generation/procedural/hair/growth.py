@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from builder.generation.procedural.canvas import dot
 from builder.generation.procedural.head import base_point, outline
 from builder.generation.procedural.traits import Traits
 
@@ -33,12 +34,6 @@ def normalise(v: np.ndarray) -> np.ndarray:
     length = np.sqrt(dot(v, v))
     unit: np.ndarray = v / np.maximum(length, 1e-9)[..., None]
     return unit
-
-
-def dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Scalar products along the last axis of three."""
-    product: np.ndarray = a[..., 0] * b[..., 0] + a[..., 1] * b[..., 1] + a[..., 2] * b[..., 2]
-    return product
 
 
 def hairline(person: Traits, angle: np.ndarray) -> np.ndarray:

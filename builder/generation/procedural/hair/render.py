@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from builder.generation.procedural.canvas import srgb
+from builder.generation.procedural.canvas import dot, srgb
 from builder.generation.procedural.hair import growth
 from builder.generation.procedural.hair.styles import Wig
 from builder.generation.procedural.light import Light
@@ -61,18 +61,18 @@ def tones(
         turned * np.array([1.0, 0.0, 1.0], np.float32) + np.array([0, 0, 0.08], np.float32)
     )
     normal = growth.normalise(round_normal * (1 - low) + post * low)
-    facing = growth.dot(normal, light.key)
-    along = growth.dot(tangent, light.key)
+    facing = dot(normal, light.key)
+    along = dot(tangent, light.key)
     diffuse = np.sqrt(np.clip(1.0 - along**2, 0, 1)) * np.clip(facing * 0.75 + 0.42, 0.0, 1.2)
     half = growth.normalise(light.key + np.array([0.0, 0.0, 1.0]))
-    th = growth.dot(tangent, half)
+    th = dot(tangent, half)
     n = len(turned)
     wobble = ((np.arange(n) * 0.61803) % 1.0 - 0.5)[:, None]
     sine = np.clip(1.0 - (th + 0.14 * wobble + 0.10) ** 2, 0, 1)
     gate = np.clip(facing + 0.25, 0, 1)
     sheen = (0.44 * sine**18 + 0.16 * sine**5) * gate
     level = float(light.key_colour.mean())
-    behind = np.clip(growth.dot(normal, light.rim), 0, 1) * float(light.rim_colour.mean())
+    behind = np.clip(dot(normal, light.rim), 0, 1) * float(light.rim_colour.mean())
     grazing = np.clip(1.0 - normal[..., 2], 0, 1) ** 2
     t = np.linspace(0, 1, turned.shape[1])[None]
     buried = 1.0 - (0.66 * inner)[:, None] * (1.0 - 0.35 * t)

@@ -103,7 +103,6 @@ def _loose(person: Traits, rng: np.random.Generator, detail: float, rim: float |
         person["hair_style"],
         person["hair_texture"],
     )
-    radius, wavelength, flat, gather, spread, jitter = _TEXTURE[texture]
     short = length_name == "short"
     n = int(
         {"short": 7200, "chin-length": 5600, "shoulder-length": 5000, "long": 4600}[length_name]
@@ -182,12 +181,14 @@ def _loose(person: Traits, rng: np.random.Generator, detail: float, rim: float |
     path = growth.grow(
         roots, direction, length, rng, gravity=gravity, margin=margin, pull=pull,
         ceiling=None if style == "messy" or short else 0.05 + 1.2 * volume,
-        part_face=not short and style != "slicked back", wander=0.05 if texture == "straight" else 0.09, steps=26,
+        part_face=not short and style != "slicked back",
+        wander=0.05 if texture == "straight" else 0.09, steps=26,
     )  # fmt: skip
     if bangs.any():
         free = growth.grow(
             roots[bangs], direction[bangs], length[bangs], rng,
-            gravity=np.array([0.0, 0.62, 0.0]), margin=margin[bangs] * 0.6, part_face=False, wander=0.04,
+            gravity=np.array([0.0, 0.62, 0.0]), margin=margin[bangs] * 0.6, part_face=False,
+            wander=0.04,
         )  # fmt: skip
         path[bangs] = free
     clear = None if short or style == "slicked back" else (rng.random(n) > 0.002) & ~bangs
@@ -272,7 +273,7 @@ def _afro(person: Traits, rng: np.random.Generator, detail: float, rim: float | 
         * (0.55 + 0.5 * rng.random(n) ** 0.5)
         * (1.0 + 0.15 * np.clip(-roots[:, 1] / 0.4, 0, 1))
     )
-    centre = growth.CENTRE + (0.0, 0.04, -0.02)
+    centre = growth.CENTRE + np.array((0.0, 0.04, -0.02))
     away = growth.normalise(roots - centre)
     side = np.clip((roots[:, 1] - 0.0) / 0.3, 0, 1)
     away[:, 1] += 0.1 * side
@@ -298,7 +299,7 @@ def _afro(person: Traits, rng: np.random.Generator, detail: float, rim: float | 
 def _dreadlocks(person: Traits, rng: np.random.Generator, detail: float, rim: float | None) -> Wig:
     locks, each = 125, int(56 * detail)
     roots = growth.scalp(person, rng, locks)
-    x, y, z = roots.T
+    x, y = roots[:, 0], roots[:, 1]
     end = {"short": 0.05, "chin-length": 0.46, "shoulder-length": 0.85, "long": 1.5}[
         person["hair_length"]
     ]
