@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from .connection import ConflictError, HubConnection, MissingError
-from .errors import HubError
+from .errors import HubError, NoTokenError
 from .retry import TransientError
 
 _REPO_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,95}/[A-Za-z0-9][A-Za-z0-9_.-]{0,95}")
@@ -93,6 +93,10 @@ class HubClient(HubConnection):
             found = self.json(f"asking for {repo_id}", "GET", _api(repo_id))
         except MissingError:
             return None
+        except NoTokenError:
+            if self.token is None:  # what is private and what is missing look the same
+                return None
+            raise
         return bool(found.get("private"))
 
     def refs(self, repo_id: str) -> Refs:

@@ -247,7 +247,7 @@ def _check_shard(
     commit: str,
     shard: ShardRecord,
     manifest: Manifest,
-    progress: Callable[[int], None],
+    progress: Callable[[int], object],
 ) -> str | None:
     stream = _HashingStream(_download(client, repo_id, commit, shard), progress)
     entries = shard.entries(manifest.foreground_format)
@@ -312,7 +312,7 @@ def _download(client: HubClient, repo_id: str, commit: str, shard: ShardRecord) 
 class _HashingStream(io.RawIOBase):
     """Pieces as a stream that hashes what is read; for :func:`read_entries`."""
 
-    def __init__(self, pieces: Iterator[bytes], progress: Callable[[int], None]) -> None:
+    def __init__(self, pieces: Iterator[bytes], progress: Callable[[int], object]) -> None:
         self._pieces = pieces
         self._buffer = b""
         self._progress = progress

@@ -21,6 +21,7 @@ them away during an upload of days, and tells a resumed run what is there alread
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -38,6 +39,8 @@ from .retry import log
 MARK = "<!-- ld-portrait-20k: incomplete -->"
 CARD_NAME = "README.md"
 _HARMLESS = frozenset({".gitattributes", ".gitignore", "LICENSE", "LICENSE.md", "LICENSE.txt"})
+
+_REF = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
 ABSENT, EMPTY, INCOMPLETE, PUBLISHED, FOREIGN = (
     *("absent", "empty", "incomplete", "published", "foreign"),
@@ -184,6 +187,9 @@ def check(target: Target, *, private: bool, tag: str | None) -> None:
         HubError: It is public, and was asked for as private.
     """
     where = f"{target.repo_id}@{target.revision}"
+    for name in (target.revision, tag):
+        if name is not None and (not _REF.fullmatch(name) or name.startswith("incomplete-")):
+            raise HubError(f"not a name for a branch or a tag: {name!r}; mend: such as v1.0")
     if target.state == FOREIGN:
         raise ForeignContentError(
             f"{where} holds something that is not {schema.NAME} "

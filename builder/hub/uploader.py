@@ -183,7 +183,7 @@ class Uploader:
             self._waiting.put(None)
         with self._changed:
             self._changed.notify_all()
-        deadline = time.monotonic() + 1.5
+        deadline = time.monotonic() + 0.5  # they are daemons; Ctrl-C must not wait
         for worker in self._workers:
             worker.join(timeout=max(0.0, deadline - time.monotonic()))
 

@@ -192,14 +192,8 @@ class HubServer:
         return dict(total)
 
     def stored_twice(self) -> int:
-        """Bytes of whole LFS uploads that the server already had: 0 if nothing was sent twice."""
-        done: set[tuple[str, str]] = set()
-        again = 0
-        for record in list(self.requests):
-            if record.route == "lfs-put" and record.status == 200 and record.oid:
-                again += record.bytes_in if (record.route, record.oid) in done else 0
-                done.add((record.route, record.oid))
-        return again
+        """Bytes of LFS uploads that the server had already: 0 if nothing was sent for nothing."""
+        return sum(record.bytes_in for record in list(self.requests) if record.again)
 
     def environment(self) -> dict[str, str]:
         """The environment in which a fresh process takes this server for the Hub."""

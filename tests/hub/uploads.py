@@ -109,7 +109,9 @@ def lfs_put(request: Handler, oid: str) -> Reply:
         with part.open("wb") as target:
             while piece := request.body.read():
                 target.write(piece)
+        request.record.again = request.hub.store.has_blob(oid)
         request.hub.store.adopt(part, oid)
+        request.record.stored = True
     finally:
         part.unlink(missing_ok=True)
     return Reply(200, headers={"ETag": f'"{oid}"'})
@@ -121,6 +123,7 @@ def lfs_part(request: Handler, oid: str, number: str, part: str) -> Reply:
     request.record.oid = oid
     content = request.body.all()
     store = request.hub.store
+    request.record.again = store.has_blob(oid)
     (store.folder / "incoming" / f"part.{number}.{part}").write_bytes(content)
     return Reply(200, headers={"ETag": f'"{hashlib.md5(content).hexdigest()}"'})
 
@@ -137,6 +140,7 @@ def lfs_complete(request: Handler, oid: str, number: str) -> Reply:
     if missing := [path.name for path in parts if not path.exists()]:
         raise RefusedError(400, f"parts never came: {', '.join(missing)}")
     request.hub.store.join(parts, oid)
+    request.record.stored = True
     return Reply.json({"success": True})
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import socket
 import struct
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -34,6 +36,8 @@ class RequestRecord:
         bytes_out: Bytes of the answer's body that were sent.
         user: Who asked; None without a valid token.
         oid: The LFS object concerned, for uploads.
+        stored: Whether a whole LFS object was taken in.
+        again: Whether that object was stored already, so that it came for nothing.
         fault: Whether an injected fault struck.
         started: Seconds since the server started.
         seconds: How long it took.
@@ -47,6 +51,8 @@ class RequestRecord:
     bytes_out: int = 0
     user: str | None = None
     oid: str | None = None
+    stored: bool = False
+    again: bool = False
     fault: bool = False
     started: float = 0.0
     seconds: float = 0.0
@@ -161,12 +167,13 @@ class Handler(BaseHTTPRequestHandler):
         fault = hub.faults.for_request(self.command, raw) or Fault()
         record.fault = fault.fired > 0
         begun = time.monotonic()
+        call = self._find(raw)
         try:
             time.sleep(fault.delay)
             if fault.cut_request is not None:
                 self.body.drain(fault.cut_request)
                 raise DisconnectedError
-            reply = self._injected(fault) if fault.status else self._dispatch(raw)
+            reply = self._injected(fault) if fault.status else self._dispatch(call)
             self.body.drain()
             if fault.drop_answer:
                 raise DisconnectedError
@@ -186,18 +193,22 @@ class Handler(BaseHTTPRequestHandler):
             reply.headers["Retry-After"] = f"{fault.retry_after:g}"
         return reply
 
-    def _dispatch(self, raw: str) -> Reply:
+    def _find(self, raw: str) -> Callable[[], Reply]:
+        """The call that answers the request; names its route in the record."""
         from . import uploads  # noqa: F401  (registers its endpoints)
         from .routes import ROUTES
 
+        for method, pattern, endpoint in ROUTES:
+            found = pattern.fullmatch(raw)
+            if found and self.command in method:
+                self.record.route = endpoint.__name__.replace("_", "-")
+                groups = {name: unquote(text or "") for name, text in found.groupdict().items()}
+                return functools.partial(endpoint, self, **groups)
+        return functools.partial(_no_such_endpoint, self.command, raw)
+
+    def _dispatch(self, call: Callable[[], Reply]) -> Reply:
         try:
-            for method, pattern, endpoint in ROUTES:
-                found = pattern.fullmatch(raw)
-                if found and self.command in method:
-                    self.record.route = endpoint.__name__.replace("_", "-")
-                    groups = {name: unquote(text or "") for name, text in found.groupdict().items()}
-                    return endpoint(self, **groups)
-            raise RefusedError(404, f"no such endpoint: {self.command} {raw}")
+            return call()
         except RefusedError as problem:
             return Reply.problem(problem)
         except (KeyError, TypeError, ValueError) as problem:
@@ -244,3 +255,7 @@ class Handler(BaseHTTPRequestHandler):
             self.connection.close()
         except OSError:
             pass
+
+
+def _no_such_endpoint(method: str, path: str) -> Reply:
+    raise RefusedError(404, f"no such endpoint: {method} {path}")

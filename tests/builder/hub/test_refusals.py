@@ -93,6 +93,8 @@ CASES: dict[str, tuple[Callable[[HubServer], dict[str, Any]], type[HubError], in
     "tag taken": (tag_taken, MovedError, 25),
     "revision is a tag": (revision_is_a_tag, MovedError, 25),
     "gone": (gone, UnreachableError, 26),
+    "bad revision": (lambda hub: {"revision": "refs/heads/x"}, HubError, 20),
+    "bad tag": (lambda hub: {"tag": "one two"}, HubError, 20),
     "bad id": (lambda hub: {"repo_id": "a b"}, HubError, 20),
 }  # fmt: skip
 

@@ -129,6 +129,8 @@ def test_status_of_nothing(hub: HubServer) -> None:
         remote_status("none", endpoint=hub.url)
     hub.store.create("dataset", REPO, True, "tester")
     assert remote_status(REPO, endpoint=hub.url).state == "absent"  # private, and no token
+    hub.add_fault(path="/api/datasets", status=401, times=1)  # the Hub may say just that
+    assert remote_status("tester/none", endpoint=hub.url).state == "absent"
     seen = remote_status(REPO, endpoint=hub.url, token=hub.token)
     assert (seen.state, seen.private) == ("empty", True)
     assert remote_status(REPO, "v3", endpoint=hub.url, token=hub.token).state == "absent"
