@@ -31,6 +31,8 @@ SOLID: Final = 230
 """At or above this a pixel may be body: veils stay above."""
 DENT: Final = 77
 """A wide dent whose floor is above this is an artifact; below, an opening under haze."""
+FLAT: Final = 9.0
+"""Standard deviation, of 255, below which a region counts as level."""
 HAZE_AT_MOST: Final = 115
 """An unknown plateau far from everything is haze below this and body above."""
 
@@ -62,6 +64,11 @@ class Regions:
     translucent: float = 0.0
     doubtful: float = 0.0
     clear: int = CLEAR
+
+
+RA, RB, RC = 1.5, 3.0, 0.75
+OA, OC = 0.5, 0.35
+DEBUG = False
 
 
 def coarse(plane: np.ndarray, step: int) -> np.ndarray:
@@ -116,32 +123,69 @@ def clear_level(quantised: np.ndarray, step: int) -> int:
     return int(np.clip(round(1.15 * haze + 2), CLEAR, CLEAR_AT_MOST))
 
 
-def background_core(quantised: np.ndarray, clear: int, scale: float) -> tuple[np.ndarray, int]:
-    """Definite background: clear regions of more than a few pixels, enclosed or not.
+def background_core(
+    quantised: np.ndarray, clear: int, step: int, scale: float
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """Definite background: clear regions, enclosed or not.
+
+    A clear region of more than a few pixels is background wherever it is. A smaller one is
+    a gap between strands if other background or other gaps are near, and a pin hole if it
+    is alone in the body.
 
     Args:
         quantised: (H, W) uint8.
         clear: From :func:`clear_level`.
+        step: Side of a coarse cell in pixels.
         scale: Size of the picture relative to 1024 x 1024.
 
     Returns:
-        The (H, W) mask, and how many of its regions are enclosed (touch no side).
+        The (H, W) mask, the distance of every pixel from the larger regions (float32), and
+        how many regions are enclosed (touch no side).
     """
     low = (quantised <= clear).view(np.uint8)
     count, labels = cv2.connectedComponents(low, connectivity=4)
-    if count == 1:
-        return low, 0
     areas = np.bincount(labels.ravel(), minlength=count)
-    keep = areas >= max(4, round(9 * scale * scale))
-    keep[0] = False
+    large = areas >= max(4, round(9 * scale * scale))
+    large[0] = False
+    core = large.astype(np.uint8)[labels]
+    depth = distance(core)
+    keep = large
+    small = low & (1 - core)
+    if small.any():
+        places = np.flatnonzero(small)
+        broken = cv2.blur(coarse((quantised < SOLID).view(np.uint8), step), (5, 5))
+        broken = fine(broken, low.shape).ravel()[places]
+        near = places[(depth.ravel()[places] <= 48 * scale) | (broken > 0.02)]
+        keep = large.copy()
+        keep[labels.ravel()[near]] = True
+        keep &= areas >= 2
+        core = keep.astype(np.uint8)[labels]
     framed = np.zeros(count, bool)
     for line in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
         framed[line] = True
-    return keep.astype(np.uint8)[labels], int(np.count_nonzero(keep & ~framed))
+    return core, depth, int(np.count_nonzero(keep[1:] & ~framed[1:]))
+
+
+def level_plateaus(quantised: np.ndarray, step: int) -> np.ndarray:
+    """Level, high regions: a strong veil rather than a border, for a border slopes.
+
+    Args:
+        quantised: (H, W) uint8.
+        step: Side of a coarse cell in pixels.
+
+    Returns:
+        (H, W) mask of where alpha stays within a few percent, above 0.6, over 3 x 3 cells.
+    """
+    plane = quantised.astype(np.float32)
+    window = (3, 3)
+    mean = cv2.blur(coarse(plane, step), window, borderType=cv2.BORDER_REFLECT)
+    square = cv2.blur(coarse(plane * plane, step), window, borderType=cv2.BORDER_REFLECT)
+    level = (square - mean * mean < FLAT * FLAT) & (mean > 153)
+    return (fine(level.astype(np.float32), quantised.shape) > 0.5).view(np.uint8)
 
 
 def unknown_border(
-    quantised: np.ndarray, background: np.ndarray, scale: float
+    unsolid: np.ndarray, quantised: np.ndarray, background: np.ndarray, scale: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The unknown region that is connected with background, and the wide dents that are not.
 
@@ -149,6 +193,7 @@ def unknown_border(
     as connected: between strands lie gaps that do not touch.
 
     Args:
+        unsolid: (H, W) mask of what is not body by its level.
         quantised: (H, W) uint8.
         background: From :func:`background_core`.
         scale: Size of the picture relative to 1024 x 1024.
@@ -156,22 +201,21 @@ def unknown_border(
     Returns:
         Masks of the border (with the background itself) and of the wide dents.
     """
-    unsolid = (quantised < SOLID).view(np.uint8)
     linked = cv2.dilate(unsolid, square(3 * scale))
     count, labels = cv2.connectedComponents(linked, connectivity=8)
     touched = np.zeros(count, np.uint8)
     touched[labels[background > 0]] = 1
-    plateau = cv2.erode(unsolid & (quantised > DENT), square(3 * scale))
+    plateau = cv2.erode(unsolid & (quantised > DENT), square(5 * scale))
     wide = np.zeros(count, np.uint8)
     wide[labels[plateau > 0]] = 1
     touched[0] = 0
     wide[touched > 0] = 0
     wide[0] = 0
-    plateau = cv2.dilate(plateau, square(4 * scale))
+    plateau = cv2.dilate(plateau, square(6 * scale))
     return touched[labels] & unsolid, wide[labels], plateau
 
 
-def reach(border: np.ndarray, depth: np.ndarray, step: int, scale: float) -> np.ndarray:
+def reach(border: np.ndarray, depth: np.ndarray, step: int) -> tuple[np.ndarray, np.ndarray]:
     """How far beyond the unknown border soft alpha is believed, in pixels.
 
     A crisp edge goes from 0.9 to 1 within two pixels, a soft one or a head of hair within
@@ -186,10 +230,16 @@ def reach(border: np.ndarray, depth: np.ndarray, step: int, scale: float) -> np.
     Returns:
         (H, W) float32.
     """
-    share = coarse(border, step)
-    thick = 2.0 * coarse(depth * border, step) / np.maximum(share, 1e-6)
-    thick = cv2.dilate(thick, np.ones((3, 3), np.uint8))
-    return fine(1.5 + 2 * scale + 0.5 * thick, border.shape)
+    share = np.maximum(coarse(border, step), 1e-6)
+    thick = cv2.dilate(2.0 * coarse(depth * border, step) / share, np.ones((3, 3), np.uint8))
+    thin = _within(thick <= 5, border.shape)
+    return fine(thick, border.shape), thin
+
+
+def _within(holds: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Mask of where a coarse condition holds in every cell about."""
+    everywhere = cv2.erode(holds.astype(np.uint8), np.ones((7, 7), np.uint8))
+    return (fine(everywhere.astype(np.float32), shape) > 0.5).view(np.uint8)
 
 
 def belonging(
@@ -217,7 +267,7 @@ def belonging(
     opaque = np.bincount(labels[quantised >= SOLID], minlength=count)
     opaque[0] = 0
     largest = int(opaque.max())
-    x, y, wide, tall, area = (stats[:, i].astype(np.int64) for i in range(5))
+    x, y, wide, tall = (stats[:, i].astype(np.int64) for i in range(4))
     height, width = seen.shape
     framed = (x == 0) | (y == 0) | (x + wide == width) | (y + tall == height)
     body = opaque >= max(256 * scale * scale, 0.04 * largest)
@@ -230,13 +280,18 @@ def belonging(
     belongs = keep.astype(np.uint8)[labels]
     if options.keep_flyaways and not keep[1:].all():
         long = np.hypot(wide, tall)
-        thin = (area <= long * np.maximum(1.5 + 3 * scale, 0.2 * long)) | (long <= 2 + 6 * scale)
+        thick = np.zeros(count, bool)
+        thick[labels[cv2.erode(seen, square(2 * scale)) > 0]] = True
+        slim = stats[:, cv2.CC_STAT_AREA] <= long * np.maximum(1.5 + 3 * scale, 0.2 * long)
+        thin = ~thick | slim | (long <= 2 + 6 * scale)
         for _ in range(3):  # a strand may fade more than once
             near = np.zeros(count, bool)
             near[labels[cv2.dilate(belongs, square(10 * scale)) > 0]] = True
             beside = np.zeros(count, bool)
             beside[labels[cv2.dilate(belongs, square(1 + 3 * scale)) > 0]] = True
             more = ((near & thin) | beside) & ~keep
+            # Strands that left the picture and came back.
+            more |= framed & ~keep & ~thick & (long >= 24 * scale)
             more[0] = False
             if not more.any():
                 break
@@ -256,33 +311,41 @@ def regions(quantised: np.ndarray, scale: float, options: Options) -> Regions:
     width = options.band_width * scale
     step = max(2, round(8 * scale))
     clear = clear_level(quantised, step)
-    background, openings = background_core(quantised, clear, scale)
-    connected, dents, plateau = unknown_border(quantised, background, scale)
-    depth = distance(background)
+    background, depth, openings = background_core(quantised, clear, step, scale)
+    unsolid = (quantised < SOLID).view(np.uint8) & (1 - level_plateaus(quantised, step))
+    connected, dents, plateau = unknown_border(unsolid, quantised, background, scale)
     beyond = (depth > width).view(np.uint8) & plateau
     # An unknown plateau farther than the band's width: haze if faint, else body.
     haze = connected & beyond & (quantised < HAZE_AT_MOST)
-    border = connected & (1 - beyond) & (1 - background)
-    around = reach(border, depth, step, scale)
+    seen = (1 - background) & (1 - haze)
+    belongs, removed, bodies = belonging(seen, quantised, scale, options)
+    stray = (seen | haze) & (1 - belongs)
+    border = connected & (1 - beyond) & (1 - background) & (1 - stray)
+    thick, crisp = reach(border, depth, step)
+    around = RA + RB * scale + RC * thick
     away = distance(border)
     close = (away <= around).view(np.uint8)
     nearby = (away <= 2 * around + 12 * scale).view(np.uint8)
     close |= nearby & _strands(
-        (quantised < SOLID).view(np.uint8) & (1 - connected) & (1 - dents), nearby, step
+        unsolid & (1 - connected) & (1 - dents), nearby, step
     )
 
-    seen = ((quantised > clear).view(np.uint8)) & (1 - haze)
-    belongs, removed, bodies = belonging(seen, quantised, scale, options)
-    stray = (seen | haze) & (1 - belongs)
     inside = belongs & (1 - border) & (1 - close)
-    near = (away <= 0.5 * around + 2 * scale + 1).view(np.uint8)
+    near = (away <= OA + OC * thick).view(np.uint8)
     outside = (1 - belongs) & (1 - near)
     dents = cv2.dilate(dents, square(3 * scale))
-    if _clean(quantised, inside & (1 - dents), 255):
-        inside &= ((1 - nearby) & (1 - connected)) | dents
     skirts = cv2.dilate(stray, square(6 * scale))
-    clean = _clean(quantised, outside & (1 - skirts), 0)
+    ring = (away <= 32 * scale).view(np.uint8)
+    beyond_all = outside & (1 - skirts) & crisp
+    clean = (
+        _clean(quantised, inside & (1 - dents) & crisp, 255)
+        and _clean(quantised, beyond_all & ring, 0)
+        and _clean(quantised, beyond_all & (1 - ring), 0)
+    )
     if clean:
+        broken = (quantised < 250).view(np.uint8) & (1 - dents)
+        hair = nearby | _strands(broken, nearby, step)
+        inside &= ((1 - hair) & (1 - connected)) | dents
         outside &= skirts
     outside |= stray
     tails = cv2.dilate(belongs, square(1 + 2 * scale))
@@ -319,4 +382,5 @@ def _clean(quantised: np.ndarray, control: np.ndarray, level: int) -> bool:
     """
     total = int(np.count_nonzero(control))
     off = int(np.count_nonzero(control & (quantised != level)))
-    return off <= 0.005 * total
+    if DEBUG: print('clean',level,off,total,off/max(1,total))
+    return off <= 0.01 * total
