@@ -1,0 +1,128 @@
+"""Plan and shards through a folder on the Hub or in a bucket, where no disk is shared.
+
+``python -m builder regenerate --engine jobs`` puts the frozen plan there; each Job takes it,
+makes its shards on its own disk and puts each there as soon as it is done, the note that says
+so last; the machine that submitted takes them home, hashes them and finishes the dataset.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from builder.engines import tasks
+from builder.engines.tasks import TaskSpec, frozen_plan, units_of
+from builder.files import replacing
+from builder.plan import HEADER_FILE, ROWS_FILE, Plan, Unit
+from builder.units import WORK_FOLDER, WorkFolder
+from ld_portrait_20k.errors import PortraitError
+
+PROMPTS = "prompts"
+
+
+def open_folder(spec: TaskSpec) -> Any:
+    """The folder of this plan inside the exchange, a datatrove ``DataFolder``."""
+    from datatrove.io import get_datafolder
+
+    assert spec.exchange is not None
+    return get_datafolder(f"{spec.exchange.rstrip('/')}/{spec.plan_hash[:12]}")
+
+
+def put_plan(spec: TaskSpec) -> None:
+    """Lay the frozen plan, and the prompts that it was made from, where the Jobs look."""
+    folder = open_folder(spec)
+    for name in (ROWS_FILE, HEADER_FILE):
+        _put(spec.output / WORK_FOLDER / name, folder, f"plan/{name}")
+    if spec.config.prompts is not None:
+        _put(spec.config.prompts, folder, _prompts(spec))
+
+
+def take_units(spec: TaskSpec, plan: Plan, units: Sequence[Unit]) -> list[Unit]:
+    """Fetch shards that are at the exchange and not here.
+
+    Returns:
+        Those that are here now, whole.
+    """
+    folder, work = open_folder(spec), WorkFolder(spec.output, plan)
+    folder.fs.invalidate_cache()
+    there = {Path(name).name for name in _list(folder, "units")}
+    found = []
+    for unit in units:
+        names = [work.shard_file(unit.name, subset).name for subset in plan.subsets]
+        note = f"{unit.name}.json"
+        if {note, *names} <= there:
+            for name in [*names, note]:
+                _take(folder, f"units/{name}", work.folder / name)
+            if work.load(unit) is not None:
+                found.append(unit)
+    return found
+
+
+def run_task(spec: TaskSpec, rank: int) -> int:
+    """A task on a machine of its own: plan in, shards out.
+
+    Returns:
+        How many shards were made now.
+
+    Raises:
+        PortraitError: As :func:`builder.engines.tasks.run_task`.
+    """
+    folder = open_folder(spec)
+    with tempfile.TemporaryDirectory(prefix="ld-portrait-") as temporary:
+        output = Path(temporary) / "dataset"
+        for name in (HEADER_FILE, ROWS_FILE):
+            _take(folder, f"plan/{name}", output / WORK_FOLDER / name)
+        config = spec.config
+        if config.prompts is not None:
+            prompts = Path(temporary) / _prompts(spec)
+            _take(folder, _prompts(spec), prompts)
+            config = replace(config, prompts=prompts)
+        here = replace(spec, output=output, config=config, exchange=None)
+        plan = frozen_plan(here)
+        take_units(replace(spec, output=output), plan, units_of(plan, rank, spec.tasks))
+        work = WorkFolder(output, plan)
+
+        def put(result: Any) -> None:
+            for subset in plan.subsets:
+                path = work.shard_file(result.name, subset)
+                _put(path, folder, f"units/{path.name}")
+            _put(work.folder / f"{result.name}.json", folder, f"units/{result.name}.json")
+
+        return tasks.run_task(here, rank, put)
+
+
+def _prompts(spec: TaskSpec) -> str:
+    assert spec.config.prompts is not None
+    return PROMPTS + spec.config.prompts.suffix
+
+
+def _put(path: Path, folder: Any, name: str) -> None:
+    with path.open("rb") as source, folder.open(name, "wb") as target:
+        shutil.copyfileobj(source, target, 2**20)
+    folder.fs.invalidate_cache()
+    sent, arrived = path.stat().st_size, int(folder.size(name))
+    if sent != arrived:
+        raise PortraitError(
+            f"{name}: {arrived} bytes arrived of {sent}; mend: run the same command again"
+        )
+
+
+def _take(folder: Any, name: str, path: Path) -> None:
+    try:
+        with folder.open(name, "rb") as source, replacing(path) as target:
+            shutil.copyfileobj(source, target, 2**20)
+    except FileNotFoundError:
+        raise PortraitError(
+            f"{folder.resolve_paths(name)}: not there; mend: submit again"
+        ) from None
+
+
+def _list(folder: Any, name: str) -> list[str]:
+    try:
+        return list(folder.list_files(name))
+    except FileNotFoundError:
+        return []

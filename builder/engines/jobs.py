@@ -1,0 +1,89 @@
+"""Hugging Face Jobs: machines without a common disk, fed and emptied through a bucket."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from builder.engines import exchange
+from builder.engines import tasks as task_module
+from builder.engines.tasks import TaskSpec
+from builder.plan import Plan
+from ld_portrait_20k import __version__
+from ld_portrait_20k.errors import PortraitError
+
+if TYPE_CHECKING:
+    from builder.engines.cluster import ClusterOptions
+
+POLL_SECONDS = 15
+
+
+def run(spec: TaskSpec, plan: Plan, options: ClusterOptions) -> None:
+    """Run the tasks that are left as Jobs, and bring their shards home.
+
+    Every Job that fails is tried once more by datatrove; what is still missing then is for
+    the caller to name.
+
+    Raises:
+        PortraitError: Pictures that Jobs cannot see, no token, no right to run Jobs.
+    """
+    if spec.config.source is not None:
+        raise PortraitError(
+            f"{spec.config.source}: Jobs cannot see this folder; mend: another --engine, or a "
+            "--generator that needs none"
+        )
+    missing = task_module.missing_units(spec.output, plan)
+    exchange.put_plan(spec)
+    home = {unit.name for unit in exchange.take_units(spec, plan, missing)}
+    missing = [unit for unit in missing if unit.name not in home]
+    if missing:
+        _run(spec, task_module.pending_ranks(plan, missing, spec.tasks), options)
+        exchange.take_units(spec, plan, missing)
+
+
+def describe(spec: TaskSpec, options: ClusterOptions) -> list[str]:
+    """Lines for ``--dry-run``."""
+    return [
+        f"hardware   {options.flavor}, {_limit(options)} a task",
+        f"exchange   {options.exchange}/{spec.plan_hash[:12]}",
+        f"installs   {', '.join(_packages(options))}",
+    ]
+
+
+def _run(spec: TaskSpec, pending: list[int], options: ClusterOptions) -> None:
+    from huggingface_hub.errors import HfHubHTTPError
+
+    from builder.engines.executors import JobsTasks
+    from builder.engines.steps import BuildShards
+
+    executor = JobsTasks(
+        [BuildShards(spec.to_dict())],
+        tasks=spec.tasks,
+        workers=options.parallel or -1,
+        logging_dir=f"{exchange.open_folder(spec).resolve_paths('')}",
+        flavor=options.flavor,
+        dependencies=_packages(options),
+        timeout=options.time,
+        job_name="ld-portrait",
+        poll_interval=POLL_SECONDS,
+    )
+    executor.pending = tuple(pending)
+    try:
+        executor.run()
+    except ValueError as problem:  # no token
+        raise PortraitError(str(problem)) from None
+    except HfHubHTTPError as problem:
+        raise PortraitError(
+            f"Hugging Face Jobs: {problem.server_message or type(problem).__name__}; mend: "
+            "hf auth login with a token that may run Jobs, then the same command again"
+        ) from None
+
+
+def _packages(options: ClusterOptions) -> list[str]:
+    return list(options.packages) or [f"ld-portrait-20k[generate,cluster]=={__version__}"]
+
+
+def _limit(options: ClusterOptions) -> str:
+    if options.time is None:
+        return "the Hub's time limit"
+    return time.strftime("%H:%M:%S", time.gmtime(options.time))
