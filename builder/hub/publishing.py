@@ -108,7 +108,9 @@ def publish(
     """
     folder = DatasetFolder.open(root)
     if dry_run:
-        retries = Retries(policy or RetryPolicy(), threading.Event(), (find_token(token),))
+        retries = Retries(
+            (policy or RetryPolicy()).brief(), threading.Event(), (find_token(token),)
+        )
         client = HubClient(endpoint, find_token(token), retries)
         return _rehearse(client, folder, repo_id, private, revision, tag, commit_every)
     uploader = Uploader(
@@ -203,6 +205,8 @@ def _send_shards(folder: DatasetFolder, uploader: Uploader) -> None:
     for addition in missing():
         uploader.add(addition.path, folder.root / addition.path, addition.sha256, addition.size)
     if lacking := missing():
+        if lacking[0].path in uploader.skipped:
+            raise uploader.skipped[lacking[0].path]
         raise IncompleteError(
             f"{target.repo_id}@{target.staging} lacks {len(lacking)} shards after the upload "
             f"({lacking[0].path}); mend: run the same command again"

@@ -93,7 +93,7 @@ class RemoteVerification:
 
 def _client(token: str | None, endpoint: str | None, policy: RetryPolicy | None) -> HubClient:
     token = find_token(token)
-    retries = Retries(policy or RetryPolicy(attempts=6), threading.Event(), (token,))
+    retries = Retries((policy or RetryPolicy()).brief(), threading.Event(), (token,))
     return HubClient(endpoint, token, retries)
 
 

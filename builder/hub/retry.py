@@ -7,7 +7,7 @@ import random
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from .errors import StoppedError, UnreachableError, redact
@@ -21,7 +21,7 @@ RETRIED_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504, 520, 522, 524})
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """How much patience to have with a server.
+    """How much patience to have with a server; by default an outage of two hours is sat out.
 
     huggingface_hub 2.4.0 retries some requests five times and honours any ``Retry-After``,
     and sends a commit only once; here every request has the same two bounds.
@@ -35,11 +35,15 @@ class RetryPolicy:
             windows are 300 s (requests) and 3600 s (commits).
     """
 
-    attempts: int = 12
+    attempts: int = 120
     patience: float = 7200.0
     first: float = 1.0
     longest: float = 60.0
     longest_asked: float = 900.0
+
+    def brief(self) -> RetryPolicy:
+        """The same for when somebody waits in front of the screen: about a minute."""
+        return replace(self, attempts=min(self.attempts, 7))
 
     def wait(self, failures: int, asked: float | None, jitter: float) -> float:
         """Seconds to wait after a number of failures.
@@ -81,7 +85,7 @@ class Retries:
     """Applies a policy; shared by all threads of a publication.
 
     Args:
-        policy: The bounds.
+        policy: The bounds; may be replaced by others at any time.
         stop: Set from outside to end every wait at once.
         secrets: Strings to keep out of the log.
     """
@@ -108,8 +112,8 @@ class Retries:
             UnreachableError: The policy's bounds are reached.
             StoppedError: ``stop`` was set.
         """
-        waited, begun = 0.0, time.monotonic()
-        for failures in range(1, self.policy.attempts + 1):
+        policy, waited, begun = self.policy, 0.0, time.monotonic()
+        for failures in range(1, policy.attempts + 1):
             self.check_stop()
             try:
                 return attempt()
@@ -120,9 +124,9 @@ class Retries:
                     self.counts.failures += 1
                     kinds = self.counts.by_problem
                     kinds[problem] = kinds.get(problem, 0) + 1
-                pause = self.policy.wait(failures, failed.asked, jitter)
-                last = failures == self.policy.attempts
-                if last or waited + pause > self.policy.patience:
+                pause = policy.wait(failures, failed.asked, jitter)
+                last = failures == policy.attempts
+                if last or waited + pause > policy.patience:
                     took = time.monotonic() - begun
                     raise UnreachableError(
                         f"{what}: {problem}, {failures} times in {took:.0f} s; "
@@ -130,7 +134,7 @@ class Retries:
                     ) from None
                 log.warning(
                     "%s: %s; trying again in %.1f s (%d of %d)",
-                    *(what, problem, pause, failures, self.policy.attempts - 1),
+                    *(what, problem, pause, failures, policy.attempts - 1),
                 )
                 self.sleep(pause)
                 waited += pause

@@ -88,6 +88,8 @@ class Uploader:
     Attributes:
         target: What the Hub held at the start.
         error: What stopped the upload, if something did; :meth:`wait` raises it.
+        skipped: Path in the repository to the reason, for files that were gone or had become
+            others before their turn came.
     """
 
     def __init__(
@@ -111,7 +113,8 @@ class Uploader:
             raise HubError("--commit-every and the number of upload threads are at least 1")
         token = find_token(token)
         self._stop = threading.Event()
-        self._retries = Retries(policy or RetryPolicy(), self._stop, (token,))
+        self._policy = policy or RetryPolicy()
+        self._retries = Retries(self._policy.brief(), self._stop, (token,))
         self.client = HubClient(endpoint, token, self._retries)
         self._wanted_repo, self.revision, self._private = repo_id, revision, private
         self.tag = tag
@@ -130,6 +133,8 @@ class Uploader:
         self._begun = time.monotonic()
         self._staging_head = ""
         self._checked_card: str | None = None
+        self._handed: set[tuple[str, str]] = set()
+        self.skipped: dict[str, LocalError] = {}
         self.error: HubError | None = None
         self.target: Target
         self.blobs: BlobStore
@@ -165,6 +170,7 @@ class Uploader:
         self.blobs = BlobStore(
             self.client, repo_id, self.target.staging, xet=self._xet, sent=self._count_sent
         )
+        self._retries.policy = self._policy
         self._begun = time.monotonic()
         names = [f"hub-upload-{n}" for n in range(self._threads)]
         self._workers = [
@@ -214,8 +220,9 @@ class Uploader:
         """Hand in a finished shard; returns at once and never fails.
 
         A build must not die of a broken network: what goes wrong is logged, kept in
-        :attr:`error`, and raised by :meth:`wait`. A file that has been renamed before its
-        turn comes is skipped, and sent by the publication from its final place.
+        :attr:`error`, and raised by :meth:`wait`. A file that is renamed or packed anew
+        before its turn comes is skipped, and sent by the publication from its final place.
+        Handing in the same shard again does nothing.
 
         Args:
             path_in_repo: Such as ``data/train-00000-of-00096.tar``.
@@ -227,6 +234,9 @@ class Uploader:
         staged = self._staged.get(path_in_repo)
         held = staged is not None and (staged.sha256, staged.size) == (sha256, size)
         with self._changed:
+            if (path_in_repo, sha256) in self._handed:
+                return
+            self._handed.add((path_in_repo, sha256))
             state = self._state
             self._state = replace(
                 state,
@@ -302,6 +312,7 @@ class Uploader:
             with self._changed:
                 if addition is None:
                     self._open -= 1
+                    self._handed.discard((shard.path_in_repo, shard.sha256))
                 else:
                     if not self._ready:
                         self._ready_since = time.monotonic()
@@ -316,16 +327,15 @@ class Uploader:
             self._tell()
 
     def _send_one(self, shard: _Shard) -> tuple[Addition | None, bool]:
-        """Upload a shard; None for a file that is not at its place any more."""
+        """Upload a shard; None for a file that is not what it was when handed in."""
         if self._stored.get(shard.sha256) == shard.size:
             return Addition(shard.path_in_repo, shard.sha256, shard.size), False
         try:
             # Tars are LFS on every Hub repository, so the server need not be asked for each.
             sent = self.blobs.upload(shard.local, shard.sha256, shard.size)
-        except LocalError:
-            if shard.local.exists():
-                raise
-            log.info("%s: moved before it was sent; left to the publication", shard.local)
+        except LocalError as problem:
+            log.info("%s; left to the publication", problem)
+            self.skipped[shard.path_in_repo] = problem
             return None, False
         return Addition(shard.path_in_repo, shard.sha256, shard.size), sent
 

@@ -13,10 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from builder.build import build
-from builder.config import BuildConfig
+from builder.cli import main
 from builder.hub import verify_remote
-from builder.run import RunOptions
 from tests.builder.hub.conftest import QUICK, REPO, streamed_ids
 from tests.builder.hub.test_survival import fail_a_fifth
 from tests.hub import HubServer
@@ -35,15 +33,11 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
-def what_to_build(cutouts: Path) -> tuple[BuildConfig, list[str]]:
+def what_to_build(cutouts: Path) -> list[str]:
     if SAMPLES:
-        config = BuildConfig(
-            generator="procedural", count=SAMPLES, width=128, height=128, shards=16
-        )
-        return config, ["--generator", "procedural", "--count", str(SAMPLES), "--size", "128",
-                        "--shards", "16"]  # fmt: skip
-    config = BuildConfig(generator="folder", source=cutouts, count=None, shards=6)
-    return config, ["--generator", "folder", "--source", str(cutouts), "--shards", "6"]
+        size = ["--count", str(SAMPLES), "--size", "128", "--shards", "16"]
+        return ["--generator", "procedural", *size]
+    return ["--generator", "folder", "--source", str(cutouts), "--shards", "6"]
 
 
 @pytest.mark.slow
@@ -51,8 +45,9 @@ def what_to_build(cutouts: Path) -> tuple[BuildConfig, list[str]]:
 def test_killed_builds_end_with_the_undisturbed_repository(
     hub: HubServer, cutouts: Path, tmp_path: Path, digest: Callable[[Path], dict[str, str]]
 ) -> None:
-    config, options = what_to_build(cutouts)
-    build(config, tmp_path / "undisturbed", RunOptions(workers=1))
+    options = what_to_build(cutouts)
+    undisturbed = ["regenerate", *options, "--workers", "1", "--output"]
+    assert main([*undisturbed, str(tmp_path / "undisturbed")]) == 0
     wanted = digest(tmp_path / "undisturbed")
 
     fail_a_fifth(hub, 3)
