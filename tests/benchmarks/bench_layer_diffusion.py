@@ -1,0 +1,394 @@
+"""How fast Layer Diffusion is: the transparent decoder here, the whole way on a GPU.
+
+Run from the project's root:
+
+    python -m tests.benchmarks.bench_layer_diffusion [--sizes 256 384 512] [--rounds 3]
+
+First, anywhere: our transparent decoder (eight views batched within the memory budget,
+channels last, selection network) against the straightforward loop (one picture, one view at
+a time, contiguous tensors, torch.median), alternating in this one process; medians and
+their ratio are printed. Weights are random; they do not matter to the time.
+
+Then, where there is a CUDA GPU: SDXL of real size with random weights, 1024 px, 25 steps.
+A plain loop (one picture at a time, guidance in two UNet calls, views one by one) against
+the pipeline at several batch sizes, compiled and not: pictures/s, the share of each stage,
+peak memory; then a build from prompts to shards, with the share of time that the device
+waited. ``--tiny`` runs that part with tiny models on the CPU, to check the script: its
+figures say nothing of a GPU.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import torch
+from torch import Tensor
+
+from builder.generation.layer_diffusion import (
+    LayerDiffusionConfig,
+    LayerDiffusionGenerator,
+    LayerDiffusionPipeline,
+    TransparentVAEDecoder,
+    sampler,
+)
+from builder.generation.layer_diffusion.decoder import VIEWS, turn, turn_back
+from builder.generation.layer_diffusion.network import TransparencyUNet
+from tests.builder.generation.layer_diffusion.tiny import tiny_sdxl, write_tokenizer
+
+PROMPT = "portrait photo of a woman with long curly hair, studio light"
+NEGATIVE = "ugly, blurry, deformed"
+
+
+def plain_decode(network: TransparencyUNet, pixels: Tensor, latents: Tensor) -> Tensor:
+    """The straightforward decoder: pictures and views one by one; R, G, B, A."""
+    pictures = []
+    for at in range(len(pixels)):
+        views = []
+        for view in VIEWS:
+            feed = (turn(x[at : at + 1], *view).contiguous() for x in (pixels, latents))
+            views.append(turn_back(network(*feed).clamp(0, 1), *view))
+        argb = torch.stack(views).median(dim=0).values
+        pictures.append(torch.cat([argb[:, 1:], argb[:, :1]], dim=1))
+    return torch.cat(pictures)
+
+
+def seconds(device: torch.device, run: Callable[..., object], *args: Any) -> float:
+    """Wall time of a call, the device's work included."""
+    wait(device)
+    start = time.perf_counter()
+    run(*args)
+    wait(device)
+    return time.perf_counter() - start
+
+
+def wait(device: torch.device) -> None:
+    """Let the device finish."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+@torch.no_grad()
+def bench_decoder(
+    sizes: Sequence[int], pictures: int, rounds: int, device: torch.device, dtype: torch.dtype
+) -> None:
+    """Ours against the plain loop, alternating."""
+    torch.manual_seed(0)
+    network = TransparencyUNet().to(device=device, dtype=dtype).eval()
+    plain = TransparencyUNet().to(device=device, dtype=dtype).eval()
+    plain.load_state_dict(network.state_dict())
+    ours = TransparentVAEDecoder(network.to(memory_format=torch.channels_last))
+    print(f"transparent decoder, {pictures} picture(s), {device}, {dtype}, {rounds} rounds")
+    for size in sizes:
+        pixels = torch.rand(pictures, 3, size, size, device=device, dtype=dtype)
+        latents = torch.randn(pictures, 4, size // 8, size // 8, device=device, dtype=dtype)
+        difference = (ours(pixels, latents) - plain_decode(plain, pixels, latents)).abs().max()
+        loop_times, our_times = [], []
+        for _ in range(rounds):
+            loop_times.append(seconds(device, plain_decode, plain, pixels, latents))
+            our_times.append(seconds(device, ours, pixels, latents))
+        loop, our = statistics.median(loop_times), statistics.median(our_times)
+        print(
+            f"  {size:5} px   loop {loop:8.3f} s   ours {our:8.3f} s   "
+            f"ratio {loop / our:5.2f}   largest difference {difference:.1e}",
+            flush=True,
+        )
+
+
+def real_sdxl(device: torch.device, dtype: torch.dtype, folder: Path) -> Any:
+    """SDXL in its published sizes, weights random, tokenizers tiny."""
+    from diffusers import (
+        AutoencoderKL,
+        EulerDiscreteScheduler,
+        StableDiffusionXLPipeline,
+        UNet2DConditionModel,
+    )
+    from transformers import (
+        CLIPTextConfig,
+        CLIPTextModel,
+        CLIPTextModelWithProjection,
+        CLIPTokenizer,
+    )
+
+    words = write_tokenizer(folder / "tokenizer", pad="<|endoftext|>")
+    write_tokenizer(folder / "tokenizer_2", pad="!")
+    text = {"vocab_size": 49408, "bos_token_id": words - 2, "eos_token_id": words - 1}
+    with torch.device(device):
+        unet = UNet2DConditionModel(
+            sample_size=128,
+            block_out_channels=(320, 640, 1280),
+            down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+            up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+            transformer_layers_per_block=(1, 2, 10),
+            attention_head_dim=(5, 10, 20),
+            cross_attention_dim=2048,
+            addition_embed_type="text_time",
+            addition_time_embed_dim=256,
+            projection_class_embeddings_input_dim=2816,
+            use_linear_projection=True,
+        ).to(dtype)
+        vae = AutoencoderKL(
+            block_out_channels=(128, 256, 512, 512),
+            down_block_types=("DownEncoderBlock2D",) * 4,
+            up_block_types=("UpDecoderBlock2D",) * 4,
+            latent_channels=4,
+            layers_per_block=2,
+            sample_size=1024,
+            scaling_factor=0.13025,
+            force_upcast=False,
+        ).to(dtype)
+        first = CLIPTextModel(
+            CLIPTextConfig(
+                hidden_size=768,
+                intermediate_size=3072,
+                num_hidden_layers=12,
+                num_attention_heads=12,
+                **text,
+            )
+        ).to(dtype)
+        second = CLIPTextModelWithProjection(
+            CLIPTextConfig(
+                hidden_size=1280,
+                intermediate_size=5120,
+                num_hidden_layers=32,
+                num_attention_heads=20,
+                projection_dim=1280,
+                hidden_act="gelu",
+                **text,
+            )
+        ).to(dtype)
+    return StableDiffusionXLPipeline(
+        vae=vae,
+        text_encoder=first,
+        text_encoder_2=second,
+        tokenizer=CLIPTokenizer.from_pretrained(folder / "tokenizer"),
+        tokenizer_2=CLIPTokenizer.from_pretrained(folder / "tokenizer_2"),
+        unet=unet,
+        scheduler=EulerDiscreteScheduler(
+            beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear"
+        ),
+        add_watermarker=False,
+    )
+
+
+def make_pipeline(tiny: bool, device: torch.device, dtype: torch.dtype) -> LayerDiffusionPipeline:
+    """A pipeline of random weights, as ``loading.load`` would put it together."""
+    torch.manual_seed(0)
+    with tempfile.TemporaryDirectory() as folder:
+        make = (
+            (lambda: tiny_sdxl(Path(folder), 0))
+            if tiny
+            else (lambda: real_sdxl(device, dtype, Path(folder)))
+        )
+        sdxl = make().to(device)
+    for module in (sdxl.unet, sdxl.vae):
+        module.to(memory_format=torch.channels_last)
+    with torch.device(device):
+        network = TransparencyUNet().to(dtype)
+    decoder = TransparentVAEDecoder(network.to(memory_format=torch.channels_last))
+    return LayerDiffusionPipeline(sdxl, decoder)
+
+
+def draw(pipeline: LayerDiffusionPipeline, count: int, size: int, steps: int) -> Tensor:
+    """One batch, from text to RGBA."""
+    return pipeline(
+        [PROMPT] * count,
+        negative_prompts=NEGATIVE,
+        generators=[torch.Generator().manual_seed(seed) for seed in range(count)],
+        width=size,
+        height=size,
+        steps=steps,
+    )
+
+
+@torch.no_grad()
+def draw_plainly(pipeline: LayerDiffusionPipeline, count: int, size: int, steps: int) -> None:
+    """One picture at a time, guidance in two UNet calls, views one by one."""
+    sdxl, network = pipeline.sdxl, pipeline.decoder.model
+    sigmas = pipeline.schedule.karras(steps)
+    time_ids = torch.tensor(
+        [[size, size, 0, 0, size, size]], dtype=pipeline.dtype, device=pipeline.device
+    )
+    for seed in range(count):
+        text, negative = (pipeline.text.encode([prompt]) for prompt in (PROMPT, NEGATIVE))
+
+        def predict(noisy: Tensor, sigma: Tensor, conditioning: tuple[Tensor, Tensor]) -> Tensor:
+            feed = sampler.scale_input(noisy, sigma.to(noisy)).to(pipeline.dtype)
+            return sdxl.unet(
+                feed,
+                torch.tensor(pipeline.schedule.time_step(sigma), device=pipeline.device),
+                encoder_hidden_states=conditioning[0],
+                added_cond_kwargs={"text_embeds": conditioning[1], "time_ids": time_ids},
+                return_dict=False,
+            )[0].float()
+
+        def denoise(noisy: Tensor, sigma: Tensor, text=text, negative=negative) -> Tensor:
+            away, toward = predict(noisy, sigma, negative), predict(noisy, sigma, text)
+            return noisy - (away + 7.0 * (toward - away)) * sigma.item()
+
+        start = torch.randn(
+            (1, 4, size // 8, size // 8), generator=torch.Generator().manual_seed(seed)
+        )
+        latents = sampler.sample(denoise, start.to(pipeline.device) * sigmas[0].item(), sigmas)
+        unscaled = latents / sdxl.vae.config.scaling_factor
+        pixels = sdxl.vae.decode(unscaled.to(sdxl.vae.dtype), return_dict=False)[0] / 2 + 0.5
+        dtype = pipeline.decoder.model.conv_in.weight.dtype
+        plain_decode(network, pixels.to(dtype).clamp(0, 1), unscaled.to(dtype)).cpu()
+
+
+@contextmanager
+def stages(pipeline: LayerDiffusionPipeline) -> Iterator[dict[str, float]]:
+    """Time the stages of a pipeline; the device is waited for around each."""
+    spent = {"denoising": 0.0, "VAE": 0.0, "transparent decoder": 0.0}
+
+    def timed(name: str, function: Callable) -> Callable:
+        def call(*args: Any, **options: Any) -> Any:
+            wait(pipeline.device)
+            start = time.perf_counter()
+            result = function(*args, **options)
+            wait(pipeline.device)
+            spent[name] += time.perf_counter() - start
+            return result
+
+        return call
+
+    vae, decoder = pipeline.sdxl.vae, pipeline.decoder
+    with (
+        mock.patch.object(pipeline, "sample_latents", timed("denoising", pipeline.sample_latents)),
+        mock.patch.object(vae, "decode", timed("VAE", vae.decode)),
+        mock.patch.object(decoder, "forward", timed("transparent decoder", decoder.forward)),
+    ):
+        yield spent
+
+
+def bench_pipeline(
+    pipeline: LayerDiffusionPipeline,
+    batch_sizes: Sequence[int],
+    size: int,
+    steps: int,
+    rounds: int,
+    label: str,
+) -> None:
+    """Pictures a second, shares of the stages and peak memory, by batch size."""
+    device = pipeline.device
+    for count in batch_sizes:
+        try:
+            first = seconds(device, draw, pipeline, count, size, steps)
+            if device.type == "cuda":
+                torch.cuda.reset_peak_memory_stats(device)
+            times = [seconds(device, draw, pipeline, count, size, steps) for _ in range(rounds)]
+            with stages(pipeline) as spent:
+                total = seconds(device, draw, pipeline, count, size, steps)
+        except Exception as error:
+            print(f"  {label} batch {count:2}: {' '.join(str(error).split())[:120]}")
+            continue
+        shares = "  ".join(f"{name} {100 * took / total:4.1f} %" for name, took in spent.items())
+        peak = torch.cuda.max_memory_allocated(device) / 2**30 if device.type == "cuda" else 0.0
+        print(
+            f"  {label} batch {count:2}: {count / statistics.median(times):7.3f} pictures/s   "
+            f"{shares}   peak {peak:5.1f} GiB   first batch {first:6.1f} s",
+            flush=True,
+        )
+
+
+def bench_build(
+    pipeline: LayerDiffusionPipeline, count: int, batch_size: int, size: int, steps: int
+) -> None:
+    """Prompts to shards, the workers refining beside the device."""
+    from builder.build import build
+    from builder.config import BuildConfig
+    from builder.run import RunOptions
+
+    config = LayerDiffusionConfig(steps=steps, batch_size=batch_size, device=str(pipeline.device))
+    generator = LayerDiffusionGenerator(config, models=[])
+    generator._pipeline = pipeline
+    plan = BuildConfig(
+        generator="layer-diffusion", count=count, width=size, height=size, shards=1, attempts=1
+    )
+    identity = {"name": "layer-diffusion", "version": "benchmark", "models": []}
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        mock.patch("builder.generation.sources.identity", lambda _: identity),
+        mock.patch("builder.run.open_generator", lambda *_: generator),
+        stages(pipeline) as spent,
+    ):
+        start = time.perf_counter()
+        try:
+            build(plan, Path(folder) / "dataset", RunOptions())
+        except Exception as error:
+            # Random weights draw no portraits: an empty dataset is refused at the end.
+            print(f"  (the build ended with: {' '.join(str(error).split())[:100]})")
+        total = time.perf_counter() - start
+    busy = sum(spent.values())
+    print(
+        f"  build of {count}, batch {batch_size}: {count / total:7.3f} pictures/s   "
+        f"the device waited {100 * (1 - busy / total):4.1f} % of the time",
+        flush=True,
+    )
+
+
+def bench_device(options: argparse.Namespace, device: torch.device, dtype: torch.dtype) -> None:
+    """The whole way on a device."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU, tiny models"
+    size, steps, rounds = options.device_size, options.steps, options.rounds
+    print(f"text to RGBA on {name}, random weights, {dtype}, {size} px, {steps} steps")
+    pipeline = make_pipeline(options.tiny, device, dtype)
+    draw_plainly(pipeline, 1, size, 2)
+    plain, ours = [], []
+    for _ in range(rounds):
+        plain.append(seconds(device, draw_plainly, pipeline, 2, size, steps))
+        ours.append(seconds(device, draw, pipeline, 2, size, steps))
+    loop, our = statistics.median(plain), statistics.median(ours)
+    print(
+        f"  two pictures: plain loop {loop:.2f} s, ours {our:.2f} s, ratio {loop / our:.2f}",
+        flush=True,
+    )
+    bench_pipeline(pipeline, options.batch_sizes, size, steps, rounds, "plain   ")
+    bench_build(pipeline, options.count, options.batch_sizes[-1], size, steps)
+    if options.compile:
+        pipeline.sdxl.unet.compile(dynamic=False)
+        pipeline.sdxl.vae.decoder.compile()
+        pipeline.decoder.model.compile()
+        bench_pipeline(pipeline, options.batch_sizes, size, steps, rounds, "compiled")
+
+
+def main() -> None:
+    """Run what this machine can."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--sizes", type=int, nargs="*", default=[256, 384, 512])
+    parser.add_argument("--pictures", type=int, default=1, help="pictures at a time (decoder)")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=0, help="CPU threads (0: torch's own)")
+    parser.add_argument("--tiny", action="store_true", help="device part: tiny models, CPU")
+    parser.add_argument("--batch-sizes", type=int, nargs="*", default=[1, 2, 4, 8, 16])
+    parser.add_argument("--device-size", type=int, default=1024)
+    parser.add_argument("--steps", type=int, default=25)
+    parser.add_argument("--count", type=int, default=64, help="pictures of the build")
+    parser.add_argument("--compile", action=argparse.BooleanOptionalAction, default=True)
+    options = parser.parse_args()
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    cpu = torch.device("cpu")
+    if options.sizes:
+        bench_decoder(options.sizes, options.pictures, options.rounds, cpu, torch.float32)
+    if torch.cuda.is_available():
+        gpu = torch.device("cuda", torch.cuda.current_device())
+        bench_decoder([512, 1024], 4, options.rounds, gpu, torch.float16)
+        bench_device(options, gpu, torch.float16)
+    elif options.tiny:
+        bench_device(options, cpu, torch.float32)
+    else:
+        print("no CUDA GPU here: nothing measured beyond the decoder on this CPU")
+
+
+if __name__ == "__main__":
+    main()
