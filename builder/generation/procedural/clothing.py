@@ -264,12 +264,21 @@ class Dresser(Tailor):
         strap = 0.10 if name == "tank top" else 0.055
         place = half * 1.75
         top = 1.02 if name == "tank top" else 1.12
-        sh = self.body.shoulder
+        # The armhole runs into the side of the chest without a corner.
+        right_side = self.body.torso[self.body.torso[:, 0] > 0]
+        near = right_side[np.argsort(np.abs(right_side[:, 1] - 1.5), kind="stable")[0], 0]
         side = [
-            (place - strap, 0.60), (place + strap, 0.60), (place + strap * 1.2, 0.95),
-            (0.60 * sh, 1.20), (0.66 * sh, 1.40), (0.74 * sh, 1.56), (0.9, 1.72),
-            (1.6, 2.2), (1.6, 6.6),
-        ]  # fmt: skip
+            (place - strap, 0.60),
+            (place + strap, 0.60),
+            (place + strap * 1.2, 0.95),
+            (near - 0.12, 1.20),
+            (near - 0.05, 1.38),
+            (near - 0.015, 1.50),
+            (near + 0.02, 1.66),
+            (near + 0.3, 2.0),
+            (1.6, 2.6),
+            (1.6, 6.6),
+        ]
         low = [
             (place - strap, 0.60),
             (place - strap * 1.15, 0.86),

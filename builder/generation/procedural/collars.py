@@ -176,7 +176,7 @@ def lapels(tailor: Tailor, canvas: Canvas, leather: bool) -> None:
         tailor.cloth(canvas, mask, inflate(mask, 0.06 * tailor.unit), fold=0.25)
     if leather:
         for side in (-1.0, 1.0):
-            zipper = np.array([(half * 0.70, 1.45), (half * 0.62, 2.2), (half * 0.62, 3.1)]) * (
+            zipper = np.array([(half * 0.70, 1.45), (half * 0.62, 2.2), (half * 0.62, 2.83)]) * (
                 side,
                 1,
             )

@@ -133,14 +133,14 @@ def behind(canvas: Canvas, person: Traits, view: View, light: Light) -> None:
         outline = spline(
             np.array(
                 [
-                    (-0.40, -0.2),
-                    (-0.43, 0.2),
+                    (-0.37, -0.2),
+                    (-0.385, 0.2),
                     (-0.40, 0.55),
                     (-0.30, 0.8),
                     (0.30, 0.8),
                     (0.40, 0.55),
-                    (0.43, 0.2),
-                    (0.40, -0.2),
+                    (0.385, 0.2),
+                    (0.37, -0.2),
                     (0.0, -0.4),
                 ]
             ),
@@ -223,7 +223,7 @@ def front(canvas: Canvas, person: Traits, view: View, light: Light) -> None:
         inner = np.array([*face, (0.0, 0.515), *[(-x, y) for x, y in face[:0:-1]]])
         rims = [maker.place(spline(outer, True, 8)), maker.place(spline(inner, True, 8), 0.22)]
         mask = polygon(view.shape, rims)
-        maker.lay(mask, colour, 0.13, fold=2.0)
+        maker.lay(mask, colour, 0.13, fold=0.9)
         for k in range(3):
             y = 0.52 + 0.13 * k
             u = np.linspace(-1, 1, 25)

@@ -36,7 +36,8 @@ HAIR: dict[str, tuple[int, int, int]] = {
 """sRGB of hair in even light."""
 
 _IRIS = ((70, 42, 24), (92, 60, 32), (118, 92, 50), (88, 104, 66), (92, 118, 138), (74, 102, 142))
-_ARMLESS = ("close-up", "head and shoulders")
+ARMLESS = ("close-up", "head and shoulders")
+"""Framings that show no arms; the attribute is ignored there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,8 @@ def resolve(seed: int, attributes: Mapping[str, str | None]) -> dict[str, str]:
         if given is None:
             given = _guess(stream(seed, f"attribute:{name}"), name, allowed, values, attributes)
         values[name] = given
+    if values["framing"] in ARMLESS:
+        values["arms"] = "at the sides"  # nothing else of the arms would be in the picture
     return values
 
 
@@ -124,7 +127,7 @@ def _guess(
         return "coily"
     if name == "clothing" and pick == "dress" and values["gender"] == "man":
         return "t-shirt"
-    if name == "arms" and values["framing"] in _ARMLESS:
+    if name == "arms" and values["framing"] in ARMLESS:
         return "at the sides"
     return pick
 

@@ -87,6 +87,8 @@ def frame(person: Traits, width: int, height: int) -> View:
     """Place the head for the framing that the attributes ask for."""
     rng = stream(person.seed, "view")
     share, least = _SHARE[person["framing"]]
+    if person["arms"] != "at the sides":
+        least = max(least, 3.25)  # room for the elbows
     scale = min(share * height, width / least) * (1.0 + 0.05 * rng.uniform(-1, 1))
     above = 0.5 + 0.06
     if person["hair_style"] == "afro" or person["headwear"] != "none":
@@ -94,7 +96,8 @@ def frame(person: Traits, width: int, height: int) -> View:
     if person["hair_style"] == "bun":
         above += 0.24
     elif person["hair_length"] not in ("bald", "buzz cut"):
-        above += 0.09
+        above += 0.16 if person["hair_texture"] in ("curly", "coily") else 0.09
+        above += 0.06 if person["hair_style"] == "messy" else 0.0
     if person["arms"] in ("arm raised", "behind the head"):
         above = max(above, 0.62)
     margin = height * rng.uniform(0.03, 0.08)

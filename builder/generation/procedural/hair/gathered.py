@@ -65,33 +65,8 @@ def gathered(
             parts.append(_bun(person, rng, detail, tie))
     else:
         parts.append(_braid(person, rng, detail, tie, side))
-    parts.append(_wisps(person, rng, detail))
-    return join(parts)
-
-
-def join(parts: list[styles.Wig]) -> styles.Wig:
-    """Several wigs as one, at the largest number of points."""
-    k = max(p.path.shape[1] for p in parts)
-
-    def stretch(width: np.ndarray) -> np.ndarray:
-        at = np.linspace(0, width.shape[1] - 1, k)
-        i = np.minimum(at.astype(int), width.shape[1] - 2)
-        return (width[:, i] + (width[:, i + 1] - width[:, i]) * (at - i)).astype(np.float32)
-
-    return styles.Wig(
-        np.concatenate(
-            [p.path if p.path.shape[1] == k else growth.refine(p.path, k) for p in parts]
-        ).astype(np.float32),
-        np.concatenate([stretch(p.width) for p in parts]),
-        np.concatenate(
-            [
-                stretch(p.shade) if p.shade.ndim == 2 else np.repeat(p.shade[:, None], k, 1)
-                for p in parts
-            ]
-        ),
-        np.concatenate([p.inner for p in parts]),
-        np.concatenate([p.front for p in parts]),
-    )
+    parts.append(styles.wisps(person, rng, int(150 * detail), 0.4))
+    return styles.join(parts)
 
 
 def _course(points: list[np.ndarray], k: int) -> np.ndarray:
@@ -222,30 +197,5 @@ def _braid(
         styles.taper(rng, n, k, 0.5, 0.9),
         shade,
         (1 - depth) * 0.4,
-        np.zeros(n, bool),
-    )
-
-
-def _wisps(person: Traits, rng: np.random.Generator, detail: float) -> styles.Wig:
-    n = int(110 * detail)
-    roots = growth.scalp(person, rng, n * 3)
-    line = growth.hairline(person, np.arctan2(roots[:, 0], roots[:, 2]))
-    roots = roots[np.argsort(line - roots[:, 1], kind="stable")[:n]]
-    length = rng.uniform(0.06, 0.42, n)
-    direction = growth.normalise(growth.outward(roots) * 0.9 + rng.standard_normal((n, 3)) * 0.5)
-    path = growth.grow(
-        roots,
-        direction,
-        length,
-        rng,
-        gravity=np.array([0, 0.4, 0.0]),
-        margin=np.full(n, 0.02),
-        wander=0.16,
-    )
-    return styles.Wig(
-        growth.refine(path, 30),
-        styles.taper(rng, n, 30, 0.2, 0.3) * 0.6,
-        np.ones(n),
-        np.zeros(n),
         np.zeros(n, bool),
     )

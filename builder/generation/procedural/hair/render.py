@@ -35,7 +35,7 @@ def ramp(colour: np.ndarray, light: Light) -> np.ndarray:
     t = np.linspace(0, 1, 256, dtype=np.float32)[:, None]
     warm = light.key_colour / float(light.key_colour.mean())
     body = colour * (t / 0.45) ** 1.25 * (0.5 + 0.5 * warm)
-    gloss = np.maximum(t - 0.50, 0.0) ** 1.6 * (0.20 + 0.75 * np.sqrt(colour)) * warm * 1.25
+    gloss = np.maximum(t - 0.50, 0.0) ** 1.6 * (0.28 + 0.72 * np.sqrt(colour)) * warm * 1.25
     return srgb(body + gloss + colour * 0.02)
 
 

@@ -69,7 +69,7 @@ def taper(
     """Relative widths (n, k): full, thinning to ``tip`` at the end."""
     t = np.linspace(0, 1, k)
     profile = 1.0 - (1.0 - tip) * np.clip((t - start) / (1.0 - start), 0, 1)
-    return (profile[None] * rng.uniform(0.65, 1.15, (n, 1))).astype(np.float32)
+    return (profile[None] * rng.uniform(0.5, 1.12, (n, 1))).astype(np.float32)
 
 
 def points_for(length: float, wavelength: float, radius: float) -> int:
@@ -77,6 +77,55 @@ def points_for(length: float, wavelength: float, radius: float) -> int:
     if radius < 0.008:
         return 30
     return int(np.clip(length / wavelength * 12.0, 30, 170))
+
+
+def join(parts: list[Wig]) -> Wig:
+    """Several wigs as one, at the largest number of points."""
+    k = max(p.path.shape[1] for p in parts)
+
+    def stretch(width: np.ndarray) -> np.ndarray:
+        at = np.linspace(0, width.shape[1] - 1, k)
+        i = np.minimum(at.astype(int), width.shape[1] - 2)
+        return (width[:, i] + (width[:, i + 1] - width[:, i]) * (at - i)).astype(np.float32)
+
+    return Wig(
+        np.concatenate(
+            [p.path if p.path.shape[1] == k else growth.refine(p.path, k) for p in parts]
+        ).astype(np.float32),
+        np.concatenate([stretch(p.width) for p in parts]),
+        np.concatenate(
+            [
+                stretch(p.shade) if p.shade.ndim == 2 else np.repeat(p.shade[:, None], k, 1)
+                for p in parts
+            ]
+        ),
+        np.concatenate([p.inner for p in parts]),
+        np.concatenate([p.front for p in parts]),
+    )
+
+
+def wisps(person: Traits, rng: np.random.Generator, count: int, longest: float) -> Wig:
+    """Short, fine loose hairs along the hairline and over the crown."""
+    roots = growth.scalp(person, rng, count * 3)
+    line = growth.hairline(person, np.arctan2(roots[:, 0], roots[:, 2]))
+    near = np.minimum(line - roots[:, 1], 0.25 + (roots[:, 1] + 0.5))
+    roots = roots[np.argsort(near, kind="stable")[:count]]
+    length = longest * rng.uniform(0.15, 1.0, count)
+    free = growth.outward(roots) * 0.9 + rng.standard_normal((count, 3)) * 0.5
+    path = growth.grow(
+        roots,
+        growth.normalise(free),
+        length,
+        rng,
+        gravity=np.array([0.0, 0.4, 0.0]),
+        margin=np.full(count, 0.02),
+        steps=14,
+        wander=0.16,
+    )
+    k = 24
+    width = taper(rng, count, k, 0.2, 0.3) * 0.5
+    none = np.zeros(count)
+    return Wig(growth.refine(path, k), width, np.ones(count), none, np.zeros(count, bool))
 
 
 def _press(path: np.ndarray, rim: float | None, slack: float = 0.012) -> np.ndarray:
@@ -108,7 +157,7 @@ def _loose(person: Traits, rng: np.random.Generator, detail: float, rim: float |
         {"short": 7200, "chin-length": 5600, "shoulder-length": 5000, "long": 4600}[length_name]
         * detail
     )
-    n = int(n * {"curly": 0.8, "coily": 0.8}.get(texture, 1.0))
+    n = int(n * {"curly": 0.8, "coily": 0.7}.get(texture, 1.0))
     part = {"side part": 0.13 if rng.random() < 0.5 else -0.13}.get(
         style, rng.choice([0.0, 0.04, -0.05, 0.09])
     )
@@ -192,7 +241,8 @@ def _loose(person: Traits, rng: np.random.Generator, detail: float, rim: float |
         )  # fmt: skip
         path[bangs] = free
     clear = None if short or style == "slicked back" else (rng.random(n) > 0.002) & ~bangs
-    return finish(person, rng, path, length, depth, rim, clear=clear)
+    wig = finish(person, rng, path, length, depth, rim, clear=clear)
+    return join([wig, wisps(person, rng, int(260 * detail), 0.22)])
 
 
 def finish(
@@ -227,7 +277,7 @@ def finish(
     width = taper(rng, n, path.shape[1])
     t = np.linspace(0, 1, path.shape[1], dtype=np.float32)
     # Fly-aways leave their clump in long gentle arcs.
-    stray = rng.random(n) < 0.025
+    stray = rng.random(n) < 0.06
     drift = rng.standard_normal((n, 3)).astype(np.float32) * 0.08
     drift[:, 0] = np.abs(drift[:, 0]) * np.sign(path[:, -1, 0])
     drift[:, 1] -= 0.02
@@ -237,7 +287,7 @@ def finish(
         * np.minimum(length, 1.0)[:, None, None].astype(np.float32)
     )
     path = path + np.where(stray[:, None, None], bend, bend * 0.06)
-    width[stray] *= 0.6
+    width[stray] *= rng.uniform(0.3, 0.6, (int(stray.sum()), 1)).astype(np.float32)
     path = _press(path, rim)
     tone_of_clump = 1.0 + 0.17 * rng.standard_normal(int(member.max()) + 1)
     shade = tone_of_clump[member] * (1.0 + 0.15 * rng.standard_normal(n))
