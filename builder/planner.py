@@ -63,20 +63,23 @@ def _header(config: BuildConfig, count: int, shards: int) -> dict[str, Any]:
         "foreground_format": config.foreground_format,
         "attempts": config.attempts,
         "reject": config.reject,
-        "subsets": _subsets(config),
+        **_continued(config),
         "licence": config.licence,
         "origin": config.origin,
     }
 
 
-def _subsets(config: BuildConfig) -> list[str]:
+def _continued(config: BuildConfig) -> dict[str, Any]:
+    """The subsets to write, and the versions that came before."""
     if config.generator == "dataset":
         from builder.generation import dataset
 
         assert config.source is not None
-        return dataset.open_manifest(config.source).subsets()
+        subsets = dataset.open_manifest(config.source).subsets()
+        return {"subsets": subsets, "history": dataset.history(config.source)}
     has_truth = config.generator == "procedural" and config.damage > 0
-    return ["default", *(["raw"] if config.keep_raw else []), *(["truth"] if has_truth else [])]
+    raw, truth = ["raw"] if config.keep_raw else [], ["truth"] if has_truth else []
+    return {"subsets": ["default", *raw, *truth], "history": []}
 
 
 def _environment(config: BuildConfig) -> dict[str, str]:

@@ -103,6 +103,8 @@ def render(
         rejected=_reasons(about.get("rejected")),
         retried=_reasons(about.get("retried")),
         plan_hash=manifest.plan_hash,
+        stages=[samples for samples, _ in about.get("plan", {}).get("stages", [])],
+        history=about.get("plan", {}).get("history", []),
         metadata=metadata_rows(),
         example=fenced_json(statistics.example),
         figures=_figures(statistics),

@@ -47,6 +47,18 @@ def identity(root: Path) -> dict[str, Any]:
     }
 
 
+def history(root: Path) -> list[dict[str, Any]]:
+    """The versions before the one that is refined from a dataset, the oldest first."""
+    manifest = open_manifest(root)
+    plan = manifest.about.get("plan", {})
+    last = {
+        "plan_hash": manifest.plan_hash,
+        "refinement_version": str(plan.get("refinement_version", "unknown")),
+        "samples": sum(manifest.splits.values()),
+    }
+    return [*plan.get("history", []), last]
+
+
 def shares(manifest: Manifest) -> dict[str, float]:
     """Each split's share of the raw samples."""
     total = sum(shard.samples for shard in manifest.select(SUBSET))

@@ -267,6 +267,7 @@ def test_growing_adds_shards_and_changes_none(
     assert set(old) < set(after.values())
     assert verify(tmp_path / "out", deep=True).problems == []
     assert run(grown, tmp_path / "out").was_complete
+    assert "8 samples, then 9 samples planned" in (tmp_path / "out" / "README.md").read_text()
     again = run(replace(config, count=22, shards=9), tmp_path / "out")
     assert again.manifest is not None
     assert len(again.manifest.select()) == 9
@@ -327,6 +328,9 @@ def test_refining_a_dataset_again_keeps_everything_but_the_matte(
     same = {name for name in first if name.endswith(".tar") and (form == "png" or name[0] == "r")}
     assert {name: second[name] for name in same} == {name: first[name] for name in same}
     assert Manifest.load(tmp_path / "second").generator == "folder"
+    card = (tmp_path / "second" / "README.md").read_text()
+    assert "### Changelog" in card
+    assert Manifest.load(tmp_path / "first").plan_hash in card
     assert verify(tmp_path / "second", deep=True).problems == []
 
 

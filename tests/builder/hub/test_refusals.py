@@ -164,36 +164,6 @@ def test_a_page_of_metadata_from_the_website_is_not_foreign(hub: HubServer, data
     assert send(hub, dataset).changed
 
 
-def test_xet_token_but_no_xet_falls_back(dataset: Path, caplog: pytest.LogCaptureFixture) -> None:
-    # In a process of its own: huggingface_hub reads HF_HUB_DISABLE_XET when imported.
-    with HubServer(xet_url="http://127.0.0.1:9") as hub:
-        script = (
-            "import logging, sys; from pathlib import Path; from builder.hub import publish\n"
-            "logging.basicConfig(level='WARNING')\n"
-            f"print(publish(Path({str(dataset)!r})).bytes_sent)"
-        )
-        environment = hub.environment() | {
-            "HF_HUB_DISABLE_XET": "0", "HF_XET_CLIENT_RETRY_MAX_ATTEMPTS": "1",
-        }  # fmt: skip
-        done = subprocess.run(
-            [sys.executable, "-c", script], env=environment, capture_output=True, text=True
-        )
-        assert done.returncode == 0, done.stderr
-        assert done.stderr.count("going on through git LFS") == 1
-        assert hub.token not in done.stdout + done.stderr
-        tree = hub.tree(REPO)
-        tree.pop(".gitattributes")
-        assert tree == published_files(dataset)
-
-
-def test_xet_installed_but_the_server_has_none(
-    hub: HubServer, dataset: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", False)
-    assert send(hub, dataset).changed
-    assert hub.traffic()["xet-token"].requests == 1
-
-
 def test_verify_refuses_what_is_not_there(hub: HubServer, dataset: Path) -> None:
     with pytest.raises(IncompleteError, match="no such dataset"):
         verify_remote(REPO, endpoint=hub.url)
