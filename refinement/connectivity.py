@@ -33,6 +33,8 @@ DENT: Final = 77
 """A wide dent whose floor is above this is an artifact; below, an opening under haze."""
 FLAT: Final = 9.0
 """Standard deviation, of 255, below which a region counts as level."""
+STRONG: Final = 64
+"""A small detached piece that stays below this is an artifact where there are others."""
 HAZE_AT_MOST: Final = 115
 """An unknown plateau far from everything is haze below this and body above."""
 
@@ -68,7 +70,6 @@ class Regions:
 
 RA, RB, RC = 1.5, 3.0, 0.75
 OA, OC = 0.5, 0.35
-DEBUG = False
 
 
 def coarse(plane: np.ndarray, step: int) -> np.ndarray:
@@ -144,22 +145,25 @@ def background_core(
     """
     low = (quantised <= clear).view(np.uint8)
     count, labels = cv2.connectedComponents(low, connectivity=4)
-    areas = np.bincount(labels.ravel(), minlength=count)
+    # All but one large region is little: work on its pixels only.
+    main = _frequent(labels)
+    places = np.flatnonzero(low.view(bool) & (labels != main))
+    names = labels.ravel()[places]
+    areas = np.bincount(names, minlength=count)
+    areas[main] = low.size if main else 0
     large = areas >= max(4, round(9 * scale * scale))
-    large[0] = False
-    core = large.astype(np.uint8)[labels]
+    core = low.copy()
+    core.ravel()[places] = large[names]
     depth = distance(core)
-    keep = large
-    small = low & (1 - core)
-    if small.any():
-        places = np.flatnonzero(small)
+    keep = large.copy()
+    small = places[~large[names]]
+    if small.size:
         broken = cv2.blur(coarse((quantised < SOLID).view(np.uint8), step), (5, 5))
-        broken = fine(broken, low.shape).ravel()[places]
-        near = places[(depth.ravel()[places] <= 48 * scale) | (broken > 0.02)]
-        keep = large.copy()
-        keep[labels.ravel()[near]] = True
+        near = depth.ravel()[small] <= 48 * scale
+        near |= fine(broken, low.shape).ravel()[small] > 0.02
+        keep[labels.ravel()[small[near]]] = True
         keep &= areas >= 2
-        core = keep.astype(np.uint8)[labels]
+        core.ravel()[places] = keep[names]
     framed = np.zeros(count, bool)
     for line in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
         framed[line] = True
@@ -201,18 +205,37 @@ def unknown_border(
     Returns:
         Masks of the border (with the background itself) and of the wide dents.
     """
-    linked = cv2.dilate(unsolid, square(3 * scale))
-    count, labels = cv2.connectedComponents(linked, connectivity=8)
+    bridge = square(3 * scale)
+    count, labels = cv2.connectedComponents(cv2.dilate(unsolid, bridge), connectivity=8)
+    touching = unsolid & cv2.dilate(background, square(bridge.shape[0]))
     touched = np.zeros(count, np.uint8)
-    touched[labels[background > 0]] = 1
-    plateau = cv2.erode(unsolid & (quantised > DENT), square(5 * scale))
+    touched[_at(labels, touching & (1 - background))] = 1
+    plateau = cv2.erode(unsolid & (quantised > DENT).view(np.uint8), square(5 * scale))
     wide = np.zeros(count, np.uint8)
-    wide[labels[plateau > 0]] = 1
-    touched[0] = 0
+    wide[_at(labels, plateau)] = 1
     wide[touched > 0] = 0
-    wide[0] = 0
-    plateau = cv2.dilate(plateau, square(6 * scale))
-    return touched[labels] & unsolid, wide[labels], plateau
+    wide[0] = touched[0] = 0
+    main = _frequent(labels)
+    main = main if touched[main] else 0
+    places = np.flatnonzero(unsolid.view(bool) & (labels != main))
+    connected = unsolid.copy()
+    connected.ravel()[places] = touched[labels.ravel()[places]]
+    connected |= background
+    dents = wide[labels] if wide.any() else np.zeros_like(unsolid)
+    return connected, dents, cv2.dilate(plateau, square(6 * scale))
+
+
+def _frequent(labels: np.ndarray) -> int:
+    """A label that holds much of the picture, 0 if none does; only speed depends on it."""
+    counts = np.bincount(labels[::16, ::16].ravel())
+    counts[0] = 0
+    return int(np.argmax(counts)) if counts.any() else 0
+
+
+def _at(labels: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """The labels at the pixels of a mask."""
+    places = np.flatnonzero(mask.view(bool))
+    return np.asarray(labels.ravel()[places])
 
 
 def reach(border: np.ndarray, depth: np.ndarray, step: int) -> tuple[np.ndarray, np.ndarray]:
@@ -244,7 +267,7 @@ def _within(holds: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
 
 def belonging(
     seen: np.ndarray, quantised: np.ndarray, scale: float, options: Options
-) -> tuple[np.ndarray, int, int]:
+) -> tuple[np.ndarray, np.ndarray, int, int]:
     """The visible pieces that belong to the body.
 
     Bodies are pieces with a good share of the opaque area. A smaller piece belongs if it
@@ -258,14 +281,22 @@ def belonging(
         options: See :class:`Options`.
 
     Returns:
-        The (H, W) mask of what belongs, the number of pieces that do not, and the number
-        of bodies.
+        The (H, W) mask of what belongs, the mask of those small pieces among it that are
+        faint throughout, the number of pieces that do not belong, and the number of bodies.
     """
     count, labels, stats, _ = cv2.connectedComponentsWithStats(seen, connectivity=8)
+    empty = np.zeros_like(seen)
     if count == 1:
-        return seen, 0, 0
-    opaque = np.bincount(labels[quantised >= SOLID], minlength=count)
-    opaque[0] = 0
+        return seen, empty, 0, 0
+    area = stats[:, cv2.CC_STAT_AREA].astype(np.int64)
+    area[0] = 0
+    main = int(np.argmax(area))
+    # All but the largest piece is little: work on its pixels only.
+    places = np.flatnonzero(seen.view(bool) & (labels != main))
+    names, levels = labels.ravel()[places], quantised.ravel()[places]
+    opaque = np.bincount(names[levels >= SOLID], minlength=count)
+    solid = cv2.countNonZero(seen & (quantised >= SOLID).view(np.uint8))
+    opaque[main] = solid - int(opaque.sum())
     largest = int(opaque.max())
     x, y, wide, tall = (stats[:, i].astype(np.int64) for i in range(4))
     height, width = seen.shape
@@ -274,30 +305,42 @@ def belonging(
     keep = body | (framed & (opaque >= max(256 * scale * scale, 0.01 * largest)))
     if not body.any():
         keep |= opaque > 0.5 * largest
+        keep[main] = True
     if options.several_bodies == "largest" and body.any():
         keep = opaque == largest
     keep[0] = False
-    belongs = keep.astype(np.uint8)[labels]
+
+    def chosen(labelled: np.ndarray) -> np.ndarray:
+        mask = seen.copy() if labelled[main] else np.zeros_like(seen)
+        mask.ravel()[places] = labelled[names]
+        return mask
+
+    belongs = chosen(keep)
+    faint = empty
     if options.keep_flyaways and not keep[1:].all():
         long = np.hypot(wide, tall)
         thick = np.zeros(count, bool)
-        thick[labels[cv2.erode(seen, square(2 * scale)) > 0]] = True
-        slim = stats[:, cv2.CC_STAT_AREA] <= long * np.maximum(1.5 + 3 * scale, 0.2 * long)
+        thick[names[cv2.erode(seen, square(2 * scale)).ravel()[places] > 0]] = True
+        strong = np.zeros(count, bool)
+        strong[names[levels >= STRONG]] = True
+        slim = area <= long * np.maximum(1.5 + 3 * scale, 0.2 * long)
         thin = ~thick | slim | (long <= 2 + 6 * scale)
+        solitary = keep.copy()
         for _ in range(3):  # a strand may fade more than once
-            near = np.zeros(count, bool)
-            near[labels[cv2.dilate(belongs, square(10 * scale)) > 0]] = True
-            beside = np.zeros(count, bool)
-            beside[labels[cv2.dilate(belongs, square(1 + 3 * scale)) > 0]] = True
-            more = ((near & thin) | beside) & ~keep
+            more = np.zeros(count, bool)
+            more[names[cv2.dilate(belongs, square(10 * scale)).ravel()[places] > 0]] = True
+            more &= thin
+            more[names[cv2.dilate(belongs, square(1 + 3 * scale)).ravel()[places] > 0]] = True
             # Strands that left the picture and came back.
-            more |= framed & ~keep & ~thick & (long >= 24 * scale)
+            more |= framed & ~thick & (long >= 24 * scale)
+            more &= ~keep
             more[0] = False
             if not more.any():
                 break
             keep |= more
-            belongs = keep.astype(np.uint8)[labels]
-    return belongs, int(np.count_nonzero(~keep[1:])), int(np.count_nonzero(body[1:]))
+            belongs = chosen(keep)
+        faint = chosen(keep & ~solitary & ~strong)
+    return belongs, faint, int(np.count_nonzero(~keep[1:])), int(np.count_nonzero(body[1:]))
 
 
 def regions(quantised: np.ndarray, scale: float, options: Options) -> Regions:
@@ -318,7 +361,7 @@ def regions(quantised: np.ndarray, scale: float, options: Options) -> Regions:
     # An unknown plateau farther than the band's width: haze if faint, else body.
     haze = connected & beyond & (quantised < HAZE_AT_MOST)
     seen = (1 - background) & (1 - haze)
-    belongs, removed, bodies = belonging(seen, quantised, scale, options)
+    belongs, faint_pieces, removed, bodies = belonging(seen, quantised, scale, options)
     stray = (seen | haze) & (1 - belongs)
     border = connected & (1 - beyond) & (1 - background) & (1 - stray)
     thick, crisp = reach(border, depth, step)
@@ -347,6 +390,12 @@ def regions(quantised: np.ndarray, scale: float, options: Options) -> Regions:
         hair = nearby | _strands(broken, nearby, step)
         inside &= ((1 - hair) & (1 - connected)) | dents
         outside &= skirts
+    else:
+        stray |= faint_pieces
+        belongs &= 1 - faint_pieces
+        inside &= belongs
+        alone = cv2.dilate(faint_pieces, square(6 * scale))
+        outside |= alone & (1 - cv2.dilate(belongs, square(1 + 2 * scale)))
     outside |= stray
     tails = cv2.dilate(belongs, square(1 + 2 * scale))
     faint = np.zeros_like(tails) if clean else (quantised <= clear).view(np.uint8) & (1 - tails)
@@ -382,5 +431,4 @@ def _clean(quantised: np.ndarray, control: np.ndarray, level: int) -> bool:
     """
     total = int(np.count_nonzero(control))
     off = int(np.count_nonzero(control & (quantised != level)))
-    if DEBUG: print('clean',level,off,total,off/max(1,total))
     return off <= 0.01 * total

@@ -82,33 +82,31 @@ def plateaus(alpha: np.ndarray, regions: Regions) -> tuple[np.ndarray, np.ndarra
         nearest definite foreground (dents left out) and over the nearest definite background.
     """
     step = regions.step
-    solid = (regions.inside > 0) & (alpha >= 0.75)
-    gain, known = _level(alpha, solid.view(np.uint8), step, KAPPA, DILATE)
+    solid = regions.inside & (alpha >= 0.75).view(np.uint8)
+    gain, known = _level(alpha, solid, step, KAPPA)
+    haze, clear = _level(alpha, regions.faint, step, 0.0)
     gain = spread(gain, known) if known.any() else np.ones_like(gain)
-    haze, known = _level(alpha, regions.faint, step, -KAPPA_H, 0)
-    return np.clip(gain, 0.75, 1.0), np.clip(spread(haze, known), 0.0, 0.25)
+    return np.clip(gain, 0.75, 1.0), np.clip(spread(haze, clear), 0.0, 0.25)
 
 
 KAPPA = 1.5
-KAPPA_H = 0.0
-DILATE = 0
 
 
 def _level(
-    alpha: np.ndarray, mask: np.ndarray, step: int, kappa: float, dilate: int
+    alpha: np.ndarray, mask: np.ndarray, step: int, kappa: float
 ) -> tuple[np.ndarray, np.ndarray]:
+    """Mean plus ``kappa`` standard deviations of alpha over the mask, and its share, a cell."""
     share = coarse(mask, step)
+    masked = alpha * mask
+    mean = coarse(masked, step)
+    if not kappa:
+        return mean / np.maximum(share, 1e-6), share
     window = (3, 3)
     total = np.maximum(cv2.blur(share, window), 1e-6)
-    mean = cv2.blur(coarse(alpha * mask, step), window) / total
-    square = cv2.blur(coarse(alpha * alpha * mask, step), window) / total
-    spread_ = np.sqrt(np.maximum(square - mean * mean, 0))
-    level = coarse(alpha * mask, step) / np.maximum(share, 1e-6)
-    if kappa:
-        level = mean + kappa * spread_
-    if dilate:
-        level = cv2.dilate(level * (share > 0.1), np.ones((3, 3), np.uint8))
-    return level, share
+    mean = cv2.blur(mean, window) / total
+    square = cv2.blur(coarse(masked * alpha, step), window) / total
+    deviation = np.sqrt(np.maximum(square - mean * mean, 0))
+    return mean + kappa * deviation, share
 
 
 HAZE_FADE = 4.0
@@ -128,19 +126,16 @@ def compose(alpha: np.ndarray, regions: Regions) -> np.ndarray:
     Returns:
         (H, W) float32, 0..1.
     """
-    result = regions.inside.astype(np.float32)
-    band = np.flatnonzero((regions.inside | regions.outside) == 0)
-    raw = alpha.ravel()[band]
+    shape = alpha.shape
+    band = 1 - (regions.inside | regions.outside)
     gain_grid, haze_grid = plateaus(alpha, regions)
-    gain = fine(gain_grid, alpha.shape).ravel()[band]
-    haze = fine(haze_grid, alpha.shape).ravel()[band]
-    values = raw
-    veiled = gain < 1 - 0.5 / 255
-    hazy = haze > 0.25 / 255
-    if hazy.any():
-        share = np.clip((HAZE_FADE - raw / np.maximum(haze, 1e-6)) / (HAZE_FADE - 1), 0, 1) if HAZE_FADE<100 else (1-raw)/(1-haze)
-        values = np.where(hazy, np.maximum(values - haze * share, 0), values)
-    if veiled.any():
-        values = np.where(veiled, np.minimum(values / gain, 1), values)
-    result.ravel()[band] = values
-    return result
+    result = alpha
+    if haze_grid.max() > 0.25 / 255:
+        haze = fine(np.where(haze_grid > 0.25 / 255, haze_grid, 0), shape)
+        # haze * (FADE - alpha / haze) / (FADE - 1), which needs no division
+        taken = (HAZE_FADE * haze - alpha) * (1 / (HAZE_FADE - 1))
+        result = np.maximum(result - np.clip(taken, 0, haze), 0)
+    if gain_grid.min() < 1 - 0.5 / 255:
+        gain = fine(np.where(gain_grid < 1 - 0.5 / 255, gain_grid, 1), shape)
+        result = np.minimum(result / gain, 1)
+    return np.where(band, result, regions.inside.astype(np.float32))

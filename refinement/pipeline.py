@@ -51,14 +51,14 @@ def refine(rgba: np.ndarray, *, options: Options | None = None) -> RefinedMatte:
     options = options or Options()
     rgba = _checked(rgba)
     limit = float(np.iinfo(rgba.dtype).max)
-    raw = rgba[..., 3].astype(np.float32) / np.float32(limit)
+    raw = cv2.extractChannel(rgba, 3) / np.float32(limit)
     raw = levels.mend_frame(raw)
     quantised = cv2.convertScaleAbs(raw, alpha=255.0)
     scale = float(np.sqrt(raw.size)) / 1024.0
 
     regions = connectivity.regions(quantised, scale, options)
     alpha = levels.compose(raw, regions)
-    straight = np.ascontiguousarray(rgba[..., :3])
+    straight = cv2.cvtColor(rgba, cv2.COLOR_RGBA2RGB)
     foreground = (
         colour.estimate_foreground(straight, alpha) if options.estimate_colour else straight
     )
@@ -91,13 +91,10 @@ def _report(
     raw: np.ndarray, alpha: np.ndarray, regions: connectivity.Regions, options: Options
 ) -> Report:
     size = float(raw.size)
-    inside = regions.inside > 0
-    outside = regions.outside > 0
-    changed = 0.5 / 255
-    filled = np.count_nonzero(inside & (raw < 1 - changed)) / size
-    cleared = np.count_nonzero(outside & (raw > changed)) / size
-    background = np.count_nonzero(outside)
-    haze = float(raw[outside].mean()) if background else 0.0
+    changed = np.float32(0.5 / 255)
+    filled = cv2.countNonZero(regions.inside & (raw < 1 - changed).view(np.uint8)) / size
+    cleared = cv2.countNonZero(regions.outside & (raw > changed).view(np.uint8)) / size
+    haze = float(cv2.mean(raw, regions.outside)[0])
     opaque = np.count_nonzero(alpha >= 1) / size
     soft = np.count_nonzero((alpha > 0) & (alpha < 1)) / size
     reasons = []
@@ -115,7 +112,7 @@ def _report(
         cleared_area=float(cleared),
         pieces_removed=regions.pieces_removed,
         openings_kept=regions.openings_kept,
-        band_area=float(np.count_nonzero(~(inside | outside)) / size),
+        band_area=1.0 - cv2.countNonZero(regions.inside | regions.outside) / size,
         raw_haze=haze,
         bodies=regions.bodies,
         opaque_area=float(opaque),
