@@ -25,6 +25,7 @@ def add_parser(commands: Any) -> None:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    from builder.cli.cluster_options import add_cluster_options
     from builder.cli.hub_options import add_hub_options
     from builder.cli.options import (
         add_build_options,
@@ -64,12 +65,15 @@ def add_parser(commands: Any) -> None:
         "--no-push-to-hub", dest="push_to_hub", action="store_const", const=None, help="do not"
     )
     add_hub_options(parser)
+    add_cluster_options(parser)
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Build, and say what came of it."""
     from builder.cli.building import build_and_report
+    from builder.cli.cluster_options import on_cluster
     from builder.cli.options import config_from
 
-    return build_and_report(config_from(options), options)
+    config, code = on_cluster(config_from(options), options)
+    return build_and_report(config, options) if code is None else code

@@ -126,6 +126,34 @@ def launch(
         The finished build, or what was submitted where the engine does not wait.
 
     Raises:
+        PortraitError: As :func:`run_tasks`.
+    """
+    submission = run_tasks(config, output, options, on_samples=on_samples)
+    if submission is not None:
+        return submission
+    return build(home_config(config), output.resolve(), RunOptions(workers=0), part="finish")
+
+
+def run_tasks(
+    config: BuildConfig,
+    output: Path,
+    options: ClusterOptions,
+    *,
+    on_samples: Callable[[int], object] = lambda count: None,
+) -> Submission | None:
+    """Have every shard made; finishing the dataset is left to the caller.
+
+    Args:
+        config: What to build.
+        output: The dataset folder; made if need be.
+        options: Where and how.
+        on_samples: Called with how many samples this run has ended so far.
+
+    Returns:
+        None when every shard is there and hashes right; what was submitted where the
+        engine does not wait.
+
+    Raises:
         PortraitError: As :func:`builder.build.build`; also a package or program of the
             engine that is missing, an earlier submission that still runs, and tasks that
             failed, named with their reason.
@@ -138,7 +166,7 @@ def launch(
     config, output = task_module.elsewhere(task_module.absolute(config)), output.resolve()
     report = build(task_module.planning(config), output, RunOptions(workers=0), part="finish")
     if report.manifest is not None:
-        return report
+        return None
     spec = make_spec(config, output, report.plan, options)
     if options.engine == "slurm":
         return slurm.submit(spec, report.plan, options)
@@ -148,7 +176,16 @@ def launch(
         jobs.run(spec, report.plan, options)
     else:
         _supervise(spec, report.plan, options, on_samples)
-    return task_module.finish(spec)
+    missing = task_module.missing_units(output, report.plan)
+    if missing:
+        ranks = task_module.pending_ranks(report.plan, missing, spec.tasks)
+        raise PortraitError(task_module.unfinished(spec, ranks))
+    return None
+
+
+def home_config(config: BuildConfig) -> BuildConfig:
+    """The configuration for the machine that plans and finishes; it may have no GPU."""
+    return task_module.planning(task_module.elsewhere(task_module.absolute(config)))
 
 
 def make_spec(config: BuildConfig, output: Path, plan: Plan, options: ClusterOptions) -> TaskSpec:
@@ -161,7 +198,9 @@ def make_spec(config: BuildConfig, output: Path, plan: Plan, options: ClusterOpt
     tasks = options.tasks or shards
     if tasks > shards:
         raise PortraitError(f"--tasks is 1 to {shards}, the number of shards")
-    workers = options.workers if options.workers is not None else options.cpus_per_task
+    workers = options.workers
+    if workers is None and options.engine != "jobs":  # a Job has its machine for itself
+        workers = options.cpus_per_task
     exchange = options.exchange if options.engine == "jobs" else None
     return TaskSpec(config, output, plan.hash, tasks, workers, exchange=exchange)
 
@@ -190,8 +229,8 @@ def explain(config: BuildConfig, output: Path, options: ClusterOptions) -> str:
     lines = [
         f"engine     {options.engine}, {len(pending)} of {spec.tasks} tasks to run, "
         f"{len(missing)} shards",
-        f"each       {options.cpus_per_task} CPUs, {options.gpus_per_task} GPUs, "
-        f"{spec.workers} worker processes",
+        f"a task     {options.cpus_per_task} CPUs, {options.gpus_per_task} GPUs, "
+        f"worker processes {'one a core' if spec.workers is None else spec.workers}",
         f"at a time  {options.parallel or 'as many as there is room for'}",
         f"logs       {spec.state}",
     ]

@@ -150,4 +150,5 @@ def environment_command(given: str | None) -> str:
         given = f"source {activate}"
     root = Path(__file__).resolve().parents[2]
     path = f'export PYTHONPATH="{root}${{PYTHONPATH:+:$PYTHONPATH}}"'
-    return "\n".join(filter(None, [given, path]))
+    # As deep as datatrove's template, which takes off the indentation that all lines share.
+    return "\n".join(filter(None, [given, path])).replace("\n", "\n        ")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import threading
 import time
 from collections.abc import Callable
@@ -54,7 +55,13 @@ class Heartbeat:
 
     def _write(self) -> None:
         self._beats += 1
-        body = {"beat": self._beats, "samples": self._samples, "ended": self._ended.is_set()}
+        body = {
+            "beat": self._beats,
+            "samples": self._samples,
+            "ended": self._ended.is_set(),
+            "host": platform.node(),
+            "pid": os.getpid(),
+        }
         temporary = self._path.with_name(f".{self._path.name}.{os.getpid()}")
         with suppress(OSError):  # a full disk is told by the work itself
             temporary.write_text(json.dumps(body), encoding="utf-8")

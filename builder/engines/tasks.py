@@ -33,7 +33,7 @@ class TaskSpec:
         plan_hash: The frozen plan; a task refuses to work on another.
         tasks: Among how many tasks the shards are dealt: task ``r`` makes every
             ``tasks``-th shard from the ``r``-th on.
-        workers: CPU processes of a task, 0 for none but itself.
+        workers: CPU processes of a task, 0 for none but itself, None for one a core.
         beats: Folder of heartbeats, where somebody watches them.
         exchange: URL of a folder that carries plan and shards where no file system is
             shared.
@@ -43,7 +43,7 @@ class TaskSpec:
     output: Path
     plan_hash: str
     tasks: int
-    workers: int
+    workers: int | None
     beats: Path | None = None
     exchange: str | None = None
 
