@@ -53,7 +53,7 @@ def read_rows(
     """
     if not source.remote:
         for row in rows:
-            yield _read_one(source, table, int(row), check)
+            yield read_row(source, table, int(row), check)
         return
     pool = ThreadPoolExecutor(connections, thread_name_prefix="portraits")
     waiting: deque[tuple[int, Future[list[Outcome]]]] = deque()
@@ -111,14 +111,14 @@ def _read_group(
     source: Source, table: SampleTable, group: np.ndarray, check: bool
 ) -> list[Outcome]:
     if len(group) == 1:
-        return [_read_one(source, table, int(group[0]), check)]
+        return [read_row(source, table, int(group[0]), check)]
     path = table.paths[table.shard[group[0]]]
     start = int(table.offset[group[0]])
     try:
         data = memoryview(source.read(path, start, int(table.length[group].sum())))
     except (ShardError, RemoteError):
         # One of them lies beyond the end; the others shall not suffer for it.
-        return [_read_one(source, table, int(row), check) for row in group]
+        return [read_row(source, table, int(row), check) for row in group]
     outcomes: list[Outcome] = []
     for row in group:
         first = int(table.offset[row]) - start
@@ -126,11 +126,12 @@ def _read_group(
         try:
             outcomes.append(_parse(source, table, int(row), bytes(block), check))
         except ShardError:
-            outcomes.append(_read_one(source, table, int(row), check))
+            outcomes.append(read_row(source, table, int(row), check))
     return outcomes
 
 
-def _read_one(source: Source, table: SampleTable, row: int, check: bool) -> Outcome:
+def read_row(source: Source, table: SampleTable, row: int, check: bool) -> Outcome:
+    """One sample; see :func:`read_rows`."""
     path = table.paths[table.shard[row]]
     for attempt in range(1 + (_RETRIES if source.remote else 0)):
         try:

@@ -15,7 +15,7 @@ from ..shards import RawSample
 from .http import Patience
 from .index import open_table
 from .order import Share, epoch_order, sample_seed
-from .reader import Outcome, read_rows
+from .reader import Outcome, read_row, read_rows
 from .sources import ListedSource, Source, resolve
 
 STATE_VERSION: Final = 1
@@ -167,6 +167,24 @@ class PortraitStream:
         """The ids of the whole epoch in global order, for inspection and tests."""
         rows = self._order(self.epoch if epoch is None else epoch)
         return [schema.sample_id(int(number)) for number in self.table.number[rows]]
+
+    @property
+    def total(self) -> int:
+        """Samples of all ranks together."""
+        return len(self.table)
+
+    def sample(self, index: int) -> Sample:
+        """One sample out of turn, by its place in the shards; decoded, not transformed.
+
+        Raises:
+            ShardError: It is damaged.
+            IndexError: No such place.
+        """
+        row = range(len(self.table))[index]
+        outcome = read_row(self.source, self.table, row, self.check)
+        if isinstance(outcome, ShardError):
+            raise outcome
+        return self._decoded(outcome, self.epoch)
 
     def __iter__(self) -> Iterator[Any]:
         """The rest of the current epoch; then the stream stands at the next one."""

@@ -324,3 +324,24 @@ def test_memory_of_an_epoch_is_flat(tmp_path):
         tracemalloc.stop()
     # Two samples of pictures and bytes; forty would be eight megabytes.
     assert max(peaks) < 2_500_000
+
+
+def test_forks_find_opencv_without_its_threads():
+    """Without the guard the child hangs in its first call."""
+    code = (
+        "import os, signal, sys, cv2, numpy as np\n"
+        "import ld_portrait_20k.compositing\n"
+        "cv2.setNumThreads(4)\n"
+        "big = np.zeros((3000, 3000, 3), np.uint8)\n"
+        "for _ in range(3): cv2.warpAffine(big, np.eye(2, 3), (3000, 3000))\n"
+        "child = os.fork()\n"
+        "if not child:\n"
+        "    signal.alarm(20)\n"
+        "    cv2.setNumThreads(1)\n"
+        "    cv2.warpAffine(big, np.eye(2, 3), (3000, 3000))\n"
+        "    os._exit(0)\n"
+        "print(os.waitpid(child, 0)[1], cv2.getNumThreads())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60,
+                          cwd=Path(__file__).parents[2])  # fmt: skip
+    assert done.stdout.split() == ["0", "4"], done.stdout + done.stderr

@@ -1,0 +1,49 @@
+"""Compositing: from foreground and alpha to training samples of image matting."""
+
+from ..forks import guard_opencv
+from .backgrounds import Backgrounds, ColourBackgrounds, PictureBackgrounds
+from .composite import composite, merge_foregrounds
+from .geometry import crop, resize, unknown_center
+from .transforms import (
+    Compose,
+    Composite,
+    DegradeImage,
+    JitterColour,
+    MergeForegrounds,
+    RandomBackground,
+    RandomCrop,
+    RandomTrimap,
+    Resize,
+    ToTensors,
+    Transform,
+    training_transform,
+)
+from .trimaps import random_trimap, trimap
+
+# Transforms run in the workers of any loader, ours or not.
+guard_opencv()
+
+__all__ = [
+    "Backgrounds",
+    "ColourBackgrounds",
+    "Compose",
+    "Composite",
+    "DegradeImage",
+    "JitterColour",
+    "MergeForegrounds",
+    "PictureBackgrounds",
+    "RandomBackground",
+    "RandomCrop",
+    "RandomTrimap",
+    "Resize",
+    "ToTensors",
+    "Transform",
+    "composite",
+    "crop",
+    "merge_foregrounds",
+    "random_trimap",
+    "resize",
+    "training_transform",
+    "trimap",
+    "unknown_center",
+]

@@ -1,0 +1,64 @@
+"""Changes of colour, sharpness, noise and compression; all on (H, W, 3) uint8 sRGB."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+
+def jitter_colour(
+    picture: np.ndarray,
+    brightness: float = 1.0,
+    contrast: float = 1.0,
+    saturation: float = 1.0,
+    balance: tuple[float, float, float] = (1.0, 1.0, 1.0),
+    gamma: float = 1.0,
+) -> np.ndarray:
+    """Change colours by one table a channel and one matrix.
+
+    Args:
+        picture: (H, W, 3) uint8.
+        brightness: Factor.
+        contrast: Factor about mid-grey.
+        saturation: Factor about each pixel's luma (Rec. 601).
+        balance: Factors of red, green and blue.
+        gamma: Exponent on values 0..1.
+
+    Returns:
+        (H, W, 3) uint8.
+    """
+    values = (np.arange(256) / 255) ** gamma
+    values = ((values - 0.5) * contrast + 0.5) * brightness
+    table = np.clip(values[:, None] * np.array(balance) * 255, 0, 255)
+    table = np.rint(table).astype(np.uint8)
+    changed = cv2.LUT(picture, table[None])
+    if saturation == 1.0:
+        return changed
+    luma = np.array([0.299, 0.587, 0.114])
+    matrix = saturation * np.eye(3) + (1 - saturation) * np.tile(luma, (3, 1))
+    return cv2.transform(changed, matrix)
+
+
+def blur(picture: np.ndarray, sigma: float) -> np.ndarray:
+    """Gaussian blur of a standard deviation in pixels; none for 0."""
+    return cv2.GaussianBlur(picture, (0, 0), sigma) if sigma > 0.1 else picture
+
+
+def add_noise(picture: np.ndarray, sigma: float, rng: np.random.Generator) -> np.ndarray:
+    """Gaussian noise of a standard deviation in 8-bit steps, drawn for every value."""
+    if sigma <= 0:
+        return picture
+    noise = rng.standard_normal(picture.shape, dtype=np.float32)
+    noise *= np.float32(sigma)
+    return cv2.add(picture, noise, dtype=cv2.CV_8U)
+
+
+def compress_jpeg(picture: np.ndarray, quality: int) -> np.ndarray:
+    """What JPEG of a quality (1..100, with chroma subsampling) leaves of a picture."""
+    # The channels' order decides which is luma: it must be told right.
+    done, data = cv2.imencode(
+        ".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality]
+    )
+    if not done:
+        raise ValueError(f"cannot compress a picture of shape {picture.shape}")
+    return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR_RGB))

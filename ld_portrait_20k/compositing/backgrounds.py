@@ -1,0 +1,141 @@
+"""Where backgrounds come from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import cv2
+import numpy as np
+
+from ..codec import MAX_PIXELS
+from ..errors import PortraitError
+from .geometry import resize_picture
+
+SUFFIXES: Final = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+_REDUCED = {
+    2: cv2.IMREAD_REDUCED_COLOR_2,
+    4: cv2.IMREAD_REDUCED_COLOR_4,
+    8: cv2.IMREAD_REDUCED_COLOR_8,
+}
+
+
+class Backgrounds(Protocol):
+    """A source of backgrounds."""
+
+    def draw(self, rng: np.random.Generator, height: int, width: int) -> np.ndarray:
+        """A background of a size, drawn from ``rng``: (height, width, 3) uint8 sRGB."""
+        ...
+
+
+class PictureBackgrounds:
+    """Random crops of pictures: of files, of arrays, or of another dataset's rows.
+
+    Args:
+        pictures: A folder (searched through, in name order); or a sequence of paths or of
+            (H, W, 3) uint8 arrays; or a map-style dataset (``datasets.Dataset`` or any
+            sequence of dicts).
+        column: Column of a dataset that holds the picture.
+        zoom: A crop shows at least one part in ``zoom`` of the picture's largest crop.
+        flip: Mirror half of them.
+
+    Raises:
+        PortraitError: No pictures there.
+    """
+
+    def __init__(
+        self,
+        pictures: str | Path | Sequence[Any],
+        *,
+        column: str = "image",
+        zoom: float = 2.0,
+        flip: bool = True,
+    ) -> None:
+        if isinstance(pictures, (str, Path)):
+            folder = Path(pictures)
+            pictures = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
+            if not pictures:
+                raise PortraitError(f"{folder}: no pictures ({', '.join(SUFFIXES)}) there")
+        if not len(pictures):
+            raise PortraitError("an empty list of backgrounds")
+        self._pictures = pictures
+        self._column = column
+        self._zoom = zoom
+        self._flip = flip
+
+    def __len__(self) -> int:
+        return len(self._pictures)
+
+    def draw(self, rng: np.random.Generator, height: int, width: int) -> np.ndarray:
+        """A random crop of a random picture, scaled to (height, width, 3) uint8 sRGB.
+
+        Raises:
+            PortraitError: A file that is not a picture, or too large.
+        """
+        picture = self._load(int(rng.integers(len(self._pictures))), height, width)
+        # The largest window of the wanted shape, then up to `zoom` times smaller.
+        share = 1 / rng.uniform(1.0, self._zoom)
+        window = share * min(picture.shape[0] / height, picture.shape[1] / width)
+        rows = min(picture.shape[0], max(1, round(height * window)))
+        columns = min(picture.shape[1], max(1, round(width * window)))
+        top = int(rng.integers(picture.shape[0] - rows + 1))
+        left = int(rng.integers(picture.shape[1] - columns + 1))
+        cut = picture[top : top + rows, left : left + columns]
+        result = resize_picture(cut, (height, width))
+        if self._flip and rng.random() < 0.5:
+            result = result[:, ::-1]
+        return np.ascontiguousarray(result)
+
+    def _load(self, index: int, height: int, width: int) -> np.ndarray:
+        item = self._pictures[index]
+        if isinstance(item, dict):
+            item = item[self._column]
+        if isinstance(item, (str, Path)):
+            return _read(Path(item), height, width)
+        picture = np.asarray(item if isinstance(item, np.ndarray) else item.convert("RGB"))
+        if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8:
+            raise PortraitError(
+                f"background {index}: {picture.shape} {picture.dtype}, not (H, W, 3) uint8"
+            )
+        return picture
+
+
+class ColourBackgrounds:
+    """Plain colours, drawn evenly, or from a list.
+
+    Args:
+        colours: (r, g, b) triples of 0..255; any colour by default.
+    """
+
+    def __init__(self, colours: Sequence[tuple[int, int, int]] | None = None) -> None:
+        self._colours = colours
+
+    def draw(self, rng: np.random.Generator, height: int, width: int) -> np.ndarray:
+        """One colour all over: (height, width, 3) uint8."""
+        if self._colours is None:
+            colour = rng.integers(0, 256, 3)
+        else:
+            colour = np.array(self._colours[int(rng.integers(len(self._colours)))])
+        return np.broadcast_to(colour.astype(np.uint8), (height, width, 3)).copy()
+
+
+def _read(path: Path, height: int, width: int) -> np.ndarray:
+    """A picture file, decoded no larger than needed where its format allows that."""
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(path) as header:
+            size, form = header.size, header.format
+        data = path.read_bytes()
+    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as problem:
+        raise PortraitError(f"{path}: not a picture that can be read ({problem})") from problem
+    if size[0] * size[1] > MAX_PIXELS:
+        raise PortraitError(f"{path}: {size[0]}x{size[1]} is over the limit of {MAX_PIXELS} pixels")
+    room = min(min(size) / max(height, width), 8) if form == "JPEG" else 1
+    reduction = next((r for r in (8, 4, 2) if room >= r), 1)
+    flags = _REDUCED.get(reduction, cv2.IMREAD_COLOR)
+    picture = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    if picture is None:
+        raise PortraitError(f"{path}: cannot be decoded")
+    return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)

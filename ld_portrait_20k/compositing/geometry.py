@@ -1,0 +1,162 @@
+"""Geometry of a sample: crops, flips, scale and rotation, all of its pictures together."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Final
+
+import cv2
+import numpy as np
+
+PICTURES: Final = ("foreground", "alpha", "trimap", "background", "image")
+"""The keys of a sample that are pictures; whichever are there are transformed alike."""
+
+
+def unknown_center(
+    alpha: np.ndarray, rng: np.random.Generator, trimap: np.ndarray | None = None
+) -> tuple[int, int]:
+    """A pixel of the unknown region, every one equally likely.
+
+    Args:
+        alpha: (H, W) uint8.
+        rng: Where it is drawn from.
+        trimap: (H, W) uint8, whose unknown region (128) counts instead of the soft pixels.
+
+    Returns:
+        Column and row; any pixel where there is no unknown region.
+    """
+    # One byte a pixel and a count a row: cheaper than a list of all the coordinates.
+    inside = cv2.inRange(alpha, 1, 254) if trimap is None else cv2.inRange(trimap, 128, 128)
+    rows = cv2.reduce(inside, 1, cv2.REDUCE_SUM, dtype=cv2.CV_32S)[:, 0] // 255
+    total = int(rows.sum())
+    if not total:
+        return int(rng.integers(alpha.shape[1])), int(rng.integers(alpha.shape[0]))
+    drawn = int(rng.integers(total))
+    ends = np.cumsum(rows)
+    row = int(np.searchsorted(ends, drawn, side="right"))
+    before = int(ends[row]) - int(rows[row])
+    return int(np.flatnonzero(inside[row])[drawn - before]), row
+
+
+def crop(
+    sample: dict[str, Any],
+    size: tuple[int, int],
+    center: tuple[float, float],
+    *,
+    scale: float = 1.0,
+    angle: float = 0.0,
+    flip: bool = False,
+) -> dict[str, Any]:
+    """Cut a window out of a sample's pictures, scaled, rotated and mirrored, in one step.
+
+    Args:
+        sample: Its pictures (any of :data:`PICTURES`) must be of one size; they are not
+            changed.
+        size: Height and width of the result.
+        center: Column and row of the window's centre; moved so that the window stays
+            inside where it fits.
+        scale: 2.0 shows things twice as large.
+        angle: Degrees, counter-clockwise.
+        flip: Mirror left and right.
+
+    Returns:
+        A copy of the sample with new pictures. Beyond the border the outermost pixels go
+        on: a body that the frame cuts is continued, not cut in the middle of the picture.
+        Trimaps keep their three values.
+    """
+    found = {key: sample[key] for key in PICTURES if key in sample}
+    shapes = {picture.shape[:2] for picture in found.values()}
+    if len(shapes) != 1:
+        told = {key: picture.shape[:2] for key, picture in found.items()}
+        raise ValueError(f"pictures of different sizes: {told}")
+    (shape,) = shapes
+    box = _inside(size, center, scale, shape)
+    result = dict(sample)
+    for key, picture in found.items():
+        result[key] = _window(picture, size, box, scale, angle, flip, nearest=key == "trimap")
+    return result
+
+
+def resize(sample: dict[str, Any], size: tuple[int, int]) -> dict[str, Any]:
+    """All pictures of a sample at another size (height, width)."""
+    result = dict(sample)
+    for key in PICTURES:
+        if key in sample:
+            result[key] = resize_picture(sample[key], size, nearest=key == "trimap")
+    return result
+
+
+def resize_picture(
+    picture: np.ndarray, size: tuple[int, int], *, nearest: bool = False
+) -> np.ndarray:
+    """A picture at another size (height, width): area-averaged down, linear up."""
+    if picture.shape[:2] == size:
+        return picture
+    smaller = size[0] * size[1] < picture.shape[0] * picture.shape[1]
+    how = cv2.INTER_NEAREST if nearest else cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
+    return cv2.resize(picture, (size[1], size[0]), interpolation=how)
+
+
+def _inside(
+    size: tuple[int, int], center: tuple[float, float], scale: float, shape: tuple[int, int]
+) -> tuple[float, float]:
+    """The centre moved so that the unrotated window lies inside, where it fits."""
+    moved = []
+    for place, length, whole in zip(center, size[::-1], shape[::-1], strict=True):
+        half = length / scale / 2
+        moved.append(min(max(place + 0.5, half), whole - half) if 2 * half <= whole else whole / 2)
+    return moved[0], moved[1]
+
+
+def _window(
+    picture: np.ndarray,
+    size: tuple[int, int],
+    center: tuple[float, float],
+    scale: float,
+    angle: float,
+    flip: bool,
+    nearest: bool,
+) -> np.ndarray:
+    height, width = size
+    if angle == 0 and scale == 1:
+        left, top = math.floor(center[0] - width / 2), math.floor(center[1] - height / 2)
+        if left >= 0 and top >= 0 and left + width <= picture.shape[1]:
+            cut = picture[top : top + height, left : left + width]
+            if cut.shape[:2] == size:
+                return np.ascontiguousarray(cut[:, ::-1] if flip else cut)
+    if scale < 1 and not nearest:
+        # Averaging first: a warp alone would skip pixels.
+        picture, center, scale = _shrink(picture, size, center, scale, angle)
+    radians = np.deg2rad(angle)
+    cosine, sine = np.cos(radians) / scale, np.sin(radians) / scale
+    mirror = -1.0 if flip else 1.0
+    # From result to source, both measured at the pixels' centres.
+    matrix = np.array([[mirror * cosine, -sine, 0.0], [mirror * sine, cosine, 0.0]])
+    middle = np.array([(width - 1) / 2, (height - 1) / 2])
+    matrix[:, 2] = np.array(center) - 0.5 - matrix[:, :2] @ middle
+    how = cv2.INTER_NEAREST if nearest else cv2.INTER_LINEAR
+    return cv2.warpAffine(
+        picture, matrix, (width, height), flags=how | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REPLICATE,
+    )  # fmt: skip
+
+
+def _shrink(
+    picture: np.ndarray,
+    size: tuple[int, int],
+    center: tuple[float, float],
+    scale: float,
+    angle: float,
+) -> tuple[np.ndarray, tuple[float, float], float]:
+    """The part that a window needs, area-averaged to the window's scale."""
+    height, width = size
+    reach = np.hypot(height, width) / 2 if angle else max(height, width) / 2
+    margin = reach / scale + 2
+    left, top = max(0, int(center[0] - margin)), max(0, int(center[1] - margin))
+    right = min(picture.shape[1], int(center[0] + margin) + 1)
+    bottom = min(picture.shape[0], int(center[1] + margin) + 1)
+    part = picture[top:bottom, left:right]
+    small = (max(1, round(part.shape[0] * scale)), max(1, round(part.shape[1] * scale)))
+    ratio = (small[1] / part.shape[1], small[0] / part.shape[0])
+    moved = ((center[0] - left) * ratio[0], (center[1] - top) * ratio[1])
+    return resize_picture(part, small), moved, scale / float(np.sqrt(ratio[0] * ratio[1]))
