@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import importlib.util
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,9 @@ from .errors import HubError, LocalError, NoRightError, redact
 from .retry import TransientError, log
 
 PIECE = 1 << 20
+SLOWEST = 256 * 1024
+"""Bytes a second below which xet is taken for stuck."""
+
 _LFS_JSON = {
     "Accept": "application/vnd.git-lfs+json",
     "Content-Type": "application/vnd.git-lfs+json",
@@ -37,6 +41,8 @@ class BlobStore:
         repo_id: The repository.
         branch: The branch that the objects will be committed to.
         xet: Whether to use xet if this machine and the server have it.
+        xet_patience: Seconds, besides those a slow line needs for the file, after which an
+            upload through xet is given up for LFS.
         sent: Called with the number of bytes that went out, piece by piece.
     """
 
@@ -47,12 +53,14 @@ class BlobStore:
         branch: str,
         *,
         xet: bool = True,
+        xet_patience: float = 120.0,
         sent: Callable[[int], None] = lambda amount: None,
     ) -> None:
         self._client = client
         self._repo_id = repo_id
         self._branch = branch
         self._sent = sent
+        self._xet_patience = xet_patience
         self._xet_lock = threading.Lock()
         self._xet = xet and _xet_installed() and client.has_xet(repo_id, branch)
         log.info("%s: uploading through %s", repo_id, "xet" if self._xet else "git LFS")
@@ -82,7 +90,7 @@ class BlobStore:
 
         if self._xet:
             check()
-            if self._through_xet(path, sha256):
+            if self._through_xet(path, sha256, size):
                 self._sent(size)
                 return True
         what = f"uploading {path.name}"
@@ -182,35 +190,51 @@ class BlobStore:
 
     # -- xet -------------------------------------------------------------------------------
 
-    def _through_xet(self, path: Path, sha256: str) -> bool:
+    def _through_xet(self, path: Path, sha256: str, size: int) -> bool:
         """Upload through hf_xet; on failure use LFS from now on, as huggingface_hub does not."""
-        from huggingface_hub import CommitOperationAdd, HfApi
-
         # One at a time: hf_xet sends the chunks of a file in parallel by itself, and the first
         # failure must be known before the next file is tried.
         with self._xet_lock:
             if not self._xet:
                 return False
-            try:
-                operation = CommitOperationAdd(path.name, str(path))
-                operation.upload_info.sha256 = bytes.fromhex(sha256)
-                # Spares a request that huggingface_hub would retry without our bounds.
-                operation._upload_mode = "lfs"
-                api = HfApi(endpoint=self._client.endpoint, token=self._client.token)
-                with _no_bars():
-                    api.preupload_lfs_files(
-                        self._repo_id, [operation], repo_type="dataset", revision=self._branch
-                    )
-            except Exception as problem:
-                # hf_xet raises builtin errors of many kinds; whichever it is, LFS can do it.
-                log.warning(
-                    "xet failed (%s: %s); going on through git LFS",
-                    type(problem).__name__,
-                    redact(problem, self._client.token)[:200],
+            outcome: list[Exception | None] = []
+            worker = threading.Thread(
+                target=self._call_xet, args=(path, sha256, outcome), name="hub-xet", daemon=True
+            )
+            worker.start()
+            # hf_xet has no bound of its own: a store that is down keeps it trying for minutes.
+            deadline = time.monotonic() + self._xet_patience + size / SLOWEST
+            while worker.is_alive() and time.monotonic() < deadline:
+                self._client.retries.check_stop()
+                worker.join(0.1)
+            if outcome == [None]:
+                return True
+            problem = outcome[0] if outcome else TimeoutError("no answer in time")
+            log.warning(
+                "xet failed (%s: %s); going on through git LFS",
+                type(problem).__name__,
+                redact(problem, self._client.token)[:200],
+            )
+            self._xet = False
+            return False
+
+    def _call_xet(self, path: Path, sha256: str, outcome: list[Exception | None]) -> None:
+        from huggingface_hub import CommitOperationAdd, HfApi
+
+        try:
+            operation = CommitOperationAdd(path.name, str(path))
+            operation.upload_info.sha256 = bytes.fromhex(sha256)
+            # Spares a request that huggingface_hub would retry without our bounds.
+            operation._upload_mode = "lfs"
+            api = HfApi(endpoint=self._client.endpoint, token=self._client.token)
+            with _no_bars():
+                api.preupload_lfs_files(
+                    self._repo_id, [operation], repo_type="dataset", revision=self._branch
                 )
-                self._xet = False
-                return False
-        return True
+            outcome.append(None)
+        except Exception as problem:
+            # hf_xet raises builtin errors of many kinds; whichever it is, LFS can do it.
+            outcome.append(problem)
 
 
 def _xet_installed() -> bool:

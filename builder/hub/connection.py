@@ -208,7 +208,7 @@ class HubConnection:
             return MissingError(line, code)
         if status == 401:
             return NoTokenError(
-                f"{what}: the Hub does not accept the token"
+                f"{what}: the Hub does not accept the token; mend: hf auth login, or set HF_TOKEN"
                 if self.token
                 else f"{what}: a token is needed; mend: hf auth login, or set HF_TOKEN"
             )

@@ -141,7 +141,6 @@ def finish(root: Path, uploader: Uploader) -> PublishReport:
 
 
 def _finish(folder: DatasetFolder, uploader: Uploader) -> PublishReport:
-    begun = time.monotonic()
     client, target = uploader.client, uploader.target
     repo_id, revision, tag = target.repo_id, target.revision, uploader.tag
     folder.refuse_token(client.token)
@@ -189,7 +188,7 @@ def _finish(folder: DatasetFolder, uploader: Uploader) -> PublishReport:
         commits=state.commits,
         failures=state.failures,
         problems=dict(uploader.retries.by_problem),
-        seconds=time.monotonic() - begun,
+        seconds=state.seconds,
     )
 
 

@@ -81,6 +81,7 @@ class Uploader:
         endpoint: The Hub's URL; ``HF_ENDPOINT`` or huggingface.co if None.
         threads: Shards sent at the same time.
         xet: Whether to use xet where machine and server have it.
+        xet_patience: See :class:`~builder.hub.blobs.BlobStore`.
         policy: How failures are retried.
         budget: The hourly limit of commits.
         progress: Called with the state after every change, from any thread.
@@ -105,6 +106,7 @@ class Uploader:
         endpoint: str | None = None,
         threads: int = 4,
         xet: bool = True,
+        xet_patience: float = 120.0,
         policy: RetryPolicy | None = None,
         budget: CommitBudget | None = None,
         progress: Progress | None = None,
@@ -119,7 +121,7 @@ class Uploader:
         self._wanted_repo, self.revision, self._private = repo_id, revision, private
         self.tag = tag
         self._commit_every, self._commit_after = commit_every, commit_after
-        self._threads, self._xet = threads, xet
+        self._threads, self._xet, self._xet_patience = threads, xet, xet_patience
         self._budget = budget or CommitBudget()
         self._progress = progress
         self._changed = threading.Condition()
@@ -168,7 +170,12 @@ class Uploader:
         self._stored = self.target.stored()
         self._staged = {f.path: f for f in self.target.staging_tree.values()}
         self.blobs = BlobStore(
-            self.client, repo_id, self.target.staging, xet=self._xet, sent=self._count_sent
+            self.client,
+            repo_id,
+            self.target.staging,
+            xet=self._xet,
+            xet_patience=self._xet_patience,
+            sent=self._count_sent,
         )
         self._retries.policy = self._policy
         self._begun = time.monotonic()

@@ -326,6 +326,8 @@ def resolve(request: Handler, kind: str, repo: str, rev: str, path: str) -> Repl
         headers["X-Linked-Etag"] = headers["ETag"]
         headers["X-Linked-Size"] = str(entry.size)
     blob = request.hub.store.blob(entry.sha256)
+    if not blob.exists():
+        raise RefusedError(501, "the content is in xet storage, which this server does not read")
     start, end = 0, entry.size
     asked = re.fullmatch(r"bytes=(\d*)-(\d*)", request.headers.get("Range", "").strip())
     if asked and (asked[1] or asked[2]):

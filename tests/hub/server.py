@@ -77,7 +77,9 @@ class HubServer:
         chunk_size: Bytes of a part.
         commits_per_hour: See :class:`~tests.hub.store.Store`.
         quota: See :class:`~tests.hub.store.Store`.
-        xet_url: If given, xet tokens are handed out that point there.
+        xet_url: If given, xet tokens are handed out that point there. ``local:///FOLDER`` makes
+            hf_xet store in that folder, whose files this server then knows by their sha256
+            (it can commit them, but not serve their content).
 
     Attributes:
         url: The endpoint, for ``HF_ENDPOINT`` or ``HfApi(endpoint=...)``.
@@ -103,6 +105,8 @@ class HubServer:
         self._temporary = folder is None
         self.folder = Path(tempfile.mkdtemp(prefix="loopback-hub-")) if folder is None else folder
         self.store = Store(self.folder, commits_per_hour, quota)
+        if xet_url is not None and xet_url.startswith("local://"):
+            self.store.xet_folder = Path(xet_url.removeprefix("local://"))
         self.token = token or f"hf_{secrets.token_hex(17)}"
         self.user = user
         self.tokens = {self.token: Token(user), **(tokens or {})}
