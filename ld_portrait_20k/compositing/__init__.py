@@ -1,6 +1,5 @@
 """Compositing: from foreground and alpha to training samples of image matting."""
 
-from ..forks import guard_opencv
 from .backgrounds import Backgrounds, ColourBackgrounds, PictureBackgrounds
 from .composite import composite, merge_foregrounds
 from .geometry import crop, resize, unknown_center
@@ -19,9 +18,6 @@ from .transforms import (
     training_transform,
 )
 from .trimaps import random_trimap, trimap
-
-# Transforms run in the workers of any loader, ours or not.
-guard_opencv()
 
 __all__ = [
     "Backgrounds",

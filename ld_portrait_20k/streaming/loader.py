@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from ..errors import missing_extra
-from ..forks import guard_opencv
 from .stream import PortraitStream, register_with_torch
 
 Collate = Callable[[list[Any]], Any]
@@ -87,7 +86,6 @@ class PortraitLoader:
         except ImportError as problem:
             raise missing_extra("torch", "torch") from problem
         register_with_torch()
-        guard_opencv()
         stream._position.share()
         self.stream = stream
         self.batch_size = stream.batch_size
@@ -167,6 +165,6 @@ def _one_thread(worker: int) -> None:
     """Workers are parallel already; threads within them only get in each other's way."""
     import cv2
 
-    # A forked worker has no thread pool, and must not be asked to change it: see forks.py.
-    if cv2.getNumThreads() > 1:
-        cv2.setNumThreads(1)
+    # 0, not 1: in a forked process OpenCV 5 waits for ever, or crashes, when it is asked to
+    # make its pool smaller, whose threads stayed behind in the parent.
+    cv2.setNumThreads(0)
