@@ -1,26 +1,19 @@
-"""The prior: the portrait's border is one connected unknown region between body and background.
-
-The steps, each a function of its own:
-
-1. :func:`clear_level`: what counts as clear, given the haze of this picture.
-2. :func:`background_core`: definite background, outside and in enclosed openings.
-3. :func:`unknown_border`: the unknown region that is connected with it (and bridges of
-   body thinner than a strand's bundle); other unknown regions are dents in the body.
-4. :func:`reach`: how far from the border soft alpha is believed, from its own thickness.
-5. :func:`belonging`: which visible pieces belong to the body.
+"""Connectivity: background and its openings, the unknown border, the pieces that belong.
 
 The prior is that of Lu, Lu and Huang (arXiv 2501.16147), "the border of a portrait
 foreground always appears connected"; how it is applied here is this project's own design.
+Masks are (H, W) uint8, 0 or 1; alpha is (H, W) uint8; lengths are in pixels of a picture of
+1024 x 1024 times ``scale``.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 import cv2
 import numpy as np
 
+from refinement.grid import at, coarse, distance, fine, frequent, mask, share, square
 from refinement.options import Options
 
 CLEAR: Final = 15
@@ -33,94 +26,37 @@ DENT: Final = 77
 """A wide dent whose floor is above this is an artifact; below, an opening under haze."""
 FLAT: Final = 9.0
 """Standard deviation, of 255, below which a region counts as level."""
+PLATEAU: Final = 153
+"""A level region above this is veiled body."""
 STRONG: Final = 64
 """A small detached piece that stays below this is an artifact where there are others."""
-HAZE_AT_MOST: Final = 115
-"""An unknown plateau far from everything is haze below this and body above."""
 
 
-@dataclass(slots=True)
-class Regions:
-    """The picture, told apart. Masks are (H, W) uint8, 0 or 1.
-
-    Attributes:
-        inside: Definite foreground: alpha becomes 1.
-        outside: Definite background: alpha becomes 0.
-        faint: Background whose alpha shows the level of clear; empty where that is 0.
-        step: Side of a cell of the coarse grid, in pixels.
-        pieces_removed: Visible detached pieces in ``outside``.
-        openings_kept: Enclosed background regions.
-        bodies: Significant opaque bodies.
-        translucent: Share of the visible area that is not opaque though far from a border.
-        doubtful: Share of the picture that was decided against the evidence.
-        clear: The clear level used, of 255.
-    """
-
-    inside: np.ndarray
-    outside: np.ndarray
-    faint: np.ndarray
-    step: int
-    pieces_removed: int = 0
-    openings_kept: int = 0
-    bodies: int = 0
-    translucent: float = 0.0
-    doubtful: float = 0.0
-    clear: int = CLEAR
+def moments(quantised: np.ndarray, step: int) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and mean square of alpha over coarse cells, each (h, w) float32."""
+    plane = quantised.astype(np.float32)
+    return coarse(plane, step), coarse(plane * plane, step)
 
 
-RA, RB, RC = 1.5, 3.0, 0.75
-OA, OC = 0.5, 0.35
-
-
-def coarse(plane: np.ndarray, step: int) -> np.ndarray:
-    """Mean over cells of about ``step`` pixels; symmetric under flips.
-
-    Args:
-        plane: (H, W) uint8 or float32.
-        step: Side of a cell in pixels.
-
-    Returns:
-        (ceil(H / step), ceil(W / step)) float32.
-    """
-    height, width = plane.shape
-    size = (-(-width // step), -(-height // step))
-    return cv2.resize(plane.astype(np.float32), size, interpolation=cv2.INTER_AREA)
-
-
-def fine(grid: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """A coarse grid brought back to (H, W) by linear interpolation."""
-    return cv2.resize(grid, (shape[1], shape[0]), interpolation=cv2.INTER_LINEAR)
-
-
-def square(radius: float) -> np.ndarray:
-    """A square structuring element of odd side; symmetric under flips and turns."""
-    side = 2 * max(1, round(radius)) + 1
-    return np.ones((side, side), np.uint8)
-
-
-def distance(region: np.ndarray) -> np.ndarray:
-    """Distance of every pixel to ``region`` in pixels (chamfer 5 x 5; huge where none)."""
-    return cv2.distanceTransform(1 - region, cv2.DIST_L2, 5)
-
-
-def clear_level(quantised: np.ndarray, step: int) -> int:
+def clear_level(mean: np.ndarray, square: np.ndarray) -> int:
     """The level up to which a pixel may be background in this picture.
 
     Far from everything visible alpha should be 0. Where it is not, its 95th percentile
     there is the haze, and what lies below it is no evidence of foreground.
 
     Args:
-        quantised: (H, W) uint8, raw alpha.
-        step: Side of a coarse cell in pixels.
+        mean: From :func:`moments`.
+        square: From :func:`moments`.
 
     Returns:
         A level of 255, at least :data:`CLEAR`.
     """
-    seen = coarse((quantised > CLEAR_AT_MOST).view(np.uint8), step)
-    far = cv2.dilate((seen > 0).astype(np.uint8), np.ones((5, 5), np.uint8)) == 0
+    spread = np.sqrt(np.maximum(square - mean * mean, 0))
+    seen = mask(mean + 2 * spread > CLEAR_AT_MOST)
+    far = cv2.dilate(seen, np.ones((5, 5), np.uint8)) == 0
     if np.count_nonzero(far) < 16:
         return CLEAR
-    haze = float(np.percentile(coarse(quantised, step)[far], 95))
+    haze = float(np.percentile(mean[far], 95))
     return int(np.clip(round(1.15 * haze + 2), CLEAR, CLEAR_AT_MOST))
 
 
@@ -143,10 +79,10 @@ def background_core(
         The (H, W) mask, the distance of every pixel from the larger regions (float32), and
         how many regions are enclosed (touch no side).
     """
-    low = (quantised <= clear).view(np.uint8)
+    low = mask(quantised <= clear)
     count, labels = cv2.connectedComponents(low, connectivity=4)
     # All but one large region is little: work on its pixels only.
-    main = _frequent(labels)
+    main = frequent(labels)
     places = np.flatnonzero(low.view(bool) & (labels != main))
     names = labels.ravel()[places]
     areas = np.bincount(names, minlength=count)
@@ -158,7 +94,7 @@ def background_core(
     keep = large.copy()
     small = places[~large[names]]
     if small.size:
-        broken = cv2.blur(coarse((quantised < SOLID).view(np.uint8), step), (5, 5))
+        broken = cv2.blur(share(mask(quantised < SOLID), step), (5, 5))
         near = depth.ravel()[small] <= 48 * scale
         near |= fine(broken, low.shape).ravel()[small] > 0.02
         keep[labels.ravel()[small[near]]] = True
@@ -170,22 +106,22 @@ def background_core(
     return core, depth, int(np.count_nonzero(keep[1:] & ~framed[1:]))
 
 
-def level_plateaus(quantised: np.ndarray, step: int) -> np.ndarray:
+def level_plateaus(mean: np.ndarray, square: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """Level, high regions: a strong veil rather than a border, for a border slopes.
 
     Args:
-        quantised: (H, W) uint8.
-        step: Side of a coarse cell in pixels.
+        mean: From :func:`moments`.
+        square: From :func:`moments`.
+        shape: (H, W) of the picture.
 
     Returns:
         (H, W) mask of where alpha stays within a few percent, above 0.6, over 3 x 3 cells.
     """
-    plane = quantised.astype(np.float32)
     window = (3, 3)
-    mean = cv2.blur(coarse(plane, step), window, borderType=cv2.BORDER_REFLECT)
-    square = cv2.blur(coarse(plane * plane, step), window, borderType=cv2.BORDER_REFLECT)
-    level = (square - mean * mean < FLAT * FLAT) & (mean > 153)
-    return (fine(level.astype(np.float32), quantised.shape) > 0.5).view(np.uint8)
+    mean = cv2.blur(mean, window, borderType=cv2.BORDER_REFLECT)
+    square = cv2.blur(square, window, borderType=cv2.BORDER_REFLECT)
+    level = (square - mean * mean < FLAT * FLAT) & (mean > PLATEAU)
+    return mask(fine(level.astype(np.float32), shape) > 0.5)
 
 
 def unknown_border(
@@ -209,13 +145,13 @@ def unknown_border(
     count, labels = cv2.connectedComponents(cv2.dilate(unsolid, bridge), connectivity=8)
     touching = unsolid & cv2.dilate(background, square(bridge.shape[0]))
     touched = np.zeros(count, np.uint8)
-    touched[_at(labels, touching & (1 - background))] = 1
-    plateau = cv2.erode(unsolid & (quantised > DENT).view(np.uint8), square(5 * scale))
+    touched[at(labels, touching & (1 - background))] = 1
+    plateau = cv2.erode(unsolid & mask(quantised > DENT), square(5 * scale))
     wide = np.zeros(count, np.uint8)
-    wide[_at(labels, plateau)] = 1
+    wide[at(labels, plateau)] = 1
     wide[touched > 0] = 0
     wide[0] = touched[0] = 0
-    main = _frequent(labels)
+    main = frequent(labels)
     main = main if touched[main] else 0
     places = np.flatnonzero(unsolid.view(bool) & (labels != main))
     connected = unsolid.copy()
@@ -223,46 +159,6 @@ def unknown_border(
     connected |= background
     dents = wide[labels] if wide.any() else np.zeros_like(unsolid)
     return connected, dents, cv2.dilate(plateau, square(6 * scale))
-
-
-def _frequent(labels: np.ndarray) -> int:
-    """A label that holds much of the picture, 0 if none does; only speed depends on it."""
-    counts = np.bincount(labels[::16, ::16].ravel())
-    counts[0] = 0
-    return int(np.argmax(counts)) if counts.any() else 0
-
-
-def _at(labels: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """The labels at the pixels of a mask."""
-    places = np.flatnonzero(mask.view(bool))
-    return np.asarray(labels.ravel()[places])
-
-
-def reach(border: np.ndarray, depth: np.ndarray, step: int) -> tuple[np.ndarray, np.ndarray]:
-    """How far beyond the unknown border soft alpha is believed, in pixels.
-
-    A crisp edge goes from 0.9 to 1 within two pixels, a soft one or a head of hair within
-    a good part of its thickness; so the reach follows the local thickness.
-
-    Args:
-        border: (H, W) mask of the unknown border without background.
-        depth: (H, W) distance from background.
-        step: Side of a coarse cell in pixels.
-        scale: Size of the picture relative to 1024 x 1024.
-
-    Returns:
-        (H, W) float32.
-    """
-    share = np.maximum(coarse(border, step), 1e-6)
-    thick = cv2.dilate(2.0 * coarse(depth * border, step) / share, np.ones((3, 3), np.uint8))
-    thin = _within(thick <= 5, border.shape)
-    return fine(thick, border.shape), thin
-
-
-def _within(holds: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Mask of where a coarse condition holds in every cell about."""
-    everywhere = cv2.erode(holds.astype(np.uint8), np.ones((7, 7), np.uint8))
-    return (fine(everywhere.astype(np.float32), shape) > 0.5).view(np.uint8)
 
 
 def belonging(
@@ -295,7 +191,7 @@ def belonging(
     places = np.flatnonzero(seen.view(bool) & (labels != main))
     names, levels = labels.ravel()[places], quantised.ravel()[places]
     opaque = np.bincount(names[levels >= SOLID], minlength=count)
-    solid = cv2.countNonZero(seen & (quantised >= SOLID).view(np.uint8))
+    solid = cv2.countNonZero(seen & mask(quantised >= SOLID))
     opaque[main] = solid - int(opaque.sum())
     largest = int(opaque.max())
     x, y, wide, tall = (stats[:, i].astype(np.int64) for i in range(4))
@@ -311,9 +207,9 @@ def belonging(
     keep[0] = False
 
     def chosen(labelled: np.ndarray) -> np.ndarray:
-        mask = seen.copy() if labelled[main] else np.zeros_like(seen)
-        mask.ravel()[places] = labelled[names]
-        return mask
+        result = seen.copy() if labelled[main] else np.zeros_like(seen)
+        result.ravel()[places] = labelled[names]
+        return result
 
     belongs = chosen(keep)
     faint = empty
@@ -341,94 +237,3 @@ def belonging(
             belongs = chosen(keep)
         faint = chosen(keep & ~solitary & ~strong)
     return belongs, faint, int(np.count_nonzero(~keep[1:])), int(np.count_nonzero(body[1:]))
-
-
-def regions(quantised: np.ndarray, scale: float, options: Options) -> Regions:
-    """Tell definite foreground, definite background and the border band apart.
-
-    Args:
-        quantised: (H, W) uint8, raw alpha.
-        scale: Size of the picture relative to 1024 x 1024.
-        options: See :class:`Options`.
-    """
-    width = options.band_width * scale
-    step = max(2, round(8 * scale))
-    clear = clear_level(quantised, step)
-    background, depth, openings = background_core(quantised, clear, step, scale)
-    unsolid = (quantised < SOLID).view(np.uint8) & (1 - level_plateaus(quantised, step))
-    connected, dents, plateau = unknown_border(unsolid, quantised, background, scale)
-    beyond = (depth > width).view(np.uint8) & plateau
-    # An unknown plateau farther than the band's width: haze if faint, else body.
-    haze = connected & beyond & (quantised < HAZE_AT_MOST)
-    seen = (1 - background) & (1 - haze)
-    belongs, faint_pieces, removed, bodies = belonging(seen, quantised, scale, options)
-    stray = (seen | haze) & (1 - belongs)
-    border = connected & (1 - beyond) & (1 - background) & (1 - stray)
-    thick, crisp = reach(border, depth, step)
-    around = RA + RB * scale + RC * thick
-    away = distance(border)
-    close = (away <= around).view(np.uint8)
-    nearby = (away <= 2 * around + 12 * scale).view(np.uint8)
-    close |= nearby & _strands(
-        unsolid & (1 - connected) & (1 - dents), nearby, step
-    )
-
-    inside = belongs & (1 - border) & (1 - close)
-    near = (away <= OA + OC * thick).view(np.uint8)
-    outside = (1 - belongs) & (1 - near)
-    dents = cv2.dilate(dents, square(3 * scale))
-    skirts = cv2.dilate(stray, square(6 * scale))
-    ring = (away <= 32 * scale).view(np.uint8)
-    beyond_all = outside & (1 - skirts) & crisp
-    clean = (
-        _clean(quantised, inside & (1 - dents) & crisp, 255)
-        and _clean(quantised, beyond_all & ring, 0)
-        and _clean(quantised, beyond_all & (1 - ring), 0)
-    )
-    if clean:
-        broken = (quantised < 250).view(np.uint8) & (1 - dents)
-        hair = nearby | _strands(broken, nearby, step)
-        inside &= ((1 - hair) & (1 - connected)) | dents
-        outside &= skirts
-    else:
-        stray |= faint_pieces
-        belongs &= 1 - faint_pieces
-        inside &= belongs
-        alone = cv2.dilate(faint_pieces, square(6 * scale))
-        outside |= alone & (1 - cv2.dilate(belongs, square(1 + 2 * scale)))
-    outside |= stray
-    tails = cv2.dilate(belongs, square(1 + 2 * scale))
-    faint = np.zeros_like(tails) if clean else (quantised <= clear).view(np.uint8) & (1 - tails)
-    visible = max(1, int(np.count_nonzero(seen)))
-    return Regions(
-        inside=inside,
-        outside=outside,
-        step=step,
-        pieces_removed=removed,
-        openings_kept=openings,
-        bodies=bodies,
-        translucent=1 - np.count_nonzero(belongs & (quantised >= 217)) / visible,
-        doubtful=np.count_nonzero(inside & (quantised < 128)) / quantised.size,
-        clear=clear,
-        faint=faint,
-    )
-
-
-def _strands(dents: np.ndarray, nearby: np.ndarray, step: int) -> np.ndarray:
-    """Where small dents are so much denser than deep in the body that they are hair."""
-    density = coarse(dents, step)
-    around = cv2.blur(density, (5, 5), borderType=cv2.BORDER_REFLECT)
-    deep = coarse(nearby, step) == 0
-    usual = float(density[deep].mean()) if deep.any() else 0.0
-    return (fine(around, dents.shape) > 0.015 + 4 * usual).view(np.uint8)
-
-
-def _clean(quantised: np.ndarray, control: np.ndarray, level: int) -> bool:
-    """Whether a definite region is at its level already: then nothing speaks for damage.
-
-    The absolute regions are the control: where they are right, small deviations near the
-    border are fine structure and stay.
-    """
-    total = int(np.count_nonzero(control))
-    off = int(np.count_nonzero(control & (quantised != level)))
-    return off <= 0.01 * total

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import cv2
 import numpy as np
 
-from refinement.connectivity import Regions, coarse, fine
+from refinement.grid import coarse, fine, mask, only
+from refinement.regions import Regions
+
+CAUTION: Final = 1.5
+"""Standard deviations by which a textured veil is taken to be weaker near the border."""
+HAZE_FADE: Final = 4.0
+"""The level of clear is taken off fully up to itself, and not at all from so many times it."""
 
 
 def mend_frame(alpha: np.ndarray) -> np.ndarray:
@@ -82,22 +90,19 @@ def plateaus(alpha: np.ndarray, regions: Regions) -> tuple[np.ndarray, np.ndarra
         nearest definite foreground (dents left out) and over the nearest definite background.
     """
     step = regions.step
-    solid = regions.inside & (alpha >= 0.75).view(np.uint8)
-    gain, known = _level(alpha, solid, step, KAPPA)
+    solid = regions.inside & mask(alpha >= 0.75)
+    gain, known = _level(alpha, solid, step, CAUTION)
     haze, clear = _level(alpha, regions.faint, step, 0.0)
     gain = spread(gain, known) if known.any() else np.ones_like(gain)
     return np.clip(gain, 0.75, 1.0), np.clip(spread(haze, clear), 0.0, 0.25)
 
 
-KAPPA = 1.5
-
-
 def _level(
-    alpha: np.ndarray, mask: np.ndarray, step: int, kappa: float
+    alpha: np.ndarray, where: np.ndarray, step: int, kappa: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Mean plus ``kappa`` standard deviations of alpha over the mask, and its share, a cell."""
-    share = coarse(mask, step)
-    masked = alpha * mask
+    share = coarse(where, step)
+    masked = only(alpha, where)
     mean = coarse(masked, step)
     if not kappa:
         return mean / np.maximum(share, 1e-6), share
@@ -107,9 +112,6 @@ def _level(
     square = cv2.blur(coarse(masked * alpha, step), window) / total
     deviation = np.sqrt(np.maximum(square - mean * mean, 0))
     return mean + kappa * deviation, share
-
-
-HAZE_FADE = 4.0
 
 
 def compose(alpha: np.ndarray, regions: Regions) -> np.ndarray:
@@ -127,7 +129,6 @@ def compose(alpha: np.ndarray, regions: Regions) -> np.ndarray:
         (H, W) float32, 0..1.
     """
     shape = alpha.shape
-    band = 1 - (regions.inside | regions.outside)
     gain_grid, haze_grid = plateaus(alpha, regions)
     result = alpha
     if haze_grid.max() > 0.25 / 255:
@@ -138,4 +139,7 @@ def compose(alpha: np.ndarray, regions: Regions) -> np.ndarray:
     if gain_grid.min() < 1 - 0.5 / 255:
         gain = fine(np.where(gain_grid < 1 - 0.5 / 255, gain_grid, 1), shape)
         result = np.minimum(result / gain, 1)
-    return np.where(band, result, regions.inside.astype(np.float32))
+    result = result.copy() if result is alpha else result
+    np.copyto(result, np.float32(1), where=regions.inside.view(bool))
+    np.copyto(result, np.float32(0), where=regions.outside.view(bool))
+    return result

@@ -8,8 +8,10 @@ from typing import Final
 import cv2
 import numpy as np
 
-from refinement import colour, connectivity, levels
+from refinement import colour, levels
+from refinement.grid import mask
 from refinement.options import Options, RefinementError
+from refinement.regions import Regions, divide
 from refinement.report import Report
 from refinement.trimap import trimap
 
@@ -56,7 +58,7 @@ def refine(rgba: np.ndarray, *, options: Options | None = None) -> RefinedMatte:
     quantised = cv2.convertScaleAbs(raw, alpha=255.0)
     scale = float(np.sqrt(raw.size)) / 1024.0
 
-    regions = connectivity.regions(quantised, scale, options)
+    regions = divide(quantised, scale, options)
     alpha = levels.compose(raw, regions)
     straight = cv2.cvtColor(rgba, cv2.COLOR_RGBA2RGB)
     foreground = (
@@ -87,13 +89,11 @@ def _checked(rgba: np.ndarray) -> np.ndarray:
     raise RefinementError(f"expected uint8, uint16 or float, got {rgba.dtype}")
 
 
-def _report(
-    raw: np.ndarray, alpha: np.ndarray, regions: connectivity.Regions, options: Options
-) -> Report:
+def _report(raw: np.ndarray, alpha: np.ndarray, regions: Regions, options: Options) -> Report:
     size = float(raw.size)
     changed = np.float32(0.5 / 255)
-    filled = cv2.countNonZero(regions.inside & (raw < 1 - changed).view(np.uint8)) / size
-    cleared = cv2.countNonZero(regions.outside & (raw > changed).view(np.uint8)) / size
+    filled = cv2.countNonZero(regions.inside & mask(raw < 1 - changed)) / size
+    cleared = cv2.countNonZero(regions.outside & mask(raw > changed)) / size
     haze = float(cv2.mean(raw, regions.outside)[0])
     opaque = np.count_nonzero(alpha >= 1) / size
     soft = np.count_nonzero((alpha > 0) & (alpha < 1)) / size

@@ -5,6 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from refinement.grid import mask
+
 
 def disk(radius: int) -> np.ndarray:
     """A symmetric round structuring element, (2 r + 1, 2 r + 1) uint8."""
@@ -25,8 +27,8 @@ def trimap(quantised: np.ndarray, radius: int) -> np.ndarray:
     """
     result = np.full(quantised.shape, 128, np.uint8)
     kernel = disk(radius)
-    opaque = (quantised == 255).view(np.uint8)
-    clear = (quantised == 0).view(np.uint8)
+    opaque = mask(quantised == 255)
+    clear = mask(quantised == 0)
     # Erosion treats outside the frame as part of the region: the frame is no border.
     result[cv2.erode(opaque, kernel) > 0] = 255
     result[cv2.erode(clear, kernel) > 0] = 0

@@ -1,0 +1,173 @@
+"""The picture told apart: definite foreground, definite background and the border band.
+
+Where the absolute regions (far inside, far outside) are right already, nothing speaks for
+damage, and what is odd near the border is fine structure: they are the control by which the
+decisions near the border are made.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import cv2
+import numpy as np
+
+from refinement import connectivity
+from refinement.connectivity import CLEAR, SOLID
+from refinement.grid import coarse, distance, everywhere, fine, mask, only, share, square
+from refinement.options import Options
+
+HAZE_AT_MOST: Final = 115
+"""An unknown plateau far from everything is haze below this and body above."""
+DIRTY: Final = 0.01
+"""Share of a definite region that may be off its level before it counts as damaged."""
+
+
+@dataclass(slots=True)
+class Regions:
+    """The picture, told apart. Masks are (H, W) uint8, 0 or 1.
+
+    Attributes:
+        inside: Definite foreground: alpha becomes 1.
+        outside: Definite background: alpha becomes 0.
+        faint: Background whose alpha shows the level of clear; empty where that is 0.
+        step: Side of a cell of the coarse grid, in pixels.
+        pieces_removed: Visible detached pieces in ``outside``.
+        openings_kept: Enclosed background regions.
+        bodies: Significant opaque bodies.
+        translucent: Share of the visible area that is not opaque.
+        doubtful: Share of the picture that was decided against the evidence.
+        clear: The clear level used, of 255.
+    """
+
+    inside: np.ndarray
+    outside: np.ndarray
+    faint: np.ndarray
+    step: int
+    pieces_removed: int = 0
+    openings_kept: int = 0
+    bodies: int = 0
+    translucent: float = 0.0
+    doubtful: float = 0.0
+    clear: int = CLEAR
+
+
+def divide(quantised: np.ndarray, scale: float, options: Options) -> Regions:
+    """Tell definite foreground, definite background and the border band apart.
+
+    Args:
+        quantised: (H, W) uint8, raw alpha.
+        scale: Size of the picture relative to 1024 x 1024.
+        options: See :class:`Options`.
+    """
+    shape = quantised.shape
+    step = max(2, round(8 * scale))
+    mean, square_mean = connectivity.moments(quantised, step)
+    clear = connectivity.clear_level(mean, square_mean)
+    background, depth, openings = connectivity.background_core(quantised, clear, step, scale)
+    unsolid = _less(quantised, SOLID) & (1 - connectivity.level_plateaus(mean, square_mean, shape))
+    connected, dents, plateau = connectivity.unknown_border(unsolid, quantised, background, scale)
+
+    # An unknown plateau farther than the band's width: haze if faint, else body.
+    beyond = mask(depth > options.band_width * scale) & plateau
+    haze = connected & beyond & _less(quantised, HAZE_AT_MOST)
+    seen = (1 - background) & (1 - haze)
+    belongs, fragile, removed, bodies = connectivity.belonging(seen, quantised, scale, options)
+    stray = (seen | haze) & (1 - belongs)
+    border = connected & (1 - beyond) & (1 - background) & (1 - stray)
+
+    thick, crisp = thickness(border, depth, step)
+    away = distance(border)
+    reach = 1.5 + 3 * scale + 0.75 * thick  # inside, a good part of the border's thickness
+    close = mask(away <= fine(reach, shape))
+    nearby = mask(away <= fine(2 * reach + 12 * scale, shape))
+    near = mask(away <= fine(0.5 + 0.35 * thick, shape))  # outside, only its tail
+    ring = mask(away <= 32 * scale)
+    close |= nearby & strands(unsolid & (1 - connected) & (1 - dents), nearby, step)
+    inside = belongs & (1 - border) & (1 - close)
+    outside = (1 - belongs) & (1 - near)
+    dents = cv2.dilate(dents, square(3 * scale))
+    skirts = cv2.dilate(stray, square(6 * scale))
+
+    control = outside & (1 - skirts) & crisp
+    clean = (
+        _right(quantised, inside & (1 - dents) & crisp, 255)
+        and _right(quantised, control & ring, 0)
+        and _right(quantised, control & (1 - ring), 0)
+    )
+    if clean:
+        hair = nearby | strands(_less(quantised, 250) & (1 - dents), nearby, step)
+        inside &= ((1 - hair) & (1 - connected)) | dents
+        outside &= skirts
+        faint = np.zeros_like(outside)
+    else:
+        stray |= fragile
+        belongs &= 1 - fragile
+        inside &= belongs
+        tails = cv2.dilate(belongs, square(1 + 2 * scale))
+        alone = np.asarray(cv2.dilate(fragile, square(6 * scale)))
+        outside |= alone & (1 - np.asarray(tails))
+        faint = _less(quantised, clear + 1) & (1 - np.asarray(tails))
+    outside |= stray
+    visible = max(1, cv2.countNonZero(seen))
+    return Regions(
+        inside=inside,
+        outside=outside,
+        faint=faint,
+        step=step,
+        pieces_removed=removed,
+        openings_kept=openings,
+        bodies=bodies,
+        translucent=1 - cv2.countNonZero(belongs & (1 - _less(quantised, 217))) / visible,
+        doubtful=cv2.countNonZero(inside & _less(quantised, 128)) / quantised.size,
+        clear=clear,
+    )
+
+
+def thickness(border: np.ndarray, depth: np.ndarray, step: int) -> tuple[np.ndarray, np.ndarray]:
+    """How thick the unknown border is about each cell, in pixels.
+
+    Soft alpha is believed beyond the unknown border in proportion to it: a crisp edge goes
+    from 0.9 to 1 within two pixels, a head of hair within a good part of its thickness.
+
+    Args:
+        border: (H, W) mask of the unknown border without background.
+        depth: (H, W) distance from background.
+        step: Side of a coarse cell in pixels.
+
+    Returns:
+        The thickness, (h, w) float32 on the coarse grid, 0 away from the border; and the
+        (H, W) mask of where no thick border is near.
+    """
+    known = np.maximum(coarse(border, step), 1e-6)
+    thick = cv2.dilate(2.0 * coarse(only(depth, border), step) / known, np.ones((3, 3), np.uint8))
+    return thick, everywhere(thick <= 5, border.shape)
+
+
+def strands(dents: np.ndarray, nearby: np.ndarray, step: int) -> np.ndarray:
+    """Where small dents are so much denser than deep in the body that they are hair.
+
+    Args:
+        dents: (H, W) mask of unknown pixels that are not connected with background.
+        nearby: (H, W) mask of what lies near the border.
+        step: Side of a coarse cell in pixels.
+
+    Returns:
+        (H, W) mask.
+    """
+    density = share(dents, step)
+    around = cv2.blur(density, (5, 5), borderType=cv2.BORDER_REFLECT)
+    deep = share(nearby, step) == 0
+    usual = float(density[deep].mean()) if deep.any() else 0.0
+    return mask(fine(around, dents.shape) > 0.015 + 4 * usual)
+
+
+def _less(quantised: np.ndarray, level: int) -> np.ndarray:
+    return mask(quantised < level)
+
+
+def _right(quantised: np.ndarray, region: np.ndarray, level: int) -> bool:
+    """Whether a definite region is at its level already."""
+    off = cv2.countNonZero(region & mask(quantised != level))
+    return off <= DIRTY * cv2.countNonZero(region)
