@@ -147,3 +147,26 @@ def test_files_cut_by_a_power_failure(
     report = build(config, output, RunOptions(workers=0))
     assert report.run.found == 1
     assert digest(output) == undisturbed
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs limits of a process")
+def test_a_full_disk_is_one_line_and_nothing_is_lost(
+    tmp_path: Path, cutouts: Path, undisturbed: dict[str, str],
+    digest: Callable[[Path], dict[str, str]],
+) -> None:  # fmt: skip
+    output = tmp_path / "out"
+    # A limit on the size of a file stands in for a disk that fills up.
+    limited = (
+        "import resource, runpy, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (90000, -1)); "
+    )
+    run = "sys.argv[0] = 'builder'; runpy.run_module('builder', run_name='__main__')"
+    arguments = command(cutouts, output)[3:]
+    process = start([sys.executable, "-c", limited + run, *arguments])
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "File too large; what is done is kept" in errors
+    assert "Traceback" not in errors
+    again = start(command(cutouts, output))
+    _, errors = again.communicate(timeout=60)
+    assert again.returncode == 0, errors
+    assert digest(output) == undisturbed
