@@ -85,14 +85,14 @@ def _loss(
     h, w = shape
     # Veil: a smooth field that passes its threshold in large patches.
     field = fractal(rng, shape, 190 * unit, 3)
-    cover = float(np.clip(rng.normal(-0.02, 0.42), -0.7, 0.9))
+    cover = float(np.clip(rng.normal(0.0, 0.36), -0.45, 0.55))
     patch = smoothstep(1.15 - cover, 2.2 - cover, field)
     grain = 0.75 + 0.25 * np.clip(fractal(rng, shape, 16 * unit, 2), -2, 2)
-    deepest = float(rng.uniform(0.006, 0.03))
+    deepest = float(rng.uniform(0.006, 0.026))
     near = 1.0 if rng.random() < 0.35 else 0.0  # some veils run into the border band
     inside = np.maximum(smoothstep(8.0, 40.0, inner), near * smoothstep(1.0, 6.0, inner))
     loss = patch * np.clip(grain, 0.1, 1.6) * deepest * inside
-    core = smoothstep(2.1 - cover * 0.4, 3.4 - cover * 0.4, fractal(rng, shape, 90 * unit, 3))
+    core = smoothstep(2.3 - cover * 0.4, 3.6 - cover * 0.4, fractal(rng, shape, 90 * unit, 3))
     loss += core * rng.uniform(0.02, 0.09) * inside
     loss = np.clip(loss * strength, 0.0, 0.9)
     # A panel deep inside, sometimes cut by the frame. Every number is drawn whether or not
@@ -102,7 +102,7 @@ def _loss(
     corners = int(rng.integers(4, 9))
     radius = rng.uniform(0.75, 1.1, 8)[:corners, None]
     deep = np.argwhere(inner > 40)
-    if happens < 0.22 * strength and len(deep):
+    if happens < 0.16 * strength and len(deep):
         y, x = deep[int(place * len(deep))]
         if edge_cut < 0.25 and exact[-1, x] > 0.5:
             y = h - 1

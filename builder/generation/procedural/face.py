@@ -139,10 +139,10 @@ def _nose(person: Traits, paint: Paint, u: np.ndarray, v: np.ndarray) -> None:
         paint.albedo, person.skin * np.array([0.20, 0.09, 0.07]), np.clip(hole * 1.25, 0, 0.92)
     )
     paint.open *= 1.0 - 0.42 * np.exp(-((a / 0.055) ** 2) - ((v - base - 0.028) / 0.018) ** 2)
-    wing = 0.068 * person.nose_width
+    wing = 0.064 * person.nose_width
     crease = np.exp(-(((a - wing) / 0.007) ** 2) - ((v - base + 0.004) / 0.026) ** 2)
-    paint.open *= 1.0 - 0.5 * crease
-    paint.albedo *= 1.0 - crease[..., None] * np.array([0.12, 0.22, 0.22], np.float32)
+    paint.open *= 1.0 - 0.3 * crease
+    paint.albedo *= 1.0 - crease[..., None] * np.array([0.08, 0.15, 0.15], np.float32)
     paint.gloss *= 1.0 + 1.6 * np.exp(-((u / 0.03) ** 2) - ((v - base + 0.02) / 0.05) ** 2)
     paint.gloss *= 1.0 + 0.5 * np.exp(-((u / 0.12) ** 2) - ((v + 0.26) / 0.09) ** 2)
 

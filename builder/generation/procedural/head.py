@@ -136,7 +136,7 @@ def mouth_of(person: Traits) -> Mouth:
         0.105 * person.mouth_width * wide,
         smile,
         gap,
-        0.028 * person.lip_full * (0.85 if gap or smile > 0.4 else 1.0),
+        0.032 * person.lip_full * (0.85 if gap or smile > 0.4 else 1.0),
         0.038 * person.lip_full * (0.9 if gap else 1.0),
     )
 
@@ -192,7 +192,7 @@ def relief(person: Traits, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     base = 0.205 * (0.6 + 0.4 * person.nose_length)
     t = np.clip((y + 0.07) / (base + 0.055), 0.0, 1.0)
     edge = base + 0.008 * np.exp(-((x / 0.030) ** 2)) - 0.008 * smoothstep(0.035, 0.075, a)
-    under = smoothstep(edge + 0.040, edge - 0.012, y)
+    under = smoothstep(edge + 0.050, edge - 0.016, y)
     ridge_width = (0.040 + 0.018 * t**2) * (0.6 + 0.4 * person.nose_width)
     d += (
         (0.010 + 0.072 * t**1.25)
@@ -200,8 +200,8 @@ def relief(person: Traits, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         * under
         * smoothstep(-0.16, -0.04, y)
     )
-    d += 0.026 * _bump(x, y, (0.0, base - 0.008), (0.040 * person.nose_width, 0.036))
-    d += 0.044 * _bump(a, y, (0.046 * person.nose_width, base + 0.002), (0.022, 0.026))
+    d += 0.034 * _bump(x, y, (0.0, base - 0.004), (0.036 * person.nose_width, 0.034))
+    d += 0.036 * _bump(a, y, (0.043 * person.nose_width, base + 0.004), (0.022, 0.024))
     d += 0.020 * t * np.exp(-((x / 0.075) ** 2)) * under
     mouth = mouth_of(person)
     d += 0.022 * _bump(x, y, (0.0, mouth.y), (0.12, 0.075))  # the teeth behind the lips

@@ -153,7 +153,7 @@ def traits(seed: int, attributes: Mapping[str, str | None]) -> Traits:
     roll = {"tilted left": -0.2, "tilted right": 0.2}.get(values["head_pose"], 0.0)
     yaw += 0.05 * gauss[6]
     roll += 0.025 * gauss[7]
-    makeup = (1.0 - gender) * float(rng.random()) if gender < 0.9 else 0.0
+    makeup = (1.0 - gender) * float(0.15 + 0.85 * rng.random()) if gender < 0.9 else 0.0
     lips = skin * np.array([0.86, 0.52, 0.50]) + np.array([0.045, 0.0, 0.008])
     if makeup > 0.45:
         tint = linear(
@@ -173,7 +173,7 @@ def traits(seed: int, attributes: Mapping[str, str | None]) -> Traits:
         yaw=float(yaw),
         roll=float(roll),
         face_width=1.0 + 0.035 * float(gauss[8]) + 0.01 * gender,
-        jaw=0.95 + 0.10 * gender + 0.05 * float(gauss[9]),
+        jaw=0.90 + 0.14 * gender + 0.05 * float(gauss[9]),
         chin=1.0 + 0.12 * gender + 0.1 * float(gauss[10]),
         nose_width=0.90 + 0.16 * gender + 0.10 * float(gauss[11]) + (0.18 if dark else 0.0),
         nose_length=1.0 + 0.05 * float(gauss[12]),
