@@ -42,8 +42,8 @@ class RetryPolicy:
     longest_asked: float = 900.0
 
     def brief(self) -> RetryPolicy:
-        """The same for when somebody waits in front of the screen: about a minute."""
-        return replace(self, attempts=min(self.attempts, 7))
+        """The same for when somebody waits in front of the screen: two minutes or so."""
+        return replace(self, attempts=min(self.attempts, 8))
 
     def wait(self, failures: int, asked: float | None, jitter: float) -> float:
         """Seconds to wait after a number of failures.

@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlencode
 
@@ -328,18 +329,35 @@ def resolve(request: Handler, kind: str, repo: str, rev: str, path: str) -> Repl
     blob = request.hub.store.blob(entry.sha256)
     if not blob.exists():
         raise RefusedError(501, "the content is in xet storage, which this server does not read")
-    start, end = 0, entry.size
+    if entry.lfs and request.hub.cdn_url is not None:
+        path = f"/cdn/{entry.sha256}"
+        headers["Location"] = f"{request.hub.cdn_url}{path}?sig={request.hub.sign(path)}"
+        return Reply(302, headers=headers)
+    return _content(request, blob, headers)
+
+
+@route("GET HEAD", r"/cdn/(?P<sha256>[0-9a-f]{64})")
+def cdn(request: Handler, sha256: str) -> Reply:
+    request.hub.check_signature(request)
+    blob = request.hub.store.blob(sha256)
+    return _content(request, blob, {"ETag": f'"{sha256}"', "Accept-Ranges": "bytes"})
+
+
+def _content(request: Handler, blob: Path, headers: dict[str, str]) -> Reply:
+    """A file's bytes, or the range that is asked for."""
+    size = blob.stat().st_size
+    start, end = 0, size
     asked = re.fullmatch(r"bytes=(\d*)-(\d*)", request.headers.get("Range", "").strip())
     if asked and (asked[1] or asked[2]):
         if asked[1]:
             start = int(asked[1])
-            end = min(int(asked[2]) + 1, entry.size) if asked[2] else entry.size
+            end = min(int(asked[2]) + 1, size) if asked[2] else size
         else:
-            start = max(0, entry.size - int(asked[2]))
+            start = max(0, size - int(asked[2]))
         if start >= end:
-            headers["Content-Range"] = f"bytes */{entry.size}"
+            headers["Content-Range"] = f"bytes */{size}"
             return Reply(416, headers=headers)
-        headers["Content-Range"] = f"bytes {start}-{end - 1}/{entry.size}"
+        headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
     status = 206 if "Content-Range" in headers else 200
     if request.command == "HEAD":
         headers["Content-Length"] = str(end - start)

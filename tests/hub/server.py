@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import itertools
 import os
 import secrets
@@ -80,6 +81,7 @@ class HubServer:
         xet_url: If given, xet tokens are handed out that point there. ``local:///FOLDER`` makes
             hf_xet store in that folder, whose files this server then knows by their sha256
             (it can commit them, but not serve their content).
+        cdn: Whether LFS files are served by redirection to another origin, as the Hub does.
 
     Attributes:
         url: The endpoint, for ``HF_ENDPOINT`` or ``HfApi(endpoint=...)``.
@@ -101,6 +103,7 @@ class HubServer:
         commits_per_hour: int | None = None,
         quota: int | None = None,
         xet_url: str | None = None,
+        cdn: bool = False,
     ) -> None:
         self._temporary = folder is None
         self.folder = Path(tempfile.mkdtemp(prefix="loopback-hub-")) if folder is None else folder
@@ -122,24 +125,29 @@ class HubServer:
         handler = type("Handler", (wire.Handler,), {"hub": self})
         self._server = _Server(("127.0.0.1", port), handler)
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-        self._thread: threading.Thread | None = None
+        # Another port is another origin, to which no client may send the token.
+        self._cdn = _Server(("127.0.0.1", 0), handler) if cdn else None
+        self.cdn_url = f"http://127.0.0.1:{self._cdn.server_address[1]}" if self._cdn else None
+        self._threads: list[threading.Thread] = []
 
     # -- life ------------------------------------------------------------------------------
 
     def start(self) -> HubServer:
         """Serve from a thread of its own."""
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
-        )
-        self._thread.start()
+        for server in filter(None, (self._server, self._cdn)):
+            thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+            thread.start()
+            self._threads.append(thread)
         return self
 
     def stop(self) -> None:
         """Stop serving; a temporary folder is removed."""
-        if self._thread is not None:
-            self._server.shutdown()
-            self._thread.join()
-        self._server.server_close()
+        for server in filter(None, (self._server, self._cdn)):
+            if self._threads:
+                server.shutdown()
+            server.server_close()
+        for thread in self._threads:
+            thread.join()
         if self._temporary:
             shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -225,6 +233,20 @@ class HubServer:
         if token is None:
             raise RefusedError(401, "Invalid credentials in Authorization header")
         return token
+
+    def sign(self, path: str) -> str:
+        """The signature without which a storage path is not served."""
+        return hmac.new(self.secret, path.encode(), "sha256").hexdigest()[:32]
+
+    def check_signature(self, request: wire.Handler) -> None:
+        """Refuse a request to the storage whose address was not handed out.
+
+        Raises:
+            RefusedError: 403.
+        """
+        given = request.query.get("sig", [""])[0]
+        if not hmac.compare_digest(given, self.sign(request.record.path)):
+            raise RefusedError(403, "SignatureDoesNotMatch")
 
     def next_number(self) -> int:
         return next(self._numbers)

@@ -249,6 +249,23 @@ def _member(name: str, content: bytes) -> bytes:
     return ustar.encode_header(name, len(content)) + content + bytes(ustar.padding(len(content)))
 
 
+def test_a_cdn_sees_no_token(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(hub_constants, "HF_HUB_DISABLE_XET", True)
+    with HubServer(cdn=True) as hub:
+        api = HfApi(endpoint=hub.url, token=hub.token)
+        api.create_repo(REPO, repo_type="dataset", private=True)
+        content = os.urandom(5000)
+        put(api, "a.tar", content)
+        local = api.hf_hub_download(REPO, "a.tar", repo_type="dataset", cache_dir=tmp_path)
+        assert Path(local).read_bytes() == content
+        fs = HfFileSystem(endpoint=hub.url, token=hub.token, skip_instance_cache=True)
+        with fs.open(f"datasets/{REPO}/a.tar", block_size=1000) as stream:
+            stream.seek(3000)
+            assert stream.read(10) == content[3000:3010]
+        fetched = [record for record in hub.requests if record.route == "cdn"]
+        assert fetched and not any(record.token for record in fetched)
+
+
 @pytest.mark.parametrize("streaming", [True, False])
 def test_datasets_loads_from_it(hub: HubServer, api: HfApi, streaming: bool) -> None:
     files = {f"data/train-{n:05d}-of-00002.tar": shard(3 * n, 3) for n in range(2)}

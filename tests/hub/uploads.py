@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import hmac
 import json
 import re
 from typing import Any
@@ -47,18 +46,8 @@ def xet_token(request: Handler, kind: str, repo: str, access: str, rev: str) -> 
     )
 
 
-def _signature(request: Handler, text: str) -> str:
-    return hmac.new(request.hub.secret, text.encode(), "sha256").hexdigest()[:32]
-
-
 def _signed(request: Handler, path: str) -> str:
-    return f"{request.hub.url}{path}?sig={_signature(request, path)}"
-
-
-def _check_signature(request: Handler) -> None:
-    given = request.query.get("sig", [""])[0]
-    if not hmac.compare_digest(given, _signature(request, request.record.path)):
-        raise RefusedError(403, "SignatureDoesNotMatch")
+    return f"{request.hub.url}{path}?sig={request.hub.sign(path)}"
 
 
 @route("POST", rf"{FILES}\.git/info/lfs/objects/batch")
@@ -102,7 +91,7 @@ def lfs_batch(request: Handler, kind: str, repo: str) -> Reply:
 
 @route("PUT", r"/lfs/object/(?P<oid>[0-9a-f]{64})")
 def lfs_put(request: Handler, oid: str) -> Reply:
-    _check_signature(request)
+    request.hub.check_signature(request)
     request.record.oid = oid
     part = request.hub.store.incoming(oid)
     try:
@@ -119,7 +108,7 @@ def lfs_put(request: Handler, oid: str) -> Reply:
 
 @route("PUT", r"/lfs/part/(?P<oid>[0-9a-f]{64})/(?P<number>\d+)/(?P<part>\d+)")
 def lfs_part(request: Handler, oid: str, number: str, part: str) -> Reply:
-    _check_signature(request)
+    request.hub.check_signature(request)
     request.record.oid = oid
     content = request.body.all()
     store = request.hub.store
@@ -130,7 +119,7 @@ def lfs_part(request: Handler, oid: str, number: str, part: str) -> Reply:
 
 @route("POST", r"/lfs/complete/(?P<oid>[0-9a-f]{64})/(?P<number>\d+)")
 def lfs_complete(request: Handler, oid: str, number: str) -> Reply:
-    _check_signature(request)
+    request.hub.check_signature(request)
     request.record.oid = oid
     listed = request.body.json()["parts"]
     folder = request.hub.store.folder / "incoming"

@@ -36,6 +36,7 @@ class RequestRecord:
         bytes_out: Bytes of the answer's body that were sent.
         user: Who asked; None without a valid token.
         oid: The LFS object concerned, for uploads.
+        token: Whether an access token came with it.
         stored: Whether a whole LFS object was taken in.
         again: Whether that object was stored already, so that it came for nothing.
         fault: Whether an injected fault struck.
@@ -51,6 +52,7 @@ class RequestRecord:
     bytes_out: int = 0
     user: str | None = None
     oid: str | None = None
+    token: bool = False
     stored: bool = False
     again: bool = False
     fault: bool = False
@@ -166,6 +168,7 @@ class Handler(BaseHTTPRequestHandler):
         self.query = parse_qs(query, keep_blank_values=True)
         fault = hub.faults.for_request(self.command, raw) or Fault()
         record.fault = fault.fired > 0
+        record.token = "Authorization" in self.headers
         begun = time.monotonic()
         call = self._find(raw)
         try:

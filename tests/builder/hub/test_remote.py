@@ -99,6 +99,16 @@ def test_deep_goes_on_after_cuts(hub: HubServer, dataset: Path) -> None:
     assert any(record.status == 206 for record in hub.requests)
 
 
+def test_deep_through_a_cdn_without_the_token(dataset: Path) -> None:
+    with HubServer(cdn=True) as hub:
+        send(hub, dataset, private=True)
+        hub.add_fault(path="/cdn/", cut=5000, every=2)
+        found = verify_remote(REPO, deep=True, endpoint=hub.url, token=hub.token, policy=QUICK)
+        assert found.ok
+        fetched = [record for record in hub.requests if record.route == "cdn"]
+        assert len(fetched) > 8 and not any(record.token for record in fetched)
+
+
 def test_deep_gives_up_on_a_server_that_sends_nothing(hub: HubServer, dataset: Path) -> None:
     send(hub, dataset)
     hub.add_fault(path=r"\.tar$", cut=0)
