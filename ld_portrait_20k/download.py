@@ -203,6 +203,8 @@ def download(
             if problem.status in (404, 410):
                 continue
             raise
+        if name == "README.md" and part.shards != whole.shards:
+            data = _fit_card(data, part)
         _write(folder / name, data)
     _write(present, part.to_json().encode())
     return part
@@ -217,6 +219,43 @@ def _merge(whole: Manifest, old: Manifest, new: Manifest) -> Manifest:
         if shard.subset == "default":
             splits[shard.split] += shard.samples
     return replace(new, shards=shards, splits={k: v for k, v in splits.items() if v})
+
+
+def _fit_card(card: bytes, manifest: Manifest) -> bytes:
+    """The dataset card with those subsets and splits only that are there.
+
+    The stock library takes the card at its word: a split without files is an error.
+    """
+    import yaml
+
+    parts = card.decode("utf-8", "replace").split("---\n", 2)
+    if len(parts) != 3 or parts[0]:
+        return card
+    try:
+        head = yaml.safe_load(parts[1])
+        there = {(shard.subset, shard.split) for shard in manifest.shards}
+        configs = []
+        for config in head.get("configs", []):
+            files = [
+                item
+                for item in config["data_files"]
+                if (config["config_name"], item["split"]) in there
+            ]
+            if files:
+                configs.append({**config, "data_files": files})
+        head["configs"] = configs
+        named = {config["config_name"] for config in configs}
+        infos = head.get("dataset_info", [])
+        infos = infos if isinstance(infos, list) else [infos]
+        head["dataset_info"] = [
+            {key: value for key, value in info.items() if key in ("config_name", "features")}
+            for info in infos
+            if info.get("config_name", "default") in named
+        ]
+    except (yaml.YAMLError, KeyError, TypeError, AttributeError):
+        return card
+    text = yaml.safe_dump(head, sort_keys=False, allow_unicode=True)
+    return f"---\n{text}---\n{parts[2]}".encode()
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -355,12 +355,9 @@ def resolve(
             return HttpSource(text, token if isinstance(token, str) else None, patience)
         if text.count("/") == 1 and not text.startswith((".", "/", "~")):
             repo_id = text
-    looked = [f"no folder {str(path)!r} in {Path.cwd()}"] if repo_id is None else []
+    looked = [f"no folder {text!r} in {Path.cwd()}"]
     if repo_id is None and text == schema.NAME:
-        repo_id = os.environ.get(REPO_VARIABLE) or None
-        if repo_id is None:
-            looked.append(f"{REPO_VARIABLE} is not set")
-            repo_id = _own_repo(token, looked)
+        repo_id = default_repo(token, looked)
     if repo_id is None:
         raise DatasetNotFoundError(
             f'dataset {text!r} not found: {"; ".join(looked)}. Mend: pass repo_id="owner/name", '
@@ -377,7 +374,21 @@ def fingerprint(manifest: Manifest) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _own_repo(token: bool | str | None, looked: list[str]) -> str | None:
+def default_repo(token: bool | str | None = None, looked: list[str] | None = None) -> str | None:
+    """The Hub repository that the bare name stands for.
+
+    Args:
+        token: As in ``huggingface_hub``.
+        looked: Why there is none is appended here.
+
+    Returns:
+        That of ``LD_PORTRAIT_20K_REPO``, else the logged-in user's own, else None.
+    """
+    looked = [] if looked is None else looked
+    named = os.environ.get(REPO_VARIABLE)
+    if named:
+        return named
+    looked.append(f"{REPO_VARIABLE} is not set")
     from .hub import user_name
 
     try:

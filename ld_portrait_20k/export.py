@@ -1,0 +1,167 @@
+"""Copying a dataset into other formats, pictures as they are, never encoded again."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from . import schema
+from .errors import PortraitError, ShardError
+from .shards import RawSample
+from .streaming.sources import Source
+from .streaming.stream import PortraitStream
+
+if TYPE_CHECKING:
+    import pyarrow
+
+FORMATS: Final = ("folder", "parquet", "lance")
+_ROWS_A_GROUP = 50
+
+
+def export(
+    source: Source,
+    output: Path,
+    to: str,
+    *,
+    subset: str = "default",
+    split: str | None = None,
+    max_samples: int | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> dict[str, int]:
+    """Copy a dataset.
+
+    ``folder``: ``SPLIT/foreground/ID.png``, ``SPLIT/alpha/ID.png`` and a
+    ``SPLIT/metadata.jsonl`` that ``load_dataset("imagefolder")`` understands. ``parquet``:
+    ``SPLIT.parquet`` with the columns and types of :func:`ld_portrait_20k.load_dataset`.
+    ``lance``: ``SPLIT.lance``, the same columns (needs the package ``pylance``).
+
+    Args:
+        source: Where the dataset is.
+        output: Folder to write to.
+        to: One of :data:`FORMATS`.
+        subset: Which subset.
+        split: Which split; all by default.
+        max_samples: Most samples of each split.
+        progress: Called with 1 for every sample.
+
+    Returns:
+        Split to number of samples written.
+
+    Raises:
+        PortraitError: Nothing to copy, damaged samples, or a package that is missing.
+        ValueError: An unknown format.
+    """
+    if to not in FORMATS:
+        raise ValueError(f"format {to!r} is none of {', '.join(FORMATS)}")
+    manifest = source.manifest()
+    present = [name for name in schema.SPLITS if manifest.select(subset, name)]
+    chosen = present if split is None else [split]
+    counts = {}
+    for name in chosen:
+        stream = PortraitStream(source, split=name, subset=subset, decode=False, check=True)
+        counts[name] = min(len(stream), max_samples or len(stream))
+        samples = _first(stream, counts[name], progress)
+        output.mkdir(parents=True, exist_ok=True)
+        if to == "folder":
+            _to_folder(samples, output / name)
+        elif to == "parquet":
+            _to_parquet(samples, output / f"{name}.parquet")
+        else:
+            _to_lance(samples, output / f"{name}.lance")
+    if not counts:
+        raise PortraitError(f"{source.name}: no samples in subset {subset!r}")
+    return counts
+
+
+def _first(
+    stream: PortraitStream, count: int, progress: Callable[[int], None] | None
+) -> Iterator[RawSample]:
+    if not count:
+        return
+    for number, sample in enumerate(stream, 1):
+        yield sample
+        if progress:
+            progress(1)
+        if number == count:
+            return
+
+
+def _to_folder(samples: Iterator[RawSample], folder: Path) -> None:
+    for name in ("foreground", "alpha"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    listing = folder / "metadata.jsonl"
+    temporary = listing.with_name(f".metadata.{os.getpid()}.part")
+    with temporary.open("w", encoding="utf-8") as lines:
+        for sample in samples:
+            suffix = "png" if sample.format == "png" else "jpg"
+            foreground = f"foreground/{sample.id}.{suffix}"
+            alpha = f"alpha/{sample.id}.png"
+            _write(folder / foreground, sample.foreground)
+            _write(folder / alpha, sample.alpha)
+            row = {"file_name": foreground, "alpha_file_name": alpha, **sample.metadata}
+            lines.write(json.dumps(row, ensure_ascii=False) + "\n")
+        lines.flush()
+        os.fsync(lines.fileno())
+    temporary.replace(listing)
+
+
+def _write(path: Path, data: bytes) -> None:
+    if path.exists() and path.stat().st_size == len(data) and path.read_bytes() == data:
+        return
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    temporary.write_bytes(data)
+    temporary.replace(path)
+
+
+def _batches(samples: Iterator[RawSample]) -> Iterator[pyarrow.RecordBatch]:
+    """Rows with the Arrow types of our columns, a few dozen at a time."""
+    import pyarrow
+
+    from .dataset_builder import features, to_row
+
+    arrow_schema = features().arrow_schema
+    rows: list[dict[str, Any]] = []
+    for sample in samples:
+        rows.append(to_row(sample))
+        if len(rows) == _ROWS_A_GROUP:
+            yield pyarrow.RecordBatch.from_pylist(rows, arrow_schema)
+            rows = []
+    if rows:
+        yield pyarrow.RecordBatch.from_pylist(rows, arrow_schema)
+
+
+def _to_parquet(samples: Iterator[RawSample], path: Path) -> None:
+    from pyarrow import parquet
+
+    from .dataset_builder import features
+
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        # Pictures are compressed already; the schema's metadata makes `datasets` see images.
+        with parquet.ParquetWriter(
+            temporary, features().arrow_schema, compression="none", use_dictionary=False
+        ) as writer:
+            for batch in _batches(samples):
+                writer.write_batch(batch)
+        temporary.replace(path)
+    except (OSError, ShardError):
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _to_lance(samples: Iterator[RawSample], path: Path) -> None:
+    try:
+        import lance
+    except ImportError as problem:
+        raise PortraitError(
+            "this needs Lance, which is not installed: pip install pylance"
+        ) from problem
+    import pyarrow
+
+    from .dataset_builder import features
+
+    reader = pyarrow.RecordBatchReader.from_batches(features().arrow_schema, _batches(samples))
+    lance.write_dataset(reader, str(path), mode="overwrite")

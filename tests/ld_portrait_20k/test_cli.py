@@ -1,0 +1,254 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ld_portrait_20k import PortraitStream, load_dataset, schema
+from ld_portrait_20k.cli import main
+from ld_portrait_20k.integrity import verify
+from ld_portrait_20k.manifest import Manifest
+
+from .samples import build, picture
+from .server import Server, Trouble
+
+COUNTS = {"train": (3, 4), "test": (1, 2)}
+
+
+@pytest.fixture
+def root(tmp_path):
+    build(tmp_path / "d", COUNTS, subsets=("default", "raw"))
+    return tmp_path / "d"
+
+
+def run(capsys, *arguments):
+    code = main([str(argument) for argument in arguments])
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+def test_help_and_import_are_quick_and_light():
+    code = (
+        "import sys, time; t = time.perf_counter(); import ld_portrait_20k.cli as c\n"
+        "try: c.main(['--help'])\nexcept SystemExit: pass\n"
+        "print(time.perf_counter() - t, [m for m in ('torch', 'datasets', 'cv2', 'numba', "
+        "'huggingface_hub', 'pyarrow') if m in sys.modules])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    *text, last = done.stdout.splitlines()
+    seconds, modules = last.split(" ", 1)
+    assert modules == "[]" and float(seconds) < 0.5
+    assert "download" in "\n".join(text) and "exit codes" in "\n".join(text)
+
+
+def test_info(root, capsys):
+    code, out, _ = run(capsys, "info", root, "--json")
+    body = json.loads(out)
+    assert code == 0 and body["subsets"]["default"]["train"]["samples"] == 12
+    code, out, _ = run(capsys, "info", root)
+    assert "raw" in out and "12 samples" in out
+
+
+def test_verify(root, capsys):
+    assert run(capsys, "verify", root)[0] == 0
+    assert json.loads(run(capsys, "verify", root, "--deep", "--json")[1])["ok"]
+    path = root / "data/train-00001-of-00003.tar"
+    data = bytearray(path.read_bytes())
+    data[700] ^= 1
+    path.write_bytes(data)
+    code, out, _ = run(capsys, "verify", root)
+    assert code == 1 and "ldp-0000004" in out and "at byte" in out and "--deep" in out
+    path.unlink()
+    assert run(capsys, "verify", root)[0] == 1
+    assert run(capsys, "verify", root, "--partial")[0] == 0
+
+
+def test_errors_are_one_line(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    export = ("export", ".", "--to", "folder", "--output", "o")
+    for arguments in (("info",), ("info", "./nowhere"), export, ("download",)):
+        code, out, err = run(capsys, *arguments)
+        assert code == 2 and not out and err.startswith("error: ") and err.count("\n") == 1
+
+
+def test_download_a_part_then_the_rest(root, tmp_path, capsys):
+    import datasets
+
+    target = tmp_path / "copy"
+    with Server(root) as server:
+        code, out, _ = run(
+            capsys,
+            "download",
+            server.url,
+            "--split",
+            "train",
+            "--max-samples",
+            5,
+            "--output",
+            target,
+        )
+        assert code == 0 and "8 samples in 2 shards" in out
+        assert len(list(PortraitStream(target))) == 8
+        assert len(load_dataset(target, split="train", cache_dir=tmp_path / "c")) == 8
+        # The card lists what is there, so the stock library loads the part too.
+        stock = datasets.load_dataset(str(target), streaming=True)
+        assert list(stock) == ["train"] and len(list(stock["train"])) == 8
+        assert run(capsys, "verify", target, "--deep")[0] == 0
+        before = len([r for r in server.requests if "tar" in r[0]])
+        assert run(capsys, "download", server.url, "--output", target)[0] == 0
+        # Only what was missing travelled.
+        assert len([r for r in server.requests if "tar" in r[0]]) - before == 2
+        assert run(capsys, "download", server.url, "--subset", "raw", "--output", target)[0] == 0
+    assert verify(target, deep=True).samples == 28
+    assert list(datasets.load_dataset(str(target), streaming=True)) == ["train", "test"]
+    assert Manifest.load(target).shards == Manifest.load(root).shards
+    assert not [p for p in target.rglob("*") if p.name.endswith(".part")]
+
+
+def test_a_broken_download_goes_on_where_it_stood(root, tmp_path, capsys, monkeypatch):
+    from ld_portrait_20k.streaming import http
+
+    quick = http.Patience(timeout=2, attempts=2, pause=0.01, longest_pause=0.02)
+    monkeypatch.setattr(http, "Patience", lambda: quick)
+    target = tmp_path / "copy"
+    with Server(root) as server:
+        server.troubles = [
+            Trouble(path="train-00001", cut=5000),
+            Trouble(path="train-00001", status=500, times=1),
+        ]
+        server.troubles += [Trouble(path="train-00001", status=500, times=50)]
+        assert run(capsys, "download", server.url, "--output", target)[0] == 2
+        assert not (target / "manifest.json").exists()
+        server.troubles = []
+        server.requests.clear()
+        assert run(capsys, "download", server.url, "--output", target)[0] == 0
+        ranges = [r for path, r in server.requests if "data/train-00001" in path]
+        assert len(ranges) == 1 and ranges[0] and ranges[0].startswith("bytes=5000-")
+        assert not [p for p, _ in server.requests if "train-00000" in p]
+    assert verify(target, deep=True).ok
+
+
+def test_damaged_leftovers_and_wrong_servers(root, tmp_path, capsys):
+    target = tmp_path / "copy"
+    shard = Manifest.load(root).shards[0]
+    (target / "data").mkdir(parents=True)
+    left = target / "data" / f".{Path(shard.path).name}.{shard.sha256[:16]}.part"
+    left.write_bytes(b"rubbish" * 100)
+    with Server(root) as server:
+        assert run(capsys, "download", server.url, "--output", target)[0] == 0
+        assert verify(target).ok
+        other = tmp_path / "other"
+        server.troubles = [Trouble(change=lambda b: b[:-9] + b"different", times=99)]
+        code, _, err = run(capsys, "download", server.url, "--output", other)
+        assert code == 2 and "not as recorded" in err and "train-0000" in err
+        assert not list(other.rglob("*.tar"))
+        build(tmp_path / "third")
+        manifest = (tmp_path / "third/manifest.json").read_text().replace("0" * 64, "1" * 64)
+        (tmp_path / "third/manifest.json").write_text(manifest)
+        server.troubles = []
+        code, _, err = run(capsys, "download", server.url, "--output", tmp_path / "third")
+        assert code == 2 and "another dataset" in err
+    assert run(capsys, "download", root, "--output", other)[0] == 2
+
+
+def test_download_can_be_killed(root, tmp_path):
+    target = tmp_path / "copy"
+    with Server(root) as server:
+        for delay in (0.6, 0.9):
+            server.troubles = [Trouble(stall=0.2, times=99)]
+            running = subprocess.Popen(
+                [sys.executable, "-m", "ld_portrait_20k", "download", server.url,
+                 "--output", str(target)],
+                cwd=Path(__file__).parents[2], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            )  # fmt: skip
+            try:
+                running.wait(delay)
+            except subprocess.TimeoutExpired:
+                running.kill()
+                running.wait()
+        server.troubles = []
+        assert main(["download", server.url, "--output", str(target)]) == 0
+    assert verify(target, deep=True).ok
+
+
+@pytest.mark.parametrize("form", ["png", "jpeg"])
+def test_export_folder_loads_as_imagefolder(tmp_path, capsys, form):
+    import datasets
+
+    build(tmp_path / "d", COUNTS, form=form)
+    code, out, _ = run(
+        capsys, "export", tmp_path / "d", "--to", "folder", "--output", tmp_path / "o"
+    )
+    assert code == 0 and "imagefolder" in out
+    suffix = "png" if form == "png" else "jpg"
+    for sample in PortraitStream(tmp_path / "d", decode=False):
+        folder = tmp_path / "o/train"
+        assert (folder / f"foreground/{sample.id}.{suffix}").read_bytes() == sample.foreground
+        assert (folder / f"alpha/{sample.id}.png").read_bytes() == sample.alpha
+    rows = datasets.load_dataset(
+        "imagefolder", data_dir=str(tmp_path / "o"), split="train", cache_dir=str(tmp_path / "c")
+    )
+    assert len(rows) == 12 and rows[3]["id"] == "ldp-0000003"
+    assert (
+        np.asarray(rows[3]["alpha"] if "alpha" in rows[3] else rows[3]["alpha_image"]) >= 0
+    ).all()
+
+
+def test_export_parquet_keeps_columns_and_bytes(root, tmp_path, capsys):
+    import datasets
+
+    out = tmp_path / "o"
+    assert (
+        run(capsys, "export", root, "--to", "parquet", "--output", out, "--max-samples", 5)[0] == 0
+    )
+    rows = datasets.load_dataset(
+        "parquet",
+        data_files=str(out / "train.parquet"),
+        split="train",
+        cache_dir=str(tmp_path / "c"),
+    )
+    ours = load_dataset(root, split="train[:5]", cache_dir=tmp_path / "c")
+    assert rows.features == ours.features and len(rows) == 5
+    assert (np.asarray(rows[2]["foreground"]) == picture(2)[0]).all()
+    assert (
+        rows.remove_columns(["foreground", "alpha"])[:]
+        == ours.remove_columns(["foreground", "alpha"])[:]
+    )
+
+
+def test_export_refuses_damage(root, tmp_path, capsys):
+    path = root / "data/train-00001-of-00003.tar"
+    data = bytearray(path.read_bytes())
+    data[700] ^= 1
+    path.write_bytes(data)
+    code, _, err = run(capsys, "export", root, "--to", "parquet", "--output", tmp_path / "o")
+    assert code == 2 and "ldp-0000004" in err
+    assert not list((tmp_path / "o").glob("*train*"))
+
+
+def test_export_lance(root, tmp_path, capsys):
+    arguments = ("export", root, "--to", "lance", "--output", tmp_path / "o", "--split", "test")
+    try:
+        import lance
+    except ImportError:
+        code, _, err = run(capsys, *arguments)
+        assert code == 2 and "pip install pylance" in err
+        return
+    assert run(capsys, *arguments)[0] == 0
+    assert lance.dataset(str(tmp_path / "o/test.lance")).count_rows() == 2
+
+
+def test_as_a_module():
+    done = subprocess.run(
+        [sys.executable, "-m", "ld_portrait_20k", "--version"], capture_output=True, text=True,
+        cwd=Path(__file__).parents[2], env={**os.environ},
+    )  # fmt: skip
+    assert done.returncode == 0 and done.stdout.strip() == "0.1.0"
+    assert schema.NAME
