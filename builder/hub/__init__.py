@@ -20,7 +20,8 @@ from .errors import (
 from .publishing import PublishReport, finish, publish
 from .remote import RemoteStatus, RemoteVerification, remote_status, verify_remote
 from .retry import RetryPolicy
-from .uploader import Uploader, UploadState
+from .state import UploadState
+from .uploader import Uploader
 
 __all__ = [
     "ForeignContentError",

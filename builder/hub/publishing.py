@@ -17,8 +17,9 @@ from .connection import ConflictError, find_token
 from .errors import IncompleteError, MovedError
 from .folder import DatasetFolder
 from .retry import Retries, RetryPolicy, log
+from .state import Progress
 from .target import Target, check, look, name_repo, shard_folders, sign_in
-from .uploader import Progress, Uploader
+from .uploader import Uploader
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ def publish(
         token: Access token; that of the environment or the login if None.
         endpoint: The Hub's URL; that of the environment if None.
         policy: How failures are retried.
-        progress: Called with the :class:`~builder.hub.uploader.UploadState` after changes.
+        progress: Called with the :class:`~builder.hub.state.UploadState` after changes.
 
     Raises:
         LocalError: The folder is not a complete dataset, or not what its manifest says.

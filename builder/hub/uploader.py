@@ -6,7 +6,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
@@ -16,44 +16,8 @@ from .commits import Addition, CommitBudget, Committer
 from .connection import find_token
 from .errors import HubError, LocalError, StoppedError
 from .retry import Retries, RetryCounts, RetryPolicy, log
+from .state import Progress, Shard, UploadState
 from .target import Target, check, look, name_repo, prepare, sign_in
-
-Progress = Callable[["UploadState"], None]
-
-
-@dataclass(frozen=True, slots=True)
-class UploadState:
-    """How far an upload is.
-
-    Attributes:
-        added: Shards handed in.
-        uploaded: Of these, how many the server stores.
-        committed: Of these, how many the staging branch refers to.
-        bytes_added: Bytes of all shards handed in.
-        bytes_held: Bytes that the server had already.
-        bytes_sent: Bytes that went out, failed tries included.
-        commits: Commits made.
-        failures: Requests that failed and were tried again.
-        seconds: Since the start.
-    """
-
-    added: int = 0
-    uploaded: int = 0
-    committed: int = 0
-    bytes_added: int = 0
-    bytes_held: int = 0
-    bytes_sent: int = 0
-    commits: int = 0
-    failures: int = 0
-    seconds: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class _Shard:
-    path_in_repo: str
-    local: Path
-    sha256: str
-    size: int
 
 
 class Uploader:
@@ -125,7 +89,7 @@ class Uploader:
         self._budget = budget or CommitBudget()
         self._progress = progress
         self._changed = threading.Condition()
-        self._waiting: queue.SimpleQueue[_Shard | None] = queue.SimpleQueue()
+        self._waiting: queue.SimpleQueue[Shard | None] = queue.SimpleQueue()
         self._ready: list[Addition] = []
         self._ready_since = 0.0
         self._open = 0  # handed in, and neither committed nor given up
@@ -237,7 +201,7 @@ class Uploader:
             sha256: Of the file.
             size: In bytes.
         """
-        shard = _Shard(path_in_repo, local_path, sha256, size)
+        shard = Shard(path_in_repo, local_path, sha256, size)
         staged = self._staged.get(path_in_repo)
         held = staged is not None and (staged.sha256, staged.size) == (sha256, size)
         with self._changed:
@@ -333,7 +297,7 @@ class Uploader:
                 self._changed.notify_all()
             self._tell()
 
-    def _send_one(self, shard: _Shard) -> tuple[Addition | None, bool]:
+    def _send_one(self, shard: Shard) -> tuple[Addition | None, bool]:
         """Upload a shard; None for a file that is not what it was when handed in."""
         if self._stored.get(shard.sha256) == shard.size:
             return Addition(shard.path_in_repo, shard.sha256, shard.size), False
