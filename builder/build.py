@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Literal
 
 from builder.config import BuildConfig
+from builder.files import WORK_FOLDER
 from builder.finish import finish
 from builder.generation import sources
 from builder.lock import held
 from builder.plan import Plan, difference, grows, settle
 from builder.planner import make_plan
 from builder.run import RunOptions, RunReport, UnitBuilder
-from builder.units import WORK_FOLDER, UnitResult, WorkFolder
+from builder.units import UnitResult, WorkFolder
 from ld_portrait_20k.errors import PortraitError
 from ld_portrait_20k.manifest import FILE_NAME as MANIFEST_NAME
 from ld_portrait_20k.manifest import Manifest

@@ -9,6 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
+WORK_FOLDER = ".work"
+"""Where a build keeps its plan and unfinished work, inside the output folder."""
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:

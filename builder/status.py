@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from builder.build import finished
+from builder.files import WORK_FOLDER
 from builder.plan import Plan
-from builder.units import WORK_FOLDER, UnitResult, WorkFolder
+from builder.units import UnitResult, WorkFolder
 from ld_portrait_20k.errors import PortraitError
 from ld_portrait_20k.manifest import Manifest
 

@@ -9,14 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from builder.files import canonical_json, write_text
+from builder.files import WORK_FOLDER, canonical_json, write_text
 from builder.plan import Plan, Unit
 from ld_portrait_20k import schema
 from ld_portrait_20k.manifest import ShardRecord, file_sha256
 from ld_portrait_20k.shards import ShardWriter
-
-WORK_FOLDER = ".work"
-"""Where a build keeps its plan and unfinished work, inside the output folder."""
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,7 +12,9 @@ from typing import Any, Final
 
 import numpy as np
 
+from builder.files import WORK_FOLDER
 from builder.generation.protocol import Generated, Rejection, Request
+from builder.plan import HEADER_FILE
 from ld_portrait_20k import codec
 from ld_portrait_20k.errors import PortraitError
 
@@ -26,19 +29,29 @@ MAX_FILE_BYTES: Final = 1 << 30
 def list_pictures(source: Path) -> list[str]:
     """The PNG and WebP files under a folder, relative, sorted, forward slashes.
 
+    Hidden files and folders are passed over, and so are datasets of ours that were built
+    inside the folder: their gallery is no source.
+
     Raises:
         PortraitError: No such folder, or no such file in it.
     """
     if not source.is_dir():
         raise PortraitError(f"{source}: no such folder; mend: --source DIR with RGBA PNG or WebP")
-    found = sorted(
-        path.relative_to(source).as_posix()
-        for path in source.rglob("*")
-        if path.suffix.lower() in SUFFIXES and path.is_file() and not path.name.startswith(".")
-    )
+    found = []
+    for folder, inner, names in os.walk(source):
+        inner[:] = [name for name in inner if not _is_ours_or_hidden(Path(folder, name))]
+        found += [
+            Path(folder, name).relative_to(source).as_posix()
+            for name in names
+            if Path(name).suffix.lower() in SUFFIXES and not name.startswith(".")
+        ]
     if not found:
         raise PortraitError(f"{source}: no PNG or WebP files in it; mend: --source another folder")
-    return found
+    return sorted(found)
+
+
+def _is_ours_or_hidden(folder: Path) -> bool:
+    return folder.name.startswith(".") or (folder / WORK_FOLDER / HEADER_FILE).exists()
 
 
 class BadPictureError(PortraitError):

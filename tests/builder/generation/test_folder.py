@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from builder.generation.folder import BadPictureError, read_rgba
+from builder.generation.folder import BadPictureError, list_pictures, read_rgba
 from tests.builder.pictures import cutout
 
 
@@ -69,3 +70,12 @@ def test_bad_pictures_have_a_reason_and_a_name(content: bytes, reason: str) -> N
     with pytest.raises(BadPictureError, match=r"portrait\.png") as caught:
         read_rgba(content, "portrait.png")
     assert caught.value.reason == reason
+
+
+def test_datasets_built_inside_a_folder_are_no_source(tmp_path: Path) -> None:
+    for name in ("b.png", "a/c.WEBP", ".hidden/d.png", "out/assets/gallery.png", "note.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "out" / ".work").mkdir()
+    (tmp_path / "out" / ".work" / "plan.json").touch()
+    assert list_pictures(tmp_path) == ["a/c.WEBP", "b.png"]
