@@ -105,10 +105,10 @@ def divide(quantised: np.ndarray, scale: float, options: Options) -> Regions:
         stray |= fragile
         belongs &= 1 - fragile
         inside &= belongs
-        tails = cv2.dilate(belongs, square(1 + 2 * scale))
-        alone = np.asarray(cv2.dilate(fragile, square(6 * scale)))
-        outside |= alone & (1 - np.asarray(tails))
-        faint = _less(quantised, clear + 1) & (1 - np.asarray(tails))
+        tails: np.ndarray = cv2.dilate(belongs, square(1 + 2 * scale))
+        alone: np.ndarray = cv2.dilate(fragile, square(6 * scale))
+        outside |= alone & (tails ^ 1)
+        faint = _less(quantised, clear + 1) & (tails ^ 1)
     outside |= stray
     visible = max(1, cv2.countNonZero(seen))
     return Regions(
