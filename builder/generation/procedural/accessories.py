@@ -54,6 +54,8 @@ def earrings(canvas: Canvas, person: Traits, view: View, light: Light) -> None:
     kind = person["jewellery"]
     if kind not in ("stud earrings", "hoop earrings", "drop earrings"):
         return
+    if person["headwear"] == "headscarf":
+        return  # it covers the ears
     rng = stream(person.seed, "earrings")
     size = {
         "stud earrings": 0.022,

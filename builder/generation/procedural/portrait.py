@@ -77,16 +77,16 @@ def _compose(person: Traits, view: View) -> Canvas:
     seen = surface(person, view, light)
     head_mask = np.zeros(view.shape, np.float32)
     head_mask[seen.box] = seen.alpha
-    wig = wig_of(person, detail, rim)
+    wigs = wig_of(person, detail, rim)
     hair = None
-    if wig is not None:
+    if wigs:
         solid = np.maximum.reduce(
             [head_mask, outline_mask(view, body.torso), outline_mask(view, body.neck)]
         )
         covered = cv2.erode((solid > 0.99).astype(np.uint8), np.ones((9, 9), np.uint8)) > 0
         relief = np.full(view.shape, -np.inf, np.float32)
         relief[seen.box] = np.where(seen.alpha > 0.5, seen.depth, -np.inf)
-        hair = render(person, view, light, wig, covered, relief)
+        hair = render(person, view, light, wigs, covered, relief)
 
     headwear.behind(canvas, person, view, light)
     if hair is not None:

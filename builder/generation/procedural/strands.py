@@ -9,6 +9,7 @@ no order within a layer, and layers are laid over each other from back to front.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,12 +37,12 @@ class Strands:
 
 
 def rasterise(
-    strands: Strands, shape: tuple[int, int], ramp: np.ndarray, layers: int = 12
+    groups: Sequence[Strands], shape: tuple[int, int], ramp: np.ndarray, layers: int = 12
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draw strands.
 
     Args:
-        strands: What to draw.
+        groups: What to draw; the groups may differ in their number of points.
         shape: (H, W) of the picture.
         ramp: (R, 3) sRGB 0..1 colours for tones 0..1.
         layers: Number of layers from back to front.
@@ -52,10 +53,13 @@ def rasterise(
     h, w = shape
     colour = np.zeros((h, w, 3), np.float32)
     alpha = np.zeros((h, w), np.float32)
-    samples = _samples(strands, shape)
-    if samples is None:
+    samples = [s for s in (_samples(strands, shape) for strands in groups) if s is not None]
+    if not samples:
         return colour, alpha
-    pixel, thickness, tone, depth = samples
+    pixel, thickness, tone, depth = (
+        column[0] if len(column) == 1 else np.concatenate(column)
+        for column in zip(*samples, strict=True)
+    )
     limits = np.quantile(depth[:: max(1, depth.size // 20000)], np.linspace(0, 1, layers + 1)[1:-1])
     rank = np.searchsorted(limits.astype(np.float32), depth).astype(np.uint8)
     order = np.argsort(rank, kind="stable")

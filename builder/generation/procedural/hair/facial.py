@@ -46,7 +46,7 @@ def facial_hair(person: Traits, view: View, light: Light) -> list[tuple[np.ndarr
             turned[..., 2],
             np.broadcast_to(visible, (len(visible), pixels.shape[1] - 1)).copy(),
         )
-        layers.append(rasterise(strands, view.shape, ramp(colour, light), layers=6))
+        layers.append(rasterise([strands], view.shape, ramp(colour, light), layers=6))
     return layers
 
 

@@ -11,7 +11,7 @@ from builder.generation.procedural.traits import Traits
 
 def gathered(
     person: Traits, rng: np.random.Generator, detail: float, rim: float | None
-) -> styles.Wig:
+) -> list[styles.Wig]:
     """Combed over the skull to a tie, and what hangs or winds from there."""
     style = person["hair_style"]
     side = 1.0 if rng.random() < 0.5 else -1.0
@@ -66,7 +66,7 @@ def gathered(
     else:
         parts.append(_braid(person, rng, detail, tie, side))
     parts.append(styles.wisps(person, rng, int(150 * detail), 0.4))
-    return styles.join(parts)
+    return parts
 
 
 def _course(points: list[np.ndarray], k: int) -> np.ndarray:
@@ -83,7 +83,8 @@ def _reach(person: Traits) -> float:
 def _tail(
     person: Traits, rng: np.random.Generator, detail: float, tie: np.ndarray, side: float
 ) -> styles.Wig:
-    n, k = int(2600 * detail), 26
+    coily = person["hair_texture"] == "coily"
+    n, k = int((1700 if coily else 2500) * detail), 26
     reach = _reach(person)
     course = _course(
         [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -85,7 +86,7 @@ def render(
     person: Traits,
     view: View,
     light: Light,
-    wig: Wig,
+    wigs: Sequence[Wig],
     covered: np.ndarray,
     surface: np.ndarray,
 ) -> HairLayers:
@@ -95,40 +96,45 @@ def render(
         person: Whose hair.
         view: The framing.
         light: The light.
-        wig: The strands.
+        wigs: The strands.
         covered: (H, W) bool, where head and body are opaque well inside: what lies behind
             is not drawn.
         surface: (H, W) depth of the head's surface, head units, -inf outside: what lies
             under it is not drawn either.
     """
-    turned, pixels = project(view, wig.path)
     shine = {"straight": 1.0, "wavy": 0.85, "curly": 0.7, "coily": 0.45}[person["hair_texture"]]
-    tone = tones(turned, light, wig.shade, wig.inner, shine)
-    depth = turned[..., 2]
-    front = (depth > _SPLIT) | wig.front[:, None]
-    # Behind the neck it is dark.
-    hidden = np.clip((turned[..., 1] - 0.15) / 0.3, 0, 1) * np.clip((-0.02 - depth) / 0.1, 0, 1)
-    tone = tone * (1.0 - 0.38 * hidden * (~wig.front[:, None]))
-    width = wig.width * strand_width(view)
-    middle = front[:, :-1] & front[:, 1:]
-    nearness = (
-        depth + 0.10 * (1.0 - wig.inner[:, None]) + 0.03 * (wig.shade.reshape(len(depth), -1) - 1.0)
-    )
+    h, w = view.shape
+    behind: list[Strands] = []
+    before: list[Strands] = []
+    for wig in wigs:
+        turned, pixels = project(view, wig.path)
+        depth = turned[..., 2]
+        tone = tones(turned, light, wig.shade, wig.inner, shine)
+        # Behind the neck it is dark.
+        low = np.clip((turned[..., 1] - 0.15) / 0.3, 0, 1)
+        hidden = low * np.clip((-0.02 - depth) / 0.1, 0, 1)
+        tone = tone * (1.0 - 0.38 * hidden * (~wig.front[:, None]))
+        nearness = depth + 0.10 * (1.0 - wig.inner[:, None])
+        nearness = nearness + 0.03 * (wig.shade.reshape(len(depth), -1) - 1.0)
+        column = np.clip(pixels[..., 0], 0, w - 1).astype(np.int32)
+        row = np.clip(pixels[..., 1], 0, h - 1).astype(np.int32)
+        under = covered[row, column]
+        sunk = depth < surface[row, column] - 0.03
+        front = (depth > _SPLIT) | wig.front[:, None]
+        front = front[:, :-1] & front[:, 1:]
+        width = (wig.width * strand_width(view)).astype(np.float32)
+        nearness = nearness.astype(np.float32)
+        for into, drawn in (
+            (behind, ~front & ~(under[:, :-1] & under[:, 1:])),
+            (before, front & ~(sunk[:, :-1] & sunk[:, 1:])),
+        ):
+            into.append(Strands(pixels, width, tone, nearness, drawn))
     colours = ramp(person.hair, light)
     if person.years > 46 and person["hair_color"] not in ("white", "gray", "platinum"):
-        colours = colours + (
-            srgb(np.linspace(0.05, 0.8, 256)[:, None] * np.ones(3)) - colours
-        ) * min(0.4, 0.014 * (person.years - 46))
+        grey = srgb(np.linspace(0.05, 0.8, 256)[:, None] * np.ones(3))
+        colours = colours + (grey - colours) * min(0.4, 0.014 * (person.years - 46))
     colours = colours.astype(np.float32)
-    h, w = view.shape
-    column = np.clip(pixels[..., 0], 0, w - 1).astype(np.int32)
-    row = np.clip(pixels[..., 1], 0, h - 1).astype(np.int32)
-    under = covered[row, column]
-    behind_body = ~middle & ~(under[:, :-1] & under[:, 1:])
-    strands = Strands(
-        pixels, width.astype(np.float32), tone, nearness.astype(np.float32), behind_body
+    return HairLayers(
+        rasterise(behind, view.shape, colours, layers=8),
+        rasterise(before, view.shape, colours, layers=14),
     )
-    back = rasterise(strands, view.shape, colours, layers=8)
-    sunk = depth < surface[row, column] - 0.03
-    strands.drawn = middle & ~(sunk[:, :-1] & sunk[:, 1:])
-    return HairLayers(back, rasterise(strands, view.shape, colours, layers=14))

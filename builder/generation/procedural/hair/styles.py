@@ -38,8 +38,8 @@ class Wig:
     front: np.ndarray
 
 
-def wig_of(person: Traits, detail: float, rim: float | None = None) -> Wig | None:
-    """The hair of the head, or None for a bald one.
+def wig_of(person: Traits, detail: float, rim: float | None = None) -> list[Wig]:
+    """The hair of the head; no wigs for a bald one.
 
     Args:
         person: Whose hair.
@@ -48,14 +48,14 @@ def wig_of(person: Traits, detail: float, rim: float | None = None) -> Wig | Non
     """
     length, style = person["hair_length"], person["hair_style"]
     if length == "bald" or person["headwear"] == "headscarf":
-        return None  # a headscarf hides all of it
+        return []  # a headscarf hides all of it
     rng = stream(person.seed, "hair")
     if length == "buzz cut":
-        return _buzz(person, rng, detail)
+        return [_buzz(person, rng, detail)]
     if style == "afro":
-        return _afro(person, rng, detail, rim)
+        return [_afro(person, rng, detail, rim)]
     if style == "dreadlocks":
-        return _dreadlocks(person, rng, detail, rim)
+        return [_dreadlocks(person, rng, detail, rim)]
     if style in ("ponytail", "bun", "braid") and length != "short":
         from builder.generation.procedural.hair.gathered import gathered
 
@@ -77,31 +77,6 @@ def points_for(length: float, wavelength: float, radius: float) -> int:
     if radius < 0.008:
         return 30
     return int(np.clip(length / wavelength * 12.0, 30, 170))
-
-
-def join(parts: list[Wig]) -> Wig:
-    """Several wigs as one, at the largest number of points."""
-    k = max(p.path.shape[1] for p in parts)
-
-    def stretch(width: np.ndarray) -> np.ndarray:
-        at = np.linspace(0, width.shape[1] - 1, k)
-        i = np.minimum(at.astype(int), width.shape[1] - 2)
-        return (width[:, i] + (width[:, i + 1] - width[:, i]) * (at - i)).astype(np.float32)
-
-    return Wig(
-        np.concatenate(
-            [p.path if p.path.shape[1] == k else growth.refine(p.path, k) for p in parts]
-        ).astype(np.float32),
-        np.concatenate([stretch(p.width) for p in parts]),
-        np.concatenate(
-            [
-                stretch(p.shade) if p.shade.ndim == 2 else np.repeat(p.shade[:, None], k, 1)
-                for p in parts
-            ]
-        ),
-        np.concatenate([p.inner for p in parts]),
-        np.concatenate([p.front for p in parts]),
-    )
 
 
 def wisps(person: Traits, rng: np.random.Generator, count: int, longest: float) -> Wig:
@@ -146,7 +121,7 @@ def _end_height(person: Traits) -> float:
     ]
 
 
-def _loose(person: Traits, rng: np.random.Generator, detail: float, rim: float | None) -> Wig:
+def _loose(person: Traits, rng: np.random.Generator, detail: float, rim: float | None) -> list[Wig]:
     length_name, style, texture = (
         person["hair_length"],
         person["hair_style"],
@@ -242,7 +217,7 @@ def _loose(person: Traits, rng: np.random.Generator, detail: float, rim: float |
         path[bangs] = free
     clear = None if short or style == "slicked back" else (rng.random(n) > 0.002) & ~bangs
     wig = finish(person, rng, path, length, depth, rim, clear=clear)
-    return join([wig, wisps(person, rng, int(260 * detail), 0.22)])
+    return [wig, wisps(person, rng, int(260 * detail), 0.22)]
 
 
 def finish(
