@@ -14,35 +14,25 @@ when all is there:
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
-from typing import IO, Any
 
 from builder.build import BuildReport, build
 from builder.config import BuildConfig
 from builder.engines import tasks as task_module
-from builder.engines.driver import ROOT, Drive
-from builder.engines.heartbeat import Limits, Watch
+from builder.engines.heartbeat import Limits
+from builder.engines.supervision import supervise
 from builder.engines.tasks import TaskSpec
-from builder.files import write_text
+from builder.lock import held
 from builder.plan import Plan
 from builder.run import RunOptions
+from builder.units import WORK_FOLDER
 from ld_portrait_20k.errors import PortraitError, missing_extra
 
 ENGINES = ("local", "slurm", "ray", "jobs")
-FRUITLESS = 3
-"""A run is given up after so many starts in a row that brought no shard."""
-POLL = 0.5
-"""Seconds between looks at the heartbeats."""
 
 
 @dataclass(frozen=True)
@@ -167,15 +157,28 @@ def run_tasks(
     report = build(task_module.planning(config), output, RunOptions(workers=0), part="finish")
     if report.manifest is not None:
         return None
+    with held(output / WORK_FOLDER / "lock.engine", str(output)):
+        return _run_tasks(config, report, options, on_samples)
+
+
+def _run_tasks(
+    config: BuildConfig,
+    report: BuildReport,
+    options: ClusterOptions,
+    on_samples: Callable[[int], object],
+) -> Submission | None:
+    output = report.output
     spec = make_spec(config, output, report.plan, options)
     if options.engine == "slurm":
+        from builder.engines import slurm
+
         return slurm.submit(spec, report.plan, options)
     if options.engine == "jobs":
         from builder.engines import jobs
 
         jobs.run(spec, report.plan, options)
     else:
-        _supervise(spec, report.plan, options, on_samples)
+        supervise(spec, options, on_samples)
     missing = task_module.missing_units(output, report.plan)
     if missing:
         ranks = task_module.pending_ranks(report.plan, missing, spec.tasks)
@@ -257,86 +260,3 @@ def _require(options: ClusterOptions, *, submitting: bool = True) -> None:
             "--engine jobs needs --exchange hf://buckets/NAME/BUCKET: Jobs share no disk "
             "with this machine"
         )
-
-
-def _supervise(
-    spec: TaskSpec,
-    plan: Plan,
-    options: ClusterOptions,
-    on_samples: Callable[[int], object],
-) -> None:
-    """Run a driver until its tasks are done; start it again where it died or hangs.
-
-    Bounded: a start that brings no shard counts, and the third in a row is the last one.
-    Tasks that said why they failed are not tried again.
-    """
-    ended, fruitless, attempt = 0, 0, 0
-    missing = task_module.missing_units(spec.output, plan)
-    limits = replace(options.limits, task=options.time)
-    while missing:
-        attempt += 1
-        pending = task_module.pending_ranks(plan, missing, spec.tasks)
-        beats = spec.state / "beats" / f"{os.getpid()}-{attempt}"
-        drive = Drive(
-            engine=options.engine,
-            spec=replace(spec, beats=beats).to_dict(),
-            pending=pending,
-            parallel=options.parallel,
-            cpus_per_task=options.cpus_per_task,
-            gpus_per_task=options.gpus_per_task,
-            mem_per_cpu_gb=options.mem_per_cpu,
-            address=options.ray_address,
-        )
-        watch = Watch(beats, limits)
-        with _driver(spec, drive) as (process, log):
-            while not _over(process):
-                problem = watch.look()
-                on_samples(ended + watch.samples)
-                if problem is not None:
-                    log.write(f"\n{problem}: ending this start and trying again\n".encode())
-                    break
-                time.sleep(POLL)
-        ended += watch.samples
-        shutil.rmtree(beats, ignore_errors=True)
-        before, missing = missing, task_module.missing_units(spec.output, plan)
-        fruitless = fruitless + 1 if len(missing) == len(before) else 0
-        left = task_module.pending_ranks(plan, missing, spec.tasks)
-        given_up = len(task_module.failures(spec, left)) == len(left)
-        if missing and (given_up or fruitless == FRUITLESS):
-            raise PortraitError(task_module.unfinished(spec, left))
-
-
-@contextmanager
-def _driver(spec: TaskSpec, drive: Drive) -> Iterator[tuple[subprocess.Popen[bytes], IO[bytes]]]:
-    """A driver with a process group of its own, all of it gone afterwards."""
-    folder = spec.state
-    write_text(folder / "drive.json", drive.to_json())
-    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-    with (folder / "driver.log").open("ab", buffering=0) as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "builder.engines.driver", str(folder / "drive.json")],
-            stdin=subprocess.PIPE,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
-            start_new_session=True,
-        )
-        try:
-            yield process, log
-        finally:
-            _end(process)
-
-
-def _over(process: subprocess.Popen[Any]) -> bool:
-    """Whether it has ended, without reaping it: until then its group keeps its number."""
-    found = os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-    return found is not None
-
-
-def _end(process: subprocess.Popen[Any]) -> None:
-    with suppress(ProcessLookupError):
-        # Also after it has left by itself: of its group somebody may still be at work.
-        os.killpg(process.pid, signal.SIGKILL)
-    assert process.stdin is not None
-    process.stdin.close()
-    process.wait()

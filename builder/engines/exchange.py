@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from builder.engines import tasks
-from builder.engines.tasks import TaskSpec, frozen_plan, units_of
+from builder.engines.tasks import TaskSpec, frozen_plan, note_file, units_of
 from builder.files import replacing
 from builder.plan import HEADER_FILE, ROWS_FILE, Plan, Unit
 from builder.units import WORK_FOLDER, WorkFolder
@@ -92,7 +92,32 @@ def run_task(spec: TaskSpec, rank: int) -> int:
                 _put(path, folder, f"units/{path.name}")
             _put(work.folder / f"{result.name}.json", folder, f"units/{result.name}.json")
 
-        return tasks.run_task(here, rank, put)
+        try:
+            return tasks.run_task(here, rank, put)
+        except Exception:
+            _put(note_file(here, rank), folder, _note(rank))
+            raise
+
+
+def take_notes(spec: TaskSpec, ranks: Sequence[int]) -> None:
+    """Fetch what stopped tasks, for :func:`builder.engines.tasks.failures`."""
+    folder = open_folder(spec)
+    for rank in ranks:
+        if folder.isfile(_note(rank)):
+            _take(folder, _note(rank), note_file(spec, rank))
+
+
+def drop_notes(spec: TaskSpec, ranks: Sequence[int]) -> None:
+    """Forget what stopped tasks the last time."""
+    folder = open_folder(spec)
+    for rank in ranks:
+        note_file(spec, rank).unlink(missing_ok=True)
+        if folder.isfile(_note(rank)):
+            folder.rm(_note(rank))
+
+
+def _note(rank: int) -> str:
+    return f"errors/{rank:05d}.txt"
 
 
 def _prompts(spec: TaskSpec) -> str:

@@ -37,8 +37,11 @@ def run(spec: TaskSpec, plan: Plan, options: ClusterOptions) -> None:
     home = {unit.name for unit in exchange.take_units(spec, plan, missing)}
     missing = [unit for unit in missing if unit.name not in home]
     if missing:
-        _run(spec, task_module.pending_ranks(plan, missing, spec.tasks), options)
+        ranks = task_module.pending_ranks(plan, missing, spec.tasks)
+        exchange.drop_notes(spec, ranks)
+        _run(spec, ranks, options)
         exchange.take_units(spec, plan, missing)
+        exchange.take_notes(spec, ranks)
 
 
 def describe(spec: TaskSpec, options: ClusterOptions) -> list[str]:

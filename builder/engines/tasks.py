@@ -151,7 +151,7 @@ def run_task(
             written, or as :func:`builder.build.build`. The reason is noted for
             :func:`failures` too.
     """
-    note = _note(spec, rank)
+    note = note_file(spec, rank)
     note.unlink(missing_ok=True)
     pulse = Heartbeat(spec.beats / f"{rank:05d}.json") if spec.beats else None
     try:
@@ -226,7 +226,7 @@ def failures(spec: TaskSpec, ranks: Sequence[int]) -> dict[int, str]:
     """What stopped tasks, by rank, where they could still say it."""
     found = {}
     for rank in ranks:
-        if (note := _note(spec, rank)).is_file():
+        if (note := note_file(spec, rank)).is_file():
             found[rank] = note.read_text(encoding="utf-8")
     return found
 
@@ -248,5 +248,6 @@ def save_spec(spec: TaskSpec, path: Path) -> None:
     write_text(path, canonical_json(spec.to_dict()) + "\n")
 
 
-def _note(spec: TaskSpec, rank: int) -> Path:
+def note_file(spec: TaskSpec, rank: int) -> Path:
+    """Where a task says what stopped it."""
     return spec.state / "errors" / f"{rank:05d}.txt"

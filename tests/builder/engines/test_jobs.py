@@ -1,0 +1,171 @@
+"""HF Jobs: the real executor and exchange, the Hub's part played in this process.
+
+What starts a Job and tells its state is replaced; a Job itself is datatrove's own entry
+point, run on the pickled executor with the variables that a Job has, seeing nothing of the
+submitting side but the exchange.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from builder.build import BuildReport
+from builder.config import BuildConfig
+from builder.engines import cluster
+from builder.engines import jobs as jobs_engine
+from builder.engines.cluster import ClusterOptions
+from ld_portrait_20k.errors import PortraitError
+
+pytest.importorskip("datatrove", reason="the extra 'cluster' is not installed")
+
+Digest = Callable[[Path], dict[str, str]]
+TOKEN = "hf_of_the_test"
+
+
+class Hub:
+    """Runs each Job when it is submitted; those in ``fail`` end before they did anything."""
+
+    def __init__(self) -> None:
+        self.submitted: list[dict[str, Any]] = []
+        self.fail: set[int] = set()
+
+    def run_uv_job(self, script: str, **asked: Any) -> SimpleNamespace:
+        import dill
+        from datatrove.io import open_file
+
+        self.submitted.append(asked)
+        number = len(self.submitted) - 1
+        if number not in self.fail:
+            before = dict(os.environ)
+            os.environ.update(asked["env"])
+            try:
+                with open_file(asked["script_args"][0], "rb") as stream:
+                    dill.load(stream).run()
+            except PortraitError:
+                self.fail.add(number)
+            finally:
+                os.environ.clear()
+                os.environ.update(before)
+        return SimpleNamespace(id=str(number), url="https://huggingface.co/jobs/x")
+
+    def inspect_job(self, job_id: str, **_: Any) -> SimpleNamespace:
+        stage = "ERROR" if int(job_id) in self.fail else "COMPLETED"
+        return SimpleNamespace(status=SimpleNamespace(stage=stage))
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> Hub:
+    import huggingface_hub
+
+    hub = Hub()
+    monkeypatch.setattr(huggingface_hub, "run_uv_job", hub.run_uv_job)
+    monkeypatch.setattr(huggingface_hub, "inspect_job", hub.inspect_job)
+    monkeypatch.setattr(huggingface_hub, "get_token", lambda: TOKEN)
+    monkeypatch.setattr(jobs_engine, "POLL_SECONDS", 0)
+    return hub
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> BuildConfig:
+    prompts = tmp_path / "prompts.txt"
+    prompts.write_text("a woman with red curls\na man with a beard\na girl in a hat\n")
+    return BuildConfig(
+        generator="procedural", count=3, width=96, height=96, shards=3, prompts=prompts, attempts=2
+    )
+
+
+def test_shards_come_home_and_make_the_same_bytes(
+    config: BuildConfig, tmp_path: Path, hub: Hub, digest: Digest
+) -> None:
+    cluster.build(config, tmp_path / "plain", cluster.RunOptions(workers=0))
+    output = tmp_path / "out"
+    options = ClusterOptions(
+        "jobs", workers=0, exchange=f"memory://{tmp_path.name}/bucket", packages=("x",)
+    )
+    hub.fail = {1, 3}  # task 1, and its second try
+    with pytest.raises(PortraitError, match=r"1 of 3 tasks are not done \(1\)"):
+        cluster.launch(config, output, options)
+    assert len(hub.submitted) == 4
+    first = hub.submitted[0]
+    assert first["dependencies"] == ["x"]
+    assert first["secrets"] == {"HF_TOKEN": TOKEN}
+
+    # What came home stays; what rotted at home is fetched, not made again.
+    shard = sorted((output / ".work" / "units").glob("*.default.tar"))[0]
+    shard.write_bytes(shard.read_bytes()[:-512])
+    report = cluster.launch(config, output, options)
+    assert isinstance(report, BuildReport)
+    assert len(hub.submitted) == 5
+    assert digest(output) == digest(tmp_path / "plain")
+    import fsspec
+
+    memory = fsspec.filesystem("memory")
+    for path in memory.find(f"/{tmp_path.name}"):
+        assert TOKEN.encode() not in memory.cat_file(path)
+    assert not [p for p in output.rglob("*") if p.is_file() and TOKEN.encode() in p.read_bytes()]
+
+
+def test_a_shard_that_arrives_altered_does_not_count(
+    config: BuildConfig, tmp_path: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import fsspec
+
+    options = ClusterOptions("jobs", workers=0, exchange=f"memory://{tmp_path.name}/altered")
+    run = hub.run_uv_job
+
+    def altering(script: str, **asked: Any) -> SimpleNamespace:
+        job = run(script, **asked)
+        memory = fsspec.filesystem("memory")
+        for path in memory.glob(f"/{tmp_path.name}/altered/*/units/*.default.tar"):
+            content = bytearray(memory.cat_file(path))
+            content[700] ^= 1
+            memory.pipe_file(path, bytes(content))
+        return job
+
+    monkeypatch.setattr("huggingface_hub.run_uv_job", altering)
+    with pytest.raises(PortraitError, match="tasks are not done"):
+        cluster.launch(config, tmp_path / "out", options)
+
+
+def test_what_jobs_cannot_see_is_refused(
+    people: BuildConfig, config: BuildConfig, tmp_path: Path, hub: Hub
+) -> None:
+    options = ClusterOptions("jobs", exchange=f"memory://{tmp_path.name}/refused")
+    with pytest.raises(PortraitError, match="Jobs cannot see this folder"):
+        cluster.launch(people, tmp_path / "a", options)
+    with pytest.raises(PortraitError, match="--exchange hf://buckets"):
+        cluster.launch(config, tmp_path / "b", replace(options, exchange=None))
+    text = cluster.explain(config, tmp_path / "c", replace(options, flavor="a10g-small"))
+    assert "hardware   a10g-small" in text
+    assert f"exchange   memory://{tmp_path.name}/refused/" in text
+    assert "ld-portrait-20k[generate,cluster]==" in text
+    assert json.dumps(hub.submitted) == "[]"
+
+
+def test_a_job_says_what_stopped_it(
+    config: BuildConfig, tmp_path: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import fsspec
+
+    put_plan = jobs_engine.exchange.put_plan
+    prompts = f"/{tmp_path.name}/stopped/*/prompts.txt"
+
+    def other_prompts(spec: Any) -> None:
+        put_plan(spec)
+        memory = fsspec.filesystem("memory")
+        memory.pipe_file(memory.glob(prompts)[0], b"another\nlist\nof prompts\n")
+
+    monkeypatch.setattr(jobs_engine.exchange, "put_plan", other_prompts)
+    options = ClusterOptions("jobs", workers=0, exchange=f"memory://{tmp_path.name}/stopped")
+    with pytest.raises(PortraitError, match=r"3 of 3 tasks .* task 0: .*planned otherwise: prompt"):
+        cluster.launch(config, tmp_path / "out", options)
+    monkeypatch.setattr(jobs_engine.exchange, "put_plan", put_plan)
+    assert isinstance(cluster.launch(config, tmp_path / "out", options), BuildReport)
