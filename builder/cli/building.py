@@ -31,7 +31,7 @@ def build_and_report(config: BuildConfig, options: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from builder import hub
-    from builder.build import build
+    from builder.build import Part, build
     from builder.cli.hub_options import print_published
     from builder.engines.devices import run_on_devices
     from builder.files import canonical_json
@@ -58,15 +58,18 @@ def build_and_report(config: BuildConfig, options: argparse.Namespace) -> int:
         uploader = _open_uploader(options, stack)
         if uploader is not None:
             run_options.on_shard = uploader.add
+        part: Part = "all"
         if len(devices) > 1:
             config = replace_device(config, devices[0])
             watch = _Watch(config, options.output, uploader) if uploader else None
             run_on_devices(options.arguments, devices, rank, world_size, watch or (lambda: None))
-            # Every shard is there now: what follows finishes the dataset and reports.
+            part = "finish"  # every shard of ours is there now
         stack.enter_context(bar)
-        report = build(config, options.output, run_options, on_plan=on_plan)
+        report = build(config, options.output, run_options, part=part, on_plan=on_plan)
         bar.close()
         if report.manifest is None:
+            if uploader is not None:
+                uploader.wait()
             print(
                 f"rank {rank}: its {report.run.built + report.run.found} shards are done; "
                 f"{report.waiting_for} of other ranks are not; the last rank done finishes"
