@@ -21,7 +21,9 @@ from refinement.options import Options
 HAZE_AT_MOST: Final = 115
 """An unknown plateau far from everything is haze below this and body above."""
 DIRTY: Final = 0.01
-"""Share of a definite region that may be off its level before it counts as damaged."""
+"""Share of definite foreground that may be below 1 before the matte counts as damaged."""
+HAZY: Final = 0.03
+"""Share of definite background that may be above 0 before the matte counts as damaged."""
 
 
 @dataclass(slots=True)
@@ -90,11 +92,13 @@ def divide(quantised: np.ndarray, scale: float, options: Options) -> Regions:
     dents = cv2.dilate(dents, square(3 * scale))
     skirts = cv2.dilate(stray, square(6 * scale))
 
-    control = outside & (1 - skirts) & crisp
+    # A margin, so that what a first refinement kept beside the border does not speak again.
+    apart = crisp & mask(away > fine(reach + 2 + 0.5 * thick, shape))
+    control = crisp & mask(away > fine(2 + 0.6 * thick, shape)) & outside & (1 - skirts)
     clean = (
-        _right(quantised, inside & (1 - dents) & crisp, 255)
-        and _right(quantised, control & ring, 0)
-        and _right(quantised, control & (1 - ring), 0)
+        _right(quantised, inside & (1 - dents) & apart, 255, DIRTY)
+        and _right(quantised, control & ring, 0, HAZY)
+        and _right(quantised, control & (1 - ring), 0, HAZY)
     )
     if clean:
         hair = nearby | strands(_less(quantised, 250) & (1 - dents), nearby, step)
@@ -167,7 +171,7 @@ def _less(quantised: np.ndarray, level: int) -> np.ndarray:
     return mask(quantised < level)
 
 
-def _right(quantised: np.ndarray, region: np.ndarray, level: int) -> bool:
+def _right(quantised: np.ndarray, region: np.ndarray, level: int, share_off: float) -> bool:
     """Whether a definite region is at its level already."""
     off = cv2.countNonZero(region & mask(quantised != level))
-    return off <= DIRTY * cv2.countNonZero(region)
+    return off <= share_off * cv2.countNonZero(region)
