@@ -226,23 +226,34 @@ def read_samples(source: Path | str | Readable, name: str | None = None) -> Iter
         yield from _read(source, name or str(getattr(source, "name", "shard")))
 
 
-def split_sample(
-    block: bytes | memoryview, shard: str, offset: int, expected_id: str | None = None
-) -> RawSample:
-    """Parse the bytes of exactly one sample, headers and padding included.
+class Part(Readable, Protocol):
+    """A readable that knows how long it is and where it stands."""
+
+    @property
+    def length(self) -> int:
+        """Bytes in all."""
+        ...
+
+    @property
+    def position(self) -> int:
+        """Bytes read."""
+        ...
+
+
+def read_sample(part: Part, shard: str, offset: int, expected_id: str | None = None) -> RawSample:
+    """Parse exactly one sample, headers and padding included.
 
     Args:
-        block: From the sample's first header to the end of its last padding.
+        part: From the sample's first header to the end of its last padding.
         shard: Name for error messages.
-        offset: Where the block starts in the shard.
+        offset: Where the part starts in the shard.
         expected_id: The id that the index gives for this place, if there is an index.
 
     Raises:
         ShardError: It is not one whole, well-formed sample, or another one.
     """
-    stream = io.BytesIO(block)
     try:
-        sample = _read_one(stream, shard, offset)
+        sample = _read_one(part, shard, offset)
     except ShardError as problem:
         if problem.sample is None and expected_id:
             raise ShardError(
@@ -254,9 +265,28 @@ def split_sample(
         raise ShardError(
             shard, f"found {found} where the index has another", offset=offset, sample=expected_id
         )
-    if stream.tell() != len(block):
+    if part.position != part.length:
         raise sample.error("is not of the size that the index records")
     return sample
+
+
+def split_sample(
+    block: bytes, shard: str, offset: int, expected_id: str | None = None
+) -> RawSample:
+    """:func:`read_sample` of bytes that are at hand."""
+    return read_sample(_Block(block), shard, offset, expected_id)
+
+
+class _Block(io.BytesIO):
+    """Bytes as a :class:`Part`."""
+
+    def __init__(self, block: bytes) -> None:
+        super().__init__(block)
+        self.length = len(block)
+
+    @property
+    def position(self) -> int:
+        return self.tell()
 
 
 def index_shard(path: Path, limit: int = 1_000_000) -> tuple[tuple[int, int, int, int], ...]:

@@ -109,23 +109,22 @@ class HttpClient:
         self._token_origin = token_origin
         self._reset()
 
-    def read(self, url: str, start: int, length: int) -> bytes:
+    def read(self, url: str, start: int, length: int) -> bytearray:
         """Exactly ``length`` bytes from ``start``.
 
         Raises:
             RemoteError: See :meth:`open`; also a file that ends before.
         """
+        buffer = bytearray(length)
+        view = memoryview(buffer)
+        filled = 0
         with self.open(url, start, length) as stream:
-            parts = []
-            missing = length
-            while missing:
-                part = stream.read(missing)
-                if not part:
-                    end = start + length - missing
-                    raise RemoteError(url, f"ends at byte {end}", _BEYOND_THE_END)
-                parts.append(part)
-                missing -= len(part)
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+            while filled < length:
+                count = stream.readinto(view[filled:])
+                if not count:
+                    raise RemoteError(url, f"ends at byte {start + filled}", _BEYOND_THE_END)
+                filled += count
+        return buffer
 
     def get(self, url: str, limit: int) -> bytes:
         """A whole small file.
@@ -333,27 +332,32 @@ class HttpStream:
         Raises:
             RemoteError: All patience is used up, or the file is gone or changed.
         """
+        buffer = bytearray(min(size, _PIECE))
+        count = self.readinto(memoryview(buffer))
+        return bytes(memoryview(buffer)[:count])
+
+    def readinto(self, view: memoryview) -> int:
+        """Like :meth:`read`, into a buffer; the number of bytes, 0 at the end."""
         if self._stop is not None:
-            size = min(size, self._stop - self._position)
-        while size > 0:
+            view = view[: self._stop - self._position]
+        while len(view):
             try:
                 answer = self._answer or self._reopen()
                 if answer is None:
-                    return b""
-                # One receive at a time: what has arrived before a cut is not lost.
-                data = answer.response.read1(min(size, _PIECE))
+                    return 0
+                count = _receive(answer.response, view)
             except (OSError, http.client.HTTPException, _RetryError) as problem:
                 self._retry(problem)
                 continue
-            if data:
-                self._position += len(data)
+            if count:
+                self._position += count
                 self._failures = 0
-                return data
+                return count
             if self._promised is not None and self._position < self._promised:
                 self._retry(_RetryError("the connection was cut"))
                 continue
-            return b""
-        return b""
+            return 0
+        return 0
 
     @property
     def size(self) -> int | None:
@@ -422,6 +426,19 @@ def public_url(url: str) -> str:
     """The address without user, password, query or fragment, fit for messages and logs."""
     parts = urlsplit(url)
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def _receive(response: http.client.HTTPResponse, view: memoryview) -> int:
+    """One receive: what has arrived before a cut is not lost, and nothing is copied twice."""
+    if response.length is None or response.fp is None:
+        data = response.read1(len(view))
+        view[: len(data)] = data
+        return len(data)
+    if not response.length:
+        return 0
+    count = response.fp.readinto1(view[: response.length])
+    response.length -= count
+    return int(count)
 
 
 def _new_connection(scheme: str, netloc: str, timeout: float) -> http.client.HTTPConnection:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -12,10 +11,10 @@ import numpy as np
 
 from .. import schema
 from ..errors import ShardError
-from ..shards import RawSample, split_sample
+from ..shards import RawSample, read_sample
 from .http import RemoteError
 from .index import SampleTable
-from .sources import Source
+from .sources import Source, Window
 
 REQUEST_BYTES: Final = 8 * 2**20
 """Neighbouring samples are fetched in one request up to this size."""
@@ -115,16 +114,15 @@ def _read_group(
     path = table.paths[table.shard[group[0]]]
     start = int(table.offset[group[0]])
     try:
-        data = memoryview(source.read(path, start, int(table.length[group].sum())))
+        window = source.window(path, start, int(table.length[group].sum()))
     except (ShardError, RemoteError):
         # One of them lies beyond the end; the others shall not suffer for it.
         return [read_row(source, table, int(row), check) for row in group]
     outcomes: list[Outcome] = []
     for row in group:
-        first = int(table.offset[row]) - start
-        block = data[first : first + int(table.length[row])]
+        part = window.part(int(table.offset[row]) - start, int(table.length[row]))
         try:
-            outcomes.append(_parse(source, table, int(row), bytes(block), check))
+            outcomes.append(_parse(source, table, int(row), part, check))
         except ShardError:
             outcomes.append(read_row(source, table, int(row), check))
     return outcomes
@@ -135,8 +133,8 @@ def read_row(source: Source, table: SampleTable, row: int, check: bool) -> Outco
     path = table.paths[table.shard[row]]
     for attempt in range(1 + (_RETRIES if source.remote else 0)):
         try:
-            data = source.read(path, int(table.offset[row]), int(table.length[row]))
-            return _parse(source, table, row, data, check)
+            part = source.window(path, int(table.offset[row]), int(table.length[row]))
+            return _parse(source, table, row, part, check)
         except ShardError as problem:
             # Wrong bytes from a server are worth another try, wrong bytes on disk are not.
             if not source.remote or attempt == _RETRIES:
@@ -148,12 +146,13 @@ def read_row(source: Source, table: SampleTable, row: int, check: bool) -> Outco
     raise AssertionError("unreachable")
 
 
-def _parse(source: Source, table: SampleTable, row: int, data: bytes, check: bool) -> RawSample:
+def _parse(source: Source, table: SampleTable, row: int, part: Window, check: bool) -> RawSample:
     path = source.locate(table.paths[table.shard[row]])
     key = schema.sample_id(int(table.number[row]))
-    sample = split_sample(data, path, int(table.offset[row]), key)
     expected = int(table.crc32[row])
-    if check and expected >= 0 and zlib.crc32(data) != expected:
+    part.checking = check and expected >= 0
+    sample = read_sample(part, path, int(table.offset[row]), key)
+    if part.checking and part.crc32() != expected:
         raise sample.error("checksum differs from the manifest's")
     return sample
 

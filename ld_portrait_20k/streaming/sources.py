@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
+import zlib
 from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
@@ -46,6 +47,59 @@ class Stream(Protocol):
     ) -> Any: ...
 
 
+class Window:
+    """A part of a file, read from front to back without copying more than once.
+
+    Args:
+        data: The bytes.
+    """
+
+    def __init__(self, data: memoryview) -> None:
+        self._data = data
+        self.length = len(data)
+        self.position = 0
+        self.checking = False
+
+    def read(self, size: int, /) -> bytes:
+        """The next ``size`` bytes, or what is left."""
+        part = self._data[self.position : self.position + size]
+        self.position += len(part)
+        return bytes(part)
+
+    def crc32(self) -> int:
+        """Of all of its bytes; ``checking`` must have been set before reading."""
+        return zlib.crc32(self._data)
+
+    def part(self, start: int, length: int) -> Window:
+        """A part of this part."""
+        return Window(self._data[start : start + length])
+
+
+class _FileWindow(Window):
+    """Read from disk member by member, straight into what the caller keeps."""
+
+    def __init__(self, file: _File, start: int, length: int) -> None:
+        super().__init__(memoryview(b""))
+        self._file = file
+        self._start = start
+        self.length = length
+        self._crc32 = 0
+
+    def read(self, size: int, /) -> bytes:
+        size = min(size, self.length - self.position)
+        part = os.pread(self._file.descriptor, size, self._start + self.position)
+        self.position += len(part)
+        if self.checking:
+            self._crc32 = zlib.crc32(part, self._crc32)
+        return part
+
+    def crc32(self) -> int:
+        return self._crc32
+
+    def part(self, start: int, length: int) -> Window:
+        return _FileWindow(self._file, self._start + start, length)
+
+
 class Source(Protocol):
     """The files of one dataset, by path relative to its root.
 
@@ -59,8 +113,8 @@ class Source(Protocol):
     name: str
     remote: bool
 
-    def read(self, path: str, start: int, length: int) -> bytes:
-        """Exactly ``length`` bytes of a file from ``start``."""
+    def window(self, path: str, start: int, length: int) -> Window:
+        """``length`` bytes of a file from ``start``."""
         ...
 
     def open(self, path: str) -> Stream:
@@ -90,26 +144,16 @@ class LocalSource:
         self.name = str(root)
         self._reset()
 
-    def read(self, path: str, start: int, length: int) -> bytes:
-        """Exactly ``length`` bytes of a file from ``start``.
+    def window(self, path: str, start: int, length: int) -> Window:
+        """``length`` bytes of a file from ``start``, to be read as they are needed.
 
         Raises:
-            ShardError: The file ends before, or is absent.
+            ShardError: The file is absent; reading beyond its end gives fewer bytes.
         """
         try:
-            file = self._file(path)
-            parts = []
-            missing = length
-            while missing:
-                part = os.pread(file.descriptor, missing, start + length - missing)
-                if not part:
-                    end = start + length - missing
-                    raise ShardError(self.locate(path), "truncated", offset=end)
-                parts.append(part)
-                missing -= len(part)
+            return _FileWindow(self._file(path), start, length)
         except OSError as problem:
             raise ShardError(self.locate(path), f"cannot be read ({problem.strerror})") from problem
-        return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def open(self, path: str) -> Stream:
         """A file as a stream from its start."""
@@ -197,13 +241,13 @@ class HttpSource:
         self.client = HttpClient(token, f"{parts.scheme}://{parts.netloc}", patience)
         self._manifest = manifest
 
-    def read(self, path: str, start: int, length: int) -> bytes:
-        """Exactly ``length`` bytes of a file from ``start``.
+    def window(self, path: str, start: int, length: int) -> Window:
+        """Exactly ``length`` bytes of a file from ``start``, fetched.
 
         Raises:
             RemoteError: See :class:`~ld_portrait_20k.streaming.http.HttpClient`.
         """
-        return self.client.read(self.url(path), start, length)
+        return Window(memoryview(self.client.read(self.url(path), start, length)))
 
     def open(self, path: str) -> Stream:
         """A file as a stream from its start; it mends itself when cut."""
@@ -275,11 +319,11 @@ class ListedSource:
         """Whether a shard is behind a URL."""
         return path.startswith(("http://", "https://"))
 
-    def read(self, path: str, start: int, length: int) -> bytes:
-        """Exactly ``length`` bytes of a shard from ``start``."""
+    def window(self, path: str, start: int, length: int) -> Window:
+        """``length`` bytes of a shard from ``start``."""
         if self.is_remote(path):
-            return self.client.read(path, start, length)
-        return self._local.read(path, start, length)
+            return Window(memoryview(self.client.read(path, start, length)))
+        return self._local.window(path, start, length)
 
     def open(self, path: str) -> Stream:
         """A shard as a stream from its start."""
