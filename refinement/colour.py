@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 
 _BELIEF = 8  # the power of alpha by which a pixel's colour is believed
+_STRIP = 64  # rows
 _TRUST = 8.0  # weight at which a level of the pyramid needs none above it, as its reciprocal
 
 
@@ -27,31 +28,67 @@ def estimate_foreground(colour: np.ndarray, alpha: np.ndarray) -> np.ndarray:
         (H, W, 3), dtype of ``colour``: equal to ``colour`` where alpha is 1, a smooth
         continuation of the foreground where alpha is 0.
     """
-    limit = float(np.iinfo(colour.dtype).max)
     height, width = alpha.shape
-    half = ((width + 1) // 2, (height + 1) // 2)
-    observed: np.ndarray = colour.astype(np.float32)
-    weight = _power(alpha)
-    small = cv2.resize(observed, half, interpolation=cv2.INTER_AREA)
-    faded = _power(1 - cv2.resize(alpha, half, interpolation=cv2.INTER_AREA))
-    padding: np.ndarray = _continue(_weighted(small, faded))
-    padding = cv2.resize(padding, (width, height), interpolation=cv2.INTER_LINEAR)
-    believed = cv2.resize(_weighted(observed, weight), half, interpolation=cv2.INTER_AREA)
-    smooth: np.ndarray = cv2.resize(_continue(believed), (width, height), interpolation=cv2.INTER_LINEAR)
-    smooth += np.minimum(weight * _TRUST, 1)[..., None] * (observed - smooth)
+    even = (height % 2, width % 2)
+    if any(even):
+        edge = (0, even[0], 0, even[1], cv2.BORDER_REPLICATE)
+        whole = estimate_foreground(
+            np.asarray(cv2.copyMakeBorder(colour, *edge)),
+            np.asarray(cv2.copyMakeBorder(alpha, *edge)),
+        )
+        return np.ascontiguousarray(whole[:height, :width])
+    believed = np.empty((height // 2, width // 2, 4), np.float32)
+    padded = np.empty_like(believed)
+    for top in range(0, height, _STRIP):  # strips, for the memory and the cache
+        rows, half = slice(top, top + _STRIP), slice(top // 2, (top + _STRIP) // 2)
+        observed = colour[rows].astype(np.float32)
+        believed[half] = _halved(_weighted(observed, _power(alpha[rows])))
+        padded[half] = _weighted(_halved(observed), _power(1 - _halved(alpha[rows])))
+    smooth, padding = _continue(believed), _continue(padded)
+    result = np.empty_like(colour)
+    for top in range(0, height, _STRIP):
+        rows = slice(top, min(top + _STRIP, height))
+        _restore(
+            colour[rows], alpha[rows], _doubled(smooth, rows), _doubled(padding, rows), result[rows]
+        )
+    return result
 
+
+def _restore(
+    colour: np.ndarray,
+    alpha: np.ndarray,
+    smooth: np.ndarray,
+    padding: np.ndarray,
+    result: np.ndarray,
+) -> None:
+    """Smooth + alpha (observed - alpha smooth - (1 - alpha) padding) of a strip, into result."""
+    observed: np.ndarray = colour.astype(np.float32)
+    trust = np.minimum(_power(alpha) * _TRUST, 1)[..., None]
+    smooth += trust * (observed - smooth)
     share = alpha[..., None]
-    # smooth + share * (observed - share * smooth - (1 - share) * padding), in place
     observed -= padding
     padding -= smooth
     padding *= share
     padding += observed
     padding *= share
     padding += smooth
-    np.clip(padding, 0, limit, out=padding)
-    np.rint(padding, out=padding)
-    result: np.ndarray = padding.astype(colour.dtype)
-    return result
+    np.rint(np.clip(padding, 0, np.iinfo(colour.dtype).max), out=padding)
+    result[...] = padding
+
+
+def _halved(plane: np.ndarray) -> np.ndarray:
+    height, width = plane.shape[:2]
+    half: np.ndarray = cv2.resize(plane, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
+    return half
+
+
+def _doubled(grid: np.ndarray, rows: slice) -> np.ndarray:
+    """Rows of the grid enlarged twice, as if all of it had been."""
+    first, last = rows.start // 2, rows.stop // 2
+    low, high = max(first - 1, 0), min(last + 1, grid.shape[0])
+    size = (2 * grid.shape[1], 2 * (high - low))
+    double: np.ndarray = cv2.resize(grid[low:high], size, interpolation=cv2.INTER_LINEAR)
+    return double[2 * (first - low) : 2 * (last - low)]
 
 
 def _power(alpha: np.ndarray) -> np.ndarray:

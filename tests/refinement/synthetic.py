@@ -93,13 +93,13 @@ def subject(
     else:
         ellipse(0, 0.20 + low, reach, low)
     if arm_gap:
-        shoulder = middle + [0.2 * unit, 0.3 * unit]
-        elbow = middle + [0.40 * unit, 0.42 * unit]
-        hand = middle + [0.18 * unit, 0.6 * unit]
+        shoulder = middle + unit * np.array([0.2, 0.3])
+        elbow = middle + unit * np.array([0.40, 0.42])
+        hand = middle + unit * np.array([0.18, 0.6])
         points = np.rint(np.array([shoulder, elbow, hand])).astype(np.int32)
         cv2.polylines(cover, [points], False, 255, int(0.055 * unit))
     if hoop:
-        centre = np.rint(middle + [head * 0.9 * unit, head * 0.75 * unit]).astype(int)
+        centre = np.rint(middle + head * unit * np.array([0.9, 0.75])).astype(int)
         cv2.circle(cover, centre.tolist(), int(0.035 * unit), 255, max(3, int(0.006 * unit)))
     if hair != "none":
         ellipse(0, -head * 0.25, head * 0.95, head * 0.95)
@@ -211,12 +211,10 @@ def damage_subtracted(alpha: np.ndarray, seed: int, strength: float = 1.0) -> np
     are square; everything carries a little grain.
     """
     rng = np.random.default_rng([seed, 11])
-    height, width = alpha.shape
+    width = alpha.shape[1]
     scale = np.sqrt(alpha.size) / 1024
     result = alpha.astype(np.float32).copy()
-    solid = cv2.copyMakeBorder(
-        (alpha >= 0.999).astype(np.uint8), 9, 9, 9, 9, cv2.BORDER_REPLICATE
-    )
+    solid = cv2.copyMakeBorder((alpha >= 0.999).astype(np.uint8), 9, 9, 9, 9, cv2.BORDER_REPLICATE)
     depth = cv2.distanceTransform(solid, cv2.DIST_L2, 5)[9:-9, 9:-9]
     worn = (_field(rng, alpha.shape, 45 * scale) > 0.5) * _field(rng, alpha.shape, 14 * scale)
     result -= strength * rng.uniform(0.02, 0.08) * worn * np.clip(depth / (12 * scale), 0, 1)
