@@ -163,7 +163,7 @@ def unknown_border(
 
 def belonging(
     seen: np.ndarray, quantised: np.ndarray, scale: float, options: Options
-) -> tuple[np.ndarray, np.ndarray, int, int]:
+) -> tuple[np.ndarray, np.ndarray, tuple[int, int, int]]:
     """The visible pieces that belong to the body.
 
     Bodies are pieces with a good share of the opaque area. A smaller piece belongs if it
@@ -178,12 +178,12 @@ def belonging(
 
     Returns:
         The (H, W) mask of what belongs, the mask of those small pieces among it that are
-        faint throughout, the number of pieces that do not belong, and the number of bodies.
+        faint throughout, and how many pieces do not belong, are faint, and are bodies.
     """
     count, labels, stats, _ = cv2.connectedComponentsWithStats(seen, connectivity=8)
     empty = np.zeros_like(seen)
     if count == 1:
-        return seen, empty, 0, 0
+        return seen, empty, (0, 0, 0)
     area = stats[:, cv2.CC_STAT_AREA].astype(np.int64)
     area[0] = 0
     main = int(np.argmax(area))
@@ -212,7 +212,7 @@ def belonging(
         return result
 
     belongs = chosen(keep)
-    faint = empty
+    faint, fragile = empty, np.zeros(count, bool)
     if options.keep_flyaways and not keep[1:].all():
         long = np.hypot(wide, tall)
         thick = np.zeros(count, bool)
@@ -235,5 +235,7 @@ def belonging(
                 break
             keep |= more
             belongs = chosen(keep)
-        faint = chosen(keep & ~solitary & ~strong)
-    return belongs, faint, int(np.count_nonzero(~keep[1:])), int(np.count_nonzero(body[1:]))
+        fragile = keep & ~solitary & ~strong
+        faint = chosen(fragile)
+    away, weak, bodies = (int(np.count_nonzero(x[1:])) for x in (~keep, fragile, body))
+    return belongs, faint, (away, weak, bodies)

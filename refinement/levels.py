@@ -12,6 +12,7 @@ from refinement.regions import Regions
 
 CAUTION: Final = 1.5
 """Standard deviations by which a textured veil is taken to be weaker near the border."""
+_STRIP: Final = 64  # rows
 HAZE_FADE: Final = 4.0
 """The level of clear is taken off fully up to itself, and not at all from so many times it."""
 
@@ -130,16 +131,22 @@ def compose(alpha: np.ndarray, regions: Regions) -> np.ndarray:
     """
     shape = alpha.shape
     gain_grid, haze_grid = plateaus(alpha, regions)
-    result = alpha
-    if haze_grid.max() > 0.25 / 255:
-        haze = fine(np.where(haze_grid > 0.25 / 255, haze_grid, 0), shape)
-        # haze * (FADE - alpha / haze) / (FADE - 1), which needs no division
-        taken = (HAZE_FADE * haze - alpha) * (1 / (HAZE_FADE - 1))
-        result = np.maximum(result - np.clip(taken, 0, haze), 0)
-    if gain_grid.min() < 1 - 0.5 / 255:
-        gain = fine(np.where(gain_grid < 1 - 0.5 / 255, gain_grid, 1), shape)
-        result = np.minimum(result / gain, 1)
-    result = result.copy() if result is alpha else result
-    np.copyto(result, np.float32(1), where=regions.inside.view(bool))
-    np.copyto(result, np.float32(0), where=regions.outside.view(bool))
+    hazy, veiled = haze_grid > 0.25 / 255, gain_grid < 1 - 0.5 / 255
+    haze = fine(np.where(hazy, haze_grid, 0), shape) if hazy.any() else None
+    gain = fine(np.where(veiled, gain_grid, 1), shape) if veiled.any() else None
+    result = np.empty_like(alpha)
+    for top in range(0, shape[0], _STRIP):  # strips, for the memory and the cache
+        rows = slice(top, top + _STRIP)
+        values = alpha[rows].copy()
+        if haze is not None:
+            # haze * (FADE - alpha / haze) / (FADE - 1), which needs no division
+            taken = (HAZE_FADE * haze[rows] - values) * (1 / (HAZE_FADE - 1))
+            values -= np.clip(taken, 0, haze[rows])
+            np.maximum(values, 0, out=values)
+        if gain is not None:
+            values /= gain[rows]
+            np.minimum(values, 1, out=values)
+        np.copyto(values, np.float32(1), where=regions.inside[rows].view(bool))
+        np.copyto(values, np.float32(0), where=regions.outside[rows].view(bool))
+        result[rows] = values
     return result

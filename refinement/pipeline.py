@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from refinement import colour, levels
-from refinement.grid import mask
+from refinement.grid import mask, only
 from refinement.options import Options, RefinementError
 from refinement.regions import Regions, divide
 from refinement.report import Report
@@ -70,7 +70,7 @@ def refine(rgba: np.ndarray, *, options: Options | None = None) -> RefinedMatte:
         alpha=alpha,
         foreground=foreground,
         trimap=trimap(final, unknown),
-        report=_report(raw, alpha, regions, options),
+        report=_report(raw, final, regions, options),
     )
 
 
@@ -89,19 +89,22 @@ def _checked(rgba: np.ndarray) -> np.ndarray:
     raise RefinementError(f"expected uint8, uint16 or float, got {rgba.dtype}")
 
 
-def _report(raw: np.ndarray, alpha: np.ndarray, regions: Regions, options: Options) -> Report:
+def _report(raw: np.ndarray, final: np.ndarray, regions: Regions, options: Options) -> Report:
     size = float(raw.size)
     changed = np.float32(0.5 / 255)
     filled = cv2.countNonZero(regions.inside & mask(raw < 1 - changed)) / size
     cleared = cv2.countNonZero(regions.outside & mask(raw > changed)) / size
-    haze = float(cv2.mean(raw, regions.outside)[0])
-    opaque = np.count_nonzero(alpha >= 1) / size
-    soft = np.count_nonzero((alpha > 0) & (alpha < 1)) / size
+    ground = cv2.countNonZero(regions.ground)
+    haze = cv2.sumElems(only(raw, regions.ground))[0] / max(1, ground)
+    opaque = cv2.countNonZero(mask(final == 255)) / size
+    soft = cv2.countNonZero(final) / size - opaque
     reasons = []
     if opaque == 0 and soft < 1e-4:
         reasons.append("empty")
     elif regions.bodies == 0 or regions.translucent > 0.5:
         reasons.append("no-opaque-body")
+    elif ground == 0 and regions.openings_kept == 0:
+        reasons.append("no-background")
     if regions.bodies > 1 and options.several_bodies == "reject":
         reasons.append("several-bodies")
     if haze > 0.05:

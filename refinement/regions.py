@@ -34,6 +34,7 @@ class Regions:
         inside: Definite foreground: alpha becomes 1.
         outside: Definite background: alpha becomes 0.
         faint: Background whose alpha shows the level of clear; empty where that is 0.
+        ground: What is background away from the border, whether it was changed or not.
         step: Side of a cell of the coarse grid, in pixels.
         pieces_removed: Visible detached pieces in ``outside``.
         openings_kept: Enclosed background regions.
@@ -46,6 +47,7 @@ class Regions:
     inside: np.ndarray
     outside: np.ndarray
     faint: np.ndarray
+    ground: np.ndarray
     step: int
     pieces_removed: int = 0
     openings_kept: int = 0
@@ -75,7 +77,9 @@ def divide(quantised: np.ndarray, scale: float, options: Options) -> Regions:
     beyond = mask(depth > options.band_width * scale) & plateau
     haze = connected & beyond & _less(quantised, HAZE_AT_MOST)
     seen = (1 - background) & (1 - haze)
-    belongs, fragile, removed, bodies = connectivity.belonging(seen, quantised, scale, options)
+    belongs, fragile, (removed, faint_pieces, bodies) = connectivity.belonging(
+        seen, quantised, scale, options
+    )
     stray = (seen | haze) & (1 - belongs)
     border = connected & (1 - beyond) & (1 - background) & (1 - stray)
 
@@ -89,6 +93,7 @@ def divide(quantised: np.ndarray, scale: float, options: Options) -> Regions:
     close |= nearby & strands(unsolid & (1 - connected) & (1 - dents), nearby, step)
     inside = belongs & (1 - border) & (1 - close)
     outside = (1 - belongs) & (1 - near)
+    ground = outside | stray
     dents = cv2.dilate(dents, square(3 * scale))
     skirts = cv2.dilate(stray, square(6 * scale))
 
@@ -107,6 +112,7 @@ def divide(quantised: np.ndarray, scale: float, options: Options) -> Regions:
         faint = np.zeros_like(outside)
     else:
         stray |= fragile
+        removed += faint_pieces
         belongs &= 1 - fragile
         inside &= belongs
         tails: np.ndarray = cv2.dilate(belongs, square(1 + 2 * scale))
@@ -119,6 +125,7 @@ def divide(quantised: np.ndarray, scale: float, options: Options) -> Regions:
         inside=inside,
         outside=outside,
         faint=faint,
+        ground=ground,
         step=step,
         pieces_removed=removed,
         openings_kept=openings,

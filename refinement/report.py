@@ -24,8 +24,8 @@ class Report:
         confidence: 0..1, how far the prior explains the picture: 1 where nothing was
             ambiguous, less the more area was decided against the evidence.
         reasons: Why the matte should not serve as ground truth; empty if it may. Among
-            ``"empty"``, ``"no-opaque-body"``, ``"several-bodies"``, ``"haze"``,
-            ``"wide-soft-region"``.
+            ``"empty"``, ``"no-opaque-body"``, ``"no-background"``, ``"several-bodies"``
+            and ``"haze"``.
     """
 
     filled_area: float
