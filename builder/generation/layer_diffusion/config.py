@@ -34,6 +34,14 @@ KNOWN_GB: Final[dict[str, float]] = {
 }
 """Gigabytes that are downloaded of a repository (fp16 variant), for messages off line."""
 
+_FETCHED: Final[dict[str, str]] = {
+    BASE_MODEL: '--include "*.json" --include "*.txt" --include "*.fp16.safetensors"',
+    WEIGHTS: '--include "ld_diffusers_sdxl_attn*" --include "ld_diffusers_sdxl_vae*"',
+    LORA_WEIGHTS: "diffuser_layer_xl_transparent_attn.safetensors",
+    TRANSPARENT_VAE: '--include "vae_transparent_*"',
+    FP16_VAE: "config.json diffusion_pytorch_model.safetensors",
+}
+
 DTYPES: Final = ("auto", "float16", "bfloat16", "float32")
 DEMO_COMMAND: Final = "python -m builder regenerate --preset demo"
 
@@ -165,6 +173,12 @@ def download_hint(config: LayerDiffusionConfig) -> str:
     remote = [name for name in names if not Path(name).expanduser().is_dir()]
     parts = [f"{name} ({KNOWN_GB[name]:.1f} GB)" if name in KNOWN_GB else name for name in remote]
     return ", ".join(parts)
+
+
+def download_command(name: str, revision: str | None) -> str:
+    """The shell command that puts what a run takes of a repository into the cache."""
+    words = ["hf download", name, _FETCHED.get(name, "")]
+    return " ".join(word for word in [*words, f"--revision {revision}" if revision else ""] if word)
 
 
 def _without_gpu(config: LayerDiffusionConfig, pictures: int | None) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
+
 from builder.generation.layer_diffusion.config import LayerDiffusionConfig
 from builder.generation.layer_diffusion.repository import ModelRecord
 from builder.generation.protocol import Generated, Rejection, Request
@@ -88,7 +90,7 @@ class LayerDiffusionGenerator:
             rgba = self.pipeline(
                 [request.row.prompt for request in fed],
                 negative_prompts=[request.row.negative_prompt for request in fed],
-                generators=[torch.Generator().manual_seed(request.seed) for request in fed],
+                generators=[np.random.Generator(np.random.PCG64(r.seed)) for r in fed],
                 width=width,
                 height=height,
                 steps=self.config.steps,
@@ -135,7 +137,7 @@ def software(device_type: str, compiled: bool) -> str:
 
     device = torch.cuda.get_device_name() if device_type == "cuda" else device_type
     text = (
-        f"torch {torch.__version__}, diffusers {diffusers.__version__}, "
+        f"numpy {np.__version__}, torch {torch.__version__}, diffusers {diffusers.__version__}, "
         f"transformers {transformers.__version__}, {device}"
     )
     return f"{text}, compiled" if compiled else text

@@ -16,7 +16,7 @@ DEVICE_SHARE = 0.25
 # A processor gains from batching only as long as the activations stay near its caches:
 # measured, eight 64 px passes at once take 0.6 of their time one by one, four 256 px
 # passes take 1.2 of it.
-CPU_BUDGET = 256 << 20
+CPU_BUDGET = 96 << 20
 
 
 def default_budget(device: torch.device) -> int:

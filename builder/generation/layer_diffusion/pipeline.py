@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -18,6 +18,8 @@ from builder.generation.layer_diffusion.encoder import TransparentVAEEncoder
 from builder.generation.layer_diffusion.memory import Room, default_budget
 from builder.generation.layer_diffusion.repository import ModelRecord
 from ld_portrait_20k.errors import PortraitError
+
+NoiseSource: TypeAlias = torch.Generator | np.random.Generator
 
 VAE_VALUES_PER_PIXEL = 8
 """Activation values alive at once a pixel and channel of the VAE's second level."""
@@ -147,7 +149,7 @@ class LayerDiffusionPipeline:
         prompts: Sequence[str],
         *,
         negative_prompts: str | Sequence[str | None] | None = None,
-        generators: Sequence[torch.Generator],
+        generators: Sequence[NoiseSource],
         width: int = 1024,
         height: int = 1024,
         steps: int = 25,
@@ -162,7 +164,8 @@ class LayerDiffusionPipeline:
             prompts: One a picture.
             negative_prompts: One for all, one a picture, or none.
             generators: One a picture, so that a picture does not depend on its neighbours;
-                on the CPU for the same noise on every device.
+                of numpy, or of torch on the CPU (which takes 32 bits of its seed alone),
+                for the same noise on every device.
             width: A multiple of 64.
             height: A multiple of 64.
             steps: Sampling steps.
@@ -198,7 +201,7 @@ class LayerDiffusionPipeline:
         prompts: Sequence[str],
         *,
         negative_prompts: str | Sequence[str | None] | None = None,
-        generators: Sequence[torch.Generator],
+        generators: Sequence[NoiseSource],
         width: int = 1024,
         height: int = 1024,
         steps: int = 25,
@@ -220,12 +223,10 @@ class LayerDiffusionPipeline:
                 raise ValueError(f"{count} prompts with {len(given)} {what}")
         sigmas = self.schedule.karras(steps, strength)
         shape = (4, height // 8, width // 8)
-        # Drawn in float32 where the generator lives, whatever the device and dtype.
-        noise = [torch.randn(shape, generator=own, device=own.device) for own in generators]
-        start = torch.stack([own.to(self.device) for own in noise]) if noise else None
-        if start is None:
+        if not count:
             return torch.empty(0, *shape, device=self.device)
-        x = start * sigmas[0].item()
+        noise = torch.stack([draw_noise(own, shape).to(self.device) for own in generators])
+        x = noise * sigmas[0].item()
         if images is not None:
             if len(images) != count or any(p.shape != (height, width, 4) for p in images):
                 raise ValueError(f"images must be {count} arrays of ({height}, {width}, 4) uint8")
@@ -317,6 +318,13 @@ class LayerDiffusionPipeline:
         if not done:
             return latents.new_empty(0, 4, latents.shape[2] * 8, latents.shape[3] * 8)
         return torch.stack(done)
+
+
+def draw_noise(generator: NoiseSource, shape: tuple[int, ...]) -> Tensor:
+    """Standard normal noise in float32, drawn where the generator lives."""
+    if isinstance(generator, np.random.Generator):
+        return torch.from_numpy(generator.standard_normal(shape, dtype=np.float32))
+    return torch.randn(shape, generator=generator, device=generator.device)
 
 
 def check_size(width: int, height: int) -> None:

@@ -15,6 +15,7 @@ from builder.generation.layer_diffusion.config import (
     KNOWN_GB,
     PINNED,
     LayerDiffusionConfig,
+    download_command,
     download_hint,
 )
 from builder.generation.layer_diffusion.files import check_safetensors, file_sha256
@@ -150,7 +151,11 @@ def open_repository(name: str, revision: str | None, config: LayerDiffusionConfi
 
 def _open_hub(name: str, revision: str | None, config: LayerDiffusionConfig) -> Repository:
     from huggingface_hub import HfApi, constants, snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
+    from huggingface_hub.errors import (
+        HfHubHTTPError,
+        IncompleteSnapshotError,
+        RepositoryNotFoundError,
+    )
 
     if not constants.HF_HUB_OFFLINE:
         try:
@@ -180,13 +185,15 @@ def _open_hub(name: str, revision: str | None, config: LayerDiffusionConfig) -> 
             )
     try:
         folder = Path(snapshot_download(name, revision=revision, local_files_only=True))
+    except IncompleteSnapshotError as error:
+        # Only the files that a run takes were downloaded: as recommended.
+        folder = Path(error.snapshot_path)
     except Exception:
         size = f" ({KNOWN_GB[name]:.1f} GB)" if name in KNOWN_GB else ""
         raise PortraitError(
             f"the weights of {name}{size} are not in the cache and the Hub cannot be reached; "
-            f"on a machine with a network run: hf download {name}"
-            f"{f' --revision {revision}' if revision else ''}; the whole run needs "
-            f"{download_hint(config)}; portraits without weights or GPU: {DEMO_COMMAND}"
+            f"on a machine with a network run: {download_command(name, revision)}; the whole "
+            f"run needs {download_hint(config)}; portraits without weights or GPU: {DEMO_COMMAND}"
         ) from None
     commit = folder.name if _COMMIT.match(folder.name) else revision
     return Repository(name, name, folder, commit, _files_below(folder))

@@ -70,9 +70,17 @@ def test_a_picture_does_not_depend_on_its_neighbours(generator) -> None:
     np.testing.assert_array_equal(again.alpha, first.alpha)
 
 
+def test_all_bits_of_the_seed_count(generator) -> None:
+    # torch's CPU generator would take the low 32 of them.
+    near = request(0)
+    far = replace(near, seed=near.seed + 2**40)
+    made = list(generator.generate([near, far]))
+    assert np.abs(made[0].foreground.astype(int) - made[1].foreground).mean() > 1
+
+
 def test_another_attempt_is_another_picture(generator) -> None:
     made = list(generator.generate([request(0), request(0, attempt=1)]))
-    assert np.abs(made[0].alpha.astype(int) - made[1].alpha).mean() > 1
+    assert np.abs(made[0].foreground.astype(int) - made[1].foreground).mean() > 1
 
 
 def test_the_record_is_complete(generator, tiny_config) -> None:

@@ -251,7 +251,7 @@ def test_missing_weights_name_what_to_download(hub) -> None:
     assert "\n" not in message
     pinned = PINNED["SG161222/RealVisXL_V4.0"]
     assert "the weights of SG161222/RealVisXL_V4.0 (6.8 GB) are not in the cache" in message
-    assert f"hf download SG161222/RealVisXL_V4.0 --revision {pinned}" in message
+    assert f'--include "*.fp16.safetensors" --revision {pinned}; ' in message
     assert "lllyasviel/LayerDiffuse_Diffusers (2.1 GB)" in message
     assert message.endswith(DEMO)
 
@@ -268,6 +268,20 @@ def test_the_cache_is_enough_off_line(tiny, hub) -> None:
         "someone/tiny-sdxl", layer_diffusion=tiny.weights, vae="base", device="cpu"
     )
     assert pipeline.records == records
+
+
+def test_a_partial_download_is_enough_off_line(tiny, hub, monkeypatch) -> None:
+    from huggingface_hub.errors import IncompleteSnapshotError
+
+    commit = "3" * 40
+    snapshot = cached(hub, "someone/tiny-sdxl", commit, tiny.base)
+
+    def incomplete(*_, **__):
+        raise IncompleteSnapshotError("2 files are missing", snapshot_path=str(snapshot))
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", incomplete)
+    records = resolve(tiny, base_model="someone/tiny-sdxl", vae="base")
+    assert {record.revision for record in records[:4]} == {commit}
 
 
 def test_the_hub_is_asked_for_hashes_and_nothing_is_loaded(tiny, hub, monkeypatch) -> None:
