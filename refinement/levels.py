@@ -150,3 +150,19 @@ def compose(alpha: np.ndarray, regions: Regions) -> np.ndarray:
         np.copyto(values, np.float32(0), where=regions.outside[rows].view(bool))
         result[rows] = values
     return result
+
+
+def drop_crumbs(alpha: np.ndarray, regions: Regions) -> None:
+    """Clear, in place, faint pixels that hang together with nothing that belongs.
+
+    Args:
+        alpha: (H, W) float32, refined.
+        regions: What belongs, and how long its faint tails may be.
+    """
+    if not regions.tail:
+        return
+    visible = mask(alpha > 0)
+    reached: np.ndarray = visible & regions.belongs
+    for _ in range(regions.tail):
+        reached = np.asarray(cv2.dilate(reached, np.ones((3, 3), np.uint8))) & visible
+    np.copyto(alpha, np.float32(0), where=(visible ^ reached).view(bool))

@@ -60,6 +60,7 @@ def refine(rgba: np.ndarray, *, options: Options | None = None) -> RefinedMatte:
 
     regions = divide(quantised, scale, options)
     alpha = levels.compose(raw, regions)
+    levels.drop_crumbs(alpha, regions)
     straight = cv2.cvtColor(rgba, cv2.COLOR_RGBA2RGB)
     foreground = (
         colour.estimate_foreground(straight, alpha) if options.estimate_colour else straight

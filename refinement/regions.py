@@ -35,6 +35,8 @@ class Regions:
         outside: Definite background: alpha becomes 0.
         faint: Background whose alpha shows the level of clear; empty where that is 0.
         ground: What is background away from the border, whether it was changed or not.
+        belongs: What is visible and belongs to the body.
+        tail: How many pixels of faint tail it may have at most; 0 if nothing is amiss.
         step: Side of a cell of the coarse grid, in pixels.
         pieces_removed: Visible detached pieces in ``outside``.
         openings_kept: Enclosed background regions.
@@ -48,6 +50,8 @@ class Regions:
     outside: np.ndarray
     faint: np.ndarray
     ground: np.ndarray
+    belongs: np.ndarray
+    tail: int
     step: int
     pieces_removed: int = 0
     openings_kept: int = 0
@@ -126,6 +130,8 @@ def divide(quantised: np.ndarray, scale: float, options: Options) -> Regions:
         outside=outside,
         faint=faint,
         ground=ground,
+        belongs=belongs,
+        tail=0 if clean else 2 + int(min(0.7 * thick.max(), 48)),
         step=step,
         pieces_removed=removed,
         openings_kept=openings,
