@@ -247,9 +247,14 @@ def explain(config: BuildConfig, output: Path, options: ClusterOptions) -> str:
 
 
 def _require(options: ClusterOptions, *, submitting: bool = True) -> None:
-    for package in ("datatrove", *(["ray"] if options.engine == "ray" else [])):
-        if find_spec(package) is None:
-            raise missing_extra(package, "cluster")
+    if find_spec("datatrove") is None:
+        raise missing_extra("datatrove", "cluster")
+    if options.engine == "ray" and find_spec("ray") is None:
+        # Not in the extra: it is far larger than all the rest, and a cluster has its own.
+        raise PortraitError(
+            "--engine ray needs ray, which is not installed: pip install ray, in the version "
+            "of the cluster"
+        )
     if options.engine == "slurm" and submitting and shutil.which("sbatch") is None:
         raise PortraitError(
             "sbatch: not found; mend: run this where Slurm's commands are, or look at the "

@@ -110,8 +110,8 @@ def take_notes(spec: TaskSpec, ranks: Sequence[int]) -> None:
 def drop_notes(spec: TaskSpec, ranks: Sequence[int]) -> None:
     """Forget what stopped tasks the last time."""
     folder = open_folder(spec)
+    tasks.forget_failures(spec, ranks)
     for rank in ranks:
-        note_file(spec, rank).unlink(missing_ok=True)
         if folder.isfile(_note(rank)):
             folder.rm(_note(rank))
 

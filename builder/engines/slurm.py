@@ -32,6 +32,7 @@ def submit(spec: TaskSpec, plan: Plan, options: ClusterOptions) -> Submission:
 
     missing = task_module.missing_units(spec.output, plan)
     pending = task_module.pending_ranks(plan, missing, spec.tasks)
+    task_module.forget_failures(spec, pending)
     array, finish = _executors(spec, pending, options)
     try:
         finish.launch_job()  # and first of all the array, which it depends on

@@ -52,6 +52,7 @@ def supervise(
     missing = task_module.missing_units(spec.output, plan)
     limits = replace(options.limits, task=options.time)
     shutil.rmtree(spec.state / "beats", ignore_errors=True)
+    task_module.forget_failures(spec, task_module.pending_ranks(plan, missing, spec.tasks))
     while missing:
         attempt += 1
         pending = task_module.pending_ranks(plan, missing, spec.tasks)
@@ -66,23 +67,25 @@ def supervise(
             mem_per_cpu_gb=options.mem_per_cpu,
             address=options.ray_address,
         )
-        watch = Watch(beats, limits)
+        watch, problem = Watch(beats, limits), None
         with _driver(spec, drive) as (process, log):
             while not _over(process):
                 problem = watch.look()
                 on_samples(ended + watch.samples)
                 if problem is not None:
-                    log.write(f"\n{problem}: ending this start and trying again\n".encode())
+                    log.write(f"\n{problem}: ended this start\n".encode())
                     break
                 time.sleep(POLL)
+        watch.look()
         ended += watch.samples
+        on_samples(ended)
         shutil.rmtree(beats, ignore_errors=True)
         before, missing = missing, task_module.missing_units(spec.output, plan)
         fruitless = fruitless + 1 if len(missing) == len(before) else 0
         left = task_module.pending_ranks(plan, missing, spec.tasks)
         given_up = len(task_module.failures(spec, left)) == len(left)
         if missing and (given_up or fruitless == FRUITLESS):
-            raise PortraitError(task_module.unfinished(spec, left))
+            raise PortraitError(task_module.unfinished(spec, left, _reason(spec, problem, process)))
 
 
 @contextmanager
@@ -104,6 +107,17 @@ def _driver(spec: TaskSpec, drive: Drive) -> Iterator[tuple[subprocess.Popen[byt
             yield process, log
         finally:
             _end(process)
+
+
+def _reason(spec: TaskSpec, problem: str | None, process: subprocess.Popen[Any]) -> str:
+    """Why a driver came to no good, where its tasks did not say it."""
+    if problem is not None:
+        return problem
+    if process.returncode < 0:
+        return f"the process that ran them was killed (signal {-process.returncode})"
+    text = (spec.state / "driver.log").read_text(encoding="utf-8", errors="replace")
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1] if process.returncode and lines else "they died without a word"
 
 
 def _over(process: subprocess.Popen[Any]) -> bool:

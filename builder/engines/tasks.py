@@ -231,12 +231,26 @@ def failures(spec: TaskSpec, ranks: Sequence[int]) -> dict[int, str]:
     return found
 
 
-def unfinished(spec: TaskSpec, ranks: Sequence[int]) -> str:
-    """One line that says which tasks are not done, and why."""
+def forget_failures(spec: TaskSpec, ranks: Sequence[int]) -> None:
+    """Remove what tasks said the last time, before they are started again."""
+    for rank in ranks:
+        note_file(spec, rank).unlink(missing_ok=True)
+
+
+def unfinished(
+    spec: TaskSpec, ranks: Sequence[int], otherwise: str = "they died without a word"
+) -> str:
+    """One line that says which tasks are not done, and why.
+
+    Args:
+        spec: The build.
+        ranks: The tasks.
+        otherwise: The reason where no task said one.
+    """
     said = failures(spec, ranks)
     first = next(iter(said.items()), None)
     listed = ", ".join(map(str, ranks[:8])) + (", ..." if len(ranks) > 8 else "")
-    reason = f"task {first[0]}: {first[1]}" if first else "they died without a word"
+    reason = f"task {first[0]}: {first[1]}" if first else otherwise
     return (
         f"{spec.output}: {len(ranks)} of {spec.tasks} tasks are not done ({listed}); {reason}; "
         f"logs: {spec.state}; mend that and run the same command again"

@@ -57,8 +57,20 @@ def test_tasks_that_always_die_are_given_up(people: BuildConfig, tmp_path: Path)
     with killer(output, 99) as killed, pytest.raises(PortraitError) as caught:
         cluster.launch(people, output, options)
     assert len(killed) == supervision.FRUITLESS
-    assert "1 of 1 tasks are not done (0); they died without a word" in str(caught.value)
+    assert "1 of 1 tasks are not done (0); the process that ran them was killed (signal 9)" in str(
+        caught.value
+    )
     assert running(output) == []
+
+
+def test_a_driver_that_cannot_start_is_told(people: BuildConfig, tmp_path: Path) -> None:
+    output = tmp_path / "out"
+    report = cluster.build(people, output, cluster.RunOptions(workers=0), part="finish")
+    state = output / ".work" / "cluster" / f"{report.plan.hash[:12]}-3"
+    state.mkdir(parents=True)
+    (state / "logs").write_text("where datatrove wants a folder")
+    with pytest.raises(PortraitError, match=r"3 of 3 tasks are not done .*Error: .*logs"):
+        cluster.launch(people, output, OPTIONS)
 
 
 def test_one_failed_task_leaves_the_others_alone(people: BuildConfig, tmp_path: Path) -> None:

@@ -46,6 +46,14 @@ def test_a_missing_package_is_named(
     assert "pip install 'ld-portrait-20k[cluster]'" in error
 
 
+def test_a_missing_ray_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster, "find_spec", lambda name: None if name == "ray" else name)
+    assert main(["regenerate", "--output", str(tmp_path), "--engine", "ray", "--dry-run"]) == 1
+    assert "pip install ray" in capsys.readouterr().err
+
+
 def test_nothing_of_datatrove_is_imported_by_the_engines() -> None:
     """Only the modules that say so import it, and they are imported where they are used."""
     import subprocess
