@@ -74,6 +74,12 @@ def divide(quantised: np.ndarray, scale: float, options: Options) -> Regions:
     mean, square_mean = connectivity.moments(quantised, step)
     clear = connectivity.clear_level(mean, square_mean)
     background, depth, openings = connectivity.background_core(quantised, clear, step, scale)
+    if cv2.countNonZero(background) < 0.02 * quantised.size:
+        # No background, or one that lies under haze as a whole.
+        hazy = connectivity.background_core(quantised, HAZE_AT_MOST, step, scale)
+        if cv2.countNonZero(hazy[0]) > 0.05 * quantised.size:
+            clear = HAZE_AT_MOST
+            background, depth, openings = hazy
     unsolid = _less(quantised, SOLID) & (1 - connectivity.level_plateaus(mean, square_mean, shape))
     connected, dents, plateau = connectivity.unknown_border(unsolid, quantised, background, scale)
 

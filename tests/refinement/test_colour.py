@@ -1,0 +1,71 @@
+"""Foreground colour against truth."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from refinement.colour import estimate_foreground
+from tests.refinement import synthetic
+
+
+def spilled(seed: int, size=(256, 256)) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Colour as generated (mixed with padding), true colour, alpha."""
+    subject = synthetic.subject(seed, size, hair="wavy")
+    rng = np.random.default_rng(seed)
+    true = subject.rgb.astype(np.float32)
+    padding = 0.5 * cv2.GaussianBlur(true, (0, 0), 20) + 0.5 * rng.uniform(60, 200, 3)
+    share = subject.alpha[..., None]
+    mixed = share * true + (1 - share) * padding
+    return np.rint(mixed).astype(np.uint8), subject.rgb, subject.alpha
+
+
+@pytest.mark.parametrize("background", [(255, 255, 255), (0, 0, 0), (0, 255, 0), (255, 0, 255)])
+def test_composites_lose_most_of_the_spill(background):
+    before = after = 0.0
+    for seed in range(4):
+        mixed, true, alpha = spilled(seed)
+        share = alpha[..., None]
+        wanted = share * true + (1 - share) * np.array(background)
+        band = (alpha > 0) & (alpha < 1)
+        for colour in (mixed, estimate_foreground(mixed, alpha)):
+            error = np.abs(share * colour + (1 - share) * np.array(background) - wanted)[band]
+            before, after = (
+                before + (colour is mixed) * error.mean(),
+                after + (colour is not mixed) * error.mean(),
+            )
+    assert after < 0.5 * before
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 999), st.sampled_from([(64, 64), (65, 64), (127, 131), (200, 33)]))
+def test_opaque_colour_is_untouched_and_sizes_fit(seed, size):
+    mixed, _, alpha = spilled(seed, size)
+    result = estimate_foreground(mixed, alpha)
+    assert result.shape == mixed.shape and result.dtype == np.uint8
+    assert np.array_equal(result[alpha == 1], mixed[alpha == 1])
+    deep = estimate_foreground(mixed.astype(np.uint16) * 257, alpha)
+    assert np.abs(deep / 257.0 - result).max() < 1.0
+
+
+def test_outside_is_smooth_and_strips_do_not_show():
+    mixed, _, alpha = spilled(3, (300, 256))
+    result = estimate_foreground(mixed, alpha).astype(np.float32)
+    far = cv2.distanceTransform((alpha == 0).astype(np.uint8), cv2.DIST_L2, 5) > 12
+    steps = np.abs(np.diff(result, axis=0)).max(-1)
+    both = far[1:] & far[:-1]
+    assert steps[both].max() <= 8
+    seams = np.zeros_like(both)
+    seams[63::64] = True
+    assert steps[both & seams].mean() <= 1.5 * steps[both].mean() + 0.1
+
+
+@pytest.mark.parametrize("level", [0.0, 0.4, 1.0])
+def test_any_even_alpha_is_no_trouble(level):
+    grey = np.full((32, 32, 3), 90, np.uint8)
+    result = estimate_foreground(grey, np.full((32, 32), level, np.float32))
+    # Where nothing is opaque there is no foreground colour to continue.
+    assert level == 0 or np.abs(result - 90.0).max() <= 1

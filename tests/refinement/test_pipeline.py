@@ -1,0 +1,275 @@
+"""What refinement must get right, on data with known truth, through refine()."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ld_portrait_20k.matting import metrics
+from refinement import VERSION, Options, RefinementError, refine
+from tests.refinement import synthetic
+
+MATTE = Options(estimate_colour=False)
+SIZE = (384, 384)
+DAMAGES = (synthetic.damage_multiplied, synthetic.damage_subtracted)
+
+
+def refined(alpha: np.ndarray, **options) -> np.ndarray:
+    rgba = np.dstack([np.full((*alpha.shape, 3), 128, np.uint8), np.rint(alpha * 255)])
+    return refine(rgba.astype(np.uint8), options=Options(estimate_colour=False, **options)).alpha
+
+
+def report(alpha: np.ndarray, **options):
+    rgba = np.dstack([np.full((*alpha.shape, 3), 128, np.uint8), np.rint(alpha * 255)])
+    return refine(rgba.astype(np.uint8), options=Options(**options)).report
+
+
+def shape(*drawn, size: int = 384) -> np.ndarray:
+    """A smooth-edged matte of filled circles (x, y, radius, value), later over earlier."""
+    canvas = np.zeros((4 * size, 4 * size), np.float32)
+    for x, y, radius, value in drawn:
+        cv2.circle(canvas, (4 * x, 4 * y), 4 * radius, value, -1)
+    return cv2.resize(canvas, (size, size), interpolation=cv2.INTER_AREA)
+
+
+BODY = (192, 300, 150, 1.0)
+
+
+@pytest.mark.parametrize("hair", synthetic.HAIR)
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damage_is_undone_and_the_border_is_not_spoilt(hair, damage):
+    errors = []
+    for seed, cut in enumerate(("bottom", "none", "sides")):
+        subject = synthetic.subject(
+            10 + seed, SIZE, hair=hair, arm_gap=True, hoop=seed == 1, cut=cut
+        )
+        raw, true = damage(subject.alpha, seed), subject.alpha
+        result = refine(subject.rgba(raw), options=MATTE).alpha
+        errors.append(
+            [f(m, true) for m in (raw, result) for f in (metrics.sad, metrics.grad, metrics.conn)]
+        )
+        assert metrics.sad(result, true) < metrics.sad(raw, true)
+    raw_sad, raw_grad, raw_conn, sad, grad, conn = np.mean(errors, axis=0)
+    assert sad < 0.25 * raw_sad
+    assert grad < 0.25 * raw_grad
+    assert conn < 0.25 * raw_conn
+
+
+@pytest.mark.parametrize("hair", synthetic.HAIR)
+def test_a_perfect_matte_stays(hair):
+    subject = synthetic.subject(5, SIZE, hair=hair, arm_gap=True, hoop=True)
+    result = refine(subject.rgba(), options=MATTE).alpha
+    assert 1000 * metrics.mse(result, subject.alpha) < 0.001
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.integers(0, 10_000), st.sampled_from(synthetic.HAIR), st.sampled_from(DAMAGES))
+def test_range_idempotence_and_symmetry(seed, hair, damage):
+    subject = synthetic.subject(seed, (256, 224), hair=hair, arm_gap=seed % 2 == 0)
+    rgba = subject.rgba(damage(subject.alpha, seed))
+    alpha = refine(rgba, options=MATTE).alpha
+    assert alpha.dtype == np.float32
+    assert alpha.min() >= 0
+    assert alpha.max() <= 1
+    again = rgba.copy()
+    again[..., 3] = np.rint(255 * alpha)
+    twice = refine(again, options=MATTE).alpha
+    moved = np.abs(np.rint(255 * twice) - again[..., 3]) > 1
+    assert moved.mean() < 0.001
+    for turned in (rgba[:, ::-1], rgba[::-1], np.rot90(rgba), np.rot90(rgba, 2)):
+        other = refine(np.ascontiguousarray(turned), options=MATTE).alpha
+        expected = refine_like(alpha, turned, rgba)
+        assert np.abs(other - expected).max() < 0.75 / 255
+
+
+def refine_like(alpha, turned, rgba):
+    """The result turned as the input was."""
+    for move in (lambda x: x[:, ::-1], lambda x: x[::-1], np.rot90, lambda x: np.rot90(x, 2)):
+        if move(rgba).shape == turned.shape and np.array_equal(move(rgba), turned):
+            return move(alpha)
+    raise AssertionError("no such turn")
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(0, 10_000), st.sampled_from(("none", "straight", "wavy")))
+def test_more_damage_is_never_a_better_score(seed, hair):
+    subject = synthetic.subject(seed, SIZE, hair=hair)
+    errors = [
+        metrics.sad(
+            refine(subject.rgba(synthetic.damage_multiplied(subject.alpha, seed, s))).alpha,
+            subject.alpha,
+        )
+        for s in (0.0, 1.0, 2.0)
+    ]
+    assert errors[0] <= errors[1] + 0.01
+    assert errors[1] <= errors[2] + 0.05
+
+
+@pytest.mark.parametrize("level", [0.9, 0.95, 0.99])
+def test_veil_into_the_border_band_is_divided_out(level):
+    true = shape(BODY, (192, 120, 70, 1.0))
+    result = refined(true * level)
+    band = (true > 0) & (true < 1)
+    assert np.rint(255 * result[true == 1]).min() == 255
+    assert metrics.sad(result, true, band) <= metrics.sad(true * level, true, band)
+
+
+@pytest.mark.parametrize("level", [0.4, 0.6, 0.9])
+@pytest.mark.parametrize("place", [(192, 300), (192, 383)])
+def test_panels_are_filled_deep_inside_and_at_the_frame(level, place):
+    true = shape(BODY)
+    raw = np.minimum(true, 1 - (1 - level) * shape((*place, 40, 1.0)))
+    assert np.array_equal(refined(raw) == 1, true == 1)
+
+
+def test_pin_holes_are_filled():
+    true = shape(BODY)
+    raw = true.copy()
+    for i in range(8):
+        raw[260 + 9 * i, 150 + 9 * i] = 0.1 * i
+    assert np.rint(255 * refined(raw)[true == 1]).min() == 255
+
+
+@pytest.mark.parametrize("radius", [2, 3, 6, 30])
+@pytest.mark.parametrize("haze", [0, 8])
+def test_true_openings_stay_open_at_any_size(radius, haze):
+    true = shape(BODY, (192, 300, radius, 0.0))
+    raw = np.maximum(true, haze / 255)
+    result = refined(raw)
+    opening = np.hypot(*(np.mgrid[:384, :384] - np.array([300, 192])[:, None, None])) < radius - 1
+    assert result[opening].max() <= raw[opening].max()
+    assert result[opening].mean() < 0.3
+    # Openings of more than a few pixels are cleared of their haze.
+    assert radius < 6 or result[opening].max() == 0
+
+
+@pytest.mark.parametrize("halo", [1, 6, 15])
+def test_halo_and_haze_are_cleared_up_to_the_frame(halo):
+    true = shape(BODY)
+    raw = np.maximum(true, halo / 255)
+    result = refined(raw)
+    assert result[:100].max() == 0
+    assert metrics.sad(result, true) < 0.1 * metrics.sad(raw, true)
+
+
+def test_blobs_go_and_strands_that_fade_and_come_back_stay():
+    true = shape(BODY, (192, 140, 60, 1.0))
+    cv2.line(true, (240, 110), (262, 80), 0.8, 2, cv2.LINE_AA)
+    cv2.line(true, (265, 76), (285, 50), 0.8, 2, cv2.LINE_AA)
+    raw = np.maximum(true, shape((40, 60, 6, 0.7)))
+    result = refined(raw)
+    assert result[40:80, 20:60].max() == 0
+    assert result[60, 277] > 0.5
+    gone = refined(raw, keep_flyaways=False)
+    assert gone[55:65, 270:285].max() == 0
+
+
+def test_two_people_who_do_not_touch():
+    raw = shape((100, 330, 80, 1.0), (290, 340, 70, 1.0))
+    both = report(raw)
+    assert both.bodies == 2 and both.reasons == ("several-bodies",) and both.confidence == 0
+    assert report(raw, several_bodies="keep").reasons == ()
+    assert np.array_equal(np.rint(255 * refined(raw)), np.rint(255 * raw))
+    assert refined(raw, several_bodies="largest")[340, 290] == 0
+
+
+def test_two_people_who_touch_are_one_body():
+    raw = shape((130, 330, 80, 1.0), (270, 340, 80, 1.0))
+    assert report(raw).bodies == 1 and report(raw).reasons == ()
+
+
+@pytest.mark.parametrize("sides", ["none", "bottom", "left", "all"])
+def test_a_subject_cut_by_any_side(sides):
+    place = {"none": (192, 192, 100), "bottom": (192, 330, 120), "left": (40, 200, 120)}
+    true = np.ones(SIZE) if sides == "all" else shape((*place[sides], 1.0))
+    if sides == "all":
+        true = 1 - shape((300, 80, 50, 1.0))
+    raw = true * 0.96
+    result = refined(raw)
+    assert np.rint(255 * result[true == 1]).min() >= 252
+    assert (np.rint(255 * result[true == 1]) == 255).mean() > 0.99
+    assert result[true == 0].max() == 0
+
+
+def test_what_must_be_rejected_says_why():
+    assert report(np.zeros(SIZE)).reasons == ("empty",)
+    assert "no-opaque-body" in report(0.3 * shape(BODY)).reasons
+    assert "no-background" in report(np.ones(SIZE)).reasons
+    assert "haze" in report(np.maximum(shape(BODY), 0.25)).reasons
+    good = report(shape(BODY, (192, 120, 70, 1.0)))
+    assert good.reasons == () and good.confidence > 0.9
+    assert good.to_dict()["reasons"] == []
+
+
+def test_input_kinds_agree_and_bad_input_is_named():
+    subject = synthetic.subject(3, (128, 160), hair="wavy")
+    rgba = subject.rgba(synthetic.damage_multiplied(subject.alpha, 3))
+    eight = refine(rgba)
+    sixteen = refine(rgba.astype(np.uint16) * 257)
+    floating = refine(rgba.astype(np.float32) / 255)
+    assert eight.foreground.dtype == np.uint8 and sixteen.foreground.dtype == np.uint16
+    assert np.abs(eight.alpha - sixteen.alpha).max() < 1e-4
+    assert np.abs(eight.alpha - floating.alpha).max() < 1e-4
+    assert set(np.unique(eight.trimap)) == {0, 128, 255}
+    for bad in (rgba[..., :3], rgba.astype(np.int32), rgba[:0], "x"):
+        with pytest.raises(RefinementError):
+            refine(bad)
+    with pytest.raises(RefinementError, match="between 0 and 1"):
+        refine(np.full((8, 8, 4), 2.0))
+    with pytest.raises(RefinementError, match="band_width"):
+        Options(band_width=0)
+    assert VERSION
+
+
+def test_the_result_does_not_depend_on_threads():
+    subject = synthetic.subject(8, SIZE, hair="curly")
+    rgba = subject.rgba(synthetic.damage_subtracted(subject.alpha, 8))
+    before = cv2.getNumThreads()
+    try:
+        results = []
+        for threads in (1, 4):
+            cv2.setNumThreads(threads)
+            results.append(refine(rgba))
+    finally:
+        cv2.setNumThreads(before)
+    assert np.array_equal(results[0].alpha, results[1].alpha)
+    assert np.array_equal(results[0].foreground, results[1].foreground)
+
+
+REAL = {
+    "portrait_01": (),
+    "portrait_03": (),
+    "portrait_05": (),
+    "portrait_06": (),
+    "animal_01": (),
+    "hard_02": ("haze",),
+    "object_01": ("no-opaque-body",),
+}
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_real_layer_diffusion(name, shared: Path):
+    path = next((shared / "data" / "layerdiffuse").glob(f"{name}*.png"))
+    rgba = cv2.cvtColor(cv2.imread(str(path), cv2.IMREAD_UNCHANGED), cv2.COLOR_BGRA2RGBA)
+    result = refine(rgba)
+    assert result.report.reasons == REAL[name]
+    if REAL[name]:
+        return
+    final = np.rint(255 * result.alpha).astype(np.uint8)
+    assert result.report.bodies == 1
+    count, _, stats, _ = cv2.connectedComponentsWithStats((final > 0).astype(np.uint8))
+    assert count == 2 or stats[2:, cv2.CC_STAT_AREA].max() <= 4
+    # Nothing soft far from the border.
+    scale = np.sqrt(final.size) / 1024
+    edge = cv2.morphologyEx((final >= 128).astype(np.uint8), cv2.MORPH_GRADIENT, np.ones((3, 3)))
+    away = cv2.distanceTransform(1 - edge, cv2.DIST_L2, 5)
+    soft = (final > 0) & (final < 255)
+    assert away[soft].max() <= 64 * scale
+    # Curls and gaps: where the raw matte is clear over more than a few pixels, it stays clear.
+    clear = cv2.erode((rgba[..., 3] <= 15).astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    assert final[clear].max() <= 15
