@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from builder.generation.layer_diffusion.files import load_strictly
-from builder.generation.layer_diffusion.memory import Room, default_budget
+from builder.generation.layer_diffusion.memory import Room, default_budget, most_by_index
 from builder.generation.layer_diffusion.network import TransparencyUNet
 
 MULTIPLE: Final = 64
@@ -18,6 +18,12 @@ MULTIPLE: Final = 64
 
 VIEWS: Final = tuple((flip, turns) for flip in (False, True) for turns in range(4))
 """The eight views of test-time augmentation: mirrored or not, quarter turns."""
+
+WIDEST: Final = 64
+"""Channels of the largest tensor, at full size: features and skip of the last up block."""
+
+MOST_PASSES: Final = 32
+"""More at a time fill no device better, and old kernels fail at 64 and above."""
 
 VALUES_PER_PIXEL: Final = 384
 """Activation values alive at once a pixel and pass, at the last up block, with margin."""
@@ -93,10 +99,11 @@ class TransparentVAEDecoder(nn.Module):
         latents = latents.to(weight)
         height, width = pixels.shape[2:]
         per_pass = height * width * VALUES_PER_PIXEL * weight.element_size()
+        most = min(MOST_PASSES, most_by_index(height * width * WIDEST))
         views = VIEWS if augment else VIEWS[:1]
         results: list[Tensor] = []
         while len(results) < len(pixels):
-            with self.room.attempt(per_pass, default_budget(weight.device)) as passes:
+            with self.room.attempt(per_pass, default_budget(weight.device), most) as passes:
                 start = len(results)
                 stop = start + max(1, passes // len(views))
                 decoded = self._views(pixels[start:stop], latents[start:stop], views, passes)

@@ -12,6 +12,8 @@ from builder.generation.layer_diffusion.repository import ModelRecord
 from builder.generation.protocol import Generated, Rejection, Request
 
 if TYPE_CHECKING:
+    import torch
+
     from builder.generation.layer_diffusion.pipeline import LayerDiffusionPipeline
 
 VERSION: Final = "1"
@@ -125,20 +127,20 @@ class LayerDiffusionGenerator:
             "batch_size": self.batch_size,
             "dtype": str(self.pipeline.dtype).removeprefix("torch."),
             "damage": None,
-            "software": software(str(self.pipeline.device.type), self.config.compile),
+            "software": software(self.pipeline.device, self.config.compile),
         }
 
 
-def software(device_type: str, compiled: bool) -> str:
+def software(device: torch.device, compiled: bool) -> str:
     """Versions and device that the pixels depend on, in one line."""
     import diffusers
     import torch
     import transformers
 
-    device = torch.cuda.get_device_name() if device_type == "cuda" else device_type
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
     text = (
         f"numpy {np.__version__}, torch {torch.__version__}, diffusers {diffusers.__version__}, "
-        f"transformers {transformers.__version__}, {device}"
+        f"transformers {transformers.__version__}, {name}"
     )
     return f"{text}, compiled" if compiled else text
 

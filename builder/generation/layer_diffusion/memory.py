@@ -30,6 +30,14 @@ def default_budget(device: torch.device) -> int:
     return CPU_BUDGET
 
 
+def most_by_index(values: int) -> int:
+    """How many items of so many values fit a tensor that 32-bit indices reach.
+
+    CUDA kernels for channels-last tensors count elements in 32 bits (PyTorch issue 141831).
+    """
+    return max(1, (2**31 - 1) // max(values, 1))
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error says that a device, or the machine, has no memory left."""
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
@@ -91,6 +99,7 @@ class Room:
         count = self.count(each, default)
         if most is not None:
             count = min(count, most)
+        failed = False
         try:
             yield count
         except (RuntimeError, MemoryError) as error:
@@ -105,6 +114,7 @@ class Room:
                     f"out of memory in the {self.name} with one picture at a time: "
                     "choose a smaller --size, --dtype float16, or a device with more memory"
                 ) from error
+            failed = True
             self.limit = max(1, count // 2)
             if not self._said and count > 1:
                 self._said = True
@@ -114,5 +124,6 @@ class Room:
                     count,
                     self.limit,
                 )
-        if self.limit is not None and torch.cuda.is_available():
+        # Only here, where the error no longer holds on to the step's tensors.
+        if failed and torch.cuda.is_available():
             torch.cuda.empty_cache()

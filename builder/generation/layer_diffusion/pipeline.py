@@ -15,7 +15,7 @@ from builder.generation.layer_diffusion.conditioning import TextConditioner
 from builder.generation.layer_diffusion.config import WEIGHTS, LayerDiffusionConfig
 from builder.generation.layer_diffusion.decoder import MULTIPLE, TransparentVAEDecoder
 from builder.generation.layer_diffusion.encoder import TransparentVAEEncoder
-from builder.generation.layer_diffusion.memory import Room, default_budget
+from builder.generation.layer_diffusion.memory import Room, default_budget, most_by_index
 from builder.generation.layer_diffusion.repository import ModelRecord
 from ld_portrait_20k.errors import PortraitError
 
@@ -309,7 +309,7 @@ class LayerDiffusionPipeline:
         each = area * channels * VAE_VALUES_PER_PIXEL * vae.dtype.itemsize
         done: list[Tensor] = []
         while len(done) < len(unscaled):
-            left = len(unscaled) - len(done)
+            left = min(len(unscaled) - len(done), most_by_index(area * channels))
             with self._vae_room.attempt(each, default_budget(self.device), left) as some:
                 part = unscaled[len(done) : len(done) + some]
                 feed = part.to(vae.dtype).contiguous(memory_format=torch.channels_last)

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 from builder.generation.layer_diffusion import TransparentVAEDecoder
-from builder.generation.layer_diffusion.decoder import VIEWS, lower_median, turn, turn_back
+from builder.generation.layer_diffusion.decoder import VIEWS, WIDEST, lower_median, turn, turn_back
 from builder.generation.layer_diffusion.encoder import OffsetNetwork
+from builder.generation.layer_diffusion.memory import most_by_index
 from builder.generation.layer_diffusion.network import TransparencyUNet
 from ld_portrait_20k.errors import PortraitError
 from tests.builder.generation.layer_diffusion.golden import (
@@ -323,3 +324,9 @@ def test_other_tensors_are_refused_by_name(tiny, tmp_path) -> None:
 def test_a_missing_file_is_named(tmp_path) -> None:
     with pytest.raises(PortraitError, match=r"cannot read .*absent\.safetensors: No such file"):
         TransparentVAEDecoder.from_safetensors(tmp_path / "absent.safetensors")
+
+
+def test_batches_stay_within_32_bit_indices() -> None:
+    passes = most_by_index(1024 * 1024 * WIDEST)
+    assert passes * 1024 * 1024 * WIDEST < 2**31 <= (passes + 1) * 1024 * 1024 * WIDEST
+    assert most_by_index(1 << 40) == 1
