@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -39,6 +40,8 @@ class PictureBackgrounds:
         column: Column of a dataset that holds the picture.
         zoom: A crop shows at least one part in ``zoom`` of the picture's largest crop.
         flip: Mirror half of them.
+        cache_bytes: Keep decoded files up to so many bytes, in each process; decoding a
+            photograph costs more than all the rest of a training sample.
 
     Raises:
         PortraitError: No pictures there.
@@ -51,6 +54,7 @@ class PictureBackgrounds:
         column: str = "image",
         zoom: float = 2.0,
         flip: bool = True,
+        cache_bytes: int = 256 * 2**20,
     ) -> None:
         if isinstance(pictures, (str, Path)):
             folder = Path(pictures)
@@ -63,6 +67,9 @@ class PictureBackgrounds:
         self._column = column
         self._zoom = zoom
         self._flip = flip
+        self._cache_bytes = cache_bytes
+        self._held = 0
+        self._cache: OrderedDict[tuple[int, int], np.ndarray] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._pictures)
@@ -73,9 +80,10 @@ class PictureBackgrounds:
         Raises:
             PortraitError: A file that is not a picture, or too large.
         """
-        picture = self._load(int(rng.integers(len(self._pictures))), height, width)
-        # The largest window of the wanted shape, then up to `zoom` times smaller.
+        index = int(rng.integers(len(self._pictures)))
+        # The largest window of the wanted shape, or up to `zoom` times smaller.
         share = 1 / rng.uniform(1.0, self._zoom)
+        picture = self._load(index, height, width, share)
         window = share * min(picture.shape[0] / height, picture.shape[1] / width)
         rows = min(picture.shape[0], max(1, round(height * window)))
         columns = min(picture.shape[1], max(1, round(width * window)))
@@ -87,18 +95,40 @@ class PictureBackgrounds:
             result = result[:, ::-1]
         return np.ascontiguousarray(result)
 
-    def _load(self, index: int, height: int, width: int) -> np.ndarray:
+    def _load(self, index: int, height: int, width: int, share: float) -> np.ndarray:
         item = self._pictures[index]
         if isinstance(item, dict):
             item = item[self._column]
         if isinstance(item, (str, Path)):
-            return _read(Path(item), height, width)
+            return self._read(index, Path(item), height, width, share)
         picture = np.asarray(item if isinstance(item, np.ndarray) else item.convert("RGB"))
         if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8:
             raise PortraitError(
                 f"background {index}: {picture.shape} {picture.dtype}, not (H, W, 3) uint8"
             )
         return picture
+
+    def _read(self, index: int, path: Path, height: int, width: int, share: float) -> np.ndarray:
+        """A file, decoded no larger than the window needs where its format allows that."""
+        size, form = _header(path)
+        room = share * min(size) / max(height, width) if form == "JPEG" else 1.0
+        # A quarter too coarse is let pass: backgrounds are seldom sharp, decoding is dear.
+        reduction = next((r for r in (8, 4, 2) if room >= 0.75 * r), 1)
+        key = (index, reduction)
+        picture = self._cache.get(key)
+        if picture is not None:
+            self._cache.move_to_end(key)
+            return picture
+        picture = _decode(path, reduction)
+        if picture.nbytes <= self._cache_bytes:
+            self._cache[key] = picture
+            self._held += picture.nbytes
+            while self._held > self._cache_bytes:
+                self._held -= self._cache.popitem(last=False)[1].nbytes
+        return picture
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_cache": OrderedDict(), "_held": 0}
 
 
 class ColourBackgrounds:
@@ -120,22 +150,23 @@ class ColourBackgrounds:
         return np.broadcast_to(colour.astype(np.uint8), (height, width, 3)).copy()
 
 
-def _read(path: Path, height: int, width: int) -> np.ndarray:
-    """A picture file, decoded no larger than needed where its format allows that."""
+def _header(path: Path) -> tuple[tuple[int, int], str | None]:
+    """Size and format of a picture file, without decoding it."""
     from PIL import Image, UnidentifiedImageError
 
     try:
-        with Image.open(path) as header:
-            size, form = header.size, header.format
-        data = path.read_bytes()
+        with Image.open(path) as picture:
+            size, form = picture.size, picture.format
     except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as problem:
         raise PortraitError(f"{path}: not a picture that can be read ({problem})") from problem
     if size[0] * size[1] > MAX_PIXELS:
         raise PortraitError(f"{path}: {size[0]}x{size[1]} is over the limit of {MAX_PIXELS} pixels")
-    room = min(min(size) / max(height, width), 8) if form == "JPEG" else 1
-    reduction = next((r for r in (8, 4, 2) if room >= r), 1)
+    return size, form
+
+
+def _decode(path: Path, reduction: int) -> np.ndarray:
     flags = _REDUCED.get(reduction, cv2.IMREAD_COLOR)
-    picture = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    picture = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), flags)
     if picture is None:
         raise PortraitError(f"{path}: cannot be decoded")
     return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)

@@ -109,14 +109,20 @@ class HttpClient:
         self._token_origin = token_origin
         self._reset()
 
-    def read(self, url: str, start: int, length: int) -> bytearray:
+    def read(self, url: str, start: int, length: int) -> memoryview:
         """Exactly ``length`` bytes from ``start``.
+
+        Returns:
+            The bytes, valid until this thread's next ``read``: the buffer is used again,
+            because getting and clearing megabytes costs as much as receiving them.
 
         Raises:
             RemoteError: See :meth:`open`; also a file that ends before.
         """
-        buffer = bytearray(length)
-        view = memoryview(buffer)
+        buffer = getattr(self._buffers, "buffer", b"")
+        if len(buffer) < length:
+            buffer = self._buffers.buffer = bytearray(length)
+        view = memoryview(buffer)[:length]
         filled = 0
         with self.open(url, start, length) as stream:
             while filled < length:
@@ -124,7 +130,7 @@ class HttpClient:
                 if not count:
                     raise RemoteError(url, f"ends at byte {start + filled}", _BEYOND_THE_END)
                 filled += count
-        return buffer
+        return view
 
     def get(self, url: str, limit: int) -> bytes:
         """A whole small file.
@@ -292,6 +298,7 @@ class HttpClient:
     def _reset(self) -> None:
         self._pid = os.getpid()
         self._lock = threading.Lock()
+        self._buffers = threading.local()
         self._kept: dict[tuple[str, str], list[http.client.HTTPConnection]] = {}
         self._redirects: dict[str, str] = {}
 

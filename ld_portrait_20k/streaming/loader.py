@@ -25,6 +25,7 @@ def default_collate(samples: list[Any]) -> Any:
         shapes stay a list of tensors.
     """
     import torch
+    from torch.utils.data import default_collate as stack
 
     if not isinstance(samples[0], dict):
         return samples
@@ -37,7 +38,8 @@ def default_collate(samples: list[Any]) -> Any:
             first = values[0]
         if isinstance(first, torch.Tensor):
             same = all(value.shape == first.shape for value in values)
-            batch[key] = torch.stack(values) if same else values
+            # Torch's own knows how to stack straight into shared memory in a worker.
+            batch[key] = stack(values) if same else values
         elif isinstance(first, float) and not isinstance(first, bool):
             batch[key] = torch.tensor(values)
         else:

@@ -50,6 +50,8 @@ class Stream(Protocol):
 class Window:
     """A part of a file, read from front to back without copying more than once.
 
+    Use it at once: its bytes may rest in a buffer that the source uses again.
+
     Args:
         data: The bytes.
     """
@@ -247,7 +249,7 @@ class HttpSource:
         Raises:
             RemoteError: See :class:`~ld_portrait_20k.streaming.http.HttpClient`.
         """
-        return Window(memoryview(self.client.read(self.url(path), start, length)))
+        return Window(self.client.read(self.url(path), start, length))
 
     def open(self, path: str) -> Stream:
         """A file as a stream from its start; it mends itself when cut."""
@@ -322,7 +324,7 @@ class ListedSource:
     def window(self, path: str, start: int, length: int) -> Window:
         """``length`` bytes of a shard from ``start``."""
         if self.is_remote(path):
-            return Window(memoryview(self.client.read(path, start, length)))
+            return Window(self.client.read(path, start, length))
         return self._local.window(path, start, length)
 
     def open(self, path: str) -> Stream:

@@ -11,10 +11,10 @@ are named. Data: a dataset folder of PNG shards of 1024x1024; without ``--data``
 from __future__ import annotations
 
 import argparse
+import http.client
 import json
 import os
 import re
-import resource
 import statistics
 import subprocess
 import sys
@@ -89,6 +89,15 @@ def file_server(root: Path) -> Any:
     return ThreadingHTTPServer(("127.0.0.1", 0), Handler)
 
 
+PASSES = 3
+
+
+def passes(make: Callable[[], Iterator[Any]]) -> Iterator[Any]:
+    """Several epochs one after another: a start is seldom, and shall weigh little."""
+    for _ in range(PASSES):
+        yield from make()
+
+
 def rate(samples: Iterator[Any], use: Callable[[Any], int], count: int) -> float:
     """Samples a second over ``count`` samples, start included."""
     started = time.perf_counter()
@@ -126,10 +135,15 @@ def datasets_stream(urls: list[str], decode: bool) -> Iterator[Any]:
     return iter(rows if decode else rows.decode(False))
 
 
+def has_alpha(sample: dict[str, Any]) -> int:
+    return bool(sample["alpha.png"])
+
+
 def to_arrays(sample: dict[str, Any]) -> int:
     foreground = np.asarray(sample["foreground.png"])
     alpha = np.asarray(sample["alpha.png"])
-    return int(foreground.dtype == np.uint8 and alpha.shape == foreground.shape[:2])
+    # webdataset makes RGB of the matte too.
+    return int(foreground.dtype == np.uint8 and alpha.shape[:2] == foreground.shape[:2])
 
 
 def ours_arrays(sample: dict[str, Any]) -> int:
@@ -235,6 +249,11 @@ class Report:
 
 def bench_bytes(report: Report, root: Path, rounds: int, count: int) -> None:
     urls = shards_of(root)
+
+    def ours(**options: Any) -> float:
+        stream = PortraitStream(root, decode=False, **options)
+        return rate(passes(lambda: iter(stream)), lambda s: bool(s.alpha), PASSES * count)
+
     report.race(
         "(a) bytes only, local",
         {
@@ -270,7 +289,20 @@ def bench_http(report: Report, root: Path, rounds: int, count: int) -> None:
 
     def ours(**options: Any) -> float:
         stream = PortraitStream(base, decode=False, **options)
-        return rate(iter(stream), lambda s: bool(s.alpha), count)
+        return rate(passes(lambda: iter(stream)), lambda s: bool(s.alpha), PASSES * count)
+
+    def receive() -> float:
+        """The ceiling: the same bytes received into one buffer, nothing done with them."""
+        address = base.removeprefix("http://")
+        connection = http.client.HTTPConnection(address)
+        buffer = memoryview(bytearray(2**23))
+        started = time.perf_counter()
+        for url in urls * PASSES:
+            connection.request("GET", url.removeprefix(base))
+            response = connection.getresponse()
+            while response.readinto(buffer):
+                pass
+        return PASSES * count / (time.perf_counter() - started)
 
     try:
         report.race(
@@ -314,8 +346,9 @@ def bench_decoded(report: Report, root: Path, rounds: int, count: int) -> None:
 def bench_training(report: Report, root: Path, backgrounds: Path, rounds: int, count: int) -> None:
     from torch.utils.data import DataLoader
 
-    def ours(workers: int, **options: Any) -> float:
-        transform = training_transform(PictureBackgrounds(backgrounds), 512, **options)
+    def ours(workers: int, cache: int = 2**28, **options: Any) -> float:
+        pictures = PictureBackgrounds(backgrounds, cache_bytes=cache)
+        transform = training_transform(pictures, 512, **options)
         stream = PortraitStream(root, shuffle=True, batch_size=8, transform=transform)
         loader = PortraitLoader(stream, num_workers=workers)
         return rate(iter(loader), lambda b: len(b["image"]), count)
@@ -329,6 +362,7 @@ def bench_training(report: Report, root: Path, backgrounds: Path, rounds: int, c
             f"(d) training samples: 512 crop, background, trimap; {workers or 'no'} workers",
             {
                 "PortraitLoader": lambda w=workers: ours(w),  # type: ignore[misc]
+                "PortraitLoader, backgrounds not kept": lambda w=workers: ours(w, cache=0),  # type: ignore[misc]
                 "PortraitLoader, uint8 tensors": lambda w=workers: ours(w, dtype="uint8"),  # type: ignore[misc]
                 "datasets + PIL + numpy": lambda w=workers: theirs(w),  # type: ignore[misc]
             },
@@ -355,16 +389,18 @@ def bench_resume(root: Path, rounds: int) -> list[dict[str, Any]]:
 
 
 MEMORY = """
-import resource, sys
+import re, sys
 from pathlib import Path
 from ld_portrait_20k import PortraitStream
-base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+def peak():
+    return re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]
+base = peak()
 stream = PortraitStream(Path(sys.argv[1]), shuffle=True)
 marks = []
 total = len(stream)
 for number, sample in enumerate(stream):
     if number in (total // 10, total // 2, total - 1):
-        marks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+        marks.append(peak())
 print(base, *marks)
 """
 
@@ -411,13 +447,12 @@ def main() -> None:
             backgrounds = Path(temporary, "backgrounds")
             backgrounds.mkdir()
             rng = np.random.default_rng(0)
-            for number in range(8):
+            for number in range(64):
                 coarse = rng.integers(0, 256, (24, 36, 3), dtype=np.uint8)
                 picture = cv2.resize(coarse, (1536, 1024), interpolation=cv2.INTER_CUBIC)
                 cv2.imwrite(str(backgrounds / f"{number}.jpg"), picture)
         total = len(PortraitStream(root))
-        print(f"{total} samples in {len(shards_of(root))} shards; peak RSS so far "
-              f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024} MiB")  # fmt: skip
+        print(f"{total} samples in {len(shards_of(root))} shards, load {os.getloadavg()[0]:.1f}")
         decoded = min(total, options.decoded)
         report = Report()
         chosen = options.only.split(",")
@@ -428,7 +463,7 @@ def main() -> None:
         if "c" in chosen:
             bench_decoded(report, root, options.rounds, decoded)
         if "d" in chosen:
-            bench_training(report, root, backgrounds, options.rounds, decoded)
+            bench_training(report, root, backgrounds, options.rounds, min(total, 2 * decoded))
         if "e" in chosen:
             report.rows += bench_resume(root, options.rounds)
         if "f" in chosen:

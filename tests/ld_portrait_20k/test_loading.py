@@ -303,3 +303,18 @@ def test_a_troubled_hub_costs_time_not_data(hub, tmp_path, streaming):
         hub.add_fault(**rule)
     options = {"repo_id": hub.repo_id, "streaming": streaming}
     assert from_hub(hub, tmp_path, options) == [EVERYTHING]
+
+
+def test_regenerate_builds_once_and_loads(tmp_path, caches):
+    pytest.importorskip("builder.api")
+    options = {"generator": "procedural", "count": 3, "size": 128, "shards": 1, "workers": 1}
+    rows = load_dataset(name="regenerate", cache_dir=caches, split="train", **options)
+    assert len(rows) == 3 and rows[0]["foreground"].size == (128, 128)
+    built = list(caches.rglob("manifest.json"))
+    assert len(built) == 1
+    stamp = built[0].stat().st_mtime_ns
+    again = load_dataset(name="regenerate", cache_dir=caches, streaming=True, **options)
+    assert [r["metadata"]["id"] for r in again["train"]] == [r["metadata"]["id"] for r in rows]
+    assert built[0].stat().st_mtime_ns == stamp
+    with pytest.raises(PortraitError, match="no such builder option"):
+        load_dataset(name="regenerate", cache_dir=caches, colour="red")

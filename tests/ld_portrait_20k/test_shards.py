@@ -256,3 +256,53 @@ def test_manifest_paths_and_indices_from_strangers_are_refused(tmp_path):
             Manifest.from_json(text.replace(old, new), "m")
     with pytest.raises(PortraitError):
         Manifest.from_json("[" * 100_000, "m")
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_the_index_of_an_altered_shard_agrees_with_reading_it(data):
+    changed = bytearray(tar(*trio(1), *trio(7), *trio(9)))
+    for _ in range(data.draw(st.integers(0, 3))):
+        changed[data.draw(st.integers(0, len(changed) - 1))] = data.draw(st.integers(0, 255))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "x.tar")
+        path.write_bytes(changed)
+        try:
+            read = [
+                (int(s.id[4:]), len(s.foreground), len(s.alpha), len(s.json))
+                for s in read_samples(path)
+            ]
+        except ShardError:
+            read = None
+        try:
+            rows = list(index_shard(path))
+        except ShardError:
+            rows = None
+        assert rows == read
+
+
+def test_a_million_tiny_samples_are_refused_in_bounded_memory(tmp_path):
+    import tracemalloc
+
+    with ShardWriter(tmp_path / "x.tar") as writer:
+        for index in range(3000):
+            writer.add(schema.sample_id(index), b"f", b"a", b"{}")
+    with pytest.raises(ShardError, match="more than 1000 samples"):
+        index_shard(tmp_path / "x.tar", limit=1000)
+    tracemalloc.start()
+    assert sum(1 for _ in read_samples(tmp_path / "x.tar")) == 3000
+    # A buffer of a mebibyte, and one sample at a time.
+    assert tracemalloc.get_traced_memory()[1] < 2**21
+    tracemalloc.stop()
+
+
+def test_a_huge_member_that_is_not_there_costs_no_memory():
+    import tracemalloc
+
+    from ld_portrait_20k.ustar import MAX_MEMBER_BYTES
+
+    header = encode_header("ldp-0000001.foreground.png", MAX_MEMBER_BYTES)
+    tracemalloc.start()
+    assert "truncated" in refused(header + b"x").problem
+    assert tracemalloc.get_traced_memory()[1] < 2**20
+    tracemalloc.stop()
