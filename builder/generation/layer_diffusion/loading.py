@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 import torch
@@ -45,6 +46,9 @@ def load(config: LayerDiffusionConfig) -> Parts:
     Raises:
         PortraitError: See :func:`models.resolve_models`.
     """
+    for package in ("diffusers", "transformers", "accelerate", "safetensors"):
+        if find_spec(package) is None:
+            raise missing_extra(package, "generate")
     device = resolve_device(config)
     name = resolve_dtype(config, device.type)
     dtype: torch.dtype = getattr(torch, name)
@@ -74,10 +78,7 @@ def load(config: LayerDiffusionConfig) -> Parts:
 
 
 def _load_sdxl(config: LayerDiffusionConfig, chosen: Selection, dtype: torch.dtype) -> Any:
-    try:
-        from diffusers import AutoencoderKL, StableDiffusionXLPipeline
-    except ImportError as error:
-        raise missing_extra(error.name or "diffusers", "generate") from error
+    from diffusers import AutoencoderKL, StableDiffusionXLPipeline
 
     given: dict[str, Any] = {
         "dtype": dtype,

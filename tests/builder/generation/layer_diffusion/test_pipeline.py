@@ -229,6 +229,15 @@ def test_compilation_is_asked_for_all_networks(tiny_config, pipeline) -> None:
         assert [n._compiled_call_impl is not None for n in networks] == [expected] * 3
 
 
+def test_a_missing_package_names_the_extra(tiny_config, monkeypatch) -> None:
+    monkeypatch.setattr(
+        "builder.generation.layer_diffusion.loading.find_spec",
+        lambda name: None if name == "diffusers" else True,
+    )
+    with pytest.raises(PortraitError, match=r"diffusers, .* 'ld-portrait-20k\[generate\]'"):
+        LayerDiffusionPipeline.from_config(tiny_config)
+
+
 def test_no_network_is_used(pipeline, monkeypatch) -> None:
     import socket
 
