@@ -135,7 +135,7 @@ def _positive(text: str) -> int:
 
 
 def _resolve(options: argparse.Namespace) -> Any:
-    from .streaming.sources import resolve
+    from .streaming.resolve import resolve
 
     return resolve(options.source, repo_id=options.repo, revision=options.revision)
 
@@ -199,7 +199,7 @@ def _download(options: argparse.Namespace) -> int:
     # A folder of the bare name here is what shall be filled, not where from.
     repo = options.repo
     if repo is None and options.source == schema.NAME:
-        from .streaming.sources import default_repo
+        from .streaming.resolve import default_repo
 
         repo = default_repo()
     options.repo = repo

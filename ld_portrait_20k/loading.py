@@ -84,7 +84,7 @@ def load_dataset(
         raise NotImplementedError(
             "num_proc does not go with streaming: give the DataLoader num_workers instead"
         )
-    from .streaming.sources import fingerprint, resolve
+    from .streaming.resolve import fingerprint, resolve
 
     if name == REGENERATE:
         path, repo_id = _regenerate(_cache(cache_dir) / "regenerated", builder_options), None

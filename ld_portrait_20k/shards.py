@@ -1,4 +1,4 @@
-"""Shards: samples written as deterministic USTAR, and read back strictly.
+"""Shards read back strictly; :class:`ShardWriter` writes them.
 
 Reading believes nothing: three members a sample, in order, of one well-formed id, ids
 rising through the shard, sizes bounded, two zero blocks and nothing after them. Whatever
@@ -8,25 +8,28 @@ and byte offset.
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 import io
 import json
-import os
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any, BinaryIO, Final, Protocol
+from typing import Any, BinaryIO, Protocol
 
 from . import schema
 from .errors import ShardError
-from .manifest import ShardRecord
-from .ustar import BLOCK, END, Entry, encode_header, padding, parse_header
+from .shard_writer import ShardWriter
+from .ustar import BLOCK, MAX_JSON_BYTES, Entry, padding, parse_header
 
-MAX_JSON_BYTES: Final = 2**20
-"""A JSON member that declares more than this is refused unread."""
+__all__ = [
+    "MAX_JSON_BYTES",
+    "RawSample",
+    "Readable",
+    "ShardWriter",
+    "index_shard",
+    "read_sample",
+    "read_samples",
+    "split_sample",
+]
 
 _BUFFER = 2**20
 _FORMATS = {suffix: name for name, suffix in schema.FOREGROUND_MEMBERS.items()}
@@ -72,129 +75,6 @@ class RawSample:
     def error(self, problem: str) -> ShardError:
         """An error that names this sample, to raise."""
         return ShardError(self.shard, problem, offset=self.offset, sample=self.id)
-
-
-class ShardWriter:
-    """Writes one shard; a context manager.
-
-    The file appears under its name complete and on disk, or not at all: it is written under
-    a temporary name in the same folder and renamed on :meth:`close`; leaving the context
-    with an exception removes it.
-
-    Args:
-        path: Where the shard shall be; parent folders are made.
-        foreground_format: ``"png"`` or ``"jpeg"``; it names the foreground members.
-
-    Attributes:
-        bytes: Size of what has been written; of the whole shard after close.
-        sha256: Of the whole shard in hex, after close; empty before.
-        index: The rows of :class:`~ld_portrait_20k.manifest.ShardRecord`.
-        crc32: Its checksums, one a sample.
-    """
-
-    def __init__(self, path: Path, foreground_format: str = "png") -> None:
-        self.path = path
-        self.bytes = 0
-        self.sha256 = ""
-        self.index: list[tuple[int, int, int, int]] = []
-        self.crc32: list[int] = []
-        self._suffixes = schema.members(foreground_format)
-        self._hash = hashlib.sha256()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-        self._stream: BinaryIO | None = self._temporary.open("wb", buffering=_BUFFER)
-
-    def add(self, sample_id: str, foreground: bytes, alpha: bytes, metadata: bytes) -> None:
-        """Append one sample.
-
-        Args:
-            sample_id: Well-formed, and greater than the one before.
-            foreground: The encoded foreground, of the writer's format.
-            alpha: The encoded alpha, PNG.
-            metadata: The JSON member, from :func:`~ld_portrait_20k.schema.encode_metadata`.
-
-        Raises:
-            ValueError: An id that is malformed or out of order, or a member that is empty
-                or over the limits of the reader.
-        """
-        if self._stream is None:
-            raise ValueError(f"{self.path}: the shard is closed")
-        if not schema.is_sample_id(sample_id):
-            raise ValueError(f"not a sample id: {sample_id!r}")
-        number = int(sample_id[4:])
-        if self.index and number <= self.index[-1][0]:
-            last = schema.sample_id(self.index[-1][0])
-            raise ValueError(f"sample {sample_id} after {last}: ids must rise")
-        if not foreground or not alpha or not metadata:
-            raise ValueError(f"sample {sample_id}: an empty member")
-        if len(metadata) > MAX_JSON_BYTES:
-            raise ValueError(f"sample {sample_id}: {len(metadata)} bytes of metadata")
-        parts: list[bytes] = []
-        for suffix, content in zip(self._suffixes, (foreground, alpha, metadata), strict=True):
-            parts += (
-                encode_header(f"{sample_id}.{suffix}", len(content)),
-                content,
-                bytes(padding(len(content))),
-            )
-        block = b"".join(parts)
-        self._write(block)
-        self.index.append((number, len(foreground), len(alpha), len(metadata)))
-        self.crc32.append(zlib.crc32(block))
-
-    def close(self) -> None:
-        """End the archive, put it on disk and give it its name."""
-        if self._stream is None:
-            return
-        self._write(END)
-        self._stream.flush()
-        os.fsync(self._stream.fileno())
-        self._stream.close()
-        self._stream = None
-        self._temporary.replace(self.path)
-        _sync_folder(self.path.parent)
-        self.sha256 = self._hash.hexdigest()
-
-    def abort(self) -> None:
-        """Give up: nothing stays on disk."""
-        if self._stream is not None:
-            self._stream.close()
-            self._stream = None
-            with contextlib.suppress(FileNotFoundError):
-                self._temporary.unlink()
-
-    def record(self, path: str, subset: str, split: str) -> ShardRecord:
-        """The closed shard's record for the manifest.
-
-        Args:
-            path: The shard's path relative to the dataset's root.
-            subset: ``default``, ``raw`` or ``truth``.
-            split: ``train``, ``validation`` or ``test``.
-        """
-        if not self.sha256:
-            raise ValueError(f"{self.path}: the shard is not closed")
-        return ShardRecord(
-            path, subset, split, self.bytes, self.sha256, tuple(self.index), tuple(self.crc32)
-        )
-
-    def _write(self, data: bytes) -> None:
-        assert self._stream is not None
-        self._stream.write(data)
-        self._hash.update(data)
-        self.bytes += len(data)
-
-    def __enter__(self) -> ShardWriter:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if kind is None:
-            self.close()
-        else:
-            self.abort()
 
 
 class Readable(Protocol):
@@ -440,13 +320,3 @@ def _read_exactly(stream: Readable, size: int) -> bytes:
         parts.append(stream.read(missing))
         missing -= len(parts[-1])
     return b"".join(parts)
-
-
-def _sync_folder(folder: Path) -> None:
-    # The rename itself must survive a power cut; not every system allows it.
-    with contextlib.suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

@@ -20,6 +20,9 @@ END: Final = bytes(2 * BLOCK)
 MAX_MEMBER_BYTES: Final = 256 * 2**20
 """A member that declares more than this is refused unread."""
 
+MAX_JSON_BYTES: Final = 2**20
+"""The same for a sample's metadata."""
+
 _NAME = re.compile(rb"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}\Z")
 
 

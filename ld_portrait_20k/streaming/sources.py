@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import threading
 import zlib
@@ -13,13 +12,9 @@ from types import TracebackType
 from typing import Any, Final, Protocol
 from urllib.parse import quote, urlsplit
 
-from .. import schema
 from ..errors import DatasetNotFoundError, PortraitError, ShardError
 from ..manifest import FILE_NAME, Manifest
 from .http import HttpClient, Patience, RemoteError, public_url
-
-REPO_VARIABLE: Final = "LD_PORTRAIT_20K_REPO"
-"""Environment variable that names the Hub repository to load by default."""
 
 MAX_MANIFEST_BYTES: Final = 256 * 2**20
 _OPEN_FILES = 64
@@ -361,88 +356,3 @@ class ListedSource:
                 return None
             raise
         return Manifest.from_json(data.decode("utf-8", "replace"), public_url(url))
-
-
-def resolve(
-    path: str | Path = schema.NAME,
-    *,
-    repo_id: str | None = None,
-    revision: str | None = None,
-    token: bool | str | None = None,
-    cache_dir: Path | str | None = None,
-    patience: Patience | None = None,
-) -> Source:
-    """Find a dataset.
-
-    In this order: ``repo_id`` if given; a folder of the name ``path``; a URL; a repository
-    ``owner/name`` on the Hub; and for the bare name the repository that the environment
-    variable ``LD_PORTRAIT_20K_REPO`` names, or the logged-in user's own ``ld-portrait-20k``.
-
-    Args:
-        path: Folder, URL, repository id or the dataset's bare name.
-        repo_id: Hub repository; then ``path`` is not looked at.
-        revision: Branch, tag or commit on the Hub; ``main`` by default. It is pinned to
-            the commit that it names now.
-        token: As in ``huggingface_hub``: a token, False for none, None or True for the
-            stored one.
-        cache_dir: Cache of the Hub's small files.
-        patience: How long to try.
-
-    Raises:
-        DatasetNotFoundError: It is nowhere; the message says where was looked.
-        PortraitError: It was found but cannot be read.
-    """
-    text = str(path)
-    if repo_id is None:
-        folder = Path(path).expanduser()
-        if folder.is_dir():
-            return LocalSource(folder)
-        if urlsplit(text).scheme in ("http", "https"):
-            return HttpSource(text, token if isinstance(token, str) else None, patience)
-        if text.count("/") == 1 and not text.startswith((".", "/", "~")):
-            repo_id = text
-    looked = [f"no folder {text!r} in {Path.cwd()}"]
-    if repo_id is None and text == schema.NAME:
-        repo_id = default_repo(token, looked)
-    if repo_id is None:
-        raise DatasetNotFoundError(
-            f'dataset {text!r} not found: {"; ".join(looked)}. Mend: pass repo_id="owner/name", '
-            f"or build it here: python -m builder regenerate --output {schema.NAME}"
-        )
-    from .hub import hub_source
-
-    return hub_source(repo_id, revision, token, cache_dir, patience)
-
-
-def fingerprint(manifest: Manifest) -> str:
-    """A short hash of a dataset's contents, wherever it lies."""
-    text = "\n".join(f"{shard.path} {shard.sha256}" for shard in manifest.shards)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def default_repo(token: bool | str | None = None, looked: list[str] | None = None) -> str | None:
-    """The Hub repository that the bare name stands for.
-
-    Args:
-        token: As in ``huggingface_hub``.
-        looked: Why there is none is appended here.
-
-    Returns:
-        That of ``LD_PORTRAIT_20K_REPO``, else the logged-in user's own, else None.
-    """
-    looked = [] if looked is None else looked
-    named = os.environ.get(REPO_VARIABLE)
-    if named:
-        return named
-    looked.append(f"{REPO_VARIABLE} is not set")
-    from .hub import user_name
-
-    try:
-        user = user_name(token)
-    except PortraitError as problem:
-        looked.append(str(problem))
-        return None
-    if user is None:
-        looked.append("not logged in to the Hub")
-        return None
-    return f"{user}/{schema.NAME}"

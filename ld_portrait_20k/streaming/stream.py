@@ -16,7 +16,8 @@ from .http import Patience
 from .index import open_table
 from .order import Share, epoch_order, sample_seed
 from .reader import Outcome, read_row, read_rows
-from .sources import ListedSource, Source, resolve
+from .resolve import resolve
+from .sources import ListedSource, Source
 
 STATE_VERSION: Final = 1
 POLICIES: Final = ("raise", "skip")
