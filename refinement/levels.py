@@ -10,10 +10,10 @@ import numpy as np
 from refinement.grid import coarse, fine, mask, only
 from refinement.regions import Regions
 
-CAUTION: Final = 1.5
+CAUTION: Final = 3.0
 """Standard deviations by which a textured veil is taken to be weaker near the border."""
 _STRIP: Final = 64  # rows
-HAZE_FADE: Final = 4.0
+HAZE_FADE: Final = 2.0
 """The level of clear is taken off fully up to itself, and not at all from so many times it."""
 
 

@@ -91,7 +91,8 @@ def divide(quantised: np.ndarray, scale: float, options: Options) -> Regions:
         seen, quantised, scale, options
     )
     stray = (seen | haze) & (1 - belongs)
-    border = connected & (1 - beyond) & (1 - background) & (1 - stray)
+    contact = mask(cv2.dilate(background, square(1)) > 0)  # an edge may fall within a pixel
+    border = (connected & (1 - beyond) | contact) & (1 - background) & (1 - stray)
 
     thick, crisp = thickness(border, depth, step)
     away = distance(border)
