@@ -28,6 +28,8 @@ REASONS: Final[dict[str, str]] = {
     "too-small": "a side is too short to matte",
     "too-large": "more pixels than are decoded",
     "changed": "the source file changed after it was planned",
+    "bad-request": "the generator cannot draw what the plan asks for",
+    "not-finite": "half precision overflowed: the picture has no finite values",
     "empty": "nothing, or next to nothing, is in the picture",
     "haze": "haze lies over the background",
     "no-opaque-body": "no large opaque body: glass, smoke or a failed matte",

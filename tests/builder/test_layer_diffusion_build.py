@@ -1,7 +1,4 @@
-"""Layer Diffusion from prompt to loader, on a tiny SDXL with random weights.
-
-Random weights draw noise, which quality control would reject; the runs here keep rejects.
-"""
+"""Layer Diffusion from prompt to loader, on a tiny SDXL whose decoder draws a rough body."""
 
 from __future__ import annotations
 
@@ -34,7 +31,7 @@ def command(tiny: TinyPaths, output: Path, *more: str) -> list[str]:
         *(sys.executable, "-m", "builder", "regenerate", "--generator", "layer-diffusion"),
         *("--base-model", str(tiny.base), "--weights", str(tiny.weights), "--vae", "base"),
         *("--device", "cpu", "--count", str(COUNT), "--size", "64", "--steps", "2"),
-        *("--batch-size", "2", "--shards", "2", "--workers", "1", "--no-reject"),
+        *("--batch-size", "2", "--shards", "2", "--workers", "1"),
         *("--output", str(output), *more),
     ]
 
