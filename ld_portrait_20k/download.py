@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from .errors import PortraitError, ShardError
+from .files import write_bytes
 from .manifest import FILE_NAME, Manifest, ShardRecord, file_sha256
 from .streaming.http import RemoteError
 
@@ -205,8 +206,8 @@ def download(
             raise
         if name == "README.md" and part.shards != whole.shards:
             data = _fit_card(data, part)
-        _write(folder / name, data)
-    _write(present, part.to_json().encode())
+        write_bytes(folder / name, data)
+    write_bytes(present, part.to_json().encode())
     return part
 
 
@@ -256,12 +257,3 @@ def _fit_card(card: bytes, manifest: Manifest) -> bytes:
         return card
     text = yaml.safe_dump(head, sort_keys=False, allow_unicode=True)
     return f"---\n{text}---\n{parts[2]}".encode()
-
-
-def _write(path: Path, data: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    with temporary.open("wb") as stream:
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
-    temporary.replace(path)

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import BinaryIO
 
 from . import schema
+from .files import sync_folder
 from .manifest import ShardRecord
 from .ustar import END, MAX_JSON_BYTES, encode_header, padding
 
@@ -94,7 +95,7 @@ class ShardWriter:
         self._stream.close()
         self._stream = None
         self._temporary.replace(self.path)
-        _sync_folder(self.path.parent)
+        sync_folder(self.path.parent)
         self.sha256 = self._hash.hexdigest()
 
     def abort(self) -> None:
@@ -138,13 +139,3 @@ class ShardWriter:
             self.close()
         else:
             self.abort()
-
-
-def _sync_folder(folder: Path) -> None:
-    # The rename itself must survive a power cut; not every system allows it.
-    with contextlib.suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

@@ -26,10 +26,10 @@ from builder.engines import tasks as task_module
 from builder.engines.heartbeat import Limits
 from builder.engines.supervision import supervise
 from builder.engines.tasks import TaskSpec
+from builder.files import WORK_FOLDER
 from builder.lock import held
 from builder.plan import Plan
 from builder.run import RunOptions
-from builder.units import WORK_FOLDER
 from ld_portrait_20k.errors import PortraitError, missing_extra
 
 ENGINES = ("local", "slurm", "ray", "jobs")

@@ -16,9 +16,9 @@ from typing import Any
 
 from builder.engines import tasks
 from builder.engines.tasks import TaskSpec, frozen_plan, note_file, units_of
-from builder.files import replacing
+from builder.files import WORK_FOLDER, replacing
 from builder.plan import HEADER_FILE, ROWS_FILE, Plan, Unit
-from builder.units import WORK_FOLDER, WorkFolder
+from builder.units import WorkFolder
 from ld_portrait_20k.errors import PortraitError
 
 PROMPTS = "prompts"

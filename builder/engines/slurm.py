@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from builder.engines import tasks as task_module
 from builder.engines.tasks import TaskSpec
-from builder.files import write_text
+from builder.files import WORK_FOLDER, write_text
 from builder.plan import Plan
-from builder.units import WORK_FOLDER
 from ld_portrait_20k.errors import PortraitError
 
 if TYPE_CHECKING:

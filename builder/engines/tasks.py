@@ -13,10 +13,10 @@ from typing import Any
 from builder.build import BuildReport, build, finished
 from builder.config import BuildConfig
 from builder.engines.heartbeat import Heartbeat
-from builder.files import canonical_json, write_text
+from builder.files import WORK_FOLDER, canonical_json, write_text
 from builder.plan import Plan, Unit
 from builder.run import RunOptions
-from builder.units import WORK_FOLDER, UnitResult, WorkFolder
+from builder.units import UnitResult, WorkFolder
 from ld_portrait_20k.errors import PortraitError
 
 READERS = 8

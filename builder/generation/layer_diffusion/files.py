@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ld_portrait_20k import manifest
 from ld_portrait_20k.errors import PortraitError
 
 if TYPE_CHECKING:
@@ -96,8 +96,7 @@ def file_sha256(path: Path) -> str:
     target = Path(os.path.realpath(path))
     if target.parent.name == "blobs" and len(target.name) == 64:
         return target.name
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return manifest.file_sha256(path)
 
 
 def load_strictly(
