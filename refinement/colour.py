@@ -8,6 +8,10 @@ import numpy as np
 _BELIEF = 8  # the power of alpha by which a pixel's colour is believed
 _STRIP = 64  # rows
 _TRUST = 8.0  # weight at which a level of the pyramid needs none above it, as its reciprocal
+_CELL = 4  # cells of padding and foreground compared, in pixels of the halved picture
+_ALIKE = (3.0, 6.0)  # of 255: padding nearer than this is foreground; farther, it is not.
+# Measured in bands of real portraits: 99 in 100 pixels above 3.4 as generated, and below 2.9
+# when refined.
 
 
 def estimate_foreground(colour: np.ndarray, alpha: np.ndarray) -> np.ndarray:
@@ -19,6 +23,8 @@ def estimate_foreground(colour: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     weights alpha ** 8 and (1 - alpha) ** 8), and what the mixture alpha F + (1 - alpha) B
     leaves unexplained of the pixel is given back in proportion to alpha, the step of
     blur fusion (Forte 2021, Approximate Fast Foreground Colour Estimation, equation 7).
+    Where the padding is the continued foreground itself, as this function leaves it, a
+    mixture with it explains nothing and the colour stays as it is.
 
     Args:
         colour: (H, W, 3) uint8 or uint16, straight sRGB.
@@ -44,14 +50,38 @@ def estimate_foreground(colour: np.ndarray, alpha: np.ndarray) -> np.ndarray:
         observed = colour[rows].astype(np.float32)
         believed[half] = _halved(_weighted(observed, _power(alpha[rows])))
         padded[half] = _weighted(_halved(observed), _power(1 - _halved(alpha[rows])))
-    smooth, padding = _continue(believed), _continue(padded)
+    smooth = _continue(believed)
+    alike = _alike(padded, smooth, float(np.iinfo(colour.dtype).max))
+    padding = _continue(padded)
     result = np.empty_like(colour)
     for top in range(0, height, _STRIP):
         rows = slice(top, min(top + _STRIP, height))
         _restore(
-            colour[rows], alpha[rows], _doubled(smooth, rows), _doubled(padding, rows), result[rows]
+            colour[rows],
+            alpha[rows],
+            _doubled(smooth, rows),
+            _doubled(padding, rows),
+            _doubled(alike, rows),
+            result[rows],
         )
     return result
+
+
+def _alike(padded: np.ndarray, smooth: np.ndarray, limit: float) -> np.ndarray:
+    """How far the padding about a pixel is the smooth foreground: 0 (not) to 1, (H, W) float32."""
+    height, width = padded.shape[:2]
+    size = (-(-width // _CELL), -(-height // _CELL))
+    clear = cv2.inRange(cv2.extractChannel(padded, 3), 0.999, 1.0)  # alpha 0, not faint strands
+    if not cv2.countNonZero(clear):
+        return np.zeros((height, width), np.float32)
+    apart = cv2.subtract(cv2.cvtColor(padded, cv2.COLOR_BGRA2BGR), smooth, mask=clear)
+    apart = np.abs(cv2.resize(apart, size, interpolation=cv2.INTER_AREA)).max(-1)
+    weight = cv2.resize(clear, size, interpolation=cv2.INTER_AREA) / np.float32(255)
+    cells = cv2.blur(cv2.merge([apart, apart, apart, weight]), (3, 3))
+    apart = _continue(cells)[..., 0] * (255.0 / limit)
+    near, far = _ALIKE
+    share = np.clip((far - apart) / (far - near), 0, 1)
+    return cv2.resize(share, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
 def _restore(
@@ -59,20 +89,27 @@ def _restore(
     alpha: np.ndarray,
     smooth: np.ndarray,
     padding: np.ndarray,
+    alike: np.ndarray,
     result: np.ndarray,
 ) -> None:
-    """Smooth + alpha (observed - alpha smooth - (1 - alpha) padding) of a strip, into result."""
+    """Smooth + alpha (observed - alpha smooth - (1 - alpha) padding) of a strip, into result.
+
+    Where padding and smooth are alike, what was observed instead.
+    """
     observed: np.ndarray = colour.astype(np.float32)
-    trust = np.minimum(_power(alpha) * _TRUST, 1)[..., None]
-    smooth += trust * (observed - smooth)
-    share = alpha[..., None]
+    trust = _threefold(np.minimum(_power(alpha) * _TRUST, 1))
+    trust *= observed - smooth
+    smooth += trust
+    share = _threefold(alpha)
     observed -= padding
     padding -= smooth
     padding *= share
     padding += observed
     padding *= share
     padding += smooth
-    np.rint(np.clip(padding, 0, np.iinfo(colour.dtype).max), out=padding)
+    if alike.any():
+        padding += _threefold(alike) * (colour - padding)
+    np.rint(np.clip(padding, 0, np.iinfo(colour.dtype).max, out=padding), out=padding)
     result[...] = padding
 
 
@@ -100,8 +137,13 @@ def _power(alpha: np.ndarray) -> np.ndarray:
 
 def _weighted(colour: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """Colour times weight, and weight, (H, W, 4) float32."""
-    result: np.ndarray = cv2.merge([*cv2.split(colour), np.ones_like(weight)])
-    result *= weight[..., None]
+    result: np.ndarray = cv2.merge([*cv2.split(_threefold(weight) * colour), weight])
+    return result
+
+
+def _threefold(plane: np.ndarray) -> np.ndarray:
+    """A plane for each of three colours; numpy is slow at spreading it over a short axis."""
+    result: np.ndarray = cv2.merge([plane, plane, plane])
     return result
 
 
@@ -116,7 +158,10 @@ def _continue(weighted: np.ndarray) -> np.ndarray:
     for level in reversed(levels[:-1]):
         height, width = level.shape[:2]
         estimate = cv2.resize(estimate, (width, height), interpolation=cv2.INTER_LINEAR)
-        belief = level[..., 3:]
-        own = level[..., :3] / np.maximum(belief, 1e-6)
-        estimate += np.minimum(belief * _TRUST, 1) * (own - estimate)
+        belief = cv2.extractChannel(level, 3)
+        own = cv2.cvtColor(level, cv2.COLOR_BGRA2BGR)
+        own *= _threefold(1 / np.maximum(belief, 1e-6))
+        own -= estimate
+        own *= _threefold(np.minimum(belief * _TRUST, 1))
+        estimate += own
     return estimate

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from refinement import pictures, refine
 from refinement.colour import estimate_foreground
 from tests.refinement import synthetic
 
@@ -69,3 +70,30 @@ def test_any_even_alpha_is_no_trouble(level):
     result = estimate_foreground(grey, np.full((32, 32), level, np.float32))
     # Where nothing is opaque there is no foreground colour to continue.
     assert level == 0 or np.abs(result - 90.0).max() <= 1
+
+
+def changed_again(once: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """What a second estimation changes in the band, weighted by alpha, of 255."""
+    twice = estimate_foreground(once, alpha)
+    change = np.abs(twice.astype(np.float32) - once).max(-1) * alpha
+    return change[(alpha > 0) & (alpha < 1)] * (255 / np.iinfo(once.dtype).max)
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+@pytest.mark.parametrize("seed", range(4))
+def test_a_second_estimation_changes_next_to_nothing(seed, kind):
+    mixed, _, alpha = spilled(seed, (512, 512))
+    once = estimate_foreground(mixed.astype(kind) * (257 if kind is np.uint16 else 1), alpha)
+    change = changed_again(once, alpha)
+    assert change.mean() < 0.1
+    assert (change > 2).mean() < 0.01
+
+
+def test_a_second_estimation_of_real_portraits_changes_next_to_nothing(shared):
+    files = sorted((shared / "data" / "layerdiffuse").glob("portrait_*.png"))
+    assert files
+    for file in files:
+        result = refine(pictures.read(file.read_bytes()).rgba)
+        change = changed_again(result.foreground, result.alpha)
+        assert change.mean() < 0.02, file.name
+        assert (change > 2).mean() < 0.002, file.name
