@@ -26,6 +26,8 @@ DENT: Final = 77
 """A wide dent whose floor is above this is an artifact; below, an opening under haze."""
 FLAT: Final = 9.0
 """Standard deviation, of 255, below which a region counts as level."""
+ROUGH: Final = 12.0
+"""Mean difference from pixel to pixel, of 255, above which a wide dent is dense hair."""
 PLATEAU: Final = 153
 """A level region above this is veiled body."""
 STRONG: Final = 64
@@ -148,7 +150,13 @@ def unknown_border(
     touched[at(labels, touching & (1 - background))] = 1
     plateau = cv2.erode(unsolid & mask(quantised > DENT), square(5 * scale))
     wide = np.zeros(count, np.uint8)
-    wide[at(labels, plateau)] = 1
+    if cv2.countNonZero(plateau):
+        places = np.flatnonzero(plateau.view(bool))
+        names = labels.ravel()[places]
+        rough = cv2.absdiff(quantised, cv2.blur(quantised, (3, 3))).ravel()[places]
+        area = np.bincount(names, minlength=count)
+        total = np.bincount(names, weights=rough, minlength=count)
+        wide[(area > 0) & (total < ROUGH * area)] = 1
     wide[touched > 0] = 0
     wide[0] = touched[0] = 0
     main = frequent(labels)

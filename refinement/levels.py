@@ -7,7 +7,7 @@ from typing import Final
 import cv2
 import numpy as np
 
-from refinement.grid import coarse, fine, mask, only
+from refinement.grid import coarse, fine, mask, only, square
 from refinement.regions import Regions
 
 CAUTION: Final = 3.0
@@ -95,7 +95,34 @@ def plateaus(alpha: np.ndarray, regions: Regions) -> tuple[np.ndarray, np.ndarra
     gain, known = _level(alpha, solid, step, CAUTION)
     haze, clear = _level(alpha, regions.faint, step, 0.0)
     gain = spread(gain, known) if known.any() else np.ones_like(gain)
-    return np.clip(gain, 0.75, 1.0), np.clip(spread(haze, clear), 0.0, 0.25)
+    gain = np.maximum(np.clip(gain, 0.75, 1.0), peaks(alpha, step))
+    return gain, np.clip(spread(haze, clear), 0.0, 0.25)
+
+
+def peaks(alpha: np.ndarray, step: int) -> np.ndarray:
+    """The highest alpha about each coarse cell, which the level of opaque cannot be below.
+
+    What a veil has left of alpha is at most its level; so where alpha comes near 1, no veil
+    lies there, whatever lies farther inside.
+
+    Args:
+        alpha: (H, W) float32, raw.
+        step: Side of a cell in pixels.
+
+    Returns:
+        (ceil(H / step), ceil(W / step)) float32, 0..1: the maximum over 3 x 3 cells.
+    """
+    height, width = alpha.shape
+    highest: np.ndarray = cv2.dilate(alpha, square(1.5 * step))
+    rows, columns = (-(-n // step) for n in (height, width))
+    # A cell's middle falls between pixels: take both, for the symmetry.
+    y = (np.arange(rows) + 0.5) * (height / rows) - 0.5
+    x = (np.arange(columns) + 0.5) * (width / columns) - 0.5
+    result = np.zeros((rows, columns), np.float32)
+    for j in (np.floor(y), np.ceil(y)):
+        for i in (np.floor(x), np.ceil(x)):
+            np.maximum(result, highest[np.ix_(j.astype(int), i.astype(int))], out=result)
+    return result
 
 
 def _level(

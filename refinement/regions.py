@@ -20,7 +20,7 @@ from refinement.options import Options
 
 HAZE_AT_MOST: Final = 115
 """An unknown plateau far from everything is haze below this and body above."""
-DIRTY: Final = 0.01
+DIRTY: Final = 0.0125
 """Share of definite foreground that may be below 1 before the matte counts as damaged."""
 HAZY: Final = 0.03
 """Share of definite background that may be above 0 before the matte counts as damaged."""
@@ -117,7 +117,9 @@ def divide(quantised: np.ndarray, scale: float, options: Options) -> Regions:
         and _right(quantised, control & (1 - ring), 0, HAZY)
     )
     if clean:
-        hair = nearby | strands(_less(quantised, 250) & (1 - dents), nearby, step)
+        beside = nearby | mask(away <= 0.5 * options.band_width * scale)
+        gaps = _less(quantised, 250) & (1 - connected) & (1 - dents)
+        hair = beside | strands(gaps, beside, step)
         inside &= ((1 - hair) & (1 - connected)) | dents
         outside &= skirts
         faint = np.zeros_like(outside)

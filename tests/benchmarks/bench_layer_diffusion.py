@@ -224,24 +224,24 @@ def draw_plainly(pipeline: LayerDiffusionPipeline, count: int, size: int, steps:
     for seed in range(count):
         text, negative = (pipeline.text.encode([prompt]) for prompt in (PROMPT, NEGATIVE))
 
-        def predict(noisy: Tensor, sigma: Tensor, conditioning: tuple[Tensor, Tensor]) -> Tensor:
-            feed = sampler.scale_input(noisy, sigma.to(noisy)).to(pipeline.dtype)
+        def predict(noisy: Tensor, sigma: float, conditioning: tuple[Tensor, Tensor]) -> Tensor:
+            feed = sampler.scale_input(noisy, sigma).to(pipeline.dtype)
             return sdxl.unet(
                 feed,
-                torch.tensor(pipeline.schedule.time_step(sigma), device=pipeline.device),
+                torch.full((), pipeline.schedule.time_step(sigma), device=pipeline.device),
                 encoder_hidden_states=conditioning[0],
                 added_cond_kwargs={"text_embeds": conditioning[1], "time_ids": time_ids},
                 return_dict=False,
             )[0].float()
 
-        def denoise(noisy: Tensor, sigma: Tensor, text=text, negative=negative) -> Tensor:
+        def denoise(noisy: Tensor, sigma: float, text=text, negative=negative) -> Tensor:
             away, toward = predict(noisy, sigma, negative), predict(noisy, sigma, text)
-            return noisy - (away + 7.0 * (toward - away)) * sigma.item()
+            return noisy - (away + 7.0 * (toward - away)) * sigma
 
         start = torch.randn(
             (1, 4, size // 8, size // 8), generator=torch.Generator().manual_seed(seed)
         )
-        latents = sampler.sample(denoise, start.to(pipeline.device) * sigmas[0].item(), sigmas)
+        latents = sampler.sample(denoise, start.to(pipeline.device) * sigmas[0], sigmas)
         unscaled = latents / sdxl.vae.config.scaling_factor
         pixels = sdxl.vae.decode(unscaled.to(sdxl.vae.dtype), return_dict=False)[0] / 2 + 0.5
         dtype = pipeline.decoder.model.conv_in.weight.dtype

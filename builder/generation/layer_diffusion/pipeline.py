@@ -226,7 +226,7 @@ class LayerDiffusionPipeline:
         if not count:
             return torch.empty(0, *shape, device=self.device)
         noise = torch.stack([draw_noise(own, shape).to(self.device) for own in generators])
-        x = noise * sigmas[0].item()
+        x = noise * sigmas[0]
         if images is not None:
             if len(images) != count or any(p.shape != (height, width, 4) for p in images):
                 raise ValueError(f"images must be {count} arrays of ({height}, {width}, 4) uint8")
@@ -251,7 +251,7 @@ class LayerDiffusionPipeline:
     def _denoise(
         self,
         x: Tensor,
-        sigmas: Tensor,
+        sigmas: Sequence[float],
         text: Sequence[Tensor],
         negative: Sequence[Tensor],
         guidance: float,
@@ -269,11 +269,12 @@ class LayerDiffusionPipeline:
             "time_ids": size.repeat(len(embeddings), 1).to(self.device),
         }
 
-        def denoise(noisy: Tensor, sigma: Tensor) -> Tensor:
-            feed = sampler.scale_input(noisy, sigma.to(noisy)).to(unet.dtype)
+        def denoise(noisy: Tensor, sigma: float) -> Tensor:
+            feed = sampler.scale_input(noisy, sigma).to(unet.dtype)
             if guided:
                 feed = torch.cat([feed, feed])
-            step = torch.tensor(self.schedule.time_step(sigma), device=self.device)
+            # Filled there: a copy from the processor would wait for the step before.
+            step = torch.full((), self.schedule.time_step(sigma), device=self.device)
             noise = unet(
                 feed.contiguous(memory_format=torch.channels_last),
                 step,
@@ -284,7 +285,7 @@ class LayerDiffusionPipeline:
             if guided:
                 away, toward = noise.chunk(2)
                 noise = away + guidance * (toward - away)
-            return noisy - noise * sigma.item()
+            return noisy - noise * sigma
 
         return sampler.sample(denoise, x, sigmas)
 

@@ -7,11 +7,15 @@ the reference implementation.
 Sources: Lu et al., "DPM-Solver++" (arXiv 2211.01095), algorithm 2; Karras et al.,
 "Elucidating the Design Space of Diffusion-Based Generative Models" (arXiv 2206.00364),
 equation 5.
+
+Noise levels are Python numbers: a device is never asked for one, so it never waits for the
+processor between two steps.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any, Final
 
@@ -60,7 +64,7 @@ class NoiseSchedule:
             config.get("num_train_timesteps", 1000),
         )
 
-    def karras(self, steps: int, strength: float = 1.0) -> Tensor:
+    def karras(self, steps: int, strength: float = 1.0) -> list[float]:
         """Noise levels to step through.
 
         Args:
@@ -69,7 +73,7 @@ class NoiseSchedule:
                 image, with the same number of steps on a finer ladder.
 
         Returns:
-            (steps + 1,) float32, falling, the last one 0.
+            steps + 1 levels, falling, the last one 0.
 
         Raises:
             ValueError: Fewer than one step, or a strength outside 0..1.
@@ -79,24 +83,25 @@ class NoiseSchedule:
         rungs = int(steps / strength)
         low, high = (sigma ** (1 / RHO) for sigma in (self.sigmas[0], self.sigmas[-1]))
         ladder = (high + torch.linspace(0, 1, rungs) * (low - high)) ** RHO
-        return torch.cat([ladder, ladder.new_zeros(1)])[-(steps + 1) :]
+        return [*ladder[-steps:].tolist(), 0.0]
 
-    def time_step(self, sigma: Tensor) -> int:
+    def time_step(self, sigma: float) -> int:
         """The training step whose noise level is nearest to ``sigma`` in the logarithm."""
-        return int((self.sigmas.log() - sigma.log()).abs().argmin())
+        return int((self.sigmas.log() - math.log(sigma)).abs().argmin())
 
 
-def scale_input(x: Tensor, sigma: Tensor) -> Tensor:
+def scale_input(x: Tensor, sigma: float) -> Tensor:
     """Bring noisy latents to the variance that the UNet was trained on."""
     return x / (sigma**2 + 1) ** 0.5
 
 
-def sample(denoise: Callable[[Tensor, Tensor], Tensor], x: Tensor, sigmas: Tensor) -> Tensor:
+def sample(
+    denoise: Callable[[Tensor, float], Tensor], x: Tensor, sigmas: Sequence[float]
+) -> Tensor:
     """Run DPM++ 2M.
 
     Args:
-        denoise: Gives the denoised latents for noisy ones and their noise level, a scalar
-            tensor on the CPU.
+        denoise: Gives the denoised latents for noisy ones and their noise level.
         x: (N, C, h, w) float32 latents with noise of level ``sigmas[0]``.
         sigmas: Falling noise levels, the last one 0; see :meth:`NoiseSchedule.karras`.
 
@@ -110,12 +115,12 @@ def sample(denoise: Callable[[Tensor, Tensor], Tensor], x: Tensor, sigmas: Tenso
         if following == 0:
             return denoised
         # Time is the negative logarithm of the noise level.
-        step = float(sigma.log() - following.log())
+        step = math.log(sigma) - math.log(following)
         toward = denoised
         if before is not None:
             weight = step / (2 * last_step)
             toward = (1 + weight) * denoised - weight * before
-        ratio = float(following / sigma)
+        ratio = following / sigma
         x = ratio * x + (1 - ratio) * toward
         before, last_step = denoised, step
     return x

@@ -88,6 +88,7 @@ def compare_encoder(reference, path: Path, vae) -> bool:
 
 def compare_steps() -> bool:
     """The sampler alone, on the problem of the golden figures."""
+    import torch
     from diffusers_kdiffusion_sdxl import sample_dpmpp_2m
 
     from builder.generation.layer_diffusion import sampler
@@ -97,7 +98,10 @@ def compare_steps() -> bool:
     sigmas = sampler.NoiseSchedule().karras(25)
     x = seeded("start", (2, 4, 8, 8), 7) * sigmas[0]
     expected = sample_dpmpp_2m(
-        lambda noisy, sigma: curved_denoiser(noisy, sigma[0]), x, sigmas, disable=True
+        lambda noisy, sigma: curved_denoiser(noisy, float(sigma[0])),
+        x,
+        torch.tensor(sigmas),
+        disable=True,
     )
     difference = (sampler.sample(curved_denoiser, x, sigmas) - expected).abs().max().item()
     return report("latents", "sampler alone, 25 steps", difference)

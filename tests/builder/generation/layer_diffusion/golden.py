@@ -65,7 +65,7 @@ class PlainVAE:
         )
 
 
-def curved_denoiser(x: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
+def curved_denoiser(x: torch.Tensor, sigma: float) -> torch.Tensor:
     """A nonlinear denoiser without weights, for the sampler's golden figures."""
     kept = 1 / (1 + sigma**2)
     return x * kept + 0.3 * torch.sin(2 * x.roll(1, dims=-1) * kept**0.5) * sigma * kept**0.5
