@@ -25,6 +25,7 @@ HISTOGRAMS: Final[dict[str, tuple[str, int, int]]] = {
     "filled_area": ("refinement.filled_area", 10_000, 20),
     "cleared_area": ("refinement.cleared_area", 10_000, 20),
     "raw_haze": ("refinement.raw_haze", 5_000, 20),
+    "doubtful_area": ("refinement.doubtful_area", 5_000, 20),
     "pieces_removed": ("refinement.pieces_removed", 5 * _MILLION, 20),
     "openings_kept": ("refinement.openings_kept", 5 * _MILLION, 20),
     "confidence": ("refinement.confidence", 50_000, 20),

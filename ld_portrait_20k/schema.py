@@ -91,6 +91,7 @@ METADATA: Final[dict[str, Any]] = {
         "openings_kept": "int32",
         "band_area": "float32",
         "raw_haze": "float32",
+        "doubtful_area": "float32",
         "confidence": "float32",
     },
     "quality": {

@@ -15,7 +15,7 @@ from refinement.regions import Regions, divide
 from refinement.report import Report
 from refinement.trimap import trimap
 
-VERSION: Final = "1.0"
+VERSION: Final = "1.1"
 """Changes whenever the outputs for the same input change."""
 
 
@@ -118,6 +118,7 @@ def _report(raw: np.ndarray, final: np.ndarray, regions: Regions, options: Optio
         openings_kept=regions.openings_kept,
         band_area=1.0 - cv2.countNonZero(regions.inside | regions.outside) / size,
         raw_haze=haze,
+        doubtful_area=float(regions.doubtful),
         bodies=regions.bodies,
         opaque_area=float(opaque),
         soft_area=float(soft),

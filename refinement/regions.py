@@ -20,6 +20,8 @@ from refinement.options import Options
 
 HAZE_AT_MOST: Final = 115
 """An unknown plateau far from everything is haze below this and body above."""
+VISIBLE: Final = 25
+"""Above this, what is taken for haze beside the body might have been meant."""
 DIRTY: Final = 0.0125
 """Share of definite foreground that may be below 1 before the matte counts as damaged."""
 HAZY: Final = 0.03
@@ -42,7 +44,8 @@ class Regions:
         openings_kept: Enclosed background regions.
         bodies: Significant opaque bodies.
         translucent: Share of the visible area that is not opaque.
-        doubtful: Share of the picture that was decided against the evidence.
+        doubtful: Share of the picture that was moved by more than a tenth, detached pieces
+            left out: filled, or cleared as haze that hangs together with the body.
         clear: The clear level used, of 255.
     """
 
@@ -134,6 +137,7 @@ def divide(quantised: np.ndarray, scale: float, options: Options) -> Regions:
         faint = _less(quantised, clear + 1) & (tails ^ 1)
     outside |= stray
     visible = max(1, cv2.countNonZero(seen))
+    visibly = mask(quantised > VISIBLE)
     return Regions(
         inside=inside,
         outside=outside,
@@ -146,7 +150,8 @@ def divide(quantised: np.ndarray, scale: float, options: Options) -> Regions:
         openings_kept=openings,
         bodies=bodies,
         translucent=1 - cv2.countNonZero(belongs & (1 - _less(quantised, 217))) / visible,
-        doubtful=cv2.countNonZero(inside & _less(quantised, 128)) / quantised.size,
+        doubtful=cv2.countNonZero((inside & _less(quantised, SOLID)) | (haze & visibly))
+        / quantised.size,
         clear=clear,
     )
 

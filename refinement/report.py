@@ -18,6 +18,9 @@ class Report:
         band_area: The border band, where alpha is kept as generated or corrected smoothly.
         raw_haze: Mean raw alpha (0..1) over what is background in the result, away from
             the border band: how hazy the background was.
+        doubtful_area: Where the prior moved alpha by more than a tenth although it hung
+            together with the body: panels and pin holes filled, wide haze cleared. Tulle,
+            smoke and lenses wider than ``Options.band_width`` end here.
         bodies: Significant separate opaque bodies.
         opaque_area: Alpha exactly 1.
         soft_area: Alpha strictly between 0 and 1.
@@ -34,6 +37,7 @@ class Report:
     openings_kept: int
     band_area: float
     raw_haze: float
+    doubtful_area: float
     bodies: int
     opaque_area: float
     soft_area: float

@@ -169,6 +169,44 @@ def test_blobs_go_and_strands_that_fade_and_come_back_stay():
     assert gone[55:65, 270:285].max() == 0
 
 
+HEAD = (192, 120, 70, 1.0)
+AROUND_HEAD = (192, 120, 88, 1.0)  # a ring of 18 px; the default band is 24 px wide here
+
+
+def translucent(kind: str) -> np.ndarray:
+    """The body with something truly half transparent about its head."""
+    body = shape(BODY, HEAD)
+    x = np.arange(384, dtype=np.float32)
+    if kind == "tulle":
+        return np.maximum(body, 0.4 * shape(AROUND_HEAD))
+    if kind == "folds":
+        return np.maximum(body, shape(AROUND_HEAD) * (0.45 + 0.25 * np.sin(x / 4)))
+    if kind == "smoke":
+        return np.maximum(body, 0.9 * cv2.GaussianBlur(shape((192, 120, 76, 1.0)), (0, 0), 7))
+    return cv2.blur(body, (31, 1))  # motion
+
+
+@pytest.mark.parametrize("kind", ["tulle", "folds", "smoke", "motion"])
+@pytest.mark.parametrize("halo", [0, 8])
+def test_what_is_truly_translucent_at_the_border_stays(kind, halo):
+    true = translucent(kind)
+    raw = np.where(true < 0.5 / 255, halo / 255, true * (1 - 0.05 * shape((192, 320, 50, 1.0))))
+    result = refined(raw)
+    soft = (true > 0.1) & (true < 0.9)
+    assert soft.sum() > 1500
+    assert np.abs(result - true)[soft].mean() < 0.02
+    assert metrics.sad(result, true) <= 0.2 * metrics.sad(raw, true) + 0.05
+
+
+@pytest.mark.parametrize("level", [0.2, 0.5, 0.85])
+def test_where_the_prior_cannot_tell_the_report_says_so(level):
+    sure = report(shape(BODY, HEAD))
+    wide = report(np.maximum(shape(BODY, HEAD), level * shape((192, 120, 130, 1.0))))
+    assert sure.doubtful_area < 0.001
+    assert wide.doubtful_area > 0.03 or "haze" in wide.reasons
+    assert wide.confidence < sure.confidence - 0.1
+
+
 def test_two_people_who_do_not_touch():
     raw = shape((100, 330, 80, 1.0), (290, 340, 70, 1.0))
     both = report(raw)
