@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from builder.generation.layer_diffusion.files import load_strictly
-from builder.generation.layer_diffusion.memory import Room, default_budget, most_by_index
+from builder.generation.layer_diffusion.memory import Room, default_budget, even, most_by_index
 from builder.generation.layer_diffusion.network import TransparencyUNet
 
 MULTIPLE: Final = 64
@@ -103,9 +103,10 @@ class TransparentVAEDecoder(nn.Module):
         views = VIEWS if augment else VIEWS[:1]
         results: list[Tensor] = []
         while len(results) < len(pixels):
-            with self.room.attempt(per_pass, default_budget(weight.device), most) as passes:
-                start = len(results)
-                stop = start + max(1, passes // len(views))
+            start, left = len(results), len(pixels) - len(results)
+            wanted = min(most, left * len(views))
+            with self.room.attempt(per_pass, default_budget(weight.device), wanted) as passes:
+                stop = start + even(left, max(1, passes // len(views)))
                 decoded = self._views(pixels[start:stop], latents[start:stop], views, passes)
                 results += lower_median(decoded).roll(-1, dims=1).unbind(0)
         return torch.stack(results) if results else pixels.new_empty(0, 4, height, width)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
+from shutil import which
 from typing import Any
 
 import torch
@@ -17,6 +19,7 @@ from builder.generation.layer_diffusion.config import (
 )
 from builder.generation.layer_diffusion.decoder import TransparentVAEDecoder
 from builder.generation.layer_diffusion.encoder import TransparentVAEEncoder
+from builder.generation.layer_diffusion.memory import is_out_of_memory
 from builder.generation.layer_diffusion.models import Selection, select
 from builder.generation.layer_diffusion.offsets import load_attention
 from builder.generation.layer_diffusion.repository import ModelRecord
@@ -50,21 +53,32 @@ def load(config: LayerDiffusionConfig) -> Parts:
         if find_spec(package) is None:
             raise missing_extra(package, "generate")
     device = resolve_device(config)
+    if config.compile:
+        check_compiler(device)
     name = resolve_dtype(config, device.type)
     dtype: torch.dtype = getattr(torch, name)
     chosen = select(config, name)
     with _quiet():
         sdxl = _load_sdxl(config, chosen, dtype)
         load_attention(sdxl, chosen.path("attention"))
-    sdxl.to(device)
-    if dtype == torch.float16 and sdxl.vae.config.get("force_upcast", True):
-        # Its activations overflow half precision, and the picture turns black.
-        sdxl.vae.to(torch.float32)
-    for module in (sdxl.unet, sdxl.vae):
-        module.to(memory_format=torch.channels_last)
-    decoder = TransparentVAEDecoder.from_safetensors(
-        chosen.path("transparent-decoder"), dtype=dtype, device=device, budget=config.decode_budget
-    )
+    path = chosen.path("transparent-decoder")
+    try:
+        sdxl.to(device)
+        if dtype == torch.float16 and sdxl.vae.config.get("force_upcast", True):
+            # Its activations overflow half precision, and the picture turns black.
+            sdxl.vae.to(torch.float32)
+        for module in (sdxl.unet, sdxl.vae):
+            module.to(memory_format=torch.channels_last)
+        decoder = TransparentVAEDecoder.from_safetensors(
+            path, dtype=dtype, device=device, budget=config.decode_budget
+        )
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
+        raise PortraitError(
+            f"the networks do not fit the memory that is free on {device}: they take 7.1 GB in "
+            "half precision, twice that in float32; free it, or choose another --device or --dtype"
+        ) from error
     if config.compile:
         sdxl.unet.compile(dynamic=False)
         sdxl.vae.decoder.compile()
@@ -75,6 +89,25 @@ def load(config: LayerDiffusionConfig) -> Parts:
         return TransparentVAEEncoder.from_safetensors(path, dtype=dtype, device=device)
 
     return Parts(sdxl, decoder, chosen.records, load_encoder)
+
+
+def check_compiler(device: torch.device) -> None:
+    """Check that what ``torch.compile`` writes can be built here, before anything is loaded.
+
+    Raises:
+        PortraitError: Triton (on CUDA) or a compiler is missing.
+    """
+    if device.type == "cuda" and find_spec("triton") is None:
+        raise PortraitError("--compile on CUDA needs triton: pip install triton, or leave it out")
+    # On CUDA, Triton builds its launchers in C; on a CPU, all code is C++.
+    variable, names = ("CC", ("cc", "gcc", "clang", "cl"))
+    if device.type == "cpu":
+        variable, names = ("CXX", ("c++", "g++", "clang++", "cl"))
+    if not any(which(name) for name in (os.environ.get(variable), *names) if name):
+        raise PortraitError(
+            f"--compile needs a compiler ({names[1]} or {names[2]}) and none is on the PATH: "
+            "install one, or leave it out"
+        )
 
 
 def _load_sdxl(config: LayerDiffusionConfig, chosen: Selection, dtype: torch.dtype) -> Any:

@@ -38,13 +38,25 @@ def most_by_index(values: int) -> int:
     return max(1, (2**31 - 1) // max(values, 1))
 
 
+def even(left: int, fit: int) -> int:
+    """How many of ``left`` items to take now, where at most ``fit`` go together.
+
+    As few steps as possible, all alike: a last step of another size would make a compiled
+    network compile again.
+    """
+    return -(-left // -(-left // fit))
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error says that a device, or the machine, has no memory left."""
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
     text = str(error).lower()
     return isinstance(error, RuntimeError) and (
-        "out of memory" in text or "can't allocate memory" in text
+        "out of memory" in text
+        or "can't allocate memory" in text
+        # How cuBLAS and cuDNN say it of their own workspaces.
+        or "_status_alloc_failed" in text
     )
 
 
@@ -54,8 +66,9 @@ class Room:
     Args:
         name: What is computed, for messages.
         budget: Bytes they may take together; the default of the device where None.
-        last_resort: Called once when memory runs out with a single item, to make it need
-            less; without it, or the second time, that is an error.
+        last_resort: Called when memory runs out with a single item, to make it need less;
+            False says that it cannot need less than it did. That, or no last resort, is an
+            error.
 
     Attributes:
         limit: The most at a time since memory ran out; None as long as it has not.
@@ -65,13 +78,14 @@ class Room:
         self,
         name: str,
         budget: int | None = None,
-        last_resort: Callable[[], object] | None = None,
+        last_resort: Callable[[], bool] | None = None,
     ) -> None:
         self.name = name
         self.budget = budget
         self.limit: int | None = None
         self._last_resort = last_resort
-        self._said = False
+        self._said: set[str] = set()
+        self._stale = False
 
     def count(self, each: int, default: int) -> int:
         """How many items of ``each`` bytes to compute at a time, at least one."""
@@ -96,34 +110,33 @@ class Room:
         Raises:
             PortraitError: Memory ran out with a single item.
         """
+        if self._stale:
+            # Only now: as long as the error is handled, its frames hold the step's tensors.
+            self._stale = False
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
         count = self.count(each, default)
         if most is not None:
             count = min(count, most)
-        failed = False
         try:
             yield count
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
-            if count == 1 and self._last_resort is not None:
-                self._last_resort()
-                self._last_resort = None
-                LOGGER.warning("out of memory in the %s with one picture: tiling it", self.name)
-            elif count == 1:
-                raise PortraitError(
-                    f"out of memory in the {self.name} with one picture at a time: "
-                    "choose a smaller --size, --dtype float16, or a device with more memory"
-                ) from error
-            failed = True
+            if count == 1:
+                if self._last_resort is None or not self._last_resort():
+                    raise PortraitError(
+                        f"out of memory in the {self.name} with one picture at a time: "
+                        "choose a smaller --size, --dtype float16, or a device with more memory"
+                    ) from error
+                self._say_once("one picture", "tiling it")
+            else:
+                self._say_once(f"{count} at a time", f"going on with {count // 2}")
+            self._stale = True
             self.limit = max(1, count // 2)
-            if not self._said and count > 1:
-                self._said = True
-                LOGGER.warning(
-                    "out of memory in the %s with %d at a time: going on with %d",
-                    self.name,
-                    count,
-                    self.limit,
-                )
-        # Only here, where the error no longer holds on to the step's tensors.
-        if failed and torch.cuda.is_available():
-            torch.cuda.empty_cache()
+
+    def _say_once(self, with_what: str, then: str) -> None:
+        kind = then.partition(" ")[0]
+        if kind not in self._said:
+            self._said.add(kind)
+            LOGGER.warning("out of memory in the %s with %s: %s", self.name, with_what, then)

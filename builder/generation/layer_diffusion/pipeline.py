@@ -15,14 +15,12 @@ from builder.generation.layer_diffusion.conditioning import TextConditioner
 from builder.generation.layer_diffusion.config import WEIGHTS, LayerDiffusionConfig
 from builder.generation.layer_diffusion.decoder import MULTIPLE, TransparentVAEDecoder
 from builder.generation.layer_diffusion.encoder import TransparentVAEEncoder
-from builder.generation.layer_diffusion.memory import Room, default_budget, most_by_index
+from builder.generation.layer_diffusion.memory import Room, even
 from builder.generation.layer_diffusion.repository import ModelRecord
+from builder.generation.layer_diffusion.vae import VAESteps
 from ld_portrait_20k.errors import PortraitError
 
 NoiseSource: TypeAlias = torch.Generator | np.random.Generator
-
-VAE_VALUES_PER_PIXEL = 8
-"""Activation values alive at once a pixel and channel of the VAE's second level."""
 
 
 class LayerDiffusionPipeline:
@@ -54,7 +52,7 @@ class LayerDiffusionPipeline:
         self._load_encoder = load_encoder
         self._encoder: TransparentVAEEncoder | None = None
         self._denoiser_room = Room("denoiser")
-        self._vae_room = Room("VAE", decode_budget, last_resort=sdxl.vae.enable_tiling)
+        self._vae_steps = VAESteps(sdxl.vae, decode_budget)
 
     @classmethod
     def from_pretrained(
@@ -230,15 +228,15 @@ class LayerDiffusionPipeline:
         if images is not None:
             if len(images) != count or any(p.shape != (height, width, 4) for p in images):
                 raise ValueError(f"images must be {count} arrays of ({height}, {width}, 4) uint8")
-            encoded = self.encoder(self.sdxl.vae, images) * self.sdxl.vae.config.scaling_factor
-            x = x + encoded.to(x)
+            x = x + self.encode(images).to(x)
         text = self.text.encode(list(prompts))
         negative = self.text.encode_kept([prompt or "" for prompt in negative_prompts])
 
         done: list[Tensor] = []
         while len(done) < count:
-            with self._denoiser_room.attempt(1, count, count - len(done)) as some:
-                part = slice(len(done), len(done) + some)
+            left = count - len(done)
+            with self._denoiser_room.attempt(1, count, left) as fit:
+                part = slice(len(done), len(done) + even(left, fit))
                 done += self._denoise(
                     x[part],
                     sigmas,
@@ -290,6 +288,30 @@ class LayerDiffusionPipeline:
         return sampler.sample(denoise, x, sigmas)
 
     @torch.no_grad()
+    def encode(self, images: Sequence[np.ndarray]) -> Tensor:
+        """Pictures to latents that decode to them, the other way of :meth:`decode`.
+
+        Args:
+            images: (H, W, 4) uint8, straight sRGB and alpha, all of one size, the sides
+                multiples of 64.
+
+        Returns:
+            (N, 4, H/8, W/8) latents in the VAE's dtype, as diffusion scales them.
+
+        Raises:
+            ValueError: A picture of another kind, size or dtype.
+            PortraitError: Out of memory with a single picture; the weights came without a
+                transparent encoder.
+        """
+        vae = self.sdxl.vae
+        area = images[0].shape[0] * images[0].shape[1]
+        done: list[Tensor] = []
+        while len(done) < len(images):
+            with self._vae_steps.encoding(area, len(images) - len(done)) as some:
+                done += self.encoder(vae, images[len(done) : len(done) + some]).unbind(0)
+        return torch.stack(done) * vae.config.scaling_factor
+
+    @torch.no_grad()
     def decode(self, latents: Tensor, augment: bool = True) -> Tensor:
         """Latents to pictures.
 
@@ -306,12 +328,9 @@ class LayerDiffusionPipeline:
         vae = self.sdxl.vae
         unscaled = latents.to(self.device) / vae.config.scaling_factor
         area = latents.shape[2] * latents.shape[3] * 64
-        channels = vae.config.block_out_channels[min(1, len(vae.config.block_out_channels) - 1)]
-        each = area * channels * VAE_VALUES_PER_PIXEL * vae.dtype.itemsize
         done: list[Tensor] = []
         while len(done) < len(unscaled):
-            left = min(len(unscaled) - len(done), most_by_index(area * channels))
-            with self._vae_room.attempt(each, default_budget(self.device), left) as some:
+            with self._vae_steps.decoding(area, len(unscaled) - len(done)) as some:
                 part = unscaled[len(done) : len(done) + some]
                 feed = part.to(vae.dtype).contiguous(memory_format=torch.channels_last)
                 pixels = vae.decode(feed, return_dict=False)[0] / 2 + 0.5

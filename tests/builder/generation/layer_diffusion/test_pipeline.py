@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import weakref
 from dataclasses import replace
 
 import pytest
@@ -167,26 +168,119 @@ def test_the_denoiser_falls_to_a_smaller_batch(tiny_config, caplog) -> None:
     ]
 
 
+def no_room_above(positions: int):
+    def check(_, args):
+        if args[0].shape[0] * args[0].shape[2] * args[0].shape[3] > positions:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+
+    return check
+
+
 def test_the_vae_is_tiled_as_the_last_resort(tiny_config, caplog) -> None:
     pipeline = LayerDiffusionPipeline.from_config(tiny_config)
     vae = pipeline.sdxl.vae
-    vae.tile_sample_min_size, vae.tile_latent_min_size = 64, 8
-
-    def no_room(_, args):
-        if args[0].shape[2] * args[0].shape[3] > 64 or len(args[0]) > 1:
-            raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
-
-    hook = vae.decoder.register_forward_pre_hook(no_room)
+    # As SDXL's own: tiles no smaller than the picture, which as such change nothing.
+    vae.tile_sample_min_size, vae.tile_latent_min_size = 320, 40
+    given = torch.randn(2, 4, 40, 8)
+    whole = pipeline.decode(given, augment=False)
+    hook = vae.decoder.register_forward_pre_hook(no_room_above(20 * 8))
     try:
         with caplog.at_level(logging.WARNING):
-            rgba = pipeline.decode(torch.randn(2, 4, 16, 8), augment=False)
+            rgba = pipeline.decode(given, augment=False)
     finally:
         hook.remove()
-    assert rgba.shape == (2, 4, 128, 64) and rgba.isfinite().all()
-    assert vae.use_tiling
-    assert [record.message for record in caplog.records][-1:] == [
-        "out of memory in the VAE with one picture: tiling it"
+    assert rgba.shape == (2, 4, 320, 64) and rgba.isfinite().all()
+    assert vae.tile_latent_min_size == 20
+    assert [record.message for record in caplog.records] == [
+        "out of memory in the VAE with 2 at a time: going on with 1",
+        "out of memory in the VAE with one picture: tiling it",
     ]
+    # Each tile has its own group norm: near the whole picture, not the same.
+    assert 0 < (rgba - whole).abs().mean() < 0.1
+
+
+def test_tiles_have_an_end(tiny_config) -> None:
+    pipeline = LayerDiffusionPipeline.from_config(tiny_config)
+    hook = pipeline.sdxl.vae.decoder.register_forward_pre_hook(no_room_above(0))
+    try:
+        with pytest.raises(PortraitError, match="out of memory in the VAE with one picture"):
+            pipeline.decode(torch.randn(1, 4, 8, 8))
+    finally:
+        hook.remove()
+
+
+def test_pictures_are_encoded_in_steps_that_fit(tiny_config, caplog) -> None:
+    pipeline = LayerDiffusionPipeline.from_config(tiny_config)
+    pictures = [soft_picture(64, 64, seed) for seed in range(3)]
+    expected = pipeline.encode(pictures)
+    hook = pipeline.sdxl.vae.encoder.register_forward_pre_hook(without_memory_above(1))
+    try:
+        with caplog.at_level(logging.WARNING):
+            found = latents(pipeline, images=pictures, strength=0.05, steps=1)
+            torch.testing.assert_close(pipeline.encode(pictures), expected, atol=1e-4, rtol=0)
+    finally:
+        hook.remove()
+    assert found.isfinite().all()
+    assert [record.message for record in caplog.records] == [
+        "out of memory in the VAE with 3 at a time: going on with 1"
+    ]
+
+
+def test_memory_is_given_back_once_the_failed_step_is_gone(tiny_config, monkeypatch) -> None:
+    pipeline = LayerDiffusionPipeline.from_config(tiny_config)
+    held: list[weakref.ref] = []
+    alive: list[bool] = []
+
+    def fail(_, args):
+        activations = torch.zeros(4)
+        held.append(weakref.ref(activations))
+        if len(args[0]) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: alive.append(held[-1]() is not None))
+    hook = pipeline.sdxl.unet.register_forward_pre_hook(fail)
+    try:
+        latents(pipeline, steps=1)
+    finally:
+        hook.remove()
+    assert alive == [False]
+
+
+def test_networks_that_do_not_fit_the_device(tiny_config, monkeypatch) -> None:
+    def full(*_, **__):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 26.00 MiB.")
+
+    monkeypatch.setattr("diffusers.StableDiffusionXLPipeline.to", full)
+    with pytest.raises(PortraitError, match="do not fit the memory that is free on cpu"):
+        LayerDiffusionPipeline.from_config(tiny_config)
+
+
+def test_compiling_without_a_compiler_is_said_before_loading(tiny_config, monkeypatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.delenv("CXX", raising=False)
+    monkeypatch.setattr("builder.generation.layer_diffusion.loading.select", None)
+    with pytest.raises(PortraitError, match="--compile needs a compiler .* leave it out"):
+        LayerDiffusionPipeline.from_config(replace(tiny_config, compile=True))
+
+
+def test_a_batch_is_split_into_steps_alike(tiny_config) -> None:
+    # A last step of another size would be compiled anew.
+    each = 64 * 64 * 32 * 8 * 4
+    pipeline = LayerDiffusionPipeline.from_config(
+        replace(tiny_config, decode_memory_gib=each * 3.5 / 2**30)
+    )
+    batches = []
+    hooks = [
+        network.register_forward_pre_hook(lambda _, args: batches.append(len(args[0])))
+        for network in (pipeline.sdxl.vae.decoder, pipeline.decoder.model)
+    ]
+    try:
+        pipeline.decode(torch.randn(4, 4, 8, 8), augment=False)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    assert batches == [2, 2, 2, 2]
 
 
 def test_half_precision_keeps_the_overflowing_vae_in_float32(tiny) -> None:
