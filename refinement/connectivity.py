@@ -169,6 +169,19 @@ def unknown_border(
     return connected, dents, cv2.dilate(plateau, square(6 * scale))
 
 
+def _extents(
+    names: np.ndarray, places: np.ndarray, shape: tuple[int, ...], count: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Width and height of every labelled piece, (count,) int64, from its pixels."""
+    sides = []
+    for line in (places % shape[1], places // shape[1]):
+        low, high = np.full(count, max(shape)), np.zeros(count, np.int64)
+        np.minimum.at(low, names, line)
+        np.maximum.at(high, names, line)
+        sides.append(np.maximum(high - low + 1, 0))
+    return sides[0], sides[1]
+
+
 def belonging(
     seen: np.ndarray, quantised: np.ndarray, scale: float, options: Options
 ) -> tuple[np.ndarray, np.ndarray, tuple[int, int, int]]:
@@ -188,34 +201,35 @@ def belonging(
         The (H, W) mask of what belongs, the mask of those small pieces among it that are
         faint throughout, and how many pieces do not belong, are faint, and are bodies.
     """
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(seen, connectivity=8)
+    count, labels = cv2.connectedComponents(seen, connectivity=8)
     empty = np.zeros_like(seen)
     if count == 1:
         return seen, empty, (0, 0, 0)
-    area = stats[:, cv2.CC_STAT_AREA].astype(np.int64)
-    area[0] = 0
-    main = int(np.argmax(area))
     # All but the largest piece is little: work on its pixels only.
+    main = frequent(labels)
     places = np.flatnonzero(seen.view(bool) & (labels != main))
     names, levels = labels.ravel()[places], quantised.ravel()[places]
+    area = np.bincount(names, minlength=count)
     opaque = np.bincount(names[levels >= SOLID], minlength=count)
-    solid = cv2.countNonZero(seen & mask(quantised >= SOLID))
-    opaque[main] = solid - int(opaque.sum())
+    if main:
+        area[main] = cv2.countNonZero(seen) - places.size
+        opaque[main] = cv2.countNonZero(seen & mask(quantised >= SOLID)) - int(opaque.sum())
     largest = int(opaque.max())
-    x, y, wide, tall = (stats[:, i].astype(np.int64) for i in range(4))
-    height, width = seen.shape
-    framed = (x == 0) | (y == 0) | (x + wide == width) | (y + tall == height)
+    wide, tall = _extents(names, places, seen.shape, count)
+    framed = np.zeros(count, bool)
+    for line in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
+        framed[line] = True
     body = opaque >= max(256 * scale * scale, 0.04 * largest)
     keep = body | (framed & (opaque >= max(256 * scale * scale, 0.01 * largest)))
     if not body.any():
         keep |= opaque > 0.5 * largest
-        keep[main] = True
+        keep[int(np.argmax(area))] = True
     if options.several_bodies == "largest" and body.any():
         keep = opaque == largest
     keep[0] = False
 
     def chosen(labelled: np.ndarray) -> np.ndarray:
-        result = seen.copy() if labelled[main] else np.zeros_like(seen)
+        result = seen.copy() if main and labelled[main] else np.zeros_like(seen)
         result.ravel()[places] = labelled[names]
         return result
 

@@ -95,7 +95,8 @@ def plateaus(alpha: np.ndarray, regions: Regions) -> tuple[np.ndarray, np.ndarra
     gain, known = _level(alpha, solid, step, CAUTION)
     haze, clear = _level(alpha, regions.faint, step, 0.0)
     gain = spread(gain, known) if known.any() else np.ones_like(gain)
-    gain = np.maximum(np.clip(gain, 0.75, 1.0), peaks(alpha, step))
+    if gain.min() < 1:
+        gain = np.maximum(np.clip(gain, 0.75, 1.0), peaks(alpha, step))
     return gain, np.clip(spread(haze, clear), 0.0, 0.25)
 
 
@@ -113,16 +114,16 @@ def peaks(alpha: np.ndarray, step: int) -> np.ndarray:
         (ceil(H / step), ceil(W / step)) float32, 0..1: the maximum over 3 x 3 cells.
     """
     height, width = alpha.shape
-    highest: np.ndarray = cv2.dilate(alpha, square(1.5 * step))
+    highest: np.ndarray = cv2.dilate(cv2.convertScaleAbs(alpha, alpha=255.0), square(1.5 * step))
     rows, columns = (-(-n // step) for n in (height, width))
     # A cell's middle falls between pixels: take both, for the symmetry.
     y = (np.arange(rows) + 0.5) * (height / rows) - 0.5
     x = (np.arange(columns) + 0.5) * (width / columns) - 0.5
-    result = np.zeros((rows, columns), np.float32)
+    result = np.zeros((rows, columns), np.uint8)
     for j in (np.floor(y), np.ceil(y)):
         for i in (np.floor(x), np.ceil(x)):
             np.maximum(result, highest[np.ix_(j.astype(int), i.astype(int))], out=result)
-    return result
+    return result.astype(np.float32) / 255
 
 
 def _level(
@@ -168,11 +169,11 @@ def compose(alpha: np.ndarray, regions: Regions) -> np.ndarray:
         if haze is not None:
             # haze * (FADE - alpha / haze) / (FADE - 1), which needs no division
             taken = (HAZE_FADE * haze[rows] - values) * (1 / (HAZE_FADE - 1))
-            values -= np.clip(taken, 0, haze[rows])
-            np.maximum(values, 0, out=values)
+            values -= cv2.max(cv2.min(taken, haze[rows]), 0)
+            cv2.max(values, 0, dst=values)
         if gain is not None:
             values /= gain[rows]
-            np.minimum(values, 1, out=values)
+            cv2.min(values, 1, dst=values)
         np.copyto(values, np.float32(1), where=regions.inside[rows].view(bool))
         np.copyto(values, np.float32(0), where=regions.outside[rows].view(bool))
         result[rows] = values
@@ -190,6 +191,11 @@ def drop_crumbs(alpha: np.ndarray, regions: Regions) -> None:
         return
     visible = mask(alpha > 0)
     reached: np.ndarray = visible & regions.belongs
+    left = cv2.countNonZero(visible) - cv2.countNonZero(reached)
     for _ in range(regions.tail):
-        reached = np.asarray(cv2.dilate(reached, np.ones((3, 3), np.uint8))) & visible
-    np.copyto(alpha, np.float32(0), where=(visible ^ reached).view(bool))
+        cv2.bitwise_and(cv2.dilate(reached, np.ones((3, 3), np.uint8)), visible, dst=reached)
+        before, left = left, cv2.countNonZero(visible) - cv2.countNonZero(reached)
+        if left == before:
+            break
+    if left:
+        np.copyto(alpha, np.float32(0), where=(visible ^ reached).view(bool))

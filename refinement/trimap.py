@@ -16,9 +16,9 @@ def shrink(region: np.ndarray, radius: int) -> np.ndarray:
         radius: In pixels.
     """
     full, cross = np.ones((3, 3), np.uint8), cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
-    for step in range(radius):
-        region = cv2.erode(region, cross if step % 2 == 0 else full)
-    return region
+    # Erosions commute: all squares are one larger square.
+    region = cv2.erode(region, full, iterations=radius // 2)
+    return cv2.erode(region, cross, iterations=radius - radius // 2)
 
 
 def trimap(quantised: np.ndarray, radius: int) -> np.ndarray:
