@@ -22,7 +22,7 @@ def mend_frame(alpha: np.ndarray) -> np.ndarray:
 
     Layer Diffusion's decoder lowers alpha by a few percent on the outermost pixel line,
     whatever it shows. A side is mended only where its line is lower than the next one
-    over the body that it cuts.
+    nearly all along the body that it cuts; hair that leaves the picture is not.
 
     Args:
         alpha: (H, W) float32, 0..1.
@@ -39,12 +39,12 @@ def mend_frame(alpha: np.ndarray) -> np.ndarray:
         body = inner >= 0.9
         if np.count_nonzero(body) < 8:
             continue
-        ratio = float(view[0][body].mean() / inner[body].mean())
-        if ratio < 0.97:
+        ratio, most = np.quantile(view[0][body] / inner[body], (0.5, 0.9))
+        if ratio < 0.97 and most < 0.995:
             if result is alpha:
                 result = alpha.copy()
                 view = np.rot90(result, side)
-            view[0] = np.maximum(view[0], np.minimum(view[0] / max(ratio, 0.5), view[1]))
+            view[0] = np.maximum(view[0], np.minimum(view[0] / np.float32(max(ratio, 0.5)), view[1]))
     return result
 
 
@@ -169,11 +169,12 @@ def compose(alpha: np.ndarray, regions: Regions) -> np.ndarray:
         if haze is not None:
             # haze * (FADE - alpha / haze) / (FADE - 1), which needs no division
             taken = (HAZE_FADE * haze[rows] - values) * (1 / (HAZE_FADE - 1))
-            values -= cv2.max(cv2.min(taken, haze[rows]), 0)
-            cv2.max(values, 0, dst=values)
+            taken = cv2.min(taken, haze[rows])
+            values -= cv2.threshold(taken, 0, 0, cv2.THRESH_TOZERO)[1]
+            cv2.threshold(values, 0, 0, cv2.THRESH_TOZERO, dst=values)
         if gain is not None:
             values /= gain[rows]
-            cv2.min(values, 1, dst=values)
+            cv2.threshold(values, 1, 1, cv2.THRESH_TRUNC, dst=values)
         np.copyto(values, np.float32(1), where=regions.inside[rows].view(bool))
         np.copyto(values, np.float32(0), where=regions.outside[rows].view(bool))
         result[rows] = values

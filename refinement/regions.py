@@ -24,7 +24,7 @@ VISIBLE: Final = 25
 """Above this, what is taken for haze beside the body might have been meant."""
 DIRTY: Final = 0.0125
 """Share of definite foreground that may be below 1 before the matte counts as damaged."""
-HAZY: Final = 0.03
+HAZY: Final = 0.04
 """Share of definite background that may be above 0 before the matte counts as damaged."""
 
 
