@@ -5,11 +5,9 @@ from __future__ import annotations
 import glob
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from multiprocessing import get_context
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +17,7 @@ from refinement import pictures
 from refinement.options import Options, RefinementError
 from refinement.pipeline import VERSION, refine
 from refinement.preview import sheet
+from refinement.workers import in_processes
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,54 +51,81 @@ def plan(inputs: Sequence[str], output: Path, *, preview: bool = False) -> list[
     Raises:
         RefinementError: An input that is nowhere, or no picture at all, or an output that
             would overwrite an input.
+
+    Pictures whose outputs would have the same name are jobs with a ``problem``, all but the
+    first.
     """
+    found: dict[Path, tuple[Path, Path]] = {}
+    for source, relative in _found(inputs, output):
+        found.setdefault(source.resolve(), (source, relative))
+    if not found:
+        raise RefinementError(f"no pictures in {', '.join(inputs)}")
+    final = output.resolve()
     jobs: list[Job] = []
     taken: dict[Path, Path] = {}
-    seen: set[Path] = set()
-    for source, relative in _found(inputs, output):
-        resolved = source.resolve()
-        if resolved in seen:
-            continue
-        seen.add(resolved)
-        target = output / relative.with_suffix(".png")
-        if target.resolve() == resolved:
-            raise RefinementError(f"{source}: would be overwritten; choose another --output")
-        problem = ""
-        if target in taken:
-            problem = f"its output {target} is already taken by {taken[target]}; rename one"
-        taken.setdefault(target, source)
-        shown = output / "previews" / relative.with_suffix(".png") if preview else None
+    for source, relative in found.values():
+        name = relative.with_suffix(".png")
+        target = output / name
+        shown = output / "previews" / name if preview else None
+        problem = "" if source.is_file() else "not a file"
+        for path in (name, Path("previews", name)) if preview else (name,):
+            if final / path in found:
+                raise RefinementError(
+                    f"{found[final / path][0]}: would be overwritten; choose another --output"
+                )
+            if path in taken:
+                problem = (
+                    f"its output {output / path} is that of {taken[path]}; "
+                    "rename one or give it another --output"
+                )
+                break
+        if not problem:
+            taken[name] = source
+            if preview:
+                taken[Path("previews", name)] = source
         jobs.append(Job(source, target, shown, problem))
-    if not jobs:
-        raise RefinementError(f"no pictures in {', '.join(inputs)}")
     return jobs
 
 
 def _found(inputs: Sequence[str], output: Path) -> Iterator[tuple[Path, Path]]:
-    inside = output.resolve()
+    """The pictures, and their names relative to the folder or the fixed part of the glob."""
     for text in inputs:
         path = Path(text)
         if path.is_dir():
-            for file in sorted(path.rglob("*")):
-                if file.suffix.lower() not in pictures.SUFFIXES or not file.is_file():
-                    continue
-                if inside != path.resolve() and file.resolve().is_relative_to(inside):
-                    continue  # an output folder inside the input folder
+            if path.resolve() == output.resolve():
+                raise RefinementError(f"{text}: is the output too; choose another --output")
+            for file in _inside(path, path, output):
                 yield file, file.relative_to(path)
-        elif path.exists():
+        elif path.exists() or path.is_symlink():
             yield path, Path(path.name)
         else:
-            matches = sorted(glob.glob(text, recursive=True))  # noqa: PTH207
+            fixed = Path(text)
+            while glob.has_magic(str(fixed)):
+                fixed = fixed.parent
+            matches = sorted(Path(match) for match in glob.glob(text, recursive=True))  # noqa: PTH207
             if not matches:
                 raise RefinementError(f"{text}: no such file, folder or match")
             for match in matches:
-                if Path(match).is_file():
-                    yield Path(match), Path(Path(match).name)
+                for file in _inside(match, fixed, output):
+                    yield file, file.relative_to(fixed)
+
+
+def _inside(path: Path, top: Path, output: Path) -> Iterator[Path]:
+    """The file, or the pictures in the folder, less hidden ones and an output below ``top``."""
+    own = output.resolve()
+    nested = own != top.resolve() and own.is_relative_to(top.resolve())
+    for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+        if path != file:
+            hidden = any(part.startswith(".") for part in file.relative_to(path).parts)
+            if hidden or file.suffix.lower() not in pictures.SUFFIXES or not file.is_file():
+                continue
+        if not (nested and file.resolve().is_relative_to(own)):
+            yield file
 
 
 def run(
     jobs: Sequence[Job], options: Options, *, workers: int = 1, overwrite: bool = False
-) -> Iterator[dict[str, Any]]:
+) -> Generator[dict[str, Any], None, None]:
     """Do the jobs.
 
     Args:
@@ -113,56 +139,73 @@ def run(
         ``skipped``, ``failed``), ``problem``, ``width``, ``height``, ``version`` and
         ``report``.
     """
+    work = partial(do, options=options, overwrite=overwrite)
     if workers == 1:
-        for job in jobs:
-            yield do(job, options, overwrite)
-        return
-    # Spawned, because OpenCV's threads do not survive a fork.
-    with ProcessPoolExecutor(workers, get_context("spawn"), cv2.setNumThreads, (1,)) as pool:
-        futures = [pool.submit(do, job, options, overwrite) for job in jobs]
-        try:
-            for job, future in zip(jobs, futures, strict=True):
-                try:
-                    yield future.result()
-                except BrokenProcessPool:
-                    yield _outcome(job, "failed", "its worker died (out of memory?)")
-        except BaseException:
-            for future in futures:
-                future.cancel()
-            raise
+        yield from map(work, jobs)
+    else:
+        yield from in_processes(work, jobs, workers, _died)
+
+
+def _died(job: Job) -> dict[str, Any]:
+    return _outcome(job, "failed", "its process was killed (out of memory?)")
 
 
 def do(job: Job, options: Options, overwrite: bool) -> dict[str, Any]:
     """Do one job; see :func:`run` for what is returned."""
     if job.problem:
         return _outcome(job, "failed", job.problem)
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
     try:
-        data = job.source.read_bytes()
-        key = {"input": hashlib.sha256(data).hexdigest(), "options": asdict(options)}
-        if not overwrite and (job.preview is None or job.preview.exists()):
-            done = _finished(job.target, key)
-            if done is not None:
-                return _outcome(job, "skipped", **done)
-        picture = pictures.read(data)
-        result = refine(picture.rgba, options=options)
-        height, width = result.alpha.shape
-        figures = {"width": width, "height": height, "report": result.report.to_dict()}
-        record = json.dumps({**key, **figures, "version": VERSION}, sort_keys=True)
-        limit = 65535 if picture.rgba.dtype == "uint16" else 255
-        final = picture.rgba.copy()
-        final[..., :3] = result.foreground
-        final[..., 3] = (result.alpha * limit + 0.5).astype(final.dtype)
-        if job.preview is not None:
-            shown = cv2.cvtColor(
-                sheet(picture.rgba, result.foreground, result.alpha), cv2.COLOR_RGB2BGR
-            )
-            pictures.write_whole(job.preview, cv2.imencode(".png", shown)[1].tobytes())
-        pictures.write_whole(job.target, pictures.encode(final, record, picture.icc_profile))
-    except (RefinementError, OSError) as error:
+        return _done(job, options, overwrite)
+    except RefinementError as error:
         return _outcome(job, "failed", str(error))
+    except OSError as error:
+        return _outcome(job, "failed", error.strerror or str(error))
     except MemoryError:
         return _outcome(job, "failed", "not enough memory")
+    except cv2.error as error:
+        memory = error.code == cv2.Error.STS_NO_MEM
+        return _outcome(job, "failed", "not enough memory" if memory else _unforeseen(error))
+    except Exception as error:  # one picture must not end the run for all the others
+        return _outcome(job, "failed", _unforeseen(error))
+
+
+def _unforeseen(error: Exception) -> str:
+    text = " ".join(str(error).split())[:200]
+    return f"unforeseen {type(error).__name__}, please report it with the picture: {text}"
+
+
+def _done(job: Job, options: Options, overwrite: bool) -> dict[str, Any]:
+    if job.source.stat().st_size > pictures.MAX_BYTES:
+        raise RefinementError(f"more than {pictures.MAX_BYTES >> 30} GB")
+    data = job.source.read_bytes()
+    key = {"input": hashlib.sha256(data).hexdigest(), "options": asdict(options)}
+    if not overwrite:
+        done = _finished(job.target, key)
+        if done is not None and (job.preview is None or _finished(job.preview, key) is not None):
+            return _outcome(job, "skipped", **done)
+    picture = pictures.read(data)
+    del data
+    result = refine(picture.rgba, options=options)
+    height, width = result.alpha.shape
+    figures = {"width": width, "height": height, "report": result.report.to_dict()}
+    record = json.dumps({**key, **figures, "version": VERSION}, sort_keys=True)
+    if job.preview is not None:
+        shown = sheet(picture.rgba, result.foreground, result.alpha)
+        _write(job.preview, pictures.encode(shown, record, picture.colour_space))
+    limit = 65535 if picture.rgba.dtype == "uint16" else 255
+    final = picture.rgba.copy()
+    final[..., :3] = result.foreground
+    final[..., 3] = (result.alpha * limit + 0.5).astype(final.dtype)
+    _write(job.target, pictures.encode(final, record, picture.colour_space))
     return _outcome(job, "refined", **figures)
+
+
+def _write(path: Path, data: bytes) -> None:
+    try:
+        pictures.write_whole(path, data)
+    except OSError as error:
+        raise RefinementError(f"{path} cannot be written: {error.strerror or error}") from None
 
 
 def _finished(target: Path, key: dict[str, Any]) -> dict[str, Any] | None:

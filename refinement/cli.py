@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    from refinement.options import Options
 
 _EXAMPLES = """\
 examples:
@@ -18,7 +21,9 @@ examples:
 
 Each picture NAME.ext becomes OUTPUT/NAME.png (RGBA: the re-estimated foreground colour and
 the refined alpha; 8 or 16 bit as the input). Folders are searched through, and their
-structure is kept. Outputs whose input, options and version have not changed are skipped.
+structure is kept, as is the part of a glob behind its first wildcard. Outputs whose input,
+options and version have not changed are skipped. PNG and TIFF keep 16 bits; EXIF orientation
+is applied, the colour profile kept.
 
 exit status: 0 all pictures refined, 1 some could not be (each is named), 2 wrong usage,
 130 interrupted; run the same command again to go on.
@@ -49,7 +54,13 @@ def parser() -> argparse.ArgumentParser:
         metavar="N",
         help="processes (default: one per processor)",
     )
-    add("--overwrite", action="store_true", help="refine again what is already there")
+    add(
+        "--resume",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="skip what is done already (the default)",
+    )
+    add("--overwrite", dest="resume", action="store_false", help="the same as --no-resume")
     add("--json", action="store_true", help="print the summary as JSON")
     tune = result.add_argument_group("options of the refinement (defaults are good)")
     tune.add_argument(
@@ -75,10 +86,9 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return value
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 up")
+    return int(text)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -90,11 +100,52 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit status.
     """
-    from refinement.batch import Job, plan, run
-    from refinement.options import Options, RefinementError
-
     command = parser()
     given = command.parse_args(arguments)
+    try:
+        return _run(given, command.prog)
+    except KeyboardInterrupt:
+        _say("interrupted; run the same command again to go on", sys.stderr)
+        return 130
+
+
+def _run(given: argparse.Namespace, program: str) -> int:
+    from refinement import pictures
+    from refinement.batch import plan, run
+    from refinement.options import RefinementError
+    from refinement.workers import processors
+
+    try:
+        options = _options(given)
+        jobs = plan(given.inputs, given.output, preview=given.preview)
+        if given.report is not None:
+            _check_report(given.report)
+        _check_output(given.output)
+    except RefinementError as error:
+        _say(f"{program}: error: {error}", sys.stderr)
+        return 2
+    written = [path for job in jobs for path in (job.target, job.preview) if path is not None]
+    for folder in {path.parent for path in written}:
+        pictures.sweep(folder)
+    workers = min(given.workers or processors(), len(jobs))
+    with closing(run(jobs, options, workers=workers, overwrite=not given.resume)) as outcomes:
+        lines = list(_progress(outcomes, len(jobs)))
+    summary = _summary(lines, given.output)
+    status = 1 if summary["failed"] else 0
+    if given.report is not None:
+        text = "".join(json.dumps(line, sort_keys=True) + "\n" for line in lines)
+        try:
+            _write_report(given.report, text)
+        except OSError as error:
+            _say(f"{given.report}: cannot be written: {error.strerror or error}", sys.stderr)
+            status = 1
+    _say(json.dumps(summary, sort_keys=True) if given.json else _sentence(summary))
+    return status
+
+
+def _options(given: argparse.Namespace) -> Options:
+    from refinement.options import Options
+
     chosen: dict[str, Any] = {}
     if given.band_width is not None:
         chosen["band_width"] = given.band_width
@@ -104,41 +155,66 @@ def main(arguments: Sequence[str] | None = None) -> int:
         chosen["keep_flyaways"] = False
     if given.keep_colour:
         chosen["estimate_colour"] = False
-    try:
-        options = Options(**chosen)
-        jobs: list[Job] = plan(given.inputs, given.output, preview=given.preview)
-        given.output.mkdir(parents=True, exist_ok=True)
-    except (RefinementError, OSError) as error:
-        print(f"{command.prog}: error: {error}", file=sys.stderr)  # noqa: T201
-        return 2
-    workers = min(given.workers or os.cpu_count() or 1, max(1, len(jobs)))
-    lines: list[dict[str, Any]] = []
-    try:
-        outcomes = run(jobs, options, workers=workers, overwrite=given.overwrite)
-        for line in _progress(outcomes, len(jobs)):
-            lines.append(line)
-            if line["status"] == "failed":
-                print(f"{line['input']}: {line['problem']}", file=sys.stderr)  # noqa: T201
-    except KeyboardInterrupt:
-        print("interrupted; run the same command again to go on", file=sys.stderr)  # noqa: T201
-        return 130
-    if given.report is not None:
-        from refinement.pictures import write_whole
+    return Options(**chosen)
 
-        text = "".join(json.dumps(line, sort_keys=True) + "\n" for line in lines)
-        write_whole(given.report, text.encode())
-    summary = _summary(lines, given.output)
-    if given.json:
-        print(json.dumps(summary, sort_keys=True))  # noqa: T201
+
+def _check_output(output: Path) -> None:
+    """Find out now, not after the first picture, whether files can be written there."""
+    from refinement.options import RefinementError
+    from refinement.pictures import write_whole
+
+    try:
+        write_whole(output / ".writable", b"")
+        (output / ".writable").unlink()
+    except OSError as error:
+        raise RefinementError(
+            f"--output {output}: cannot be written: {error.strerror or error}"
+        ) from None
+
+
+def _check_report(report: Path) -> None:
+    from refinement.options import RefinementError
+    from refinement.pictures import SUFFIXES
+
+    if report.suffix.lower() in SUFFIXES:
+        raise RefinementError(f"--report {report}: takes the name of a text file, not a picture")
+    if report.is_dir():
+        raise RefinementError(f"--report {report}: is a folder")
+    try:
+        report.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RefinementError(
+            f"--report {report}: cannot be written: {error.strerror or error}"
+        ) from None
+
+
+def _write_report(report: Path, text: str) -> None:
+    from refinement.pictures import write_whole
+
+    if report.is_symlink() or (report.exists() and not report.is_file()):
+        report.write_text(text, encoding="utf-8")  # /dev/stdout, a pipe: nothing to replace
     else:
-        print(_sentence(summary))  # noqa: T201
-    return 1 if summary["failed"] else 0
+        write_whole(report, text.encode())
+
+
+def _say(text: str, stream: TextIO | None = None) -> None:
+    """Print a line; names that cannot be printed are escaped."""
+    stream = stream or sys.stdout
+    encoding = stream.encoding or "utf-8"
+    print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream)
 
 
 def _progress(outcomes: Iterator[dict[str, Any]], total: int) -> Iterator[dict[str, Any]]:
+    """Pass the outcomes on, with a progress bar and a line for each failure."""
     from tqdm import tqdm
 
-    yield from tqdm(outcomes, total=total, unit="picture", disable=None, file=sys.stderr)
+    with tqdm(total=total, unit="picture", disable=None, file=sys.stderr) as bar:
+        for line in outcomes:
+            if line["status"] == "failed":
+                with tqdm.external_write_mode(file=sys.stderr):
+                    _say(f"{line['input']}: {line['problem']}", sys.stderr)
+            bar.update()
+            yield line
 
 
 def _summary(lines: list[dict[str, Any]], output: Path) -> dict[str, Any]:

@@ -4,43 +4,40 @@ from __future__ import annotations
 
 import io
 import os
+import secrets
 import struct
-import tempfile
+import time
+import warnings
 import zlib
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import cv2
 import numpy as np
 
 from refinement.options import RefinementError
 
+if TYPE_CHECKING:
+    from PIL import Image
+
 MAX_PIXELS: Final = 160_000_000
 """More pixels than this are not decoded (8k x 8k has 67 million)."""
+MAX_BYTES: Final = 2 << 30
+"""Larger files are not read: 160 million pixels of 16 bit are 1.3 GB uncompressed."""
 MIN_SIDE: Final = 16
-SUFFIXES: Final = frozenset(
-    [
-        ".png",
-        ".webp",
-        ".tif",
-        ".tiff",
-        ".tga",
-        ".gif",
-        ".bmp",
-        ".avif",
-        ".jp2",
-        ".dds",
-        ".ico",
-        ".jpg",
-        ".jpeg",
-        ".psd",
-    ]
-)
+_NAMES = "apng avif bmp dds gif icns ico j2k jp2 jpeg jpg jpx png psd qoi sgi tga tif tiff webp"
+SUFFIXES: Final = frozenset("." + name for name in _NAMES.split())
 """What is looked at in a folder; a file named on the command line is tried whatever its name."""
 _RECORD: Final = "refinement"
-_ORIENTATION: Final = 0x0112
+_ORIENTATION: Final = 0x0112  # TIFF and EXIF tags
 _BITS_PER_SAMPLE: Final = 258
+_EXTRA_SAMPLES: Final = 338
+_MAX_PROFILE: Final = 1 << 20  # what Pillow reads back from a PNG
+_COLOUR_CHUNKS: Final = frozenset([b"iCCP", b"cICP", b"sRGB", b"gAMA", b"cHRM"])
+_END: Final = struct.pack(">I4sI", 0, b"IEND", zlib.crc32(b"IEND"))
+_PART: Final = (".refinement-", ".part")
 
 
 @dataclass(slots=True)
@@ -49,44 +46,43 @@ class Picture:
 
     Attributes:
         rgba: (H, W, 4) uint8 or uint16, straight, upright (EXIF orientation applied).
-        icc_profile: The colour profile as stored, or None.
+        colour_space: The PNG chunks that say what the colours mean: the stored profile, or
+            gamma and primaries. Empty if the file says nothing.
     """
 
     rgba: np.ndarray
-    icc_profile: bytes | None
+    colour_space: bytes
 
 
 def read(data: bytes) -> Picture:
     """Decode a picture with an alpha channel.
 
+    16-bit PNG and TIFF keep their depth; other formats come with 8 bits.
+
     Args:
         data: The whole file.
 
     Raises:
-        RefinementError: Not a picture, truncated, too large, too small, or no alpha.
+        RefinementError: Not a picture, truncated, too large, too small, animated, or no alpha.
     """
     from PIL import Image
 
     try:
-        with Image.open(io.BytesIO(data)) as image:
-            width, height = image.size
-            if width * height > MAX_PIXELS:
-                raise RefinementError(
-                    f"{width} x {height} is more than {MAX_PIXELS // 1_000_000} million pixels"
-                )
-            if min(width, height) < MIN_SIDE:
-                raise RefinementError(f"{width} x {height} is too small: {MIN_SIDE} px at least")
-            if image.mode not in ("RGBA", "LA", "PA", "RGBa", "La") and (
-                "transparency" not in image.info
-            ):
-                raise RefinementError("no alpha channel; an RGBA picture is needed")
+        # Pillow warns about broken tags and sizes below; one line a file is enough.
+        with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(data)) as image:
+            _check(image, data)
+            image.load()  # all of it: EXIF may follow the pixels, and cv2 passes over truncation
+            orientation = _orientation(image)
             profile = image.info.get("icc_profile")
-            orientation = int(image.getexif().get(_ORIENTATION, 1))
             if _is_16_bit(image, data):
-                image.load()  # finds truncation that the other decoder would pass over
                 rgba = _decode_16_bit(data)
+                if 1 in _tiff_tag(image, _EXTRA_SAMPLES):  # premultiplied
+                    _make_straight(rgba)
             else:
                 rgba = np.asarray(image.convert("RGBA"))
+            if image.format == "TIFF":
+                orientation = 1  # both decoders have turned it
+            space = _colour_space(data if image.format == "PNG" else b"", profile)
     except RefinementError:
         raise
     except Image.UnidentifiedImageError:
@@ -96,30 +92,85 @@ def read(data: bytes) -> Picture:
     except MemoryError:
         raise RefinementError("not enough memory to decode it") from None
     except Exception as error:  # Pillow's plugins raise whatever they like on broken files
+        if "MAX_TEXT" in str(error):
+            raise RefinementError("text or a profile of over 1 MB; save it without") from None
         raise RefinementError(f"broken or truncated ({_one_line(error)})") from None
-    return Picture(_upright(rgba, orientation), profile if isinstance(profile, bytes) else None)
+    return Picture(_upright(rgba, orientation), space)
+
+
+def _check(image: Image.Image, data: bytes) -> None:
+    """Refuse what must not or cannot be decoded, from the header."""
+    width, height = image.size
+    if width * height > MAX_PIXELS:
+        raise RefinementError(
+            f"{width} x {height} is more than {MAX_PIXELS // 1_000_000} million pixels"
+        )
+    if min(width, height) < MIN_SIDE:
+        raise RefinementError(f"{width} x {height} is too small: {MIN_SIDE} px at least")
+    keyed = "transparency" in image.info
+    if image.mode not in ("RGBA", "LA", "PA", "RGBa", "La") and not keyed:
+        raise RefinementError("no alpha channel; an RGBA picture is needed")
+    if keyed and image.format == "PNG" and data[24] == 16:
+        raise RefinementError("16 bit with one transparent colour; save it as RGBA")
+    if image.format != "PSD" and getattr(image, "is_animated", False):  # a PSD has layers
+        raise RefinementError(
+            f"{getattr(image, 'n_frames', 'several')} frames or pages; save the one wanted alone"
+        )
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return int(image.getexif().get(_ORIENTATION, 1))
+    except Exception:
+        return 1  # broken EXIF says nothing, and the picture itself may be whole
+
+
+def _colour_space(png: bytes, profile: object) -> bytes:
+    """The PNG chunks of :class:`Picture`, from a PNG as they are, else from a profile."""
+    kept = b""
+    at = 8
+    while png[at + 4 : at + 8] not in (b"", b"IDAT"):
+        end = at + 12 + int.from_bytes(png[at : at + 4], "big")
+        if png[at + 4 : at + 8] in _COLOUR_CHUNKS - {b"iCCP"}:
+            kept += png[at:end]
+        at = end
+    if not isinstance(profile, bytes) or profile[16:20] in (b"GRAY", b"CMYK"):
+        return kept  # none, or one that does not fit RGB, which the picture becomes
+    if len(profile) > _MAX_PROFILE:
+        raise RefinementError("a colour profile of over 1 MB; convert it to a smaller one")
+    return kept + _chunk(b"iCCP", b"icc\0\0" + zlib.compress(profile, 6))
 
 
 def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())[:120] or type(error).__name__
 
 
-def _is_16_bit(image: object, data: bytes) -> bool:
+def _is_16_bit(image: Image.Image, data: bytes) -> bool:
     """Whether the file holds 16-bit samples, which Pillow would cut to 8 for RGBA."""
-    kind = getattr(image, "format", None)
-    if kind == "PNG":
+    if image.format == "PNG":
         return len(data) > 25 and data[24] == 16 and data[25] in (4, 6)
-    if kind == "TIFF":
-        bits = getattr(image, "tag_v2", {}).get(_BITS_PER_SAMPLE, ())
-        return bool(bits) and max(bits) == 16
-    return False
+    return max(_tiff_tag(image, _BITS_PER_SAMPLE), default=8) == 16
+
+
+def _tiff_tag(image: Image.Image, tag: int) -> tuple[int, ...]:
+    tags = getattr(image, "tag_v2", {}) if image.format == "TIFF" else {}
+    return tuple(tags.get(tag, ()))
 
 
 def _decode_16_bit(data: bytes) -> np.ndarray:
     decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    if decoded is None or decoded.ndim != 3 or decoded.shape[2] != 4:
+    if decoded is None:
+        raise RefinementError("broken or truncated (its pixels cannot be decoded)")
+    if decoded.ndim != 3 or decoded.shape[2] != 4:
         raise RefinementError("a 16-bit picture of a kind that cannot be read; use RGBA")
     return cv2.cvtColor(decoded, cv2.COLOR_BGRA2RGBA)
+
+
+def _make_straight(rgba: np.ndarray) -> None:
+    """Divide premultiplied 16-bit colour by alpha, in place."""
+    for row in rgba:
+        share = np.maximum(row[:, 3:], 1).astype(np.uint32)
+        row[:, :3] = np.minimum((row[:, :3] * np.uint32(65535) + share // 2) // share, 65535)
 
 
 def _upright(rgba: np.ndarray, orientation: int) -> np.ndarray:
@@ -132,24 +183,24 @@ def _upright(rgba: np.ndarray, orientation: int) -> np.ndarray:
     return np.ascontiguousarray(turned)
 
 
-def encode(rgba: np.ndarray, record: str, icc_profile: bytes | None) -> bytes:
-    """A PNG of the picture that carries a record and a colour profile.
+def encode(picture: np.ndarray, record: str, colour_space: bytes = b"") -> bytes:
+    """A PNG of the picture that carries a record and what its colours mean.
 
     Args:
-        rgba: (H, W, 4) uint8 or uint16.
+        picture: (H, W, 3 or 4) uint8 or uint16.
         record: Latin-1 text, kept in a tEXt chunk.
-        icc_profile: Kept in an iCCP chunk unless None.
+        colour_space: As in :class:`Picture`.
     """
+    order = cv2.COLOR_RGBA2BGRA if picture.shape[2] == 4 else cv2.COLOR_RGB2BGR
     ok, encoded = cv2.imencode(
-        ".png", cv2.cvtColor(rgba, cv2.COLOR_RGBA2BGRA), [cv2.IMWRITE_PNG_COMPRESSION, 4]
+        ".png", cv2.cvtColor(picture, order), [cv2.IMWRITE_PNG_COMPRESSION, 4]
     )
     if not ok:
         raise RefinementError("the PNG encoder failed")
     png = encoded.tobytes()
-    extra = _chunk(b"tEXt", _RECORD.encode() + b"\0" + record.encode("latin-1"))
-    if icc_profile is not None:
-        extra = _chunk(b"iCCP", b"icc\0\0" + zlib.compress(icc_profile, 6)) + extra
-    return png[:33] + extra + png[33:]  # behind the signature and IHDR
+    text = _chunk(b"tEXt", _RECORD.encode() + b"\0" + record.encode("latin-1"))
+    # Behind the signature and IHDR.
+    return b"".join([png[:33], colour_space, text, png[33:]])
 
 
 def _chunk(kind: bytes, body: bytes) -> bytes:
@@ -157,30 +208,42 @@ def _chunk(kind: bytes, body: bytes) -> bytes:
 
 
 def read_record(path: Path) -> str | None:
-    """The record that :func:`encode` put into a PNG, or None."""
+    """The record that :func:`encode` put into a PNG, or None; also if its end is missing."""
     from PIL import Image
 
     try:
-        with Image.open(path) as image:
-            value = image.info.get(_RECORD)
+        with path.open("rb") as file:
+            file.seek(-len(_END), os.SEEK_END)
+            whole = file.read() == _END
+            file.seek(0)
+            with warnings.catch_warnings(action="ignore"), Image.open(file) as image:
+                value = image.info.get(_RECORD)
     except Exception:
         return None  # whatever is wrong with it, it is not a finished output
-    return value if isinstance(value, str) else None
+    return value if whole and isinstance(value, str) else None
 
 
 def write_whole(path: Path, data: bytes) -> None:
     """Write a file so that it is there whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    temporary = path.parent / secrets.token_hex(8).join(_PART)
     try:
-        with os.fdopen(handle, "wb") as file:
+        with temporary.open("xb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        Path(temporary).chmod(0o666 & ~umask)
-        Path(temporary).replace(path)
+        temporary.replace(path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
+
+
+def sweep(folder: Path) -> None:
+    """Remove what :func:`write_whole` left when its process was killed.
+
+    Files of the last minute stay: another process may be writing them.
+    """
+    for left in folder.glob("*".join(_PART)):
+        with suppress(OSError):
+            if time.time() - left.stat().st_mtime > 60:
+                left.unlink()

@@ -7,6 +7,8 @@ import numpy as np
 
 _LIGHT = 245.0
 _DARK = 24.0
+_SIDE = 1024  # of one panel at most
+_STRIP = 64  # rows of the sheet made at a time, for the memory
 
 
 def sheet(raw: np.ndarray, foreground: np.ndarray, alpha: np.ndarray) -> np.ndarray:
@@ -20,27 +22,44 @@ def sheet(raw: np.ndarray, foreground: np.ndarray, alpha: np.ndarray) -> np.ndar
     Returns:
         (2 H', 3 W', 3) uint8 sRGB: the first row before and after on light and the raw
         matte, the second row on dark and the change; red lowered, green raised. Sides are
-        halved until they are at most 1024 pixels.
+        halved until they are at most 1024 pixels, after compositing.
     """
-    limit = float(np.iinfo(raw.dtype).max)
-    before: np.ndarray = raw[..., :3].astype(np.float32) * (255.0 / limit)
-    after: np.ndarray = foreground.astype(np.float32) * (255.0 / limit)
-    old: np.ndarray = raw[..., 3].astype(np.float32) / limit
-    while max(old.shape) > 1024:
-        size = ((old.shape[1] + 1) // 2, (old.shape[0] + 1) // 2)
-        before, after, old, alpha = (
-            cv2.resize(plane, size, interpolation=cv2.INTER_AREA)
-            for plane in (before, after, old, alpha)
-        )
-
-    def over(picture: np.ndarray, matte: np.ndarray, level: float) -> np.ndarray:
-        return picture * matte[..., None] + level * (1 - matte[..., None])
-
-    change = 8 * 255 * (alpha - old)
-    matte = np.repeat((255 * old)[..., None], 3, axis=2)
-    difference = np.stack([np.maximum(-change, 0), np.maximum(change, 0), 0 * change], axis=-1)
-    rows = [
-        np.hstack([over(before, old, _LIGHT), over(after, alpha, _LIGHT), matte]),
-        np.hstack([over(before, old, _DARK), over(after, alpha, _DARK), difference]),
+    height, width = alpha.shape
+    step = 1
+    while max(height, width) > _SIDE * step:
+        step *= 2
+    strips = [
+        _panels(raw[rows], foreground[rows], alpha[rows], step)
+        for rows in (slice(top, top + _STRIP * step) for top in range(0, height, _STRIP * step))
     ]
-    return np.clip(np.rint(np.vstack(rows)), 0, 255).astype(np.uint8)
+    panels = [np.vstack(parts) for parts in zip(*strips, strict=True)]
+    return np.vstack([np.hstack(panels[:3]), np.hstack(panels[3:])])
+
+
+def _panels(
+    raw: np.ndarray, foreground: np.ndarray, alpha: np.ndarray, step: int
+) -> list[np.ndarray]:
+    """The six panels of a strip, made smaller by ``step``."""
+    scale = 255 / np.float32(np.iinfo(raw.dtype).max)
+    before = raw[..., :3] * scale
+    after = foreground * scale
+    old = raw[..., 3:] * (scale / 255)
+    new = alpha[..., None]
+    change = 8 * 255 * (new - old)
+    full = [
+        *(colour * a + _LIGHT * (1 - a) for colour, a in ((before, old), (after, new))),
+        np.repeat(255 * old, 3, axis=2),
+        *(colour * a + _DARK * (1 - a) for colour, a in ((before, old), (after, new))),
+        np.dstack([np.maximum(-change, 0), np.maximum(change, 0), 0 * change]),
+    ]
+    height, width = alpha.shape
+    border = (0, -height % step, 0, -width % step, cv2.BORDER_REPLICATE)
+    size = (-(-width // step), -(-height // step))
+    return [
+        cv2.resize(
+            cv2.copyMakeBorder(np.clip(np.rint(panel), 0, 255).astype(np.uint8), *border),
+            size,
+            interpolation=cv2.INTER_AREA,
+        )
+        for panel in full
+    ]
