@@ -44,7 +44,8 @@ def mend_frame(alpha: np.ndarray) -> np.ndarray:
             if result is alpha:
                 result = alpha.copy()
                 view = np.rot90(result, side)
-            view[0] = np.maximum(view[0], np.minimum(view[0] / np.float32(max(ratio, 0.5)), view[1]))
+            raised = view[0] / np.float32(max(ratio, 0.5))
+            view[0] = np.maximum(view[0], np.minimum(raised, view[1]))
     return result
 
 
