@@ -2,19 +2,29 @@
 
 Run from the project's root:
 
-    python -m tests.benchmarks.bench_layer_diffusion [--sizes 256 384 512] [--rounds 3]
+    python -m tests.benchmarks.bench_layer_diffusion
 
 First, anywhere: our transparent decoder (eight views batched within the memory budget,
 channels last, selection network) against the straightforward loop (one picture, one view at
 a time, contiguous tensors, torch.median), alternating in this one process; medians and
 their ratio are printed. Weights are random; they do not matter to the time.
 
-Then, where there is a CUDA GPU: SDXL of real size with random weights, 1024 px, 25 steps.
-A plain loop (one picture at a time, guidance in two UNet calls, views one by one) against
-the pipeline at several batch sizes, compiled and not: pictures/s, the share of each stage,
-peak memory; then a build from prompts to shards, with the share of time that the device
-waited. ``--tiny`` runs that part with tiny models on the CPU, to check the script: its
-figures say nothing of a GPU.
+Then, where there is a CUDA GPU: SDXL of real size with random weights, 1024 px, 25 steps,
+in four parts that ``--parts`` chooses from, for a machine that is lent by the minute:
+
+    loop      a plain loop (one picture at a time, guidance in two UNet calls, views one by
+              one) against the pipeline, alternating
+    batches   by batch size: pictures/s, the share of each stage, peak memory
+    build     prompts to shards, with the share of time that the device waited; random
+              weights draw no portraits, so the workers get procedural ones in their place
+    compiled  as batches, all networks compiled; each batch size is compiled anew
+
+``--tiny`` runs that with tiny models on the CPU, to check the script: its figures say
+nothing of a GPU. A GPU and ten minutes at a time:
+
+    ... --sizes --parts loop batches --rounds 2
+    ... --sizes --parts build --batch-sizes 8
+    ... --sizes --parts compiled --batch-sizes 1 8 --rounds 2
 """
 
 from __future__ import annotations
@@ -25,6 +35,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -32,6 +43,8 @@ from unittest import mock
 import torch
 from torch import Tensor
 
+from builder.build import BuildReport, build
+from builder.config import BuildConfig
 from builder.generation.layer_diffusion import (
     LayerDiffusionConfig,
     LayerDiffusionGenerator,
@@ -40,11 +53,17 @@ from builder.generation.layer_diffusion import (
     sampler,
 )
 from builder.generation.layer_diffusion.decoder import VIEWS, turn, turn_back
+from builder.generation.layer_diffusion.loading import check_compiler
 from builder.generation.layer_diffusion.network import TransparencyUNet
+from builder.generation.procedural import ProceduralGenerator
+from builder.generation.protocol import Generated, Rejection, Request
+from builder.plan import PlanRow
+from builder.run import RunOptions
 from tests.builder.generation.layer_diffusion.tiny import tiny_sdxl, write_tokenizer
 
 PROMPT = "portrait photo of a woman with long curly hair, studio light"
 NEGATIVE = "ugly, blurry, deformed"
+PARTS = ("loop", "batches", "build", "compiled")
 
 
 def plain_decode(network: TransparencyUNet, pixels: Tensor, latents: Tensor) -> Tensor:
@@ -248,10 +267,21 @@ def draw_plainly(pipeline: LayerDiffusionPipeline, count: int, size: int, steps:
         plain_decode(network, pixels.to(dtype).clamp(0, 1), unscaled.to(dtype)).cpu()
 
 
+@dataclass
+class Stages:
+    """Seconds spent in each stage, and when the first began and the last ended."""
+
+    spent: dict[str, float] = field(
+        default_factory=lambda: {"denoising": 0.0, "VAE": 0.0, "transparent decoder": 0.0}
+    )
+    began: float = float("inf")
+    ended: float = 0.0
+
+
 @contextmanager
-def stages(pipeline: LayerDiffusionPipeline) -> Iterator[dict[str, float]]:
+def stages(pipeline: LayerDiffusionPipeline) -> Iterator[Stages]:
     """Time the stages of a pipeline; the device is waited for around each."""
-    spent = {"denoising": 0.0, "VAE": 0.0, "transparent decoder": 0.0}
+    found = Stages()
 
     def timed(name: str, function: Callable) -> Callable:
         def call(*args: Any, **options: Any) -> Any:
@@ -259,7 +289,9 @@ def stages(pipeline: LayerDiffusionPipeline) -> Iterator[dict[str, float]]:
             start = time.perf_counter()
             result = function(*args, **options)
             wait(pipeline.device)
-            spent[name] += time.perf_counter() - start
+            end = time.perf_counter()
+            found.spent[name] += end - start
+            found.began, found.ended = min(found.began, start), max(found.ended, end)
             return result
 
         return call
@@ -270,7 +302,7 @@ def stages(pipeline: LayerDiffusionPipeline) -> Iterator[dict[str, float]]:
         mock.patch.object(vae, "decode", timed("VAE", vae.decode)),
         mock.patch.object(decoder, "forward", timed("transparent decoder", decoder.forward)),
     ):
-        yield spent
+        yield found
 
 
 def bench_pipeline(
@@ -289,12 +321,16 @@ def bench_pipeline(
             if device.type == "cuda":
                 torch.cuda.reset_peak_memory_stats(device)
             times = [seconds(device, draw, pipeline, count, size, steps) for _ in range(rounds)]
-            with stages(pipeline) as spent:
-                total = seconds(device, draw, pipeline, count, size, steps)
+            with stages(pipeline) as found:
+                start = time.perf_counter()
+                draw(pipeline, count, size, steps)
+                total = time.perf_counter() - start
         except Exception as error:
             print(f"  {label} batch {count:2}: {' '.join(str(error).split())[:120]}")
             continue
-        shares = "  ".join(f"{name} {100 * took / total:4.1f} %" for name, took in spent.items())
+        shares = "  ".join(
+            f"{name} {100 * took / total:4.1f} %" for name, took in found.spent.items()
+        )
         peak = torch.cuda.max_memory_allocated(device) / 2**30 if device.type == "cuda" else 0.0
         print(
             f"  {label} batch {count:2}: {count / statistics.median(times):7.3f} pictures/s   "
@@ -303,49 +339,104 @@ def bench_pipeline(
         )
 
 
+class PortraitsInstead(LayerDiffusionGenerator):
+    """Draws on the device as ever, and hands out procedural portraits of the same size.
+
+    What random weights draw is refused at a glance; these make the workers work.
+    """
+
+    def __init__(self, config: LayerDiffusionConfig, size: int) -> None:
+        super().__init__(config, models=[])
+        attributes = {"framing": "head and shoulders", "hair_texture": "curly"}
+        row = PlanRow("ldp-0000000", "train", "", None, attributes, 0, size, size)
+        requests = [Request(row, 0, seed) for seed in range(3)]
+        self._portraits = list(ProceduralGenerator(damage=1.0).generate(requests))
+
+    def generate(self, requests: Sequence[Request]) -> Iterator[Generated | Rejection]:
+        """A portrait for each picture, once the device has drawn it."""
+        for at, drawn in enumerate(super().generate(requests)):
+            portrait = self._portraits[at % len(self._portraits)]
+            assert isinstance(portrait, Generated)
+            yield Generated(
+                drawn.request, portrait.foreground, portrait.alpha, {**self.record(), "models": []}
+            )
+
+
 def bench_build(
-    pipeline: LayerDiffusionPipeline, count: int, batch_size: int, size: int, steps: int
+    pipeline: LayerDiffusionPipeline,
+    count: int,
+    batch_size: int,
+    size: int,
+    steps: int,
+    workers: int | None,
 ) -> None:
     """Prompts to shards, the workers refining beside the device."""
-    from builder.build import build
-    from builder.config import BuildConfig
-    from builder.run import RunOptions
-
     config = LayerDiffusionConfig(steps=steps, batch_size=batch_size, device=str(pipeline.device))
-    generator = LayerDiffusionGenerator(config, models=[])
+    generator = PortraitsInstead(config, size)
     generator._pipeline = pipeline
     plan = BuildConfig(
         generator="layer-diffusion", count=count, width=size, height=size, shards=1, attempts=1
     )
     identity = {"name": "layer-diffusion", "version": "benchmark", "models": []}
+    run = RunOptions() if workers is None else RunOptions(workers=workers)
     with (
         tempfile.TemporaryDirectory() as folder,
         mock.patch("builder.generation.sources.identity", lambda _: identity),
         mock.patch("builder.run.open_generator", lambda *_: generator),
-        stages(pipeline) as spent,
+        stages(pipeline) as found,
     ):
         start = time.perf_counter()
-        try:
-            build(plan, Path(folder) / "dataset", RunOptions())
-        except Exception as error:
-            # Random weights draw no portraits: an empty dataset is refused at the end.
-            print(f"  (the build ended with: {' '.join(str(error).split())[:100]})")
+        report = build(plan, Path(folder) / "dataset", run)
         total = time.perf_counter() - start
-    busy = sum(spent.values())
+    window = found.ended - found.began
+    waited = 1 - sum(found.spent.values()) / window
     print(
-        f"  build of {count}, batch {batch_size}: {count / total:7.3f} pictures/s   "
-        f"the device waited {100 * (1 - busy / total):4.1f} % of the time",
+        f"  build of {count}, batch {batch_size}, {run.worker_count()} workers: "
+        f"{count / total:7.3f} pictures/s from the command to the checked dataset   "
+        f"{count / window:7.3f} while the device was at it   "
+        f"it waited {100 * waited:4.1f} % of that   {describe(report)}",
         flush=True,
     )
+
+
+def describe(report: BuildReport) -> str:
+    """How the workers' time divides over their stages."""
+    seconds = {name: took for name, took in report.run.seconds.items() if took}
+    total = sum(seconds.values()) or 1.0
+    shares = (f"{name} {100 * took / total:.0f} %" for name, took in seconds.items())
+    return f"workers: {total:.1f} s of " + ", ".join(shares)
 
 
 def bench_device(options: argparse.Namespace, device: torch.device, dtype: torch.dtype) -> None:
     """The whole way on a device."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU, tiny models"
     size, steps, rounds = options.device_size, options.steps, options.rounds
-    print(f"text to RGBA on {name}, random weights, {dtype}, {size} px, {steps} steps")
+    print(
+        f"text to RGBA on {name}, torch {torch.__version__}, random weights, {dtype}, "
+        f"{size} px, {steps} steps"
+    )
     pipeline = make_pipeline(options.tiny, device, dtype)
+    if "loop" in options.parts:
+        bench_loop(pipeline, size, steps, rounds)
+    if "batches" in options.parts:
+        bench_pipeline(pipeline, options.batch_sizes, size, steps, rounds, "eager   ")
+    if "build" in options.parts:
+        batch_size = options.batch_sizes[-1]
+        draw(pipeline, batch_size, size, 1)
+        bench_build(pipeline, options.count, batch_size, size, steps, options.workers)
+    if "compiled" in options.parts:
+        check_compiler(device)
+        pipeline.sdxl.unet.compile(dynamic=False)
+        pipeline.sdxl.vae.decoder.compile()
+        pipeline.decoder.model.compile()
+        bench_pipeline(pipeline, options.batch_sizes, size, steps, rounds, "compiled")
+
+
+def bench_loop(pipeline: LayerDiffusionPipeline, size: int, steps: int, rounds: int) -> None:
+    """Two pictures, by the plain loop and by the pipeline, alternating."""
+    device = pipeline.device
     draw_plainly(pipeline, 1, size, 2)
+    draw(pipeline, 2, size, 2)
     plain, ours = [], []
     for _ in range(rounds):
         plain.append(seconds(device, draw_plainly, pipeline, 2, size, steps))
@@ -355,13 +446,6 @@ def bench_device(options: argparse.Namespace, device: torch.device, dtype: torch
         f"  two pictures: plain loop {loop:.2f} s, ours {our:.2f} s, ratio {loop / our:.2f}",
         flush=True,
     )
-    bench_pipeline(pipeline, options.batch_sizes, size, steps, rounds, "plain   ")
-    bench_build(pipeline, options.count, options.batch_sizes[-1], size, steps)
-    if options.compile:
-        pipeline.sdxl.unet.compile(dynamic=False)
-        pipeline.sdxl.vae.decoder.compile()
-        pipeline.decoder.model.compile()
-        bench_pipeline(pipeline, options.batch_sizes, size, steps, rounds, "compiled")
 
 
 def main() -> None:
@@ -369,16 +453,32 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--sizes", type=int, nargs="*", default=[256, 384, 512])
-    parser.add_argument("--pictures", type=int, default=1, help="pictures at a time (decoder)")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=1, help="CPU threads")
-    parser.add_argument("--tiny", action="store_true", help="device part: tiny models, CPU")
-    parser.add_argument("--batch-sizes", type=int, nargs="*", default=[1, 2, 4, 8, 16])
-    parser.add_argument("--device-size", type=int, default=1024)
-    parser.add_argument("--steps", type=int, default=25)
-    parser.add_argument("--count", type=int, default=64, help="pictures of the build")
-    parser.add_argument("--compile", action=argparse.BooleanOptionalAction, default=True)
+    parser.add_argument(
+        "--sizes",
+        type=int,
+        nargs="*",
+        default=[256, 384, 512],
+        help="sides of the pictures for the decoder on the CPU; none: leave that out",
+    )
+    parser.add_argument("--pictures", type=int, default=1, help="pictures at a time (decoder, CPU)")
+    parser.add_argument("--rounds", type=int, default=3, help="alternating rounds (default 3)")
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads (default 1)")
+    device = parser.add_argument_group("the device")
+    device.add_argument(
+        "--parts", nargs="+", choices=PARTS, default=list(PARTS), help="which parts (default: all)"
+    )
+    device.add_argument("--tiny", action="store_true", help="without a GPU: tiny models, CPU")
+    device.add_argument(
+        "--batch-sizes",
+        type=int,
+        nargs="+",
+        default=[1, 2, 4, 8, 16],
+        help="pictures denoised together; the build takes the last (default 1 2 4 8 16)",
+    )
+    device.add_argument("--device-size", type=int, default=1024, help="side (default 1024)")
+    device.add_argument("--steps", type=int, default=25, help="sampling steps (default 25)")
+    device.add_argument("--count", type=int, default=64, help="pictures of the build (default 64)")
+    device.add_argument("--workers", type=int, help="processes of the build (default: as built)")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     cpu = torch.device("cpu")
@@ -386,7 +486,8 @@ def main() -> None:
         bench_decoder(options.sizes, options.pictures, options.rounds, cpu, torch.float32)
     if torch.cuda.is_available():
         gpu = torch.device("cuda", torch.cuda.current_device())
-        bench_decoder([512, 1024], 4, options.rounds, gpu, torch.float16)
+        if "loop" in options.parts:
+            bench_decoder([512, 1024], 4, options.rounds, gpu, torch.float16)
         bench_device(options, gpu, torch.float16)
     elif options.tiny:
         bench_device(options, cpu, torch.float32)

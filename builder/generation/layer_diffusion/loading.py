@@ -58,27 +58,23 @@ def load(config: LayerDiffusionConfig) -> Parts:
     name = resolve_dtype(config, device.type)
     dtype: torch.dtype = getattr(torch, name)
     chosen = select(config, name)
+    path = chosen.path("transparent-decoder")
     with _quiet():
         sdxl = _load_sdxl(config, chosen, dtype)
         load_attention(sdxl, chosen.path("attention"))
-    path = chosen.path("transparent-decoder")
-    try:
-        sdxl.to(device)
-        if dtype == torch.float16 and sdxl.vae.config.get("force_upcast", True):
-            # Its activations overflow half precision, and the picture turns black.
-            sdxl.vae.to(torch.float32)
-        for module in (sdxl.unet, sdxl.vae):
-            module.to(memory_format=torch.channels_last)
-        decoder = TransparentVAEDecoder.from_safetensors(
-            path, dtype=dtype, device=device, budget=config.decode_budget
-        )
-    except RuntimeError as error:
-        if not is_out_of_memory(error):
-            raise
-        raise PortraitError(
-            f"the networks do not fit the memory that is free on {device}: they take 7.1 GB in "
-            "half precision, twice that in float32; free it, or choose another --device or --dtype"
-        ) from error
+        try:
+            _place(sdxl, device, dtype)
+            decoder = TransparentVAEDecoder.from_safetensors(
+                path, dtype=dtype, device=device, budget=config.decode_budget
+            )
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            raise PortraitError(
+                f"the networks do not fit the memory that is free on {device}: they take 7.1 GB "
+                "in half precision, twice that in float32; free it, or choose another --device "
+                "or --dtype"
+            ) from error
     if config.compile:
         sdxl.unet.compile(dynamic=False)
         sdxl.vae.decoder.compile()
@@ -139,6 +135,16 @@ def _load_sdxl(config: LayerDiffusionConfig, chosen: Selection, dtype: torch.dty
         )
     except failures as error:
         raise PortraitError(f"cannot load {config.base_model}: {_line(error)}") from error
+
+
+def _place(sdxl: Any, device: torch.device, dtype: torch.dtype) -> None:
+    """Bring the networks to the device, each in the dtype and layout that it runs in."""
+    sdxl.to(device)
+    if dtype == torch.float16 and sdxl.vae.config.get("force_upcast", True):
+        # Its activations overflow half precision, and the picture turns black.
+        sdxl.vae.to(torch.float32)
+    for module in (sdxl.unet, sdxl.vae):
+        module.to(memory_format=torch.channels_last)
 
 
 def _line(error: BaseException) -> str:

@@ -260,7 +260,7 @@ def test_compiling_without_a_compiler_is_said_before_loading(tiny_config, monkey
     monkeypatch.setenv("PATH", "")
     monkeypatch.delenv("CXX", raising=False)
     monkeypatch.setattr("builder.generation.layer_diffusion.loading.select", None)
-    with pytest.raises(PortraitError, match="--compile needs a compiler .* leave it out"):
+    with pytest.raises(PortraitError, match=r"--compile needs a compiler .* leave it out"):
         LayerDiffusionPipeline.from_config(replace(tiny_config, compile=True))
 
 

@@ -14,7 +14,12 @@ def test_noise_levels() -> None:
     assert len(sigmas) == 26
     found = [sigmas[at] for at in (0, 1, 12, 24, 25)]
     assert found == pytest.approx([14.614643, 12.283035, 1.274105, 0.029168, 0.0], abs=1e-6)
-    assert [schedule.time_step(sigma) for sigma in (sigmas[at] for at in (0, 1, 12, 24))] == [999, 970, 427, 0]
+    assert [schedule.time_step(sigma) for sigma in (sigmas[at] for at in (0, 1, 12, 24))] == [
+        999,
+        970,
+        427,
+        0,
+    ]
 
 
 def test_noise_levels_part_of_the_way() -> None:
