@@ -10,7 +10,7 @@ import numpy as np
 from refinement.grid import coarse, fine, mask, only, square
 from refinement.regions import Regions
 
-CAUTION: Final = 3.0
+CAUTION: Final = 2.0
 """Standard deviations by which a textured veil is taken to be weaker near the border."""
 _STRIP: Final = 64  # rows
 HAZE_FADE: Final = 2.0
