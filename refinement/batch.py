@@ -131,7 +131,7 @@ def run(
     Args:
         jobs: From :func:`plan`.
         options: See :class:`Options`.
-        workers: Processes; 1 works in this one.
+        workers: Processes of one thread each; 1 works in this one.
         overwrite: Whether finished outputs are made again.
 
     Yields:
@@ -141,7 +141,13 @@ def run(
     """
     work = partial(do, options=options, overwrite=overwrite)
     if workers == 1:
-        yield from map(work, jobs)
+        threads = cv2.getNumThreads()
+        if len(jobs) > 1:
+            cv2.setNumThreads(1)  # as in processes: the time of one processor
+        try:
+            yield from map(work, jobs)
+        finally:
+            cv2.setNumThreads(threads)
     else:
         yield from in_processes(work, jobs, workers, _died)
 
