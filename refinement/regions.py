@@ -124,7 +124,7 @@ def divide(quantised: np.ndarray, scale: float, options: Options) -> Regions:
         gaps = _less(quantised, 250) & (1 - connected) & (1 - dents)
         hair = beside | strands(gaps, beside, step)
         inside &= ((1 - hair) & (1 - connected)) | dents
-        outside &= skirts
+        outside &= skirts | (1 - ring)  # nothing fine reaches that far
         faint = np.zeros_like(outside)
     else:
         stray |= fragile
