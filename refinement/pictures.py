@@ -113,9 +113,7 @@ def _check(image: Image.Image, data: bytes) -> None:
     if keyed and image.format == "PNG" and data[24] == 16:
         raise RefinementError("16 bit with one transparent colour; save it as RGBA")
     if image.format != "PSD" and getattr(image, "is_animated", False):  # a PSD has layers
-        raise RefinementError(
-            f"{getattr(image, 'n_frames', 'several')} frames or pages; save the one wanted alone"
-        )
+        raise RefinementError("more than one frame or page; save the one wanted alone")
 
 
 def _orientation(image: Image.Image) -> int:

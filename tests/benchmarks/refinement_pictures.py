@@ -19,6 +19,7 @@ from builder.generation.procedural import damage, draw  # noqa: E402
 from refinement import Options, refine  # noqa: E402
 from refinement.regions import divide  # noqa: E402
 
+GROUND = (70, 130, 140)
 LOOK = {"hair_style": "loose", "hair_length": "chin-length", "hair_texture": "curly"}
 
 
@@ -30,6 +31,54 @@ def signature(alpha: np.ndarray) -> np.ndarray:
     depth = 255 - 7 * (254 - alpha[veiled].astype(int))
     shown[veiled] = np.stack([0 * depth, 0 * depth, depth], -1)
     return shown
+
+
+def over(colour: np.ndarray, alpha: np.ndarray, ground: tuple[int, int, int]) -> np.ndarray:
+    """A composite, BGR."""
+    share = alpha[..., None].astype(np.float32)
+    return np.rint(share * colour + (1 - share) * np.array(ground)).astype(np.uint8)[..., ::-1]
+
+
+def row(rgba: np.ndarray, crop: tuple[slice, slice], choices: list[Options]) -> np.ndarray:
+    """The raw picture and what each choice of options makes of it, on one ground."""
+    results = [(rgba[..., :3], rgba[..., 3] / 255)]
+    results += [(r.foreground, r.alpha) for r in (refine(rgba, options=o) for o in choices)]
+    parts = [over(colour[crop], alpha[crop], GROUND) for colour, alpha in results]
+    gap = np.full((parts[0].shape[0], 6, 3), 255, np.uint8)
+    return np.hstack([piece for part in parts for piece in (part, gap)][:-1])
+
+
+def wide_border(seed: int) -> np.ndarray:
+    """A portrait that moved: below the head, its border is 30 px of 640 wide."""
+    portrait = draw(seed, {**LOOK, "arms": "at the sides"}, 640, 640)
+    still = portrait.alpha.astype(np.float32)
+    moved = cv2.blur(still, (31, 1), borderType=cv2.BORDER_REPLICATE)
+    low = np.clip((np.arange(640, dtype=np.float32)[:, None] / 640 - 0.45) * 8, 0, 1)
+    alpha = np.rint(moved * low + still * (1 - low)).astype(np.uint8)
+    return np.dstack(damage(portrait.foreground, alpha, seed, 1.0))
+
+
+def faded_strands(seed: int) -> np.ndarray:
+    """Long hair whose strands fade 9 px from the body and come back."""
+    look = {"hair_style": "loose", "hair_length": "long", "hair_texture": "wavy"}
+    portrait = draw(seed, look, 640, 640)
+    body = cv2.morphologyEx(
+        (portrait.alpha > 127).astype(np.uint8), cv2.MORPH_OPEN, np.ones((9, 9), np.uint8)
+    )
+    away = cv2.distanceTransform(1 - body, cv2.DIST_L2, 5)
+    alpha = portrait.alpha * (1 - np.exp(-(((away - 9) / 2.5) ** 2)))
+    return np.dstack(damage(portrait.foreground, np.rint(alpha).astype(np.uint8), seed, 1.0))
+
+
+def two_people(seed: int) -> np.ndarray:
+    look = {"framing": "half body", "arms": "at the sides", "hair_length": "short"}
+    alpha = np.zeros((640, 640), np.uint8)
+    colour = np.full((640, 640, 3), 128, np.uint8)
+    for number, (width, height, left) in enumerate(((320, 640, 0), (260, 520, 380))):
+        portrait = draw(seed + number, look, width, height)
+        place = np.s_[640 - height :, left : left + width]
+        alpha[place], colour[place] = portrait.alpha, portrait.foreground
+    return np.dstack(damage(colour, alpha, seed, 1.0))
 
 
 def main() -> None:
@@ -52,13 +101,13 @@ def main() -> None:
     left = int(np.flatnonzero(portrait.alpha[top + 60])[0])
     crop = np.s_[top : top + 240, max(left - 40, 0) : max(left - 40, 0) + 240]
 
-    def over(colour: np.ndarray, alpha: np.ndarray, ground: tuple[int, int, int]) -> np.ndarray:
-        share = alpha[crop][..., None].astype(np.float32)
-        mixed = share * colour[crop] + (1 - share) * np.array(ground)
-        return np.rint(mixed).astype(np.uint8)[..., ::-1]
-
     rows = [
-        np.hstack([over(colour, alpha, g) for g in ((255, 255, 255), (0, 0, 0), (30, 180, 60))])
+        np.hstack(
+            [
+                over(colour[crop], alpha[crop], g)
+                for g in ((255, 255, 255), (0, 0, 0), (30, 180, 60))
+            ]
+        )
         for colour, alpha in (
             (rgba[..., :3], rgba[..., 3] / 255),
             (result.foreground, result.alpha),
@@ -69,7 +118,22 @@ def main() -> None:
         refine(rgba, options=Options(estimate_colour=False, trimap_width=w)).trimap
         for w in (0, 8, 24)
     ]
+    everything = np.s_[:, :]
+    band = row(
+        wide_border(arguments.seed),
+        np.s_[240:, 80:560],
+        [Options(band_width=w) for w in (16, 64, 128)],
+    )
+    strands = row(
+        faded_strands(20), np.s_[300:540, 100:340], [Options(), Options(keep_flyaways=False)]
+    )
+    bodies = row(
+        two_people(11), everything, [Options(several_bodies=w) for w in ("keep", "largest")]
+    )
     for name, picture in (
+        ("band_width", cv2.resize(band, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)),
+        ("keep_flyaways", strands),
+        ("several_bodies", cv2.resize(bodies, None, fx=0.4, fy=0.4, interpolation=cv2.INTER_AREA)),
         ("prior", cv2.resize(prior, None, fx=0.6, fy=0.6, interpolation=cv2.INTER_AREA)),
         ("colour", np.vstack(rows)),
         ("trimap_width", cv2.resize(np.hstack(widths), None, fx=0.4, fy=0.4)),

@@ -291,7 +291,7 @@ def test_what_is_no_single_rgba_picture_gets_one_line(tmp_path, capsys):
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 8
     assert sum("no alpha channel" in line for line in lines) == 2
-    assert sum("2 frames or pages" in line for line in lines) == 4
+    assert sum("more than one frame or page" in line for line in lines) == 4
     assert sum(line.endswith(": not a file") for line in lines) == 2
 
 
