@@ -165,7 +165,10 @@ def download_hint(config: LayerDiffusionConfig) -> str:
 
     names = [config.base_model, config.weights]
     if config.vae == "auto":
-        names += [] if Path(config.base_model).expanduser().is_dir() else [FP16_VAE]
+        device_type = "cuda" if config.device == "auto" else config.device.partition(":")[0]
+        own = Path(config.base_model).expanduser().is_dir()
+        own = own or resolve_dtype(config, device_type) == "float32"
+        names += [] if own else [FP16_VAE]
     elif config.vae != "base":
         names.append(config.vae)
     if config.weights == LORA_WEIGHTS:
@@ -185,7 +188,9 @@ def _without_gpu(config: LayerDiffusionConfig, pictures: int | None) -> str:
     from builder.generation.layer_diffusion.cost import cpu_hours
 
     hours = cpu_hours(steps=config.steps)
-    many = f", {hours * pictures / 24:,.0f} days for {pictures:,}" if pictures else ""
+    total = hours * (pictures or 0)
+    long = f"{total / 24:,.0f} days" if total > 48 else f"{total:,.0f} hours"
+    many = f", {long} for {pictures:,}" if pictures else ""
     weights = download_hint(config)
     needs = f", and weights to download: {weights}" if weights else ""
     return (

@@ -88,8 +88,10 @@ class LayerDiffusionGenerator:
         # A compiled network is compiled for one batch size: fill up the last batch.
         spare = self.batch_size - len(requests) if self.config.compile else 0
         fed = requests + requests[-1:] * spare
+        # Loaded before inference mode, in which weights would lose what compilation relies on.
+        pipeline = self.pipeline
         with torch.inference_mode():
-            rgba = self.pipeline(
+            rgba = pipeline(
                 [request.row.prompt for request in fed],
                 negative_prompts=[request.row.negative_prompt for request in fed],
                 generators=[np.random.Generator(np.random.PCG64(r.seed)) for r in fed],

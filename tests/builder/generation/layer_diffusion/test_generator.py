@@ -153,6 +153,13 @@ def test_overflow_is_a_rejection_of_that_picture_alone(tiny_config) -> None:
     assert (made[1].reason, made[1].request) == ("not-finite", request(1))
 
 
+def test_weights_are_loaded_outside_inference_mode(tiny_config) -> None:
+    generator = LayerDiffusionGenerator(tiny_config)
+    next(iter(generator.generate([request(0)])))
+    for network in (generator.pipeline.sdxl.unet, generator.pipeline.decoder):
+        assert not any(weight.is_inference() for weight in network.parameters())
+
+
 def test_a_compiled_run_fills_its_last_batch(tiny_config) -> None:
     generator = LayerDiffusionGenerator(tiny_config)
     plain = next(iter(generator.generate([request(5)])))

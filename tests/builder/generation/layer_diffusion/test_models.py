@@ -185,6 +185,8 @@ def test_without_a_gpu(monkeypatch) -> None:
         assert "hours a 1024x1024 picture on this machine" in message
         assert "days for 20,051" in message
         assert message.endswith(DEMO)
+    with pytest.raises(PortraitError, match=r"this machine, \d+ hours for 3; "):
+        resolve_models(LayerDiffusionConfig(), pictures=3)
 
 
 def test_devices(monkeypatch) -> None:
@@ -253,7 +255,11 @@ def test_missing_weights_name_what_to_download(hub) -> None:
     assert "the weights of SG161222/RealVisXL_V4.0 (6.8 GB) are not in the cache" in message
     assert f'--include "*.fp16.safetensors" --revision {pinned}; ' in message
     assert "lllyasviel/LayerDiffuse_Diffusers (2.1 GB)" in message
+    # In float32 the base model's own VAE does.
+    assert "sdxl-vae-fp16-fix" not in message
     assert message.endswith(DEMO)
+    with pytest.raises(PortraitError, match="sdxl-vae-fp16-fix"):
+        resolve_models(LayerDiffusionConfig(device="cpu", dtype="float16"))
 
 
 def test_the_cache_is_enough_off_line(tiny, hub) -> None:
