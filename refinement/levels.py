@@ -15,6 +15,8 @@ CAUTION: Final = 2.0
 _STRIP: Final = 64  # rows
 HAZE_FADE: Final = 2.0
 """The level of clear is taken off fully up to itself, and not at all from so many times it."""
+HALO_FADE: Final = 1.4
+"""Likewise for the level of the nearest pixels, which is known better."""
 
 
 def mend_frame(alpha: np.ndarray) -> np.ndarray:
@@ -179,6 +181,38 @@ def compose(alpha: np.ndarray, regions: Regions) -> np.ndarray:
         np.copyto(values, np.float32(1), where=regions.inside[rows].view(bool))
         np.copyto(values, np.float32(0), where=regions.outside[rows].view(bool))
         result[rows] = values
+    return result
+
+
+def take_off_halo(alpha: np.ndarray, quantised: np.ndarray, regions: Regions) -> np.ndarray:
+    """Take off halo that runs on from the background into the band.
+
+    Beside the band the level of clear is known from the nearest few pixels, better than from
+    the coarse grid, for halo falls off fast: what is about as low is halo, what is higher stays.
+
+    Args:
+        alpha: (H, W) float32, raw.
+        quantised: (H, W) uint8, the same in 255ths.
+        regions: What is definite.
+
+    Returns:
+        (H, W) float32; the input itself where nothing is amiss.
+    """
+    if not regions.tail:
+        return alpha
+    faint = mask(quantised <= HALO_FADE * regions.clear) & mask(quantised > 0)
+    places = np.flatnonzero((faint & (1 - (regions.inside | regions.outside))).view(bool))
+    window = (5, 5)
+    clear = quantised * regions.outside
+    total = cv2.boxFilter(clear, cv2.CV_16U, window, normalize=False).ravel()[places]
+    count = cv2.boxFilter(regions.outside, cv2.CV_16U, window, normalize=False).ravel()[places]
+    known = (count > 1) & (total > 0)
+    places = places[known]
+    halo = total[known].astype(np.float32) / (255 * count[known].astype(np.float32))
+    value = alpha.ravel()[places]
+    taken = np.clip((HALO_FADE * halo - value) / (HALO_FADE - 1), 0, halo)
+    result = alpha.copy()
+    result.ravel()[places] = np.maximum(value - taken, 0)
     return result
 
 

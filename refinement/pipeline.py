@@ -59,7 +59,7 @@ def refine(rgba: np.ndarray, *, options: Options | None = None) -> RefinedMatte:
     scale = float(np.sqrt(raw.size)) / 1024.0
 
     regions = divide(quantised, scale, options)
-    alpha = levels.compose(raw, regions)
+    alpha = levels.compose(levels.take_off_halo(raw, quantised, regions), regions)
     levels.drop_crumbs(alpha, regions)
     straight = cv2.cvtColor(rgba, cv2.COLOR_RGBA2RGB)
     foreground = (
