@@ -108,8 +108,10 @@ def background_core(
     return core, depth, int(np.count_nonzero(keep[1:] & ~framed[1:]))
 
 
-def level_plateaus(mean: np.ndarray, square: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Level, high regions: a strong veil rather than a border, for a border slopes.
+def levels(
+    mean: np.ndarray, square: np.ndarray, shape: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Level regions, for a border slopes: veil where alpha is high, else panel, haze or tulle.
 
     Args:
         mean: From :func:`moments`.
@@ -117,13 +119,18 @@ def level_plateaus(mean: np.ndarray, square: np.ndarray, shape: tuple[int, int])
         shape: (H, W) of the picture.
 
     Returns:
-        (H, W) mask of where alpha stays within a few percent, above 0.6, over 3 x 3 cells.
+        (H, W) masks of where alpha stays within a few percent over 3 x 3 cells, and of where
+        it does so above 0.6.
     """
     window = (3, 3)
     mean = cv2.blur(mean, window, borderType=cv2.BORDER_REFLECT)
     square = cv2.blur(square, window, borderType=cv2.BORDER_REFLECT)
-    level = (square - mean * mean < FLAT * FLAT) & (mean > PLATEAU)
-    return mask(fine(level.astype(np.float32), shape) > 0.5)
+    level = square - mean * mean < FLAT * FLAT
+    high = level & (mean > PLATEAU)
+    return (
+        mask(fine(level.astype(np.float32), shape) > 0.5),
+        mask(fine(high.astype(np.float32), shape) > 0.5),
+    )
 
 
 def unknown_border(

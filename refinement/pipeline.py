@@ -96,7 +96,8 @@ def _report(raw: np.ndarray, final: np.ndarray, regions: Regions, options: Optio
     filled = cv2.countNonZero(regions.inside & mask(raw < 1 - changed)) / size
     cleared = cv2.countNonZero(regions.outside & mask(raw > changed)) / size
     ground = cv2.countNonZero(regions.ground)
-    haze = cv2.sumElems(only(raw, regions.ground))[0] / max(1, ground)
+    thin = regions.ground & mask(raw < 0.5)  # what is denser is a piece or a body, removed
+    haze = cv2.sumElems(only(raw, thin))[0] / max(1, ground)
     opaque = cv2.countNonZero(mask(final == 255)) / size
     soft = cv2.countNonZero(final) / size - opaque
     reasons = []

@@ -83,11 +83,12 @@ def divide(quantised: np.ndarray, scale: float, options: Options) -> Regions:
         if cv2.countNonZero(hazy[0]) > 0.05 * quantised.size:
             clear = HAZE_AT_MOST
             background, depth, openings = hazy
-    unsolid = _less(quantised, SOLID) & (1 - connectivity.level_plateaus(mean, square_mean, shape))
+    level, veiled = connectivity.levels(mean, square_mean, shape)
+    unsolid = _less(quantised, SOLID) & (1 - veiled)
     connected, dents, plateau = connectivity.unknown_border(unsolid, quantised, background, scale)
 
     # An unknown plateau farther than the band's width: haze if faint, else body.
-    beyond = mask(depth > options.band_width * scale) & plateau
+    beyond = mask(depth > options.band_width * scale) & plateau & level
     haze = connected & beyond & _less(quantised, HAZE_AT_MOST)
     seen = (1 - background) & (1 - haze)
     belongs, fragile, (removed, faint_pieces, bodies) = connectivity.belonging(

@@ -17,7 +17,7 @@ class Report:
         openings_kept: Enclosed background regions that were kept open.
         band_area: The border band, where alpha is kept as generated or corrected smoothly.
         raw_haze: Mean raw alpha (0..1) over what is background in the result, away from
-            the border band: how hazy the background was.
+            the border band, dense pieces left out: how hazy the background was.
         doubtful_area: Where the prior moved alpha by more than a tenth although it hung
             together with the body: panels and pin holes filled, wide haze cleared. Tulle,
             smoke and lenses wider than ``Options.band_width`` end here.
