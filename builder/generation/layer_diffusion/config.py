@@ -184,17 +184,21 @@ def download_command(name: str, revision: str | None) -> str:
     return " ".join(word for word in [*words, f"--revision {revision}" if revision else ""] if word)
 
 
-def _without_gpu(config: LayerDiffusionConfig, pictures: int | None) -> str:
+def cpu_time(config: LayerDiffusionConfig, pictures: int | None = None) -> str:
+    """How long this processor would take, for messages; takes a few tenths of a second."""
     from builder.generation.layer_diffusion.cost import cpu_hours
 
     hours = cpu_hours(steps=config.steps)
     total = hours * (pictures or 0)
     long = f"{total / 24:,.0f} days" if total > 48 else f"{total:,.0f} hours"
     many = f", {long} for {pictures:,}" if pictures else ""
+    return f"about {hours:.1f} hours a 1024x1024 picture on this machine{many}"
+
+
+def _without_gpu(config: LayerDiffusionConfig, pictures: int | None) -> str:
     weights = download_hint(config)
     needs = f", and weights to download: {weights}" if weights else ""
     return (
         f"Layer Diffusion needs a CUDA GPU and none is here{needs}; --device cpu would take "
-        f"about {hours:.1f} hours a 1024x1024 picture on this machine{many}; portraits "
-        f"without weights or GPU: {DEMO_COMMAND}"
+        f"{cpu_time(config, pictures)}; portraits without weights or GPU: {DEMO_COMMAND}"
     )

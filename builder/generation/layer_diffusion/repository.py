@@ -15,6 +15,7 @@ from builder.generation.layer_diffusion.config import (
     KNOWN_GB,
     PINNED,
     LayerDiffusionConfig,
+    cpu_time,
     download_command,
     download_hint,
 )
@@ -190,10 +191,12 @@ def _open_hub(name: str, revision: str | None, config: LayerDiffusionConfig) -> 
         folder = Path(error.snapshot_path)
     except Exception:
         size = f" ({KNOWN_GB[name]:.1f} GB)" if name in KNOWN_GB else ""
+        slow = f"; --device cpu takes {cpu_time(config)}" if config.device == "cpu" else ""
         raise PortraitError(
             f"the weights of {name}{size} are not in the cache and the Hub cannot be reached; "
             f"on a machine with a network run: {download_command(name, revision)}; the whole "
-            f"run needs {download_hint(config)}; portraits without weights or GPU: {DEMO_COMMAND}"
+            f"run needs {download_hint(config)}{slow}; portraits without weights or GPU: "
+            f"{DEMO_COMMAND}"
         ) from None
     commit = folder.name if _COMMIT.match(folder.name) else revision
     return Repository(name, name, folder, commit, _files_below(folder))

@@ -255,6 +255,7 @@ def test_missing_weights_name_what_to_download(hub) -> None:
     assert "the weights of SG161222/RealVisXL_V4.0 (6.8 GB) are not in the cache" in message
     assert f'--include "*.fp16.safetensors" --revision {pinned}; ' in message
     assert "lllyasviel/LayerDiffuse_Diffusers (2.1 GB)" in message
+    assert "--device cpu takes about " in message
     # In float32 the base model's own VAE does.
     assert "sdxl-vae-fp16-fix" not in message
     assert message.endswith(DEMO)

@@ -8,7 +8,8 @@ import pytest
 import torch
 from diffusers import AutoencoderKL
 
-from builder.generation.layer_diffusion import LayerDiffusionPipeline
+from builder.generation.layer_diffusion import LayerDiffusionPipeline, TransparentVAEEncoder
+from builder.generation.layer_diffusion.encoder import OffsetNetwork
 from ld_portrait_20k.errors import PortraitError
 from tests.builder.generation.layer_diffusion.golden import figures, soft_picture
 
@@ -23,6 +24,23 @@ def generators(*seeds: int) -> list[torch.Generator]:
 def latents(pipeline, prompts=PROMPTS, seeds=(1, 2, 3), **options):
     options = {"negative_prompts": NEGATIVE, "width": 64, "height": 64, "steps": 3, **options}
     return pipeline.sample_latents(prompts, generators=generators(*seeds), **options)
+
+
+def test_the_published_sizes_on_a_device_without_data() -> None:
+    # A tensor left on the CPU, in another dtype, or asked for its value would raise.
+    from tests.benchmarks.bench_layer_diffusion import make_pipeline
+
+    device = torch.device("meta")
+    pipeline = make_pipeline(False, device, torch.float16)
+    pipeline.sdxl.vae.to(torch.float32)
+    pipeline.decoder.room.budget = 20 << 30
+    with torch.inference_mode():
+        rgba = pipeline(PROMPTS[:1], negative_prompts=NEGATIVE, generators=generators(1), steps=2)
+    assert (rgba.shape, rgba.dtype, rgba.device.type) == ((1, 4, 1024, 1024), torch.float16, "meta")
+    with device:
+        encoder = TransparentVAEEncoder(OffsetNetwork().half())
+    encoded = encoder(pipeline.sdxl.vae, [soft_picture(128, 64, 0)])
+    assert (encoded.shape, encoded.device.type) == ((1, 4, 16, 8), "meta")
 
 
 def test_text_to_rgba(pipeline) -> None:
