@@ -17,10 +17,10 @@ class Options:
     """The few choices that change the outcome; the defaults need no thought.
 
     Attributes:
-        band_width: The widest soft border that is believed, in pixels of a picture of
-            1024 x 1024 (scaled with the square root of the area). A pixel between 0 and 1
-            farther than this from both definite regions is an artifact. Wider keeps more
-            of long hair and tulle, narrower removes more of panels and haze.
+        band_width: The widest level soft border that is believed, in pixels of a picture of
+            1024 x 1024 (scaled with the square root of the area). What is level and half
+            transparent farther from background is in doubt, see ``Report.doubtful_area``:
+            below 0.45 it is haze and cleared, else kept. Slopes (motion, hair) may be wider.
         several_bodies: What to do when there are several separate opaque bodies:
             ``"reject"`` keeps them all and gives the reason ``several-bodies``,
             ``"keep"`` keeps them all without complaint, ``"largest"`` removes all but the

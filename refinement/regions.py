@@ -21,7 +21,7 @@ from refinement.options import Options
 HAZE_AT_MOST: Final = 115
 """An unknown plateau far from everything is haze below this and body above."""
 VISIBLE: Final = 25
-"""Above this, what is taken for haze beside the body might have been meant."""
+"""Above this and below :data:`SOLID`, what is filled or lies beyond the band is in doubt."""
 DIRTY: Final = 0.0125
 """Share of definite foreground that may be below 1 before the matte counts as damaged."""
 HAZY: Final = 0.04
@@ -44,8 +44,8 @@ class Regions:
         openings_kept: Enclosed background regions.
         bodies: Significant opaque bodies.
         translucent: Share of the visible area that is not opaque.
-        doubtful: Share of the picture that was moved by more than a tenth, detached pieces
-            left out: filled, or cleared as haze that hangs together with the body.
+        doubtful: Share of the picture that was filled from below 0.9, or is level and half
+            transparent farther from background than the band's width.
         clear: The clear level used, of 255.
     """
 
@@ -87,16 +87,17 @@ def divide(quantised: np.ndarray, scale: float, options: Options) -> Regions:
     unsolid = _less(quantised, SOLID) & (1 - veiled)
     connected, dents, plateau = connectivity.unknown_border(unsolid, quantised, background, scale)
 
-    # An unknown plateau farther than the band's width: haze if faint, else body.
-    beyond = mask(depth > options.band_width * scale) & plateau & level
-    haze = connected & beyond & _less(quantised, HAZE_AT_MOST)
+    # A level unknown region farther than the band's width: haze if faint, else what it seems.
+    level = cv2.dilate(level, square(2 * step))
+    beyond = connected & mask(depth > options.band_width * scale) & plateau & level
+    haze = beyond & _less(quantised, HAZE_AT_MOST)
     seen = (1 - background) & (1 - haze)
     belongs, fragile, (removed, faint_pieces, bodies) = connectivity.belonging(
         seen, quantised, scale, options
     )
     stray = (seen | haze) & (1 - belongs)
     contact = mask(cv2.dilate(background, square(1)) > 0)  # an edge may fall within a pixel
-    border = (connected & (1 - beyond) | contact) & (1 - background) & (1 - stray)
+    border = (connected & (1 - haze) | contact) & (1 - background) & (1 - stray)
 
     thick, crisp = thickness(border, depth, step)
     away = distance(border)
@@ -138,7 +139,7 @@ def divide(quantised: np.ndarray, scale: float, options: Options) -> Regions:
         faint = _less(quantised, clear + 1) & (tails ^ 1)
     outside |= stray
     visible = max(1, cv2.countNonZero(seen))
-    visibly = mask(quantised > VISIBLE)
+    unsure = _less(quantised, SOLID) & mask(quantised > VISIBLE)
     return Regions(
         inside=inside,
         outside=outside,
@@ -151,8 +152,7 @@ def divide(quantised: np.ndarray, scale: float, options: Options) -> Regions:
         openings_kept=openings,
         bodies=bodies,
         translucent=1 - cv2.countNonZero(belongs & (1 - _less(quantised, 217))) / visible,
-        doubtful=cv2.countNonZero((inside & _less(quantised, SOLID)) | (haze & visibly))
-        / quantised.size,
+        doubtful=cv2.countNonZero((inside & unsure) | (beyond & unsure)) / quantised.size,
         clear=clear,
     )
 

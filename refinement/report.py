@@ -18,9 +18,9 @@ class Report:
         band_area: The border band, where alpha is kept as generated or corrected smoothly.
         raw_haze: Mean raw alpha (0..1) over what is background in the result, away from
             the border band, dense pieces left out: how hazy the background was.
-        doubtful_area: Where the prior moved alpha by more than a tenth although it hung
-            together with the body: panels and pin holes filled, wide haze cleared. Tulle,
-            smoke and lenses wider than ``Options.band_width`` end here.
+        doubtful_area: Where the prior cannot tell: filled although alpha was below 0.9
+            (panels, pin holes), or level and half transparent farther from background than
+            ``Options.band_width`` (tulle and lenses, kept; faint haze, cleared).
         bodies: Significant separate opaque bodies.
         opaque_area: Alpha exactly 1.
         soft_area: Alpha strictly between 0 and 1.

@@ -49,13 +49,14 @@ def row(rgba: np.ndarray, crop: tuple[slice, slice], choices: list[Options]) -> 
 
 
 def wide_border(seed: int) -> np.ndarray:
-    """A portrait that moved: below the head, its border is 30 px of 640 wide."""
+    """A portrait in a level haze of 0.4 that reaches 70 px of 640 beyond head and shoulders."""
     portrait = draw(seed, {**LOOK, "arms": "at the sides"}, 640, 640)
-    still = portrait.alpha.astype(np.float32)
-    moved = cv2.blur(still, (31, 1), borderType=cv2.BORDER_REPLICATE)
-    low = np.clip((np.arange(640, dtype=np.float32)[:, None] / 640 - 0.45) * 8, 0, 1)
-    alpha = np.rint(moved * low + still * (1 - low)).astype(np.uint8)
-    return np.dstack(damage(portrait.foreground, alpha, seed, 1.0))
+    body = (portrait.alpha > 127).astype(np.uint8)
+    veil = cv2.distanceTransform(1 - body, cv2.DIST_L2, 5) < 70
+    veil = cv2.GaussianBlur(veil.astype(np.float32), (0, 0), 1.0) * 102
+    alpha = np.rint(np.maximum(portrait.alpha, veil)).astype(np.uint8)
+    colour = np.where(portrait.alpha[..., None] > 127, portrait.foreground, np.uint8(235))
+    return np.dstack(damage(colour, alpha, seed, 1.0))
 
 
 def faded_strands(seed: int) -> np.ndarray:
@@ -121,7 +122,7 @@ def main() -> None:
     everything = np.s_[:, :]
     band = row(
         wide_border(arguments.seed),
-        np.s_[240:, 80:560],
+        np.s_[80:480, 80:560],
         [Options(band_width=w) for w in (16, 64, 128)],
     )
     strands = row(
