@@ -22,6 +22,10 @@ HAZE_AT_MOST: Final = 115
 """An unknown plateau far from everything is haze below this and body above."""
 VISIBLE: Final = 25
 """Above this and below :data:`SOLID`, what is filled or lies beyond the band is in doubt."""
+NARROW: Final = 12
+"""A gap a few pixels wide that is so much (of 255) darker than both its sides is narrow."""
+DENSE: Final = 0.03
+"""Share of narrow gaps above which a cell may be hair."""
 DIRTY: Final = 0.0125
 """Share of definite foreground that may be below 1 before the matte counts as damaged."""
 HAZY: Final = 0.04
@@ -107,6 +111,8 @@ def divide(quantised: np.ndarray, scale: float, options: Options) -> Regions:
     near = mask(away <= fine(0.5 + 0.35 * thick, shape))  # outside, only its tail
     ring = mask(away <= 32 * scale)
     close |= nearby & strands(unsolid & (1 - connected) & (1 - dents), nearby, step)
+    within = mask(away <= options.band_width * scale)
+    close |= within & tresses(quantised, thick, step) & (1 - dents)
     inside = belongs & (1 - border) & (1 - close)
     outside = (1 - belongs) & (1 - near)
     ground = outside | stray
@@ -175,6 +181,28 @@ def thickness(border: np.ndarray, depth: np.ndarray, step: int) -> tuple[np.ndar
     known = np.maximum(coarse(border, step), 1e-6)
     thick = cv2.dilate(2.0 * coarse(only(depth, border), step) / known, np.ones((3, 3), np.uint8))
     return thick, everywhere(thick <= 5, border.shape)
+
+
+def tresses(quantised: np.ndarray, thick: np.ndarray, step: int) -> np.ndarray:
+    """Where narrow gaps run on from a thick border into the body: locks of hair.
+
+    Pin holes and the edges of panels are as narrow, but lie alone.
+
+    Args:
+        quantised: (H, W) uint8.
+        thick: From :func:`thickness`.
+        step: Side of a coarse cell in pixels.
+
+    Returns:
+        (H, W) mask.
+    """
+    closed = cv2.morphologyEx(quantised, cv2.MORPH_CLOSE, square(step / 4))
+    narrow = mask(cv2.subtract(closed, quantised) >= NARROW)
+    dense = cv2.blur(share(narrow, step), (3, 3), borderType=cv2.BORDER_REFLECT) > DENSE
+    hair = thick > 5
+    _, labels = cv2.connectedComponents((dense | hair).astype(np.uint8), connectivity=8)
+    reached = np.isin(labels, labels[hair]) & dense
+    return mask(fine(reached.astype(np.float32), quantised.shape) > 0.5)
 
 
 def strands(dents: np.ndarray, nearby: np.ndarray, step: int) -> np.ndarray:
