@@ -119,16 +119,17 @@ def levels(
         shape: (H, W) of the picture.
 
     Returns:
-        (H, W) masks of where alpha stays within a few percent over 3 x 3 cells, and of where
-        it does so above 0.6.
+        (H, W) masks of what lies within two cells of where alpha stays within a few percent
+        over 3 x 3 cells, and of where it does so above 0.6.
     """
     window = (3, 3)
     mean = cv2.blur(mean, window, borderType=cv2.BORDER_REFLECT)
     square = cv2.blur(square, window, borderType=cv2.BORDER_REFLECT)
     level = square - mean * mean < FLAT * FLAT
     high = level & (mean > PLATEAU)
+    about: np.ndarray = cv2.dilate(level.astype(np.float32), np.ones((5, 5), np.uint8))
     return (
-        mask(fine(level.astype(np.float32), shape) > 0.5),
+        mask(fine(about, shape) > 0.5),
         mask(fine(high.astype(np.float32), shape) > 0.5),
     )
 

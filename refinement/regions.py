@@ -92,7 +92,6 @@ def divide(quantised: np.ndarray, scale: float, options: Options) -> Regions:
     connected, dents, plateau = connectivity.unknown_border(unsolid, quantised, background, scale)
 
     # A level unknown region farther than the band's width: haze if faint, else what it seems.
-    level = cv2.dilate(level, square(2 * step))
     beyond = connected & mask(depth > options.band_width * scale) & plateau & level
     haze = beyond & _less(quantised, HAZE_AT_MOST)
     seen = (1 - background) & (1 - haze)
