@@ -8,24 +8,28 @@ changes on the server between two parts of one read is an error, never a mixture
 
 from __future__ import annotations
 
-import base64
 import contextlib
-import functools
 import http.client
 import os
 import random
 import re
-import socket
-import ssl
 import threading
 import time
-import urllib.request
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from typing import Final
-from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
+from urllib.parse import urljoin, urlsplit, urlunsplit
 
-from ..errors import PortraitError
+from .connections import (
+    Patience,
+    RemoteError,
+    RetryError,
+    new_connection,
+    public_url,
+    retry_after,
+    words,
+)
+
+__all__ = ["RETRIED", "HttpClient", "HttpStream", "Patience", "RemoteError", "public_url"]
 
 RETRIED: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -33,46 +37,6 @@ _MAX_REDIRECTS = 5
 _PIECE = 2**18
 _BEYOND_THE_END = 416
 _KEPT_CONNECTIONS = 16
-
-
-class RemoteError(PortraitError):
-    """A server that cannot be reached, refuses, or gives something else than asked.
-
-    Attributes:
-        status: The HTTP status, or None where there was no answer.
-    """
-
-    def __init__(self, url: str, problem: str, status: int | None = None) -> None:
-        super().__init__(f"{public_url(url)}: {problem}")
-        self.status = status
-        self._arguments = (url, problem, status)
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return RemoteError, self._arguments
-
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How long to try.
-
-    Attributes:
-        timeout: Seconds without a byte after which a connection counts as stalled.
-        attempts: Tries in a row without any progress before giving up.
-        pause: Seconds before the second try; doubled each time, with jitter.
-        longest_pause: No pause is longer, whatever ``Retry-After`` says.
-    """
-
-    timeout: float = 20.0
-    attempts: int = 8
-    pause: float = 0.5
-    longest_pause: float = 60.0
-
-
-class _RetryError(Exception):
-    def __init__(self, problem: str, status: int | None = None, wait: float | None = None) -> None:
-        super().__init__(problem)
-        self.status = status
-        self.wait = wait
 
 
 @dataclass(slots=True)
@@ -165,7 +129,7 @@ class HttpClient:
     # The rest is for HttpStream.
 
     def _request(self, url: str, start: int, stop: int | None) -> _Answer:
-        """One try. Raises _RetryError if another may help, RemoteError if not."""
+        """One try. Raises RetryError if another may help, RemoteError if not."""
         target = self._redirects.get(url, url)
         cached = target != url
         for _ in range(_MAX_REDIRECTS + 1):
@@ -212,9 +176,9 @@ class HttpClient:
                 # A kept connection may have been closed meanwhile; that is no failure.
                 if reused and not isinstance(problem, TimeoutError):
                     continue
-                raise _RetryError(_words(problem)) from problem
+                raise RetryError(words(problem)) from problem
             return self._describe(response, connection, key, start)
-        raise _RetryError("the connection was closed")
+        raise RetryError("the connection was closed")
 
     def _describe(
         self,
@@ -224,7 +188,7 @@ class HttpClient:
         start: int,
     ) -> _Answer:
         length = response.headers.get("Content-Length", "")
-        remaining = int(length) if length.isdigit() else None
+        remaining = int(length) if length.isdecimal() else None
         position, total = 0, remaining
         if response.status == 206:
             found = re.match(
@@ -243,10 +207,10 @@ class HttpClient:
             return
         if status == 200:
             return
-        wait = _retry_after(answer.response.headers.get("Retry-After"))
+        wait = retry_after(answer.response.headers.get("Retry-After"))
         self._discard(answer)
         if status in RETRIED:
-            raise _RetryError(f"HTTP {status}", status, wait)
+            raise RetryError(f"HTTP {status}", status, wait)
         if status == 206:
             raise RemoteError(url, "the server gave another range than asked for", status)
         if status in (401, 403):
@@ -273,7 +237,7 @@ class HttpClient:
                 kept = self._kept.get((scheme, netloc))
                 if kept:
                     return kept.pop()
-        return _new_connection(scheme, netloc, self.patience.timeout)
+        return new_connection(scheme, netloc, self.patience.timeout)
 
     def _finish(self, answer: _Answer) -> None:
         """Keep the connection if its answer is read to the end, else drop it."""
@@ -353,7 +317,7 @@ class HttpStream:
                 if answer is None:
                     return 0
                 count = _receive(answer.response, view)
-            except (OSError, http.client.HTTPException, _RetryError) as problem:
+            except (OSError, http.client.HTTPException, RetryError) as problem:
                 self._retry(problem)
                 continue
             if count:
@@ -361,7 +325,7 @@ class HttpStream:
                 self._failures = 0
                 return count
             if self._promised is not None and self._position < self._promised:
-                self._retry(_RetryError("the connection was cut"))
+                self._retry(RetryError("the connection was cut"))
                 continue
             return 0
         return 0
@@ -403,7 +367,7 @@ class HttpStream:
             while count:
                 part = answer.response.read(min(count, 2**20))
                 if not part:
-                    raise _RetryError("the connection was cut")
+                    raise RetryError("the connection was cut")
                 count -= len(part)
         except BaseException:
             self._client._discard(answer)
@@ -418,7 +382,7 @@ class HttpStream:
         status = getattr(problem, "status", None)
         if self._failures >= self._client.patience.attempts:
             raise RemoteError(
-                self._url, f"{_words(problem)}; given up after {self._failures} tries", status
+                self._url, f"{words(problem)}; given up after {self._failures} tries", status
             ) from None
         self._client._pause(self._failures, getattr(problem, "wait", None))
 
@@ -427,12 +391,6 @@ class HttpStream:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def public_url(url: str) -> str:
-    """The address without user, password, query or fragment, fit for messages and logs."""
-    parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
 def _receive(response: http.client.HTTPResponse, view: memoryview) -> int:
@@ -446,55 +404,3 @@ def _receive(response: http.client.HTTPResponse, view: memoryview) -> int:
     count = response.fp.readinto1(view[: response.length])
     response.length -= count
     return int(count)
-
-
-def _new_connection(scheme: str, netloc: str, timeout: float) -> http.client.HTTPConnection:
-    host = netloc.rpartition("@")[2]
-    proxy = urllib.request.getproxies().get(scheme)
-    if proxy and urllib.request.proxy_bypass(host.partition(":")[0]):
-        proxy = None
-    first = urlsplit(proxy if "//" in proxy else f"//{proxy}").netloc if proxy else host
-    first = first.rpartition("@")[2]
-    connection: http.client.HTTPConnection
-    if scheme == "https":
-        connection = http.client.HTTPSConnection(first, timeout=timeout, context=_tls_context())
-    else:
-        connection = http.client.HTTPConnection(first, timeout=timeout)
-    if proxy:
-        user = unquote(urlsplit(proxy).netloc.rpartition("@")[0])
-        basic = base64.b64encode(user.encode()).decode()
-        connection.set_tunnel(
-            host, headers={"Proxy-Authorization": f"Basic {basic}"} if user else {}
-        )
-    return connection
-
-
-@functools.cache
-def _tls_context() -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    with contextlib.suppress(ImportError):
-        import certifi
-
-        context.load_verify_locations(certifi.where())
-    return context
-
-
-def _retry_after(text: str | None) -> float | None:
-    if not text:
-        return None
-    if text.strip().isdigit():
-        return float(text)
-    try:
-        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
-    except (ValueError, TypeError, OverflowError):
-        return None
-
-
-def _words(problem: BaseException) -> str:
-    if isinstance(problem, TimeoutError):
-        return "no answer in time"
-    if isinstance(problem, http.client.IncompleteRead):
-        return "the connection was cut"
-    if isinstance(problem, socket.gaierror):
-        return "the host name cannot be resolved"
-    return str(getattr(problem, "strerror", None) or problem or type(problem).__name__)

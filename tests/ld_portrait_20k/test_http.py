@@ -10,6 +10,7 @@ import pytest
 
 from ld_portrait_20k import PortraitStream, load_dataset, schema
 from ld_portrait_20k.errors import DatasetNotFoundError, ShardError
+from ld_portrait_20k.streaming.connections import retry_after
 from ld_portrait_20k.streaming.http import HttpClient, Patience, RemoteError
 
 from .samples import build
@@ -259,3 +260,11 @@ def test_load_dataset_from_a_url(served, tmp_path, streaming):
     served.troubles = [Trouble(cut=5000), Trouble(status=503)]
     rows = load_dataset(served.url, split="train", streaming=streaming, cache_dir=tmp_path / "c")
     assert [row["metadata"]["id"] for row in rows] == [schema.sample_id(i) for i in range(18)]
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("7", 7.0), (None, None), ("soon", None), ("²", None), ("Thu, 01 Jan 1970 00:00:00 GMT", 0.0)],
+)
+def test_retry_after_is_seconds_or_a_date_or_nothing(text, seconds):
+    assert retry_after(text) == seconds

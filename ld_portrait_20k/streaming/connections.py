@@ -1,0 +1,120 @@
+"""Connections to HTTP servers: opening one, how long to try, and what can go wrong."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import functools
+import http.client
+import socket
+import ssl
+import time
+import urllib.request
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+from ..errors import PortraitError
+
+
+class RemoteError(PortraitError):
+    """A server that cannot be reached, refuses, or gives something else than asked.
+
+    Attributes:
+        status: The HTTP status, or None where there was no answer.
+    """
+
+    def __init__(self, url: str, problem: str, status: int | None = None) -> None:
+        super().__init__(f"{public_url(url)}: {problem}")
+        self.status = status
+        self._arguments = (url, problem, status)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return RemoteError, self._arguments
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long to try.
+
+    Attributes:
+        timeout: Seconds without a byte after which a connection counts as stalled.
+        attempts: Tries in a row without any progress before giving up.
+        pause: Seconds before the second try; doubled each time, with jitter.
+        longest_pause: No pause is longer, whatever ``Retry-After`` says.
+    """
+
+    timeout: float = 20.0
+    attempts: int = 8
+    pause: float = 0.5
+    longest_pause: float = 60.0
+
+
+class RetryError(Exception):
+    """A try that failed where another may help; ``wait`` is what the server asked for."""
+
+    def __init__(self, problem: str, status: int | None = None, wait: float | None = None) -> None:
+        super().__init__(problem)
+        self.status = status
+        self.wait = wait
+
+
+def public_url(url: str) -> str:
+    """The address without user, password, query or fragment, fit for messages and logs."""
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def new_connection(scheme: str, netloc: str, timeout: float) -> http.client.HTTPConnection:
+    """A connection, not opened yet, through the proxy that the environment names, if any."""
+    host = netloc.rpartition("@")[2]
+    proxy = urllib.request.getproxies().get(scheme)
+    if proxy and urllib.request.proxy_bypass(host.partition(":")[0]):
+        proxy = None
+    first = urlsplit(proxy if "//" in proxy else f"//{proxy}").netloc if proxy else host
+    first = first.rpartition("@")[2]
+    connection: http.client.HTTPConnection
+    if scheme == "https":
+        connection = http.client.HTTPSConnection(first, timeout=timeout, context=_tls_context())
+    else:
+        connection = http.client.HTTPConnection(first, timeout=timeout)
+    if proxy:
+        user = unquote(urlsplit(proxy).netloc.rpartition("@")[0])
+        basic = base64.b64encode(user.encode()).decode()
+        connection.set_tunnel(
+            host, headers={"Proxy-Authorization": f"Basic {basic}"} if user else {}
+        )
+    return connection
+
+
+@functools.cache
+def _tls_context() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    with contextlib.suppress(ImportError):
+        import certifi
+
+        context.load_verify_locations(certifi.where())
+    return context
+
+
+def retry_after(text: str | None) -> float | None:
+    """Seconds that a ``Retry-After`` header asks for, given as a number or as a date."""
+    if not text:
+        return None
+    if text.strip().isdecimal():
+        return float(text)
+    try:
+        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+def words(problem: BaseException) -> str:
+    """What went wrong, in a few words for a message."""
+    if isinstance(problem, TimeoutError):
+        return "no answer in time"
+    if isinstance(problem, http.client.IncompleteRead):
+        return "the connection was cut"
+    if isinstance(problem, socket.gaierror):
+        return "the host name cannot be resolved"
+    return str(getattr(problem, "strerror", None) or problem or type(problem).__name__)
