@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from importlib import import_module
 from types import FrameType
 
+from ld_portrait_20k import __version__
+
 COMMANDS = ("plan", "regenerate", "refine", "publish", "status", "verify", "preview")
 
 OK = 0
@@ -36,6 +38,7 @@ def parser() -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    root.add_argument("--version", action="version", version=__version__)
     commands = root.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name in COMMANDS:
         import_module(f"builder.cli.{name}").add_parser(commands)

@@ -173,9 +173,11 @@ def _print(report: BuildReport, figures: dict[str, Any]) -> None:
     if report.was_complete:
         print(f"{report.output}: already complete")
     size = figures["bytes"] / 2**20
+    others = list(report.plan.subsets)[1:]
+    more = f" with {' and '.join(others)}" if others else ""
     print(
         f"{figures['samples']} of {figures['planned']} portraits ({figures['generator']}) in "
-        f"{figures['shards']} shards, {size:.1f} MiB with raw and truth: {report.output}"
+        f"{figures['shards']} shards, {size:.1f} MiB{more}: {report.output}"
     )
     for title, counts in (("rejected", report.rejected), ("tried again", report.retried)):
         if counts:

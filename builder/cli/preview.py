@@ -17,15 +17,31 @@ def add_parser(commands: Any) -> None:
     )
     from builder.cli.options import DEFAULT_OUTPUT
 
-    parser.add_argument("dataset", type=Path, nargs="?", default=Path(DEFAULT_OUTPUT))
+    parser.add_argument(
+        "dataset",
+        type=Path,
+        nargs="?",
+        default=Path(DEFAULT_OUTPUT),
+        metavar="DIR",
+        help=f"dataset folder ({DEFAULT_OUTPUT})",
+    )
     parser.add_argument(
         "--picture", type=Path, metavar="FILE", help="where to write it (DATASET-preview.png)"
     )
-    parser.add_argument("--count", type=int, default=12, help="samples, spread evenly (12)")
-    parser.add_argument("--columns", type=int, default=2, help="samples side by side (2)")
-    parser.add_argument("--cell", type=int, default=256, help="side of one picture in px (256)")
     parser.add_argument(
-        "--subset", choices=("default", "raw", "truth"), default="default", help="which mattes"
+        "--count", type=int, default=12, metavar="N", help="samples, spread evenly (12)"
+    )
+    parser.add_argument(
+        "--columns", type=int, default=2, metavar="N", help="samples side by side (2)"
+    )
+    parser.add_argument(
+        "--cell", type=int, default=256, metavar="PX", help="side of one picture in px (256)"
+    )
+    parser.add_argument(
+        "--subset",
+        choices=("default", "raw", "truth"),
+        default="default",
+        help="which mattes: default (refined), raw or truth",
     )
     parser.set_defaults(run=run)
 

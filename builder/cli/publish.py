@@ -28,7 +28,14 @@ def add_parser(commands: Any) -> None:
     from builder.cli.hub_options import add_hub_options
     from builder.cli.options import DEFAULT_OUTPUT, add_json
 
-    parser.add_argument("dataset", type=Path, nargs="?", default=Path(DEFAULT_OUTPUT))
+    parser.add_argument(
+        "dataset",
+        type=Path,
+        nargs="?",
+        default=Path(DEFAULT_OUTPUT),
+        metavar="DIR",
+        help=f"dataset folder ({DEFAULT_OUTPUT})",
+    )
     parser.add_argument(
         "--repo-id", metavar="OWNER/NAME", help="repository (default: YOU/ld-portrait-20k)"
     )

@@ -5,7 +5,11 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from builder.hub import RemoteVerification
+    from ld_portrait_20k.integrity import Report
 
 
 def add_parser(commands: Any) -> None:
@@ -39,7 +43,6 @@ def run(options: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from builder.cli.hub_options import remote_name
-    from builder.files import canonical_json
     from ld_portrait_20k.errors import PortraitError
     from ld_portrait_20k.integrity import verify
 
@@ -55,18 +58,10 @@ def run(options: argparse.Namespace) -> int:
             workers=options.workers,
             progress=bar.update,
         )
-    if options.json:
-        print(canonical_json(report.to_dict()))
-        return 0 if report.ok else 1
-    for problem in report.problems:
-        print(problem)
     how = "every sample decoded" if options.deep else "sizes and hashes"
-    found = "sound" if report.ok else f"{len(report.problems)} problems"
-    print(
-        f"{options.dataset}: {report.samples} samples of all subsets in "
-        f"{report.shards} shards, {how}: {found}"
-    )
-    if not report.ok:
+    where = f"{options.dataset}: {report.samples} samples of all subsets in {report.shards} shards"
+    _print(options, report, f"{where}, {how}")
+    if not report.ok and not options.json:
         print(
             "next: the command that built it mends it when the named files are deleted; "
             "a downloaded one is downloaded again"
@@ -77,20 +72,25 @@ def run(options: argparse.Namespace) -> int:
 def _run_remote(options: argparse.Namespace, repo_id: str, revision: str) -> int:
     from tqdm import tqdm
 
-    from builder.files import canonical_json
     from builder.hub import verify_remote
 
     with tqdm(disable=None, unit="B", unit_scale=True, file=sys.stderr) as bar:
         found = verify_remote(repo_id, revision, deep=options.deep, progress=bar.update)
+    how = "every byte read" if options.deep else "sizes and hashes as the server tells"
+    where = f"{repo_id}@{revision} ({found.commit[:12]})"
+    _print(options, found, f"{where}: {found.samples} samples in {found.shards} shards, {how}")
+    return 0 if found.ok else 1
+
+
+def _print(options: argparse.Namespace, found: Report | RemoteVerification, checked: str) -> None:
+    """The problems and the verdict, or all of it as JSON."""
+    from builder.files import canonical_json
+
     if options.json:
         print(canonical_json(found.to_dict()))
-        return 0 if found.ok else 1
+        return
     for problem in found.problems:
         print(problem)
-    how = "every byte read" if options.deep else "sizes and hashes as the server tells"
-    verdict = "sound" if found.ok else f"{len(found.problems)} problems"
-    print(
-        f"{repo_id}@{revision} ({found.commit[:12]}): {found.samples} samples in "
-        f"{found.shards} shards, {how}: {verdict}"
-    )
-    return 0 if found.ok else 1
+    count = len(found.problems)
+    verdict = "sound" if found.ok else f"{count} problem{'s' * (count != 1)}"
+    print(f"{checked}: {verdict}")

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from builder.cli import COMMANDS, main
+from ld_portrait_20k import __version__
 
 ROOT = Path(__file__).parents[2]
 
@@ -75,7 +76,9 @@ def test_regenerate_reports(built: Path, capsys: pytest.CaptureFixture[str], cut
     assert figures["was_complete"] is True
     assert figures["samples"] == 5
     assert main(again) == 0
-    assert "already complete" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "already complete" in told
+    assert "MiB with raw:" in told  # a folder has no exact mattes to speak of
     assert main([*again, "--seed", "4"]) == 1
     captured = capsys.readouterr()
     assert captured.out == ""
@@ -166,3 +169,10 @@ def test_wrong_usage_exits_with_two(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(["paint"])
     assert caught.value.code == 2
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["--version"])
+    assert caught.value.code == 0
+    assert capsys.readouterr().out.strip() == __version__
