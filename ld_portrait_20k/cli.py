@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -41,11 +42,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(arguments)
     try:
-        return int(options.run(options))
+        code = int(options.run(options))
+        sys.stdout.flush()
+        return code
     except (PortraitError, ValueError) as problem:
         print(f"error: {problem}", file=sys.stderr)  # noqa: T201
+    except BrokenPipeError:
+        # The reader of our output left (`... | head`): nothing is wrong with us.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
     except OSError as problem:
-        print(f"error: {problem.filename or ''} {problem.strerror or problem}", file=sys.stderr)  # noqa: T201
+        name = f"{problem.filename}: " if problem.filename else ""
+        print(f"error: {name}{problem.strerror or problem}", file=sys.stderr)  # noqa: T201
     except KeyboardInterrupt:
         print("interrupted; run the same command again to go on", file=sys.stderr)  # noqa: T201
         return 130
@@ -91,9 +99,11 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument(
         "--partial", action="store_true", help="absent shards are fine; check those present"
     )
-    check.add_argument("--subset", choices=list(schema.SUBSETS))
-    check.add_argument("--split", choices=schema.SPLITS)
-    check.add_argument("--workers", type=int, default=2, metavar="N", help="threads (default: 2)")
+    check.add_argument("--subset", choices=list(schema.SUBSETS), help="one subset (default: all)")
+    check.add_argument("--split", choices=schema.SPLITS, help="one split (default: all)")
+    check.add_argument(
+        "--workers", type=_positive, default=2, metavar="N", help="threads (default: 2)"
+    )
 
     copy = _command(
         commands, "export", _export, "convert to a folder of pictures, Parquet or Lance",
@@ -116,13 +126,19 @@ def _command(commands: Any, name: str, run: Any, summary: str, more: str = "") -
 
 
 def _add_source(parser: Any) -> None:
-    parser.add_argument("source", nargs="?", default=schema.NAME, metavar="SOURCE")
+    parser.add_argument(
+        "source", nargs="?", default=schema.NAME, metavar="SOURCE",
+        help=f"folder, URL, OWNER/NAME on the Hub, or a bare name (default: {schema.NAME})",
+    )  # fmt: skip
     parser.add_argument("--repo", metavar="OWNER/NAME", help="Hub repository, instead of SOURCE")
     parser.add_argument("--revision", metavar="REV", help="branch, tag or commit on the Hub")
 
 
 def _add_part(parser: Any) -> None:
-    parser.add_argument("--subset", choices=list(schema.SUBSETS), default="default")
+    parser.add_argument(
+        "--subset", choices=list(schema.SUBSETS), default="default",
+        help="refined mattes (default), those before refinement, or exact ones",
+    )  # fmt: skip
     parser.add_argument("--split", choices=schema.SPLITS, help="one split (default: all)")
     parser.add_argument("--max-samples", type=_positive, metavar="N", help="about so many at most")
 
@@ -246,7 +262,7 @@ def _verify(options: argparse.Namespace) -> int:
         f"{report.shards} shards, {report.samples} samples, {report.bytes} bytes ({how}): "
         + ("sound" if report.ok else f"{len(report.problems)} problems")
     )
-    if not report.ok and not report.deep:
+    if not report.ok and not report.deep and report.shards:
         lines.append(f"next: python -m ld_portrait_20k verify {options.folder} --deep")
     _show(options, report.to_dict(), lines)
     return OK if report.ok else WRONG

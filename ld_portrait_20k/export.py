@@ -51,11 +51,14 @@ def export(
         Split to number of samples written.
 
     Raises:
-        PortraitError: Nothing to copy, damaged samples, or a package that is missing.
+        PortraitError: Nothing to copy, damaged samples, a package that is missing, or pictures
+            of another export in the folder.
         ValueError: An unknown format.
     """
     if to not in FORMATS:
         raise ValueError(f"format {to!r} is none of {', '.join(FORMATS)}")
+    if to == "lance":
+        _lance()  # not there: say so before a folder is made
     manifest = source.manifest()
     present = [name for name in schema.SPLITS if manifest.select(subset, name)]
     chosen = present if split is None else [split]
@@ -64,10 +67,13 @@ def export(
         stream = PortraitStream(source, split=name, subset=subset, decode=False, check=True)
         counts[name] = min(len(stream), max_samples or len(stream))
         samples = _first(stream, counts[name], progress)
-        output.mkdir(parents=True, exist_ok=True)
         if to == "folder":
+            ids = [key for shard in manifest.select(subset, name) for key in shard.ids()]
+            _refuse_strays(output / name, ids[: counts[name]], manifest.foreground_format)
             _to_folder(samples, output / name)
-        elif to == "parquet":
+            continue
+        output.mkdir(parents=True, exist_ok=True)
+        if to == "parquet":
             _to_parquet(samples, output / f"{name}.parquet")
         else:
             _to_lance(samples, output / f"{name}.lance")
@@ -87,6 +93,16 @@ def _first(
             progress(1)
         if number == count:
             return
+
+
+def _refuse_strays(folder: Path, ids: list[str], foreground_format: str) -> None:
+    """Refuse a folder with pictures of another export: loaders would take them for ours."""
+    suffix = "png" if foreground_format == "png" else "jpg"
+    for name, end in (("foreground", suffix), ("alpha", "png")):
+        ours = {f"{key}.{end}" for key in ids}
+        for path in sorted((folder / name).glob("[!.]*")):
+            if path.name not in ours:
+                raise PortraitError(f"{path}: of another export; mend: --output an empty folder")
 
 
 def _to_folder(samples: Iterator[RawSample], folder: Path) -> None:
@@ -152,13 +168,18 @@ def _to_parquet(samples: Iterator[RawSample], path: Path) -> None:
         raise
 
 
-def _to_lance(samples: Iterator[RawSample], path: Path) -> None:
+def _lance() -> Any:
     try:
         import lance
     except ImportError as problem:
         raise PortraitError(
             "this needs Lance, which is not installed: pip install pylance"
         ) from problem
+    return lance
+
+
+def _to_lance(samples: Iterator[RawSample], path: Path) -> None:
+    lance = _lance()
     import pyarrow
 
     from .dataset_builder import features

@@ -252,3 +252,40 @@ def test_as_a_module():
     )  # fmt: skip
     assert done.returncode == 0 and done.stdout.strip() == "0.1.0"
     assert schema.NAME
+
+
+def test_export_does_not_mix_with_another_export(root, tmp_path, capsys):
+    export = ("export", root, "--to", "folder", "--split", "train", "--output", tmp_path / "o")
+    assert run(capsys, *export)[0] == 0
+    assert run(capsys, *export)[0] == 0
+    listing = tmp_path / "o" / "train" / "metadata.jsonl"
+    before = listing.read_bytes()
+    code, out, err = run(capsys, *export, "--max-samples", 3)
+    assert code == 2 and not out
+    assert "of another export; mend: --output an empty folder" in err
+    assert len(err.splitlines()) == 1
+    assert listing.read_bytes() == before
+
+
+def test_export_without_lance_leaves_nothing(root, tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "lance", None)
+    code, _, err = run(capsys, "export", root, "--to", "lance", "--output", tmp_path / "o")
+    assert code == 2 and "pip install pylance" in err
+    assert not (tmp_path / "o").exists()
+
+
+@pytest.mark.parametrize(
+    ("module", "arguments"),
+    [("ld_portrait_20k", ["info"]), ("ld_portrait_20k", ["verify"]), ("builder", ["verify"])],
+)
+def test_a_reader_that_leaves_is_no_error(root, module, arguments):
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", module, *arguments, str(root)], stdout=writer,
+            stderr=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2],
+        )  # fmt: skip
+    finally:
+        os.close(writer)
+    assert (done.returncode, done.stderr) == (0, "")
