@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,14 @@ def hub_keywords(options: argparse.Namespace) -> dict[str, Any]:
     """The options as keywords of :class:`builder.hub.Uploader` and :func:`builder.hub.publish`."""
     names = ("private", "revision", "tag", "commit_every")
     return {name: getattr(options, name) for name in names}
+
+
+def remote_or_folder(text: str) -> tuple[str, str] | None:
+    """As :func:`remote_name`, and says so before the Hub is asked: it may be a folder misspelt."""
+    remote = remote_name(text)
+    if remote is not None:
+        print(f"no folder {text} here: asking the Hub for {remote[0]}", file=sys.stderr)
+    return remote
 
 
 def remote_name(text: str) -> tuple[str, str] | None:
@@ -67,8 +76,6 @@ class UploadBar:
     """A progress bar of the upload, in bytes, on standard error."""
 
     def __init__(self) -> None:
-        import sys
-
         from tqdm import tqdm
 
         self._bar: tqdm[Any] = tqdm(

@@ -16,7 +16,8 @@ def add_parser(commands: Any) -> None:
         help="show how far a build or a publication has come",
         description="Shards planned, built, verified, uploaded and committed; rate and time "
         "left; rejects by reason. May run beside a build.",
-        epilog="exit codes: 0 complete, 3 unfinished, 1 nothing there",
+        epilog="exit codes: 0 complete, 3 unfinished or not on the Hub, 1 no such folder; "
+        "21 and up: the Hub cannot be asked",
     )
     from builder.cli.options import DEFAULT_OUTPUT, add_json
 
@@ -39,10 +40,10 @@ def add_parser(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the status."""
-    from builder.cli.hub_options import remote_name
+    from builder.cli.hub_options import remote_name, remote_or_folder
     from builder.files import canonical_json
 
-    remote = remote_name(options.dataset)
+    remote = remote_or_folder(options.dataset)
     local = _local(options) if remote is None else None
     if remote is None and options.repo_id is not None:
         remote = remote_name(options.repo_id) or (options.repo_id, "main")

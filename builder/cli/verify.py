@@ -20,7 +20,7 @@ def add_parser(commands: Any) -> None:
         description="Check every file's size and sha256; with --deep also decode every sample "
         "and compare its metadata, ids and dimensions. Names shard, sample and byte offset of "
         "whatever is wrong.",
-        epilog="exit codes: 0 sound, 1 something is wrong",
+        epilog="exit codes: 0 sound, 1 something is wrong; 21 and up: the Hub cannot be asked",
     )
     from builder.cli.options import DEFAULT_OUTPUT, add_json
 
@@ -42,13 +42,13 @@ def run(options: argparse.Namespace) -> int:
     """Verify and report."""
     from tqdm import tqdm
 
-    from builder.cli.hub_options import remote_name
+    from builder.cli.hub_options import remote_or_folder
     from ld_portrait_20k.errors import PortraitError
     from ld_portrait_20k.integrity import verify
 
     if options.workers < 1:
         raise PortraitError("--workers is at least 1")
-    remote = remote_name(options.dataset)
+    remote = remote_or_folder(options.dataset)
     if remote is not None:
         return _run_remote(options, *remote)
     with tqdm(disable=None, unit="B", unit_scale=True, file=sys.stderr) as bar:

@@ -15,6 +15,7 @@ from huggingface_hub import constants
 from hypothesis import given
 from hypothesis import strategies as st
 
+from builder.cli import main
 from builder.hub import (
     ForeignContentError,
     HubError,
@@ -235,3 +236,14 @@ def test_manifest_of_a_newer_format_is_not_overwritten(hub: HubServer, dataset: 
     with pytest.raises(ForeignContentError):
         send(hub, dataset)
     assert os.environ.get("HF_TOKEN") is None
+
+
+@pytest.mark.parametrize(("command", "code"), [("status", 3), ("verify", 27)])
+def test_a_misspelt_folder_is_told_before_the_hub_is_asked(
+    hub: HubServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    command: str, code: int,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(constants, "ENDPOINT", hub.url)
+    assert main([command, "tester/nowhere"]) == code
+    told = capsys.readouterr().err.splitlines()
+    assert told[0] == "no folder tester/nowhere here: asking the Hub for tester/nowhere"
