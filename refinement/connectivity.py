@@ -13,11 +13,13 @@ from typing import Final
 import cv2
 import numpy as np
 
-from refinement.grid import at, coarse, distance, fine, frequent, mask, share, square
+from refinement.grid import about, at, coarse, distance, fine, frequent, mask, share, square
 from refinement.options import Options
 
 CLEAR: Final = 15
 """At or below this (of 255) a pixel may be background: the halo of Layer Diffusion."""
+PIN_HOLE: Final = 60
+"""A clear region of fewer pixels is a pin hole if nothing else is open far about it."""
 CLEAR_AT_MOST: Final = 56
 """Haze above this is not looked through; the picture is one to reject."""
 SOLID: Final = 230
@@ -37,7 +39,9 @@ STRONG: Final = 64
 def moments(quantised: np.ndarray, step: int) -> tuple[np.ndarray, np.ndarray]:
     """Mean and mean square of alpha over coarse cells, each (h, w) float32."""
     plane = quantised.astype(np.float32)
-    return coarse(plane, step), coarse(plane * plane, step)
+    mean = coarse(plane, step)
+    plane *= plane
+    return mean, coarse(plane, step)
 
 
 def clear_level(mean: np.ndarray, square: np.ndarray) -> int:
@@ -90,6 +94,10 @@ def background_core(
     areas = np.bincount(names, minlength=count)
     areas[main] = low.size if main else 0
     large = areas >= max(4, round(9 * scale * scale))
+    few = areas < round(PIN_HOLE * scale * scale)
+    chosen = (few & large)[names]
+    lone = pin_holes(quantised, labels, places[chosen], areas, step, scale)
+    large[lone] = False
     core = low.copy()
     core.ravel()[places] = large[names]
     depth = distance(core)
@@ -100,12 +108,66 @@ def background_core(
         near = depth.ravel()[small] <= 48 * scale
         near |= fine(broken, low.shape).ravel()[small] > 0.02
         keep[labels.ravel()[small[near]]] = True
+        keep[lone] = False
         keep &= areas >= 2
         core.ravel()[places] = keep[names]
     framed = np.zeros(count, bool)
     for line in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
         framed[line] = True
     return core, depth, int(np.count_nonzero(keep[1:] & ~framed[1:]))
+
+
+def pin_holes(
+    quantised: np.ndarray,
+    labels: np.ndarray,
+    places: np.ndarray,
+    areas: np.ndarray,
+    step: int,
+    scale: float,
+) -> np.ndarray:
+    """The small clear regions that lie alone in the body, far from anything open or soft.
+
+    An opening is bounded by something thin (a strand, a finger, a hoop) or is a long gap. A
+    compact hole many times its own width away from all larger background is neither, unless
+    the haze that lies over the background shows in it.
+
+    Args:
+        quantised: (H, W) uint8.
+        labels: (H, W) labels of the clear regions.
+        places: Flat indices of the pixels of the clear regions in question.
+        areas: Pixels of every clear region.
+        step: Side of a coarse cell in pixels.
+        scale: Size of the picture relative to 1024 x 1024.
+
+    Returns:
+        Their labels.
+    """
+    marked = labels.ravel()[places]
+    names = np.flatnonzero(np.bincount(marked, minlength=areas.size))
+    index = np.zeros(areas.size, np.int64)
+    index[names] = np.arange(names.size)
+    low, high = _corners(index[marked], places, labels.shape, names.size)
+    area = areas[names]
+    across = np.sqrt(area)
+    compact = area > 0.5 * np.square((high - low).max(axis=0) + 1)
+    large = areas >= round(PIN_HOLE * scale * scale)
+    unsolid = mask(quantised < SOLID)
+    lone = []
+    for k in np.flatnonzero(compact):
+        near = _around(unsolid, low[:, k], high[:, k], round(2.5 * step))
+        if cv2.countNonZero(near) > 0.02 * near.size + (across[k] + 4) ** 2:
+            continue
+        reach = round(max(48 * scale, 8 * across[k]))
+        if not large[_around(labels, low[:, k], high[:, k], reach)].any():
+            lone.append(k)
+    if not lone:
+        return names[:0]
+    clear = mask(labels > 0)
+    levels = np.cumsum(cv2.calcHist([quantised], [0], clear, [256], [0, 256]))
+    haze = int(np.searchsorted(levels, 0.5 * levels[-1]))
+    floor = [int(quantised.ravel()[places[marked == names[k]]].min()) for k in lone]
+    alike = np.abs(np.asarray(floor) - haze) <= 1 if haze else np.zeros(len(lone), bool)
+    return np.asarray(names[lone][~alike])
 
 
 def levels(
@@ -127,11 +189,8 @@ def levels(
     square = cv2.blur(square, window, borderType=cv2.BORDER_REFLECT)
     level = square - mean * mean < FLAT * FLAT
     high = level & (mean > PLATEAU)
-    about: np.ndarray = cv2.dilate(level.astype(np.float32), np.ones((5, 5), np.uint8))
-    return (
-        mask(fine(about, shape) > 0.5),
-        mask(fine(high.astype(np.float32), shape) > 0.5),
-    )
+    near: np.ndarray = cv2.dilate(level.astype(np.uint8), np.ones((5, 5), np.uint8))
+    return about(near, shape), about(high, shape)
 
 
 def unknown_border(
@@ -177,17 +236,22 @@ def unknown_border(
     return connected, dents, cv2.dilate(plateau, square(6 * scale))
 
 
-def _extents(
+def _corners(
     names: np.ndarray, places: np.ndarray, shape: tuple[int, ...], count: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Width and height of every labelled piece, (count,) int64, from its pixels."""
-    sides = []
-    for line in (places % shape[1], places // shape[1]):
-        low, high = np.full(count, max(shape)), np.zeros(count, np.int64)
-        np.minimum.at(low, names, line)
-        np.maximum.at(high, names, line)
-        sides.append(np.maximum(high - low + 1, 0))
-    return sides[0], sides[1]
+    """First and last row and column of every labelled piece, (2, count) int64 each."""
+    low, high = np.full((2, count), max(shape)), np.full((2, count), -1)
+    for axis, line in enumerate((places // shape[1], places % shape[1])):
+        np.minimum.at(low[axis], names, line)
+        np.maximum.at(high[axis], names, line)
+    return low, high
+
+
+def _around(plane: np.ndarray, low: np.ndarray, high: np.ndarray, by: int) -> np.ndarray:
+    """The part of a plane from one corner to the other and ``by`` pixels farther."""
+    top, left = np.maximum(low - by, 0)
+    bottom, right = high + by + 1
+    return plane[top:bottom, left:right]
 
 
 def belonging(
@@ -223,7 +287,7 @@ def belonging(
         area[main] = cv2.countNonZero(seen) - places.size
         opaque[main] = cv2.countNonZero(seen & mask(quantised >= SOLID)) - int(opaque.sum())
     largest = int(opaque.max())
-    wide, tall = _extents(names, places, seen.shape, count)
+    low, high = _corners(names, places, seen.shape, count)
     framed = np.zeros(count, bool)
     for line in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
         framed[line] = True
@@ -244,7 +308,7 @@ def belonging(
     belongs = chosen(keep)
     faint, fragile = empty, np.zeros(count, bool)
     if options.keep_flyaways and not keep[1:].all():
-        long = np.hypot(wide, tall)
+        long = np.hypot(*np.maximum(high - low + 1, 0))
         thick = np.zeros(count, bool)
         thick[names[cv2.erode(seen, square(2 * scale)).ravel()[places] > 0]] = True
         strong = np.zeros(count, bool)

@@ -32,7 +32,7 @@ def coarse(plane: np.ndarray, step: int) -> np.ndarray:
     """
     height, width = plane.shape
     size = (-(-width // step), -(-height // step))
-    return cv2.resize(plane.astype(np.float32), size, interpolation=cv2.INTER_AREA)
+    return cv2.resize(plane.astype(np.float32, copy=False), size, interpolation=cv2.INTER_AREA)
 
 
 def share(where: np.ndarray, step: int) -> np.ndarray:
@@ -56,10 +56,16 @@ def fine(grid: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     return cv2.resize(grid, (shape[1], shape[0]), interpolation=cv2.INTER_LINEAR)
 
 
+def about(holds: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Mask of where a coarse condition holds for the most part, cells interpolated linearly."""
+    grid = holds.astype(np.uint8) * np.uint8(255)
+    grown = cv2.resize(grid, (shape[1], shape[0]), interpolation=cv2.INTER_LINEAR)
+    return mask(grown > 127)
+
+
 def everywhere(holds: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """Mask of where a coarse condition holds in every cell about."""
-    holding = cv2.erode(holds.astype(np.uint8), np.ones((7, 7), np.uint8))
-    return mask(fine(holding.astype(np.float32), shape) > 0.5)
+    return about(cv2.erode(holds.astype(np.uint8), np.ones((7, 7), np.uint8)), shape)
 
 
 def square(radius: float) -> np.ndarray:

@@ -141,7 +141,8 @@ def _level(
     window = (3, 3)
     total = np.maximum(cv2.blur(share, window), 1e-6)
     mean = cv2.blur(mean, window) / total
-    square = cv2.blur(coarse(masked * alpha, step), window) / total
+    masked *= masked
+    square = cv2.blur(coarse(masked, step), window) / total
     deviation = np.sqrt(np.maximum(square - mean * mean, 0))
     return mean + kappa * deviation, share
 

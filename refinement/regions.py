@@ -15,7 +15,7 @@ import numpy as np
 
 from refinement import connectivity
 from refinement.connectivity import CLEAR, SOLID
-from refinement.grid import coarse, distance, everywhere, fine, mask, only, share, square
+from refinement.grid import about, coarse, distance, everywhere, fine, mask, only, share, square
 from refinement.options import Options
 
 HAZE_AT_MOST: Final = 115
@@ -94,6 +94,9 @@ def divide(quantised: np.ndarray, scale: float, options: Options) -> Regions:
     # A level unknown region farther than the band's width: haze if faint, else what it seems.
     beyond = connected & mask(depth > options.band_width * scale) & plateau & level
     haze = beyond & _less(quantised, HAZE_AT_MOST)
+    if clear == CLEAR and cv2.countNonZero(haze):
+        cloth = crisp_rims(haze, quantised, background, scale)
+        haze &= 1 - cloth
     seen = (1 - background) & (1 - haze)
     belongs, fragile, (removed, faint_pieces, bodies) = connectivity.belonging(
         seen, quantised, scale, options
@@ -104,14 +107,19 @@ def divide(quantised: np.ndarray, scale: float, options: Options) -> Regions:
 
     thick, crisp = thickness(border, depth, step)
     away = distance(border)
-    reach = 1.5 + 3 * scale + 0.75 * thick  # inside, a good part of the border's thickness
-    close = mask(away <= fine(reach, shape))
-    nearby = mask(away <= fine(2 * reach + 12 * scale, shape))
-    near = mask(away <= fine(0.5 + 0.35 * thick, shape))  # outside, only its tail
+    width, spare = fine(thick, shape), np.empty_like(away)
+
+    def within(pixels: float, part: float) -> np.ndarray:
+        """Where the border is nearer than so much and so large a part of its thickness."""
+        return mask(cv2.scaleAdd(width, -part, away, dst=spare) <= pixels)
+
+    reach = 1.5 + 3 * scale
+    close = within(reach, 0.75)  # inside, a good part of the border's thickness
+    nearby = within(2 * reach + 12 * scale, 1.5)
+    near = within(0.5, 0.35)  # outside, only its tail
     ring = mask(away <= 32 * scale)
     close |= nearby & strands(unsolid & (1 - connected) & (1 - dents), nearby, step)
-    within = mask(away <= options.band_width * scale)
-    close |= within & tresses(quantised, thick, step) & (1 - dents)
+    close |= within(options.band_width * scale, 0.0) & tresses(quantised, thick, step) & (1 - dents)
     inside = belongs & (1 - border) & (1 - close)
     outside = (1 - belongs) & (1 - near)
     ground = outside | stray
@@ -119,8 +127,8 @@ def divide(quantised: np.ndarray, scale: float, options: Options) -> Regions:
     skirts = cv2.dilate(stray, square(6 * scale))
 
     # A margin, so that what a first refinement kept beside the border does not speak again.
-    apart = crisp & mask(away > fine(reach + 2 + 0.5 * thick, shape))
-    control = crisp & mask(away > fine(2 + 0.6 * thick, shape)) & outside & (1 - skirts)
+    apart = crisp & (1 - within(reach + 2, 1.25))
+    control = crisp & (1 - within(2.0, 0.6)) & outside & (1 - skirts)
     clean = (
         _right(quantised, inside & (1 - dents) & apart, 255, DIRTY)
         and _right(quantised, control & ring, 0, HAZY)
@@ -156,10 +164,44 @@ def divide(quantised: np.ndarray, scale: float, options: Options) -> Regions:
         pieces_removed=removed,
         openings_kept=openings,
         bodies=bodies,
-        translucent=1 - cv2.countNonZero(belongs & (1 - _less(quantised, 217))) / visible,
+        translucent=1 - cv2.countNonZero(seen & (1 - _less(quantised, 217))) / visible,
         doubtful=cv2.countNonZero((inside & unsure) | (beyond & unsure)) / quantised.size,
         clear=clear,
     )
+
+
+def crisp_rims(
+    haze: np.ndarray, quantised: np.ndarray, background: np.ndarray, scale: float
+) -> np.ndarray:
+    """Faint level regions that end abruptly towards background: cloth, not haze.
+
+    Haze fades into background over many pixels; tulle, a veil or a lens has an edge. Where
+    most of the rim is an edge the region is kept as a whole, for a cut through it is wrong
+    whatever it is.
+
+    Args:
+        haze: (H, W) mask of what is faint, level and far from background.
+        quantised: (H, W) uint8.
+        background: (H, W) mask.
+        scale: Size of the picture relative to 1024 x 1024.
+
+    Returns:
+        The (H, W) mask of those regions.
+    """
+    faint = (1 - background) & _less(quantised, HAZE_AT_MOST)
+    count, labels = cv2.connectedComponents(faint, connectivity=4)
+    beside = faint & cv2.dilate(background, square(1))
+    reach = square(4 * scale)
+    # What alpha comes to within a few pixels, of what it comes to farther in.
+    low = quantised * faint
+    soon = cv2.dilate(low, reach)
+    level = cv2.dilate(soon, square(12 * scale))
+    edge = beside & mask(soon > 0.7 * level.astype(np.float32)) & mask(level > VISIBLE)
+    rim = np.bincount(labels[beside.view(bool)], minlength=count)
+    sharp = np.bincount(labels[edge.view(bool)], minlength=count)
+    crisp = (sharp > 0.6 * rim) & (rim > 0)
+    crisp[0] = False
+    return mask(crisp[labels])
 
 
 def thickness(border: np.ndarray, depth: np.ndarray, step: int) -> tuple[np.ndarray, np.ndarray]:
@@ -201,7 +243,7 @@ def tresses(quantised: np.ndarray, thick: np.ndarray, step: int) -> np.ndarray:
     hair = thick > 5
     _, labels = cv2.connectedComponents((dense | hair).astype(np.uint8), connectivity=8)
     reached = np.isin(labels, labels[hair]) & dense
-    return mask(fine(reached.astype(np.float32), quantised.shape) > 0.5)
+    return about(reached, quantised.shape)
 
 
 def strands(dents: np.ndarray, nearby: np.ndarray, step: int) -> np.ndarray:
@@ -219,7 +261,7 @@ def strands(dents: np.ndarray, nearby: np.ndarray, step: int) -> np.ndarray:
     around = cv2.blur(density, (5, 5), borderType=cv2.BORDER_REFLECT)
     deep = share(nearby, step) == 0
     usual = float(density[deep].mean()) if deep.any() else 0.0
-    return mask(fine(around, dents.shape) > 0.015 + 4 * usual)
+    return about(around > 0.015 + 4 * usual, dents.shape)
 
 
 def _less(quantised: np.ndarray, level: int) -> np.ndarray:
