@@ -55,27 +55,34 @@ def refine(rgba: np.ndarray, *, options: Options | None = None) -> RefinedMatte:
     options = options or Options()
     rgba = _checked(rgba)
     _keep_heap()
-    limit = float(np.iinfo(rgba.dtype).max)
-    raw = cv2.extractChannel(rgba, 3) / np.float32(limit)
-    raw = levels.mend_frame(raw)
-    quantised = cv2.convertScaleAbs(raw, alpha=255.0)
-    scale = float(np.sqrt(raw.size)) / 1024.0
-
-    regions = divide(quantised, scale, options)
-    alpha = levels.compose(levels.take_off_halo(raw, quantised, regions), regions)
-    levels.drop_crumbs(alpha, regions)
+    alpha, report = _matte(rgba, options)
     straight = cv2.cvtColor(rgba, cv2.COLOR_RGBA2RGB)
     foreground = (
         colour.estimate_foreground(straight, alpha) if options.estimate_colour else straight
     )
-    final = cv2.convertScaleAbs(alpha, alpha=255.0)
-    unknown = max(1, round(options.trimap_width * scale)) if options.trimap_width else 0
+    unknown = options.trimap_width and max(1, round(options.trimap_width * _scale(alpha)))
     return RefinedMatte(
         alpha=alpha,
         foreground=foreground,
-        trimap=trimap(final, unknown),
-        report=_report(quantised, final, regions, options),
+        trimap=trimap(cv2.convertScaleAbs(alpha, alpha=255.0), int(unknown)),
+        report=report,
     )
+
+
+def _matte(rgba: np.ndarray, options: Options) -> tuple[np.ndarray, Report]:
+    raw = cv2.extractChannel(rgba, 3) / np.float32(np.iinfo(rgba.dtype).max)
+    raw = levels.mend_frame(raw)
+    quantised = cv2.convertScaleAbs(raw, alpha=255.0)
+    regions = divide(quantised, _scale(raw), options)
+    alpha = levels.compose(levels.take_off_halo(raw, quantised, regions), regions)
+    levels.drop_crumbs(alpha, regions)
+    final = cv2.convertScaleAbs(alpha, alpha=255.0)
+    return alpha, _report(quantised, final, regions, options)
+
+
+def _scale(plane: np.ndarray) -> float:
+    """Size of the picture relative to 1024 x 1024."""
+    return float(np.sqrt(plane.size)) / 1024.0
 
 
 def _keep_heap() -> None:

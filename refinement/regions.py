@@ -15,8 +15,10 @@ import numpy as np
 
 from refinement import connectivity
 from refinement.connectivity import CLEAR, SOLID
-from refinement.grid import about, coarse, distance, everywhere, fine, mask, only, share, square
+from refinement.grid import about, coarse, everywhere, mask, only, share, square
 from refinement.options import Options
+from refinement.rings import Rings
+from refinement.rings import rings as measure
 
 HAZE_AT_MOST: Final = 115
 """An unknown plateau far from everything is haze below this and body above."""
@@ -76,70 +78,38 @@ def divide(quantised: np.ndarray, scale: float, options: Options) -> Regions:
         scale: Size of the picture relative to 1024 x 1024.
         options: See :class:`Options`.
     """
-    shape = quantised.shape
     step = max(2, round(8 * scale))
-    mean, square_mean = connectivity.moments(quantised, step)
-    clear = connectivity.clear_level(mean, square_mean)
-    background, depth, openings = connectivity.background_core(quantised, clear, step, scale)
-    if cv2.countNonZero(background) < 0.02 * quantised.size:
-        # No background, or one that lies under haze as a whole.
-        hazy = connectivity.background_core(quantised, HAZE_AT_MOST, step, scale)
-        if cv2.countNonZero(hazy[0]) > 0.05 * quantised.size:
-            clear = HAZE_AT_MOST
-            background, depth, openings = hazy
-    level, veiled = connectivity.levels(mean, square_mean, shape)
-    unsolid = _less(quantised, SOLID) & (1 - veiled)
-    connected, dents, plateau = connectivity.unknown_border(unsolid, quantised, background, scale)
-
-    # A level unknown region farther than the band's width: haze if faint, else what it seems.
-    beyond = connected & mask(depth > options.band_width * scale) & plateau & level
-    haze = beyond & _less(quantised, HAZE_AT_MOST)
-    if clear == CLEAR and cv2.countNonZero(haze):
-        cloth = crisp_rims(haze, quantised, background, scale)
-        haze &= 1 - cloth
+    unknown = _unknown(quantised, step, scale, options)
+    background, connected, haze = unknown.background, unknown.connected, unknown.haze
     seen = (1 - background) & (1 - haze)
     belongs, fragile, (removed, faint_pieces, bodies) = connectivity.belonging(
         seen, quantised, scale, options
     )
     stray = (seen | haze) & (1 - belongs)
-    contact = mask(cv2.dilate(background, square(1)) > 0)  # an edge may fall within a pixel
-    border = (connected & (1 - haze) | contact) & (1 - background) & (1 - stray)
+    border = connected & (1 - haze)
+    border |= mask(cv2.dilate(background, square(1)) > 0)  # an edge may fall within a pixel
+    border &= (1 - background) & (1 - stray)
 
-    thick, crisp = thickness(border, depth, step)
-    away = distance(border)
-    width, spare = fine(thick, shape), np.empty_like(away)
-
-    def within(pixels: float, part: float) -> np.ndarray:
-        """Where the border is nearer than so much and so large a part of its thickness."""
-        return mask(cv2.scaleAdd(width, -part, away, dst=spare) <= pixels)
-
-    reach = 1.5 + 3 * scale
-    close = within(reach, 0.75)  # inside, a good part of the border's thickness
-    nearby = within(2 * reach + 12 * scale, 1.5)
-    near = within(0.5, 0.35)  # outside, only its tail
-    ring = mask(away <= 32 * scale)
-    close |= nearby & strands(unsolid & (1 - connected) & (1 - dents), nearby, step)
-    close |= within(options.band_width * scale, 0.0) & tresses(quantised, thick, step) & (1 - dents)
-    inside = belongs & (1 - border) & (1 - close)
-    outside = (1 - belongs) & (1 - near)
+    thick, crisp = thickness(border, unknown.depth, step)
+    del unknown.depth  # a float a pixel
+    rings = measure(border, thick, scale, options.band_width)
+    inside = belongs & (1 - border) & (1 - _soft(quantised, unknown, rings, thick, step))
+    del border
+    outside = (1 - belongs) & (1 - rings.near)
     ground = outside | stray
-    dents = cv2.dilate(dents, square(3 * scale))
+    dents = cv2.dilate(unknown.dents, square(3 * scale))
     skirts = cv2.dilate(stray, square(6 * scale))
-
-    # A margin, so that what a first refinement kept beside the border does not speak again.
-    apart = crisp & (1 - within(reach + 2, 1.25))
-    control = crisp & (1 - within(2.0, 0.6)) & outside & (1 - skirts)
-    clean = (
-        _right(quantised, inside & (1 - dents) & apart, 255, DIRTY)
-        and _right(quantised, control & ring, 0, HAZY)
-        and _right(quantised, control & (1 - ring), 0, HAZY)
+    clean = _clean(
+        quantised,
+        inside & (1 - dents) & crisp & (1 - rings.edge),
+        outside & (1 - skirts) & crisp & (1 - rings.tail),
+        rings.ring,
     )
     if clean:
-        beside = nearby | mask(away <= 0.5 * options.band_width * scale)
         gaps = _less(quantised, 250) & (1 - connected) & (1 - dents)
-        hair = beside | strands(gaps, beside, step)
+        hair = rings.trusted | strands(gaps, rings.trusted, step)
         inside &= ((1 - hair) & (1 - connected)) | dents
-        outside &= skirts | (1 - ring)  # nothing fine reaches that far
+        outside &= skirts | (1 - rings.ring)  # nothing fine reaches that far
         faint = np.zeros_like(outside)
     else:
         stray |= fragile
@@ -149,7 +119,7 @@ def divide(quantised: np.ndarray, scale: float, options: Options) -> Regions:
         tails: np.ndarray = cv2.dilate(belongs, square(1 + 2 * scale))
         alone: np.ndarray = cv2.dilate(fragile, square(6 * scale))
         outside |= alone & (tails ^ 1)
-        faint = _less(quantised, clear + 1) & (tails ^ 1)
+        faint = _less(quantised, unknown.clear + 1) & (tails ^ 1)
     outside |= stray
     visible = max(1, cv2.countNonZero(seen))
     unsure = _less(quantised, SOLID) & mask(quantised > VISIBLE)
@@ -162,11 +132,69 @@ def divide(quantised: np.ndarray, scale: float, options: Options) -> Regions:
         tail=0 if clean else 2 + int(min(0.7 * thick.max(), 48)),
         step=step,
         pieces_removed=removed,
-        openings_kept=openings,
+        openings_kept=unknown.openings,
         bodies=bodies,
         translucent=1 - cv2.countNonZero(seen & (1 - _less(quantised, 217))) / visible,
-        doubtful=cv2.countNonZero((inside & unsure) | (beyond & unsure)) / quantised.size,
-        clear=clear,
+        doubtful=cv2.countNonZero((inside | unknown.beyond) & unsure) / quantised.size,
+        clear=unknown.clear,
+    )
+
+
+@dataclass(slots=True)
+class _Unknown:
+    """Background, and what is neither background nor body by its level."""
+
+    background: np.ndarray
+    depth: np.ndarray  # distance from background, float32
+    unsolid: np.ndarray
+    connected: np.ndarray
+    dents: np.ndarray
+    beyond: np.ndarray
+    haze: np.ndarray
+    openings: int
+    clear: int
+
+
+def _unknown(quantised: np.ndarray, step: int, scale: float, options: Options) -> _Unknown:
+    mean, square_mean = connectivity.moments(quantised, step)
+    clear = connectivity.clear_level(mean, square_mean)
+    background, depth, openings = connectivity.background_core(quantised, clear, step, scale)
+    if cv2.countNonZero(background) < 0.02 * quantised.size:
+        # No background, or one that lies under haze as a whole.
+        hazy = connectivity.background_core(quantised, HAZE_AT_MOST, step, scale)
+        if cv2.countNonZero(hazy[0]) > 0.05 * quantised.size:
+            clear = HAZE_AT_MOST
+            background, depth, openings = hazy
+    level, veiled = connectivity.levels(mean, square_mean, quantised.shape)
+    unsolid = _less(quantised, SOLID) & (1 - veiled)
+    connected, dents, plateau = connectivity.unknown_border(unsolid, quantised, background, scale)
+
+    # A level unknown region farther than the band's width: haze if faint, else what it seems.
+    beyond = connected & mask(depth > options.band_width * scale) & plateau & level
+    haze = beyond & _less(quantised, HAZE_AT_MOST)
+    if clear == CLEAR and cv2.countNonZero(haze):
+        haze &= 1 - crisp_rims(haze, quantised, background, scale)
+    return _Unknown(background, depth, unsolid, connected, dents, beyond, haze, openings, clear)
+
+
+def _soft(
+    quantised: np.ndarray, unknown: _Unknown, rings: Rings, thick: np.ndarray, step: int
+) -> np.ndarray:
+    """What may be soft inside: beside the border, and where gaps are so dense that it is hair."""
+    gaps = unknown.unsolid & (1 - unknown.connected) & (1 - unknown.dents)
+    soft = rings.nearby & strands(gaps, rings.nearby, step)
+    soft |= rings.band & tresses(quantised, thick, step) & (1 - unknown.dents)
+    return soft | rings.close
+
+
+def _clean(
+    quantised: np.ndarray, inside: np.ndarray, outside: np.ndarray, ring: np.ndarray
+) -> bool:
+    """Whether the absolute regions are right already, far enough from the border to tell."""
+    return (
+        _right(quantised, inside, 255, DIRTY)
+        and _right(quantised, outside & ring, 0, HAZY)
+        and _right(quantised, outside & (1 - ring), 0, HAZY)
     )
 
 
