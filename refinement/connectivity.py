@@ -28,6 +28,10 @@ DENT: Final = 77
 """A wide dent whose floor is above this is an artifact; below, an opening under haze."""
 FLAT: Final = 9.0
 """Standard deviation, of 255, below which a region counts as level."""
+ENCLOSED: Final = 0.55
+"""Share of its rim that is body, abruptly, if a wide dent that touches the border is a panel..."""
+SMOOTH: Final = 2.5
+"""... and how little it differs from pixel to pixel, of 255."""
 ROUGH: Final = 12.0
 """Mean difference from pixel to pixel, of 255, above which a wide dent is dense hair."""
 PLATEAU: Final = 153
@@ -233,7 +237,59 @@ def unknown_border(
     connected.ravel()[places] = touched[labels.ravel()[places]]
     connected |= background
     dents = wide[labels] if wide.any() else np.zeros_like(unsolid)
+    if cv2.countNonZero(plateau):
+        found = panels(unsolid, quantised, plateau, scale)
+        found &= 1 - cv2.dilate(background, square(2 * scale))
+        connected &= 1 - found
+        dents |= found
     return connected, dents, cv2.dilate(plateau, square(6 * scale))
+
+
+def panels(
+    unsolid: np.ndarray, quantised: np.ndarray, plateau: np.ndarray, scale: float
+) -> np.ndarray:
+    """Wide dents that body surrounds, though a few pixels of border may touch them.
+
+    A panel is smooth, about level, and ends abruptly in body. Tulle has background along a
+    good part of its rim; slopes, smoke and hair are not level.
+
+    Args:
+        unsolid: (H, W) mask of what is not body by its level.
+        quantised: (H, W) uint8.
+        plateau: (H, W) mask of the middle of what is wide.
+        scale: Size of the picture relative to 1024 x 1024.
+
+    Returns:
+        The (H, W) mask.
+    """
+    result = np.zeros_like(unsolid)
+    around = square(5 * scale)
+    margin = 2 * around.shape[0]
+    left, top, width, height = cv2.boundingRect(plateau)
+    part = np.s_[
+        max(0, top - margin) : top + height + margin, max(0, left - margin) : left + width + margin
+    ]
+    alpha = quantised[part]
+    region = np.asarray(cv2.dilate(plateau[part], around)) & unsolid[part] & mask(alpha > DENT)
+    count, labels = cv2.connectedComponents(region, connectivity=8)
+    if count > np.iinfo(np.uint16).max:
+        return result
+    names = np.asarray(cv2.dilate(labels.astype(np.uint16), around))
+    rim = np.asarray(cv2.dilate(region, around)) > np.asarray(cv2.dilate(region, square(2 * scale)))
+    total = np.bincount(names[rim], minlength=count)
+    solid = np.bincount(names[rim & (alpha >= SOLID)], minlength=count)
+    inner = plateau[part].view(bool)
+    values, pieces = alpha[inner].astype(np.float64), labels[inner]
+    area = np.maximum(np.bincount(pieces, minlength=count), 1)
+    mean = np.bincount(pieces, weights=values, minlength=count) / area
+    square_mean = np.bincount(pieces, weights=values * values, minlength=count) / area
+    rough = cv2.absdiff(alpha, cv2.blur(alpha, (3, 3)))[inner]
+    rough = np.bincount(pieces, weights=rough, minlength=count) / area
+    closed = (solid > ENCLOSED * total) & (area >= (12 * scale) ** 2) & (rough < SMOOTH)
+    closed &= square_mean - mean * mean < FLAT * FLAT
+    closed[0] = False
+    result[part] = closed[labels]
+    return result
 
 
 def _corners(

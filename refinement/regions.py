@@ -24,8 +24,10 @@ HAZE_AT_MOST: Final = 115
 """An unknown plateau far from everything is haze below this and body above."""
 VISIBLE: Final = 25
 """Above this and below :data:`SOLID`, what is filled or lies beyond the band is in doubt."""
-NARROW: Final = 12
-"""A gap a few pixels wide that is so much (of 255) darker than both its sides is narrow."""
+GAP: Final = 12
+"""Depth (of 255) of the narrow gaps by which hair is told from body."""
+FAINT_GAP: Final = 4
+"""The same in a matte that is right elsewhere, where nothing else is narrow."""
 DENSE: Final = 0.03
 """Share of narrow gaps above which a cell may be hair."""
 DIRTY: Final = 0.0125
@@ -106,7 +108,7 @@ def divide(quantised: np.ndarray, scale: float, options: Options) -> Regions:
         rings.ring,
     )
     if clean:
-        gaps = _less(quantised, 250) & (1 - connected) & (1 - dents)
+        gaps = _narrow(quantised, step, FAINT_GAP) & (1 - connected) & (1 - dents)
         hair = rings.trusted | strands(gaps, rings.trusted, step)
         inside &= ((1 - hair) & (1 - connected)) | dents
         outside &= skirts | (1 - rings.ring)  # nothing fine reaches that far
@@ -182,9 +184,9 @@ def _soft(
 ) -> np.ndarray:
     """What may be soft inside: beside the border, and where gaps are so dense that it is hair."""
     gaps = unknown.unsolid & (1 - unknown.connected) & (1 - unknown.dents)
-    soft = rings.nearby & strands(gaps, rings.nearby, step)
-    soft |= rings.band & tresses(quantised, thick, step) & (1 - unknown.dents)
-    return soft | rings.close
+    soft = rings.close | (rings.nearby & strands(gaps, rings.nearby, step))
+    soft |= rings.band & tresses(quantised, thick, step)
+    return soft & (1 - unknown.dents)
 
 
 def _clean(
@@ -265,9 +267,8 @@ def tresses(quantised: np.ndarray, thick: np.ndarray, step: int) -> np.ndarray:
     Returns:
         (H, W) mask.
     """
-    closed = cv2.morphologyEx(quantised, cv2.MORPH_CLOSE, square(step / 4))
-    narrow = mask(cv2.subtract(closed, quantised) >= NARROW)
-    dense = cv2.blur(share(narrow, step), (3, 3), borderType=cv2.BORDER_REFLECT) > DENSE
+    narrow = share(_narrow(quantised, step, GAP), step)
+    dense = cv2.blur(narrow, (3, 3), borderType=cv2.BORDER_REFLECT) > DENSE
     hair = thick > 5
     _, labels = cv2.connectedComponents((dense | hair).astype(np.uint8), connectivity=8)
     reached = np.isin(labels, labels[hair]) & dense
@@ -290,6 +291,12 @@ def strands(dents: np.ndarray, nearby: np.ndarray, step: int) -> np.ndarray:
     deep = share(nearby, step) == 0
     usual = float(density[deep].mean()) if deep.any() else 0.0
     return about(around > 0.015 + 4 * usual, dents.shape)
+
+
+def _narrow(quantised: np.ndarray, step: int, depth: int) -> np.ndarray:
+    """Mask of what lies between two sides a few pixels apart, both so much higher (of 255)."""
+    closed = cv2.morphologyEx(quantised, cv2.MORPH_CLOSE, square(step / 4))
+    return mask(cv2.subtract(closed, quantised) >= depth)
 
 
 def _less(quantised: np.ndarray, level: int) -> np.ndarray:

@@ -127,6 +127,31 @@ def test_panels_are_filled_deep_inside_and_at_the_frame(level, place):
     assert np.array_equal(refined(raw) == 1, true == 1)
 
 
+@pytest.mark.parametrize("level", [0.4, 0.6])
+def test_a_panel_beside_the_border_is_filled(level):
+    true = shape(BODY)
+    lost = (1 - level) * shape((76, 300, 30, 1.0))  # 4 px from the silhouette
+    result = refined(true - lost)
+    assert (1 - result)[true == 1].sum() < 0.15 * lost.sum()
+
+
+def test_a_faint_patch_in_a_good_matte_is_no_hair():
+    true = shape(BODY, (192, 120, 70, 1.0))
+    raw = true * (1 - 0.07 * shape((192, 300, 20, 1.0)))
+    assert np.array_equal(refined(raw) == 1, true == 1)
+
+
+def test_lone_pin_holes_are_filled_and_gaps_among_others_are_not():
+    true = shape(BODY)
+    hole = shape((192, 300, 1, 1.0))
+    assert np.rint(255 * refined(true * 0.97 * (1 - hole))[true == 1]).min() == 255
+    for x in range(130, 250, 12):  # a row of them that runs to the border is a plait
+        for y in range(152, 260, 12):
+            hole = np.maximum(hole, shape((x, y, 1, 1.0)))
+    gaps = true * 0.97 * (1 - hole)
+    assert refined(gaps)[gaps == 0].max() == 0
+
+
 def test_pin_holes_are_filled():
     true = shape(BODY)
     raw = true.copy()
@@ -196,6 +221,12 @@ def test_what_is_truly_translucent_at_the_border_stays(kind, halo):
     assert soft.sum() > 1500
     assert np.abs(result - true)[soft].mean() < 0.02
     assert metrics.sad(result, true) <= 0.2 * metrics.sad(raw, true) + 0.05
+
+
+def test_tulle_with_an_edge_is_kept_whole_however_wide():
+    true = np.maximum(shape(BODY, HEAD), 0.4 * shape((192, 120, 110, 1.0)))
+    assert np.abs(refined(true) - true).max() < 0.02
+    assert report(true).doubtful_area > 0.03
 
 
 @pytest.mark.parametrize("level", [0.2, 0.5, 0.85])
