@@ -173,6 +173,46 @@ def test_true_openings_stay_open_at_any_size(radius, haze):
     assert radius < 6 or result[opening].max() == 0
 
 
+def lines(*drawn, thickness: float, size: int = 384) -> np.ndarray:
+    """Smooth-edged lines ((x, y), (x, y), ...) and circles (x, y, radius)."""
+    canvas = np.zeros((4 * size, 4 * size), np.uint8)
+    for line in drawn:
+        if isinstance(line[0], tuple):
+            points = np.rint(4 * np.array(line)).astype(np.int32)
+            cv2.polylines(canvas, [points], False, 255, round(4 * thickness))
+        else:
+            x, y, radius = (round(4 * number) for number in line)
+            cv2.circle(canvas, (x, y), radius, 255, round(4 * thickness))
+    whole = cv2.resize(canvas, (size, size), interpolation=cv2.INTER_AREA)
+    return whole.astype(np.float32) / 255
+
+
+OPEN = {
+    "crossed strands": lines(
+        *(((150 + 8 * i, 150), (90 + 8 * i, 60)) for i in range(12)),
+        *(((150 + 8 * i, 150), (210 + 8 * i, 60)) for i in range(12)),
+        thickness=1.5,
+    ),
+    "hoop": lines((270, 190, 14), thickness=2.0),
+    "glasses": lines((262, 120, 9), (284, 120, 9), ((240, 120), (253, 120)), thickness=2.0),
+    "fingers": lines(*(((330, 250 + 9 * i), (372, 246 + 10 * i)) for i in range(4)), thickness=5.0),
+}
+
+
+@pytest.mark.parametrize("what", OPEN)
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_what_thin_things_enclose_stays_open(what, damage):
+    true = np.maximum(shape(BODY, (192, 120, 70, 1.0)), OPEN[what])
+    true = np.rint(255 * true).astype(np.float32) / 255
+    raw = damage(true, 5)
+    result = refined(raw)
+    about = cv2.dilate((OPEN[what] > 0).astype(np.uint8), np.ones((15, 15), np.uint8)) > 0
+    clear = about & (true == 0)
+    assert result[clear].mean() <= 0.7 * raw[clear].mean()
+    thing = about & (OPEN[what] > 0.2) & (true > 0)
+    assert np.abs(result - true)[thing].mean() < 0.03
+
+
 @pytest.mark.parametrize("halo", [1, 6, 15])
 def test_halo_and_haze_are_cleared_up_to_the_frame(halo):
     true = shape(BODY)
@@ -253,9 +293,10 @@ def test_two_people_who_touch_are_one_body():
     assert report(raw).bodies == 1 and report(raw).reasons == ()
 
 
-@pytest.mark.parametrize("sides", ["none", "bottom", "left", "all"])
+@pytest.mark.parametrize("sides", ["none", "bottom", "left", "two", "three", "all"])
 def test_a_subject_cut_by_any_side(sides):
     place = {"none": (192, 192, 100), "bottom": (192, 330, 120), "left": (40, 200, 120)}
+    place |= {"two": (60, 330, 150), "three": (192, 330, 220)}
     true = np.ones(SIZE) if sides == "all" else shape((*place[sides], 1.0))
     if sides == "all":
         true = 1 - shape((300, 80, 50, 1.0))
