@@ -361,6 +361,11 @@ def belonging(
         result.ravel()[places] = labelled[names]
         return result
 
+    def reached(pixels: float) -> np.ndarray:
+        result = np.zeros(count, bool)
+        result[names[cv2.dilate(belongs, square(pixels)).ravel()[places] > 0]] = True
+        return result
+
     belongs = chosen(keep)
     faint, fragile = empty, np.zeros(count, bool)
     if options.keep_flyaways and not keep[1:].all():
@@ -371,12 +376,12 @@ def belonging(
         strong[names[levels >= STRONG]] = True
         slim = area <= long * np.maximum(1.5 + 3 * scale, 0.2 * long)
         thin = ~thick | slim | (long <= 2 + 6 * scale)
+        strand = (long >= 16 * scale) & (area <= long * np.maximum(1 + 1.5 * scale, 0.12 * long))
         solitary = keep.copy()
         for _ in range(3):  # a strand may fade more than once
-            more = np.zeros(count, bool)
-            more[names[cv2.dilate(belongs, square(10 * scale)).ravel()[places] > 0]] = True
-            more &= thin
-            more[names[cv2.dilate(belongs, square(1 + 3 * scale)).ravel()[places] > 0]] = True
+            more = reached(24 * scale) & strand
+            more |= reached(10 * scale) & thin
+            more |= reached(1 + 3 * scale)
             # Strands that left the picture and came back.
             more |= framed & ~thick & (long >= 24 * scale)
             more &= ~keep

@@ -278,6 +278,17 @@ def test_where_the_prior_cannot_tell_the_report_says_so(level):
     assert wide.confidence < sure.confidence - 0.1
 
 
+@pytest.mark.parametrize("gap", [2, 4, 8])
+def test_a_thin_strand_may_come_back_from_farther(gap):
+    true = shape(BODY, (192, 120, 70, 1.0))
+    cv2.line(true, (255, 90), (275, 74), 0.9, 1, cv2.LINE_AA)
+    cv2.line(true, (275 + gap, 74 - gap), (315 + gap, 40 - gap), 0.9, 1, cv2.LINE_AA)
+    raw = np.maximum(true, shape((300, 90, 4, 0.9)))  # a blob as near
+    result = refined(raw)
+    assert result[50:60, 280:320].max() > 0.5
+    assert result[85:95, 296:304].max() == 0
+
+
 def test_two_people_who_do_not_touch():
     raw = shape((100, 330, 80, 1.0), (290, 340, 70, 1.0))
     both = report(raw)
