@@ -13,7 +13,18 @@ from typing import Final
 import cv2
 import numpy as np
 
-from refinement.grid import about, at, coarse, distance, fine, frequent, mask, share, square
+from refinement.grid import (
+    about,
+    at,
+    coarse,
+    distance,
+    fine,
+    framed,
+    frequent,
+    mask,
+    share,
+    square,
+)
 from refinement.options import Options
 
 CLEAR: Final = 15
@@ -29,9 +40,9 @@ DENT: Final = 77
 FLAT: Final = 9.0
 """Standard deviation, of 255, below which a region counts as level."""
 ENCLOSED: Final = 0.55
-"""Share of its rim that is body, abruptly, if a wide dent that touches the border is a panel..."""
+"""A wide dent that touches the border is a panel if body begins abruptly along so much of it."""
 SMOOTH: Final = 2.5
-"""... and how little it differs from pixel to pixel, of 255."""
+"""Mean difference from pixel to pixel, of 255, below which such a dent may be a panel."""
 ROUGH: Final = 12.0
 """Mean difference from pixel to pixel, of 255, above which a wide dent is dense hair."""
 PLATEAU: Final = 153
@@ -115,10 +126,7 @@ def background_core(
         keep[lone] = False
         keep &= areas >= 2
         core.ravel()[places] = keep[names]
-    framed = np.zeros(count, bool)
-    for line in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
-        framed[line] = True
-    return core, depth, int(np.count_nonzero(keep[1:] & ~framed[1:]))
+    return core, depth, int(np.count_nonzero((keep & ~framed(labels, count))[1:]))
 
 
 def pin_holes(
@@ -220,14 +228,14 @@ def unknown_border(
     touched = np.zeros(count, np.uint8)
     touched[at(labels, touching & (1 - background))] = 1
     plateau = cv2.erode(unsolid & mask(quantised > DENT), square(5 * scale))
-    wide = np.zeros(count, np.uint8)
+    wide, found = np.zeros(count, np.uint8), np.zeros_like(unsolid)
     if cv2.countNonZero(plateau):
-        places = np.flatnonzero(plateau.view(bool))
-        names = labels.ravel()[places]
-        rough = cv2.absdiff(quantised, cv2.blur(quantised, (3, 3))).ravel()[places]
-        area = np.bincount(names, minlength=count)
-        total = np.bincount(names, weights=rough, minlength=count)
-        wide[(area > 0) & (total < ROUGH * area)] = 1
+        rough = cv2.absdiff(quantised, cv2.blur(quantised, (3, 3)))
+        inner = plateau.view(bool)
+        area, unevenness = _means(labels[inner], count, rough[inner])
+        wide[(area > 0) & (unevenness < ROUGH)] = 1
+        found = panels(quantised, rough, unsolid, plateau, scale)
+        found &= 1 - cv2.dilate(background, square(2 * scale))
     wide[touched > 0] = 0
     wide[0] = touched[0] = 0
     main = frequent(labels)
@@ -235,18 +243,24 @@ def unknown_border(
     places = np.flatnonzero(unsolid.view(bool) & (labels != main))
     connected = unsolid.copy()
     connected.ravel()[places] = touched[labels.ravel()[places]]
-    connected |= background
-    dents = wide[labels] if wide.any() else np.zeros_like(unsolid)
-    if cv2.countNonZero(plateau):
-        found = panels(unsolid, quantised, plateau, scale)
-        found &= 1 - cv2.dilate(background, square(2 * scale))
-        connected &= 1 - found
-        dents |= found
+    connected = (connected | background) & (1 - found)
+    dents = wide[labels] | found if wide.any() else found
     return connected, dents, cv2.dilate(plateau, square(6 * scale))
 
 
+def _means(names: np.ndarray, count: int, *values: np.ndarray) -> tuple[np.ndarray, ...]:
+    """How many pixels each labelled piece has, and the mean of each of the values over it."""
+    area = np.bincount(names, minlength=count)
+    sums = (np.bincount(names, weights=value, minlength=count) for value in values)
+    return area, *(total / np.maximum(area, 1) for total in sums)
+
+
 def panels(
-    unsolid: np.ndarray, quantised: np.ndarray, plateau: np.ndarray, scale: float
+    quantised: np.ndarray,
+    rough: np.ndarray,
+    unsolid: np.ndarray,
+    plateau: np.ndarray,
+    scale: float,
 ) -> np.ndarray:
     """Wide dents that body surrounds, though a few pixels of border may touch them.
 
@@ -254,8 +268,9 @@ def panels(
     good part of its rim; slopes, smoke and hair are not level.
 
     Args:
-        unsolid: (H, W) mask of what is not body by its level.
         quantised: (H, W) uint8.
+        rough: (H, W) uint8, how far a pixel is from the mean about it.
+        unsolid: (H, W) mask of what is not body by its level.
         plateau: (H, W) mask of the middle of what is wide.
         scale: Size of the picture relative to 1024 x 1024.
 
@@ -279,13 +294,11 @@ def panels(
     total = np.bincount(names[rim], minlength=count)
     solid = np.bincount(names[rim & (alpha >= SOLID)], minlength=count)
     inner = plateau[part].view(bool)
-    values, pieces = alpha[inner].astype(np.float64), labels[inner]
-    area = np.maximum(np.bincount(pieces, minlength=count), 1)
-    mean = np.bincount(pieces, weights=values, minlength=count) / area
-    square_mean = np.bincount(pieces, weights=values * values, minlength=count) / area
-    rough = cv2.absdiff(alpha, cv2.blur(alpha, (3, 3)))[inner]
-    rough = np.bincount(pieces, weights=rough, minlength=count) / area
-    closed = (solid > ENCLOSED * total) & (area >= (12 * scale) ** 2) & (rough < SMOOTH)
+    values = alpha[inner].astype(np.float64)
+    area, mean, square_mean, unevenness = _means(
+        labels[inner], count, values, values * values, rough[part][inner]
+    )
+    closed = (solid > ENCLOSED * total) & (area >= (12 * scale) ** 2) & (unevenness < SMOOTH)
     closed &= square_mean - mean * mean < FLAT * FLAT
     closed[0] = False
     result[part] = closed[labels]
@@ -344,11 +357,9 @@ def belonging(
         opaque[main] = cv2.countNonZero(seen & mask(quantised >= SOLID)) - int(opaque.sum())
     largest = int(opaque.max())
     low, high = _corners(names, places, seen.shape, count)
-    framed = np.zeros(count, bool)
-    for line in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
-        framed[line] = True
+    cut = framed(labels, count)
     body = opaque >= max(256 * scale * scale, 0.04 * largest)
-    keep = body | (framed & (opaque >= max(256 * scale * scale, 0.01 * largest)))
+    keep = body | (cut & (opaque >= max(256 * scale * scale, 0.01 * largest)))
     if not body.any():
         keep |= opaque > 0.5 * largest
         keep[int(np.argmax(area))] = True
@@ -383,7 +394,7 @@ def belonging(
             more |= reached(10 * scale) & thin
             more |= reached(1 + 3 * scale)
             # Strands that left the picture and came back.
-            more |= framed & ~thick & (long >= 24 * scale)
+            more |= cut & ~thick & (long >= 24 * scale)
             more &= ~keep
             more[0] = False
             if not more.any():

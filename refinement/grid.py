@@ -86,6 +86,14 @@ def frequent(labels: np.ndarray) -> int:
     return int(np.argmax(counts)) if counts.any() else 0
 
 
+def framed(labels: np.ndarray, count: int) -> np.ndarray:
+    """Which labelled regions touch a side of the picture, (count,) bool."""
+    result = np.zeros(count, bool)
+    for line in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
+        result[line] = True
+    return result
+
+
 def at(labels: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """The labels at the pixels of a mask."""
     places = np.flatnonzero(mask.view(bool))

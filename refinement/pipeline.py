@@ -55,21 +55,22 @@ def refine(rgba: np.ndarray, *, options: Options | None = None) -> RefinedMatte:
     options = options or Options()
     rgba = _checked(rgba)
     _keep_heap()
-    alpha, report = _matte(rgba, options)
+    alpha, final, report = _matte(rgba, options)
     straight = cv2.cvtColor(rgba, cv2.COLOR_RGBA2RGB)
     foreground = (
         colour.estimate_foreground(straight, alpha) if options.estimate_colour else straight
     )
-    unknown = options.trimap_width and max(1, round(options.trimap_width * _scale(alpha)))
+    unknown = max(1, round(options.trimap_width * _scale(alpha))) if options.trimap_width else 0
     return RefinedMatte(
         alpha=alpha,
         foreground=foreground,
-        trimap=trimap(cv2.convertScaleAbs(alpha, alpha=255.0), int(unknown)),
+        trimap=trimap(final, unknown),
         report=report,
     )
 
 
-def _matte(rgba: np.ndarray, options: Options) -> tuple[np.ndarray, Report]:
+def _matte(rgba: np.ndarray, options: Options) -> tuple[np.ndarray, np.ndarray, Report]:
+    """The refined alpha, the same in 255ths (uint8), and the report."""
     raw = cv2.extractChannel(rgba, 3) / np.float32(np.iinfo(rgba.dtype).max)
     raw = levels.mend_frame(raw)
     quantised = cv2.convertScaleAbs(raw, alpha=255.0)
@@ -77,7 +78,7 @@ def _matte(rgba: np.ndarray, options: Options) -> tuple[np.ndarray, Report]:
     alpha = levels.compose(levels.take_off_halo(raw, quantised, regions), regions)
     levels.drop_crumbs(alpha, regions)
     final = cv2.convertScaleAbs(alpha, alpha=255.0)
-    return alpha, _report(quantised, final, regions, options)
+    return alpha, final, _report(quantised, final, regions, options)
 
 
 def _scale(plane: np.ndarray) -> float:

@@ -17,11 +17,10 @@ from refinement import connectivity
 from refinement.connectivity import CLEAR, SOLID
 from refinement.grid import about, coarse, everywhere, mask, only, share, square
 from refinement.options import Options
-from refinement.rings import Rings
-from refinement.rings import rings as measure
+from refinement.rings import Rings, measure
 
 HAZE_AT_MOST: Final = 115
-"""An unknown plateau far from everything is haze below this and body above."""
+"""An unknown plateau far from everything may be haze below this."""
 VISIBLE: Final = 25
 """Above this and below :data:`SOLID`, what is filled or lies beyond the band is in doubt."""
 GAP: Final = 12
@@ -81,7 +80,7 @@ def divide(quantised: np.ndarray, scale: float, options: Options) -> Regions:
         options: See :class:`Options`.
     """
     step = max(2, round(8 * scale))
-    unknown = _unknown(quantised, step, scale, options)
+    unknown, depth = _unknown(quantised, step, scale, options)
     background, connected, haze = unknown.background, unknown.connected, unknown.haze
     seen = (1 - background) & (1 - haze)
     belongs, fragile, (removed, faint_pieces, bodies) = connectivity.belonging(
@@ -92,8 +91,8 @@ def divide(quantised: np.ndarray, scale: float, options: Options) -> Regions:
     border |= mask(cv2.dilate(background, square(1)) > 0)  # an edge may fall within a pixel
     border &= (1 - background) & (1 - stray)
 
-    thick, crisp = thickness(border, unknown.depth, step)
-    del unknown.depth  # a float a pixel
+    thick, crisp = thickness(border, depth, step)
+    del depth  # a float a pixel
     rings = measure(border, thick, scale, options.band_width)
     inside = belongs & (1 - border) & (1 - _soft(quantised, unknown, rings, thick, step))
     del border
@@ -147,7 +146,6 @@ class _Unknown:
     """Background, and what is neither background nor body by its level."""
 
     background: np.ndarray
-    depth: np.ndarray  # distance from background, float32
     unsolid: np.ndarray
     connected: np.ndarray
     dents: np.ndarray
@@ -157,7 +155,10 @@ class _Unknown:
     clear: int
 
 
-def _unknown(quantised: np.ndarray, step: int, scale: float, options: Options) -> _Unknown:
+def _unknown(
+    quantised: np.ndarray, step: int, scale: float, options: Options
+) -> tuple[_Unknown, np.ndarray]:
+    """What is unknown, and the distance of every pixel from background (float32)."""
     mean, square_mean = connectivity.moments(quantised, step)
     clear = connectivity.clear_level(mean, square_mean)
     background, depth, openings = connectivity.background_core(quantised, clear, step, scale)
@@ -176,7 +177,8 @@ def _unknown(quantised: np.ndarray, step: int, scale: float, options: Options) -
     haze = beyond & _less(quantised, HAZE_AT_MOST)
     if clear == CLEAR and cv2.countNonZero(haze):
         haze &= 1 - crisp_rims(haze, quantised, background, scale)
-    return _Unknown(background, depth, unsolid, connected, dents, beyond, haze, openings, clear)
+    found = _Unknown(background, unsolid, connected, dents, beyond, haze, openings, clear)
+    return found, depth
 
 
 def _soft(

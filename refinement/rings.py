@@ -39,7 +39,7 @@ class Rings:
     edge: np.ndarray
 
 
-def rings(border: np.ndarray, thick: np.ndarray, scale: float, band_width: float) -> Rings:
+def measure(border: np.ndarray, thick: np.ndarray, scale: float, band_width: float) -> Rings:
     """Measure how near the border everything lies.
 
     Args:

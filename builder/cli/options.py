@@ -12,6 +12,18 @@ if TYPE_CHECKING:
 DEFAULT_OUTPUT = "ld-portrait-20k"
 
 
+def add_dataset(parser: argparse.ArgumentParser) -> None:
+    """The folder of a dataset that is there."""
+    parser.add_argument(
+        "dataset",
+        type=Path,
+        nargs="?",
+        default=Path(DEFAULT_OUTPUT),
+        metavar="DIR",
+        help=f"dataset folder ({DEFAULT_OUTPUT})",
+    )
+
+
 def add_build_options(parser: argparse.ArgumentParser) -> None:
     """What to build: preset, generator, counts, prompts."""
     group = parser.add_argument_group("what to build (given options override the preset's)")

@@ -15,16 +15,9 @@ def add_parser(commands: Any) -> None:
         description="Draw samples on light, on dark and on a photo-like background, beside "
         "their mattes, into one PNG.",
     )
-    from builder.cli.options import DEFAULT_OUTPUT
+    from builder.cli.options import add_dataset
 
-    parser.add_argument(
-        "dataset",
-        type=Path,
-        nargs="?",
-        default=Path(DEFAULT_OUTPUT),
-        metavar="DIR",
-        help=f"dataset folder ({DEFAULT_OUTPUT})",
-    )
+    add_dataset(parser)
     parser.add_argument(
         "--picture", type=Path, metavar="FILE", help="where to write it (DATASET-preview.png)"
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
 
 _EPILOG = """\
@@ -26,16 +25,9 @@ def add_parser(commands: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     from builder.cli.hub_options import add_hub_options
-    from builder.cli.options import DEFAULT_OUTPUT, add_json
+    from builder.cli.options import add_dataset, add_json
 
-    parser.add_argument(
-        "dataset",
-        type=Path,
-        nargs="?",
-        default=Path(DEFAULT_OUTPUT),
-        metavar="DIR",
-        help=f"dataset folder ({DEFAULT_OUTPUT})",
-    )
+    add_dataset(parser)
     parser.add_argument(
         "--repo-id", metavar="OWNER/NAME", help="repository (default: YOU/ld-portrait-20k)"
     )
