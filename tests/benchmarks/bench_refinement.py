@@ -154,11 +154,15 @@ def quality(arguments: argparse.Namespace) -> dict[str, object]:
     else:
         samples = procedural(arguments.count, arguments.size)
     table: dict[str, list[list[float]]] = {name: [] for name in methods}
+    confidence, moved = [], []
     for seed, (_name, rgb, alpha) in enumerate(samples):
         rgba = damaged(arguments.damage, rgb, alpha, seed, arguments.strength)
         true = alpha.astype(np.float32) / 255
         for name, method in methods.items():
             table[name].append(figures(method(rgba), true))
+        once = refine(rgba, options=MATTE_ONLY)
+        confidence.append(once.report.confidence)
+        moved.append(moved_again(rgba, once.alpha))
     raw = np.array(table["raw"])
     print(f"{len(raw)} samples, damage {arguments.damage} x {arguments.strength:g}")
     print(f"{'':16}" + "".join(f"{c:>10}" for c in COLUMNS) + "   ratio to raw / samples worse")
@@ -179,7 +183,28 @@ def quality(arguments: argparse.Namespace) -> dict[str, object]:
                 COLUMNS, values.mean(0), ratio, worse, values.max(0), strict=True
             )
         }
+    sad = [row[0] for row in table["refined"]]
+    agreement = rank_correlation(confidence, sad)
+    print(f"rank correlation of the report's confidence with SAD: {agreement:.2f}")
+    print(
+        f"a second refinement moves something by more than 1/255 in {np.count_nonzero(moved)}",
+        end="",
+    )
+    print(f" of {len(moved)}, at most {max(moved, default=0)} pixels")
+    result["confidence"], result["moved again"] = agreement, moved
     return result
+
+
+def moved_again(rgba: np.ndarray, alpha: np.ndarray) -> int:
+    """Pixels that a second refinement moves by more than 1/255."""
+    first = np.rint(255 * alpha).astype(np.uint8)
+    second = np.rint(255 * refined(np.dstack([rgba[..., :3], first])))
+    return int(np.count_nonzero(np.abs(second - first) > 1))
+
+
+def rank_correlation(first: list[float], second: list[float]) -> float:
+    ranks = (np.argsort(np.argsort(values)) for values in (first, second))
+    return float(np.corrcoef(*ranks)[0, 1])
 
 
 def speed(size: int) -> dict[str, float]:
