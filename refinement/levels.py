@@ -199,7 +199,7 @@ def take_off_halo(alpha: np.ndarray, quantised: np.ndarray, regions: Regions) ->
     Returns:
         (H, W) float32; the input itself where nothing is amiss.
     """
-    if not regions.tail:
+    if regions.clean:
         return alpha
     faint = mask(quantised <= HALO_FADE * regions.clear) & mask(quantised > 0)
     places = np.flatnonzero((faint & (1 - (regions.inside | regions.outside))).view(bool))
@@ -224,7 +224,7 @@ def drop_crumbs(alpha: np.ndarray, regions: Regions) -> None:
         alpha: (H, W) float32, refined.
         regions: What belongs, and how long its faint tails may be.
     """
-    if not regions.tail:
+    if regions.clean:
         return
     visible = mask(alpha > 0)
     reached: np.ndarray = visible & regions.belongs

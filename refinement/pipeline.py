@@ -19,6 +19,7 @@ VERSION: Final = "1.1"
 """Changes whenever the outputs for the same input change."""
 
 _LARGEST_BLOCK: Final = 32 * 2**20 - 2**16
+_PASSES: Final = 8  # more over a good matte, at most; one or two are usual
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +75,25 @@ def _matte(rgba: np.ndarray, options: Options) -> tuple[np.ndarray, np.ndarray, 
     raw = cv2.extractChannel(rgba, 3) / np.float32(np.iinfo(rgba.dtype).max)
     raw = levels.mend_frame(raw)
     quantised = cv2.convertScaleAbs(raw, alpha=255.0)
+    alpha, final, regions = _pass(raw, quantised, options)
+    before = quantised
+    for _ in range(_PASSES if regions.clean else 0):
+        if np.array_equal(final, before):
+            break
+        # In a good matte a gap is left alone for the gaps beside it: one filled, others may be.
+        before = final
+        alpha, final, more = _pass(alpha, before, options)
+        regions.inside |= more.inside
+    return alpha, final, _report(quantised, final, regions, options)
+
+
+def _pass(
+    raw: np.ndarray, quantised: np.ndarray, options: Options
+) -> tuple[np.ndarray, np.ndarray, Regions]:
     regions = divide(quantised, _scale(raw), options)
     alpha = levels.compose(levels.take_off_halo(raw, quantised, regions), regions)
     levels.drop_crumbs(alpha, regions)
-    final = cv2.convertScaleAbs(alpha, alpha=255.0)
-    return alpha, final, _report(quantised, final, regions, options)
+    return alpha, cv2.convertScaleAbs(alpha, alpha=255.0), regions
 
 
 def _scale(plane: np.ndarray) -> float:

@@ -70,6 +70,11 @@ class Regions:
     doubtful: float = 0.0
     clear: int = CLEAR
 
+    @property
+    def clean(self) -> bool:
+        """Whether the absolute regions were right already."""
+        return not self.tail
+
 
 def divide(quantised: np.ndarray, scale: float, options: Options) -> Regions:
     """Tell definite foreground, definite background and the border band apart.

@@ -65,6 +65,8 @@ def test_a_perfect_matte_stays(hair):
     subject = synthetic.subject(5, SIZE, hair=hair, arm_gap=True, hoop=True)
     result = refine(subject.rgba(), options=MATTE).alpha
     assert 1000 * metrics.mse(result, subject.alpha) < 0.001
+    again = refine(subject.rgba(result), options=MATTE).alpha
+    assert np.array_equal(np.rint(255 * again), np.rint(255 * result))
 
 
 @settings(max_examples=12, deadline=None)
