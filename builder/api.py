@@ -19,11 +19,11 @@ def regenerate(output: Path, **options: Any) -> Path:
         The dataset folder, complete.
 
     Raises:
-        PortraitError: As :func:`builder.build.build`; also an option that does not exist.
+        PortraitError: As :func:`builder.pipeline.build.build`; also an option that does not exist.
     """
-    from builder.build import build
     from builder.config import BuildConfig, configure, parse_size
-    from builder.run import RunOptions
+    from builder.pipeline.build import build
+    from builder.pipeline.unit_builder import RunOptions
     from ld_portrait_20k.errors import PortraitError
 
     preset = options.pop("preset", None)

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from .version import __version__
+
 if TYPE_CHECKING:
     from .loading import load_dataset
     from .streaming.loader import PortraitLoader
     from .streaming.stream import PortraitStream
 
-__version__ = "0.1.0"
 __all__ = ["PortraitLoader", "PortraitStream", "__version__", "load_dataset"]
 
 _LAZY = {

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from . import __version__, schema
+from . import schema
 from .errors import PortraitError
+from .version import __version__
 
 OK, WRONG, FAILED = 0, 1, 2
 

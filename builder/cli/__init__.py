@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from types import FrameType
 
-from ld_portrait_20k import __version__
+from ld_portrait_20k.version import __version__
 
 COMMANDS = ("plan", "regenerate", "refine", "publish", "status", "verify", "preview")
 

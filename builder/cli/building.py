@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from builder.build import BuildReport
     from builder.config import BuildConfig
     from builder.hub import Uploader
+    from builder.pipeline.build import BuildReport
 
 
 def build_and_report(config: BuildConfig, options: argparse.Namespace) -> int:
@@ -26,17 +26,17 @@ def build_and_report(config: BuildConfig, options: argparse.Namespace) -> int:
         The exit code.
 
     Raises:
-        PortraitError: As :func:`builder.build.build`.
+        PortraitError: As :func:`builder.pipeline.build.build`.
     """
     from tqdm import tqdm
 
     from builder import hub
-    from builder.build import Part, build
     from builder.cli.hub_options import print_published
     from builder.engines.devices import run_on_devices
     from builder.files import canonical_json
+    from builder.pipeline.build import Part, build
+    from builder.pipeline.unit_builder import RunOptions
     from builder.plan import Plan
-    from builder.run import RunOptions
     from ld_portrait_20k.errors import PortraitError
 
     if options.workers is not None and not 0 <= options.workers <= 1024:
@@ -104,8 +104,8 @@ class _Watch:
     """Hands the shards that other processes finish to an uploader."""
 
     def __init__(self, config: BuildConfig, output: Path, uploader: Uploader) -> None:
-        from builder.build import plan_for
-        from builder.units import WorkFolder
+        from builder.pipeline.build import plan_for
+        from builder.pipeline.work_folder import WorkFolder
 
         plan, _ = plan_for(config, output)
         self._work = WorkFolder(output, plan)
@@ -129,9 +129,9 @@ def replace_device(config: BuildConfig, device: str) -> BuildConfig:
 
 
 def _dry_run(config: BuildConfig, options: argparse.Namespace) -> int:
-    from builder.build import plan_for
     from builder.cli.options import plan_summary, print_plan
     from builder.files import canonical_json
+    from builder.pipeline.build import plan_for
 
     device = config.layer_diffusion.get("device")
     if device:

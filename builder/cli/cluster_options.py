@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from builder.config import BuildConfig
-    from builder.engines.cluster import ClusterOptions, Submission
+    from builder.engines.options import ClusterOptions, Submission
 
 _BELONGS = {
     "gpus_per_task": ("local", "slurm", "ray"),
@@ -159,7 +159,7 @@ def _print(submission: Submission) -> None:
 
 
 def _cluster(config: BuildConfig, options: argparse.Namespace) -> ClusterOptions:
-    from builder.engines.cluster import ClusterOptions
+    from builder.engines.options import ClusterOptions
     from builder.engines.heartbeat import Limits
     from ld_portrait_20k.errors import PortraitError
 

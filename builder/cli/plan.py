@@ -34,7 +34,7 @@ def run(options: argparse.Namespace) -> int:
 
     from builder.cli.options import config_from, plan_summary, print_plan
     from builder.files import canonical_json
-    from builder.planner import make_plan
+    from builder.pipeline.planner import make_plan
 
     plan = make_plan(config_from(options))
     if options.rows:

@@ -62,7 +62,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _local(options: argparse.Namespace) -> dict[str, Any]:
-    from builder.status import require
+    from builder.pipeline.status import require
 
     return require(Path(options.dataset), check=options.check).to_dict()
 

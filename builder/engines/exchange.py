@@ -17,8 +17,8 @@ from typing import Any
 from builder.engines import tasks
 from builder.engines.tasks import TaskSpec, frozen_plan, note_file, units_of
 from builder.files import WORK_FOLDER, replacing
+from builder.pipeline.work_folder import WorkFolder
 from builder.plan import HEADER_FILE, ROWS_FILE, Plan, Unit
-from builder.units import WorkFolder
 from ld_portrait_20k.errors import PortraitError
 
 PROMPTS = "prompts"

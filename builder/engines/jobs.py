@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
 
 from builder.engines import exchange
 from builder.engines import tasks as task_module
+from builder.engines.options import ClusterOptions
 from builder.engines.tasks import TaskSpec
 from builder.plan import Plan
-from ld_portrait_20k import __version__
 from ld_portrait_20k.errors import PortraitError
-
-if TYPE_CHECKING:
-    from builder.engines.cluster import ClusterOptions
+from ld_portrait_20k.version import __version__
 
 POLL_SECONDS = 15
 

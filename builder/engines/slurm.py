@@ -6,16 +6,14 @@ import json
 import subprocess
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from builder.engines import tasks as task_module
+from builder.engines.options import ClusterOptions, Submission
 from builder.engines.tasks import TaskSpec
 from builder.files import WORK_FOLDER, write_text
 from builder.plan import Plan
 from ld_portrait_20k.errors import PortraitError
-
-if TYPE_CHECKING:
-    from builder.engines.cluster import ClusterOptions, Submission
 
 NOTE = "slurm.json"
 DEFAULT_TIME = 24 * 3600
@@ -27,8 +25,6 @@ def submit(spec: TaskSpec, plan: Plan, options: ClusterOptions) -> Submission:
     Raises:
         PortraitError: sbatch refused.
     """
-    from builder.engines.cluster import Submission
-
     missing = task_module.missing_units(spec.output, plan)
     pending = task_module.pending_ranks(plan, missing, spec.tasks)
     task_module.forget_failures(spec, pending)

@@ -11,17 +11,15 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from typing import IO, TYPE_CHECKING, Any, Final
+from typing import IO, Any, Final
 
 from builder.engines import tasks as task_module
 from builder.engines.driver import ROOT, Drive
 from builder.engines.heartbeat import Watch
+from builder.engines.options import ClusterOptions
 from builder.engines.tasks import TaskSpec
 from builder.files import write_text
 from ld_portrait_20k.errors import PortraitError
-
-if TYPE_CHECKING:
-    from builder.engines.cluster import ClusterOptions
 
 FRUITLESS: Final = 3
 """A run is given up after so many starts in a row that brought no shard."""

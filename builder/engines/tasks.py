@@ -10,13 +10,13 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from builder.build import BuildReport, build, finished
 from builder.config import BuildConfig
 from builder.engines.heartbeat import Heartbeat
 from builder.files import WORK_FOLDER, canonical_json, write_text
+from builder.pipeline.build import BuildReport, build, finished
+from builder.pipeline.unit_builder import RunOptions
+from builder.pipeline.work_folder import UnitResult, WorkFolder
 from builder.plan import Plan, Unit
-from builder.run import RunOptions
-from builder.units import UnitResult, WorkFolder
 from ld_portrait_20k.errors import PortraitError
 
 READERS = 8
@@ -148,7 +148,7 @@ def run_task(
 
     Raises:
         PortraitError: Another plan lies in the output, a shard does not read back as it was
-            written, or as :func:`builder.build.build`. The reason is noted for
+            written, or as :func:`builder.pipeline.build.build`. The reason is noted for
             :func:`failures` too.
     """
     note = note_file(spec, rank)

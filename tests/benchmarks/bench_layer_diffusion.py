@@ -43,7 +43,6 @@ from unittest import mock
 import torch
 from torch import Tensor
 
-from builder.build import BuildReport, build
 from builder.config import BuildConfig
 from builder.generation.layer_diffusion import (
     LayerDiffusionConfig,
@@ -57,8 +56,9 @@ from builder.generation.layer_diffusion.loading import check_compiler
 from builder.generation.layer_diffusion.network import TransparencyUNet
 from builder.generation.procedural import ProceduralGenerator
 from builder.generation.protocol import Generated, Rejection, Request
+from builder.pipeline.build import BuildReport, build
+from builder.pipeline.unit_builder import RunOptions
 from builder.plan import PlanRow
-from builder.run import RunOptions
 from tests.builder.generation.layer_diffusion.tiny import tiny_sdxl, write_tokenizer
 
 PROMPT = "portrait photo of a woman with long curly hair, studio light"
@@ -381,8 +381,8 @@ def bench_build(
     run = RunOptions() if workers is None else RunOptions(workers=workers)
     with (
         tempfile.TemporaryDirectory() as folder,
-        mock.patch("builder.generation.sources.identity", lambda _: identity),
-        mock.patch("builder.run.open_generator", lambda *_: generator),
+        mock.patch("builder.generation.registry.identity", lambda _: identity),
+        mock.patch("builder.pipeline.unit_builder.open_generator", lambda *_: generator),
         stages(pipeline) as found,
     ):
         start = time.perf_counter()

@@ -21,13 +21,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from builder.build import BuildReport, build
 from builder.config import BuildConfig
 from builder.generation.procedural import ProceduralGenerator
 from builder.generation.protocol import Generated, Rejection, Request
+from builder.pipeline.build import BuildReport, build
+from builder.pipeline.sample import SampleHandler
+from builder.pipeline.unit_builder import RunOptions
 from builder.plan import PlanRow
-from builder.run import RunOptions
-from builder.samples import SampleHandler
 
 
 class CostlessGenerator:

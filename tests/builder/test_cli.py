@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from builder.cli import COMMANDS, main
-from ld_portrait_20k import __version__
+from ld_portrait_20k.version import __version__
 
 ROOT = Path(__file__).parents[2]
 

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builder.config import BuildConfig, configure, parse_size, parse_splits
+from builder.pipeline.planner import make_plan
 from builder.plan import Plan, apportion, derive_seed, difference, equal_parts, split_of
-from builder.planner import make_plan
 from ld_portrait_20k import schema
 from ld_portrait_20k.errors import PortraitError
 

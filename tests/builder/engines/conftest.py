@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from builder.build import build
 from builder.config import BuildConfig
-from builder.run import RunOptions
+from builder.pipeline.build import build
+from builder.pipeline.unit_builder import RunOptions
 from tests.builder.pictures import save_cutouts
 
 

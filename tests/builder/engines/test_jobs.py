@@ -17,11 +17,11 @@ from typing import Any
 
 import pytest
 
-from builder.build import BuildReport
 from builder.config import BuildConfig
 from builder.engines import cluster
 from builder.engines import jobs as jobs_engine
-from builder.engines.cluster import ClusterOptions
+from builder.engines.options import ClusterOptions
+from builder.pipeline.build import BuildReport
 from ld_portrait_20k.errors import PortraitError
 
 pytest.importorskip("datatrove", reason="the extra 'cluster' is not installed")

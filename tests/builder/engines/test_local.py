@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from builder.build import BuildReport
 from builder.config import BuildConfig
 from builder.engines import cluster, supervision
-from builder.engines.cluster import ClusterOptions
+from builder.engines.options import ClusterOptions
 from builder.engines.heartbeat import Limits
+from builder.pipeline.build import BuildReport
 from builder.plan import Plan
 from ld_portrait_20k.errors import PortraitError
 from tests.builder.engines.killing import killer, running

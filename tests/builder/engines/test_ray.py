@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from builder.build import BuildReport
 from builder.config import BuildConfig
 from builder.engines import cluster
-from builder.engines.cluster import ClusterOptions
+from builder.engines.options import ClusterOptions
 from builder.engines.heartbeat import Limits
+from builder.pipeline.build import BuildReport
 from tests.builder.engines.killing import killer, running
 
 pytest.importorskip("datatrove", reason="the extra 'cluster' is not installed")

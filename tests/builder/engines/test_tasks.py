@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from builder.build import build
 from builder.config import BuildConfig
 from builder.engines import tasks
 from builder.engines.tasks import TaskSpec
+from builder.pipeline.build import build
+from builder.pipeline.unit_builder import RunOptions
 from builder.plan import Plan
-from builder.run import RunOptions
 from ld_portrait_20k.errors import PortraitError
 
 Digest = Callable[[Path], dict[str, str]]

@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from builder.build import finished
 from builder.files import WORK_FOLDER
+from builder.pipeline.build import finished
+from builder.pipeline.work_folder import UnitResult, WorkFolder
 from builder.plan import Plan
-from builder.units import UnitResult, WorkFolder
 from ld_portrait_20k.errors import PortraitError
 from ld_portrait_20k.manifest import Manifest
 

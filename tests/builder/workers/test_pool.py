@@ -7,8 +7,8 @@ import time
 import numpy as np
 import pytest
 
-from builder.engines import frames
-from builder.engines.pool import WorkerPool, open_pool
+from builder.workers import frames
+from builder.workers.pool import WorkerPool, open_pool
 from ld_portrait_20k.errors import PortraitError
 
 
@@ -34,7 +34,7 @@ class Doubler:
         return {"pid": os.getpid(), "given": message}, arrays
 
 
-SETUP = {"handler": "tests.builder.test_pool:Doubler", "options": {"factor": 2}}
+SETUP = {"handler": "tests.builder.workers.test_pool:Doubler", "options": {"factor": 2}}
 
 
 @pytest.mark.parametrize("workers", [0, 1, 3])

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from builder import quality
-from builder.engines import frames
 from builder.generation.protocol import Generated, Generator, Rejection, Request
-from builder.generation.sources import open_generator, runs_in_workers
+from builder.generation.registry import open_generator, runs_in_workers
 from builder.plan import PlanRow, Source, derive_seed
+from builder.workers import frames
 from ld_portrait_20k import codec, schema
 from refinement import VERSION as REFINEMENT_VERSION
 from refinement import refine

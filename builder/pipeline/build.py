@@ -11,13 +11,13 @@ from typing import Literal
 
 from builder.config import BuildConfig
 from builder.files import WORK_FOLDER
-from builder.finish import finish
-from builder.generation import sources
-from builder.lock import held
+from builder.generation import registry
+from builder.pipeline.finish import finish
+from builder.pipeline.lock import held
+from builder.pipeline.planner import make_plan
+from builder.pipeline.unit_builder import RunOptions, RunReport, UnitBuilder
+from builder.pipeline.work_folder import UnitResult, WorkFolder
 from builder.plan import Plan, difference, grows, settle
-from builder.planner import make_plan
-from builder.run import RunOptions, RunReport, UnitBuilder
-from builder.units import UnitResult, WorkFolder
 from ld_portrait_20k.errors import PortraitError
 from ld_portrait_20k.manifest import FILE_NAME as MANIFEST_NAME
 from ld_portrait_20k.manifest import Manifest
@@ -85,7 +85,7 @@ def build(
     """
     options = options or RunOptions()
     options.source = config.source
-    options.device_options = sources.device_options(config)
+    options.device_options = registry.device_options(config)
     if not 0 <= options.rank < options.world_size:
         raise PortraitError("--rank is 0 to one less than --world-size")
     plan, saved = plan_for(config, output)

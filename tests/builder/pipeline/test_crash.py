@@ -13,14 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from builder.build import build
 from builder.config import BuildConfig
-from builder.run import RunOptions
+from builder.pipeline.build import build
+from builder.pipeline.unit_builder import RunOptions
 
 KILLS = int(os.environ.get("LD_PORTRAIT_KILLS", "10"))
 """How many kills the random test makes; more by hand."""
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def command(cutouts: Path, output: Path, workers: int = 2) -> list[str]:

@@ -46,13 +46,13 @@ def _rows(config: BuildConfig) -> Iterator[PlanRow]:
 def _header(config: BuildConfig, count: int, shards: int) -> dict[str, Any]:
     import refinement
     from builder import quality
-    from builder.generation import sources
+    from builder.generation import registry
 
     return {
         "format": planned.FORMAT,
         "name": schema.NAME,
         "schema_version": schema.SCHEMA_VERSION,
-        "generator": sources.identity(config),
+        "generator": registry.identity(config),
         "refinement_version": refinement.VERSION,
         "quality_version": quality.VERSION,
         "seed": config.seed,

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from builder.engines.pool import Pool
 from builder.generation.protocol import Generator, Rejection, Request
+from builder.pipeline.sample import log_line, picture_task, request_for, row_task
 from builder.plan import PlanRow, Unit
-from builder.samples import log_line, picture_task, request_for, row_task
+from builder.workers.pool import Pool
 
 LogLines = list[dict[str, Any]]
 

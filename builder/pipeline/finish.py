@@ -11,12 +11,12 @@ from typing import Any
 import dataset_card
 from builder import preview
 from builder.files import canonical_json, write_bytes, write_text
-from builder.packing import Packer, Selection, select
+from builder.pipeline.packing import Packer, Selection, select
+from builder.pipeline.work_folder import UnitResult, WorkFolder
 from builder.plan import Plan
-from builder.units import UnitResult, WorkFolder
-from ld_portrait_20k import __version__
 from ld_portrait_20k.errors import PortraitError
 from ld_portrait_20k.manifest import FILE_NAME, Manifest
+from ld_portrait_20k.version import __version__
 
 REJECTED_FILE = "rejected.jsonl"
 GALLERY_FILE = "assets/gallery.png"

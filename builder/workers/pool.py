@@ -13,8 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Protocol, Self
 
-from builder.engines import frames
-from builder.engines.worker import make_handler
+from builder.workers import frames
+from builder.workers.worker import make_handler
 from ld_portrait_20k.errors import PortraitError
 
 DEATHS_A_TASK: Final = 3
@@ -108,7 +108,7 @@ class WorkerPool:
     answers are therefore at least as many as tasks, each exactly once.
 
     Args:
-        setup: What the workers do, see :func:`builder.engines.worker.make_handler`.
+        setup: What the workers do, see :func:`builder.workers.worker.make_handler`.
         workers: How many processes.
     """
 
@@ -259,7 +259,7 @@ def _start() -> subprocess.Popen[bytes]:
         "OPENBLAS_NUM_THREADS": "1",
     }
     return subprocess.Popen(
-        [sys.executable, "-m", "builder.engines.worker"],
+        [sys.executable, "-m", "builder.workers.worker"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env=environment,

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from builder.engines.pool import Answer, Pool, open_pool
-from builder.feeding import DeviceFeeder, Feeder, RowFeeder
-from builder.generation.sources import open_generator, runs_in_workers
+from builder.generation.registry import open_generator, runs_in_workers
+from builder.pipeline.feeders import DeviceFeeder, Feeder, RowFeeder
+from builder.pipeline.work_folder import FinishedSamples, UnitResult, WorkFolder
 from builder.plan import Plan, Unit
-from builder.units import FinishedSamples, UnitResult, WorkFolder
+from builder.workers.pool import Answer, Pool, open_pool
 
 HANDLER_FIELDS = ("generator", "foreground_format", "subsets", "attempts", "reject")
 """What of a plan's header the workers need."""
@@ -39,7 +39,7 @@ class RunOptions:
     workers: int | None = None
     source: Path | None = None
     device_options: Mapping[str, Any] = field(default_factory=dict)
-    handler: str = "builder.samples:SampleHandler"
+    handler: str = "builder.pipeline.sample:SampleHandler"
     rank: int = 0
     world_size: int = 1
     on_sample: Callable[[], object] = lambda: None

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from builder.files import sync_folder
+from builder.pipeline.work_folder import UnitResult, WorkFolder
 from builder.plan import Plan, Unit, equal_parts
 from builder.quality import find_duplicates
-from builder.units import UnitResult, WorkFolder
 from ld_portrait_20k import schema
 from ld_portrait_20k.manifest import ShardRecord
 from ld_portrait_20k.shards import ShardWriter

@@ -1,6 +1,6 @@
 """A worker process: reads tasks from its standard input, answers on its standard output.
 
-Started by :mod:`builder.engines.pool` as ``python -m builder.engines.worker``, so that it
+Started by :mod:`builder.workers.pool` as ``python -m builder.workers.worker``, so that it
 needs nothing of the parent's ``__main__`` and dies with the pipe when the parent is gone.
 """
 
@@ -12,7 +12,7 @@ import traceback
 from importlib import import_module
 from typing import Any, Protocol
 
-from builder.engines import frames
+from builder.workers import frames
 from ld_portrait_20k.errors import PortraitError
 
 

@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from builder.api import regenerate
-from builder.build import BuildReport, build
 from builder.cli import main
 from builder.config import BuildConfig
 from builder.files import canonical_json
-from builder.lock import held
-from builder.run import RunOptions
-from builder.status import status
+from builder.pipeline.build import BuildReport, build
+from builder.pipeline.lock import held
+from builder.pipeline.status import status
+from builder.pipeline.unit_builder import RunOptions
 from ld_portrait_20k import codec
 from ld_portrait_20k.errors import PortraitError
 from ld_portrait_20k.integrity import verify

@@ -1,0 +1,1 @@
+"""From a plan to a finished dataset folder: units, samples, packing, finishing."""

@@ -1,0 +1,1 @@
+"""CPU processes behind bounded queues, below the pipeline."""
