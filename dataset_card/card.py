@@ -35,7 +35,7 @@ _FIGURES: Final = (
     ("filled_area", "raised to opaque by refinement", 100),
     ("cleared_area", "cleared by refinement", 100),
     ("raw_haze", "haze over the background before refinement", 100),
-    ("doubtful_area", "moved by more than a tenth by refinement", 100),
+    ("doubtful_area", "filled from below 0.9, or half transparent beyond the band", 100),
     ("confidence", "refinement's confidence, 0 to 1", 1),
     ("pieces_removed", "detached pieces removed", 1),
     ("openings_kept", "enclosed openings kept open", 1),

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import cv2
 import numpy as np
 
-_BELIEF = 8  # the power of alpha by which a pixel's colour is believed
-_STRIP = 64  # rows
-_TRUST = 8.0  # weight at which a level of the pyramid needs none above it, as its reciprocal
-_RIDGE = 0.2  # of detail against mixture; larger keeps nearer to the smooth foreground
+from refinement.grid import Pixels, Plane
+from refinement.thresholds import COLOUR_ALIKE, COLOUR_BELIEF, COLOUR_RIDGE, COLOUR_TRUST
+
+_STRIP = 64  # rows; strips keep memory low and stay in the cache
 _CELL = 4  # cells of padding and foreground compared, in pixels of the halved picture
-_ALIKE = (3.0, 6.0)  # of 255: padding nearer than this is foreground; farther, it is not.
-# Measured in bands of real portraits: 99 in 100 pixels above 3.4 as generated, and below 2.9
-# when refined.
 
 
-def estimate_foreground(colour: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+def estimate_foreground(colour: Pixels, alpha: Plane) -> Pixels:
     """Estimate straight foreground colour from a picture whose soft pixels carry spill.
 
     What Layer Diffusion gives under low alpha is foreground mixed with smooth padding. So
@@ -24,7 +23,7 @@ def estimate_foreground(colour: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     weights alpha ** 8 and (1 - alpha) ** 8), and what the mixture alpha F + (1 - alpha) B
     leaves unexplained of the pixel is detail, given back by alpha / (alpha ** 2 + 0.2), the
     ridge regression of detail on the mixture, scaled to 1 at alpha 1. (Blur fusion, Forte
-    2021, Approximate Fast Foreground Colour Estimation, equation 7, gives back alpha of it.)
+    2021, Approximate Fast Foreground Pixels Estimation, equation 7, gives back alpha of it.)
     Where the padding is the continued foreground itself, as this function leaves it, a
     mixture with it explains nothing and the colour stays as it is.
 
@@ -41,13 +40,13 @@ def estimate_foreground(colour: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     if any(even):
         edge = (0, even[0], 0, even[1], cv2.BORDER_REPLICATE)
         whole = estimate_foreground(
-            np.asarray(cv2.copyMakeBorder(colour, *edge)),
-            np.asarray(cv2.copyMakeBorder(alpha, *edge)),
+            cast("Pixels", cv2.copyMakeBorder(colour, *edge)),
+            np.asarray(cv2.copyMakeBorder(alpha, *edge), np.float32),
         )
         return np.ascontiguousarray(whole[:height, :width])
     believed = np.empty((height // 2, width // 2, 4), np.float32)
     padded = np.empty_like(believed)
-    for top in range(0, height, _STRIP):  # strips, for the memory and the cache
+    for top in range(0, height, _STRIP):
         rows, half = slice(top, top + _STRIP), slice(top // 2, (top + _STRIP) // 2)
         observed = colour[rows].astype(np.float32)
         believed[half] = _halved(_weighted(observed, _power(alpha[rows])))
@@ -69,7 +68,7 @@ def estimate_foreground(colour: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     return result
 
 
-def _alike(padded: np.ndarray, smooth: np.ndarray, limit: float) -> np.ndarray:
+def _alike(padded: Plane, smooth: Plane, limit: float) -> Plane:
     """How far the padding about a pixel is the smooth foreground: 0 (not) to 1, (H, W) float32."""
     height, width = padded.shape[:2]
     size = (-(-width // _CELL), -(-height // _CELL))
@@ -80,30 +79,30 @@ def _alike(padded: np.ndarray, smooth: np.ndarray, limit: float) -> np.ndarray:
     apart = np.abs(cv2.resize(apart, size, interpolation=cv2.INTER_AREA)).max(-1)
     weight = cv2.resize(clear, size, interpolation=cv2.INTER_AREA) / np.float32(255)
     cells = cv2.blur(cv2.merge([apart, apart, apart, weight]), (3, 3))
-    apart = _continue(cells)[..., 0] * (255.0 / limit)
-    near, far = _ALIKE
+    apart = _continue(np.asarray(cells, np.float32))[..., 0] * (255.0 / limit)
+    near, far = COLOUR_ALIKE
     share = np.clip((far - apart) / (far - near), 0, 1)
     return cv2.resize(share, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
 def _restore(
-    colour: np.ndarray,
-    alpha: np.ndarray,
-    smooth: np.ndarray,
-    padding: np.ndarray,
-    alike: np.ndarray,
-    result: np.ndarray,
+    colour: Pixels,
+    alpha: Plane,
+    smooth: Plane,
+    padding: Plane,
+    alike: Plane,
+    result: Pixels,
 ) -> None:
     """Smooth + gain (observed - alpha smooth - (1 - alpha) padding) of a strip, into result.
 
     Where padding and smooth are alike, what was observed instead.
     """
-    observed: np.ndarray = colour.astype(np.float32)
+    observed: Plane = colour.astype(np.float32)
     observed -= padding
     padding -= smooth
     padding *= _threefold(alpha)
     padding += observed
-    padding *= _threefold((1 + _RIDGE) * alpha / (alpha * alpha + _RIDGE))
+    padding *= _threefold((1 + COLOUR_RIDGE) * alpha / (alpha * alpha + COLOUR_RIDGE))
     padding += smooth
     if alike.any():
         padding += _threefold(alike) * (colour - padding)
@@ -111,55 +110,57 @@ def _restore(
     result[...] = padding
 
 
-def _halved(plane: np.ndarray) -> np.ndarray:
+def _resized(plane: Plane, size: tuple[int, int], interpolation: int) -> Plane:
+    return np.asarray(cv2.resize(plane, size, interpolation=interpolation), np.float32)
+
+
+def _halved(plane: Plane) -> Plane:
     height, width = plane.shape[:2]
-    half: np.ndarray = cv2.resize(plane, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
-    return half
+    return _resized(plane, (width // 2, height // 2), cv2.INTER_AREA)
 
 
-def _doubled(grid: np.ndarray, rows: slice) -> np.ndarray:
+def _doubled(grid: Plane, rows: slice) -> Plane:
     """Rows of the grid enlarged twice, as if all of it had been."""
     first, last = rows.start // 2, rows.stop // 2
     low, high = max(first - 1, 0), min(last + 1, grid.shape[0])
     size = (2 * grid.shape[1], 2 * (high - low))
-    double: np.ndarray = cv2.resize(grid[low:high], size, interpolation=cv2.INTER_LINEAR)
+    double = _resized(grid[low:high], size, cv2.INTER_LINEAR)
     return double[2 * (first - low) : 2 * (last - low)]
 
 
-def _power(alpha: np.ndarray) -> np.ndarray:
+def _power(alpha: Plane) -> Plane:
     result = alpha * alpha
-    for _ in range(_BELIEF.bit_length() - 2):
+    for _ in range(COLOUR_BELIEF.bit_length() - 2):
         result *= result
     return result
 
 
-def _weighted(colour: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """Colour times weight, and weight, (H, W, 4) float32."""
-    result: np.ndarray = cv2.merge([*cv2.split(_threefold(weight) * colour), weight])
-    return result
+def _weighted(colour: Plane, weight: Plane) -> Plane:
+    """Pixels times weight, and weight, (H, W, 4) float32."""
+    return np.asarray(cv2.merge([*cv2.split(_threefold(weight) * colour), weight]), np.float32)
 
 
-def _threefold(plane: np.ndarray) -> np.ndarray:
+def _threefold(plane: Plane) -> Plane:
     """A plane for each of three colours; numpy is slow at spreading it over a short axis."""
-    result: np.ndarray = cv2.merge([plane, plane, plane])
-    return result
+    return np.asarray(cv2.merge([plane, plane, plane]), np.float32)
 
 
-def _continue(weighted: np.ndarray) -> np.ndarray:
+def _continue(weighted: Plane) -> Plane:
     """Mean colour by weight, continued over where the weight is low, by a pyramid."""
     levels = [weighted]
     while min(levels[-1].shape[:2]) > 2:
         height, width = levels[-1].shape[:2]
         size = ((width + 1) // 2, (height + 1) // 2)
-        levels.append(cv2.resize(levels[-1], size, interpolation=cv2.INTER_AREA))
-    estimate: np.ndarray = levels[-1][..., :3] / np.maximum(levels[-1][..., 3:], 1e-6)
+        levels.append(_resized(levels[-1], size, cv2.INTER_AREA))
+    coarsest = levels[-1]
+    estimate = np.asarray(coarsest[..., :3] / np.maximum(coarsest[..., 3:], 1e-6), np.float32)
     for level in reversed(levels[:-1]):
         height, width = level.shape[:2]
-        estimate = cv2.resize(estimate, (width, height), interpolation=cv2.INTER_LINEAR)
-        belief = cv2.extractChannel(level, 3)
-        own = cv2.cvtColor(level, cv2.COLOR_BGRA2BGR)
-        own *= _threefold(1 / np.maximum(belief, 1e-6))
+        estimate = _resized(estimate, (width, height), cv2.INTER_LINEAR)
+        belief = np.asarray(cv2.extractChannel(level, 3), np.float32)
+        own = np.asarray(cv2.cvtColor(level, cv2.COLOR_BGRA2BGR), np.float32)
+        own *= _threefold(np.reciprocal(np.maximum(belief, np.float32(1e-6))))
         own -= estimate
-        own *= _threefold(np.minimum(belief * _TRUST, 1))
+        own *= _threefold(np.minimum(belief * np.float32(COLOUR_TRUST), np.float32(1)))
         estimate += own
     return estimate

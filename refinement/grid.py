@@ -1,27 +1,66 @@
-"""Small tools over pictures: coarse grids, structuring elements, distances, labels.
+"""Masks, coarse grids, structuring elements, distances and labels.
 
-All are symmetric under flips and quarter turns.
+All functions give the same result when a picture is flipped or turned by 90 degrees. A mask is
+(H, W) uint8 with values 0 and 1. A coarse grid has one cell for about ``step`` x ``step`` pixels.
 """
 
 from __future__ import annotations
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
+
+Mask = NDArray[np.uint8]
+"""(H, W), 0 or 1."""
+Alpha8 = NDArray[np.uint8]
+"""(H, W), alpha in 255ths."""
+Pixels = NDArray[np.uint8 | np.uint16]
+"""(H, W, 3) or (H, W, 4), straight sRGB of 8 or 16 bits."""
+Plane = NDArray[np.float32]
+"""(H, W) or (h, w) float32."""
+Labels = NDArray[np.int32]
+"""(H, W), number of the region a pixel belongs to; 0 is none."""
 
 
-def mask(condition: np.ndarray) -> np.ndarray:
-    """A boolean array as a 0 or 1 uint8 one, without a copy."""
+def as_mask(condition: NDArray[np.bool_]) -> Mask:
+    """A boolean array as a mask, without a copy."""
     return condition.view(np.uint8)
 
 
-def only(plane: np.ndarray, where: np.ndarray) -> np.ndarray:
-    """The plane where a mask is set, 0 elsewhere; faster than multiplying."""
-    result: np.ndarray = cv2.bitwise_and(plane, plane, mask=where)
-    return result
+def to_8_bit(alpha: Plane) -> Alpha8:
+    """Alpha of 0..1 in 255ths, rounded."""
+    return np.asarray(cv2.convertScaleAbs(alpha, alpha=255.0), np.uint8)
 
 
-def coarse(plane: np.ndarray, step: int) -> np.ndarray:
-    """Mean over cells of about ``step`` pixels; symmetric under flips.
+def blur(plane: Plane, side: int) -> Plane:
+    """Mean over side x side values; the frame mirrors."""
+    mean = cv2.blur(plane, (side, side), borderType=cv2.BORDER_REFLECT)
+    return np.asarray(mean, np.float32)
+
+
+def dilate(mask: Mask, kernel: Mask) -> Mask:
+    """Dilation by a structuring element; the frame adds nothing."""
+    return np.asarray(cv2.dilate(mask, kernel), np.uint8)
+
+
+def erode(mask: Mask, kernel: Mask) -> Mask:
+    """Erosion by a structuring element; the frame takes nothing away."""
+    return np.asarray(cv2.erode(mask, kernel), np.uint8)
+
+
+def label(mask: Mask, connectivity: int) -> tuple[int, Labels]:
+    """Connected regions of a mask: how many labels there are, 0 included, and the labels."""
+    count, labels = cv2.connectedComponents(mask, connectivity=connectivity)
+    return count, np.asarray(labels, np.int32)
+
+
+def keep_where(plane: Plane, mask: Mask) -> Plane:
+    """The plane where the mask is set, 0 elsewhere; faster than a multiplication."""
+    return np.asarray(cv2.bitwise_and(plane, plane, mask=mask), np.float32)
+
+
+def cell_mean(plane: Mask | Plane, step: int) -> Plane:
+    """Mean over cells of about ``step`` pixels.
 
     Args:
         plane: (H, W) uint8 or float32.
@@ -30,71 +69,97 @@ def coarse(plane: np.ndarray, step: int) -> np.ndarray:
     Returns:
         (ceil(H / step), ceil(W / step)) float32.
     """
-    height, width = plane.shape
-    size = (-(-width // step), -(-height // step))
-    return cv2.resize(plane.astype(np.float32, copy=False), size, interpolation=cv2.INTER_AREA)
+    size = _cells(plane.shape, step)
+    means = cv2.resize(plane.astype(np.float32, copy=False), size, interpolation=cv2.INTER_AREA)
+    return np.asarray(means, np.float32)
 
 
-def share(where: np.ndarray, step: int) -> np.ndarray:
-    """How much of each coarse cell a mask covers, to 1/255; cheaper than :func:`coarse`.
+def cell_share(mask: Mask, step: int) -> Plane:
+    """How much of each cell a mask covers, to 1/255; cheaper than :func:`cell_mean`.
 
     Args:
-        where: (H, W) uint8, 0 or 1.
+        mask: (H, W) uint8, 0 or 1.
         step: Side of a cell in pixels.
 
     Returns:
         (ceil(H / step), ceil(W / step)) float32, 0..1.
     """
-    height, width = where.shape
-    size = (-(-width // step), -(-height // step))
-    covered = cv2.resize(where * np.uint8(255), size, interpolation=cv2.INTER_AREA)
-    return covered.astype(np.float32) / 255.0
+    size = _cells(mask.shape, step)
+    covered = cv2.resize(mask * np.uint8(255), size, interpolation=cv2.INTER_AREA)
+    return np.asarray(covered.astype(np.float32) / 255.0, np.float32)
 
 
-def fine(grid: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """A coarse grid brought back to (H, W) by linear interpolation."""
-    return cv2.resize(grid, (shape[1], shape[0]), interpolation=cv2.INTER_LINEAR)
+def _cells(shape: tuple[int, ...], step: int) -> tuple[int, int]:
+    """Width and height of the coarse grid."""
+    return -(-shape[1] // step), -(-shape[0] // step)
 
 
-def about(holds: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Mask of where a coarse condition holds for the most part, cells interpolated linearly."""
+def interpolate_cells(grid: Plane | Mask, shape: tuple[int, ...]) -> Plane:
+    """A coarse grid brought to (H, W) by linear interpolation; keeps its dtype."""
+    size = (shape[1], shape[0])
+    return np.asarray(cv2.resize(grid, size, interpolation=cv2.INTER_LINEAR))
+
+
+def mask_from_cells(holds: NDArray[np.bool_] | Mask, shape: tuple[int, ...]) -> Mask:
+    """The pixels where a condition on cells, interpolated linearly, holds by more than half."""
     grid = holds.astype(np.uint8) * np.uint8(255)
-    grown = cv2.resize(grid, (shape[1], shape[0]), interpolation=cv2.INTER_LINEAR)
-    return mask(grown > 127)
+    return as_mask(interpolate_cells(grid, shape) > 127)
 
 
-def everywhere(holds: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Mask of where a coarse condition holds in every cell about."""
-    return about(cv2.erode(holds.astype(np.uint8), np.ones((7, 7), np.uint8)), shape)
+def mask_where_all_cells(holds: NDArray[np.bool_], shape: tuple[int, ...]) -> Mask:
+    """The pixels around which a condition holds in all 7 x 7 cells."""
+    return mask_from_cells(erode(holds.astype(np.uint8), np.ones((7, 7), np.uint8)), shape)
 
 
-def square(radius: float) -> np.ndarray:
-    """A square structuring element of odd side; symmetric under flips and turns."""
+def square_kernel(radius: float) -> Mask:
+    """A square structuring element whose side is odd: 2 * max(1, round(radius)) + 1."""
     side = 2 * max(1, round(radius)) + 1
     return np.ones((side, side), np.uint8)
 
 
-def distance(region: np.ndarray) -> np.ndarray:
-    """Distance of every pixel to ``region`` in pixels (chamfer 5 x 5; huge where none)."""
-    return cv2.distanceTransform(1 - region, cv2.DIST_L2, 5)
+def distance_to(region: Mask) -> Plane:
+    """Distance of every pixel to the region in pixels (chamfer 5 x 5; huge if it is empty)."""
+    return np.asarray(cv2.distanceTransform(1 - region, cv2.DIST_L2, 5), np.float32)
 
 
-def frequent(labels: np.ndarray) -> int:
-    """A label that holds much of the picture, 0 if none does; only speed depends on it."""
+def dominant_label(labels: Labels) -> int:
+    """A label that covers much of the picture, or 0; callers use it for speed only."""
     counts = np.bincount(labels[::16, ::16].ravel())
     counts[0] = 0
     return int(np.argmax(counts)) if counts.any() else 0
 
 
-def framed(labels: np.ndarray, count: int) -> np.ndarray:
-    """Which labelled regions touch a side of the picture, (count,) bool."""
-    result = np.zeros(count, bool)
+def touching_frame(labels: Labels, count: int) -> NDArray[np.bool_]:
+    """Which regions touch a side of the picture, (count,)."""
+    result = np.zeros(count, np.bool_)
     for line in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
         result[line] = True
     return result
 
 
-def at(labels: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """The labels at the pixels of a mask."""
+def labels_within(labels: Labels, mask: Mask) -> Labels:
+    """The labels at the pixels of a mask, (number of pixels,)."""
     places = np.flatnonzero(mask.view(bool))
-    return np.asarray(labels.ravel()[places])
+    return np.asarray(labels.ravel()[places], np.int32)
+
+
+def bounding_corners(
+    names: NDArray[np.integer], places: NDArray[np.intp], shape: tuple[int, ...], count: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """First and last row and column of every labelled piece.
+
+    Args:
+        names: (n,) labels of the pixels.
+        places: (n,) flat indices of the pixels.
+        shape: (H, W) of the picture.
+        count: How many labels there are.
+
+    Returns:
+        Two (2, count) arrays: rows, then columns.
+    """
+    low = np.full((2, count), max(shape), np.int64)
+    high = np.full((2, count), -1, np.int64)
+    for axis, line in enumerate((places // shape[1], places % shape[1])):
+        np.minimum.at(low[axis], names, line)
+        np.maximum.at(high[axis], names, line)
+    return low, high

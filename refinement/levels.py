@@ -7,30 +7,44 @@ from typing import Final
 import cv2
 import numpy as np
 
-from refinement.grid import coarse, fine, mask, only, square
+from refinement.grid import (
+    Alpha8,
+    Mask,
+    Plane,
+    as_mask,
+    blur,
+    cell_mean,
+    dilate,
+    interpolate_cells,
+    keep_where,
+    square_kernel,
+    to_8_bit,
+)
 from refinement.regions import Regions
+from refinement.thresholds import (
+    CAUTION,
+    FRAME_DARKENED,
+    GAIN_AT_LEAST,
+    HALO_FADE,
+    HAZE_FADE,
+    HAZE_TAKEN_AT_MOST,
+)
 
-CAUTION: Final = 2.0
-"""Standard deviations by which a textured veil is taken to be weaker near the border."""
-_STRIP: Final = 64  # rows
-HAZE_FADE: Final = 2.0
-"""The level of clear is taken off fully up to itself, and not at all from so many times it."""
-HALO_FADE: Final = 1.4
-"""Likewise for the level of the nearest pixels, which is known better."""
+_STRIP: Final = 64  # rows; strips keep memory low and stay in the cache
 
 
-def mend_frame(alpha: np.ndarray) -> np.ndarray:
+def mend_frame(alpha: Plane) -> Plane:
     """Raise the outermost line of pixels where the decoder has darkened it.
 
     Layer Diffusion's decoder lowers alpha by a few percent on the outermost pixel line,
-    whatever it shows. A side is mended only where its line is lower than the next one
-    nearly all along the body that it cuts; hair that leaves the picture is not.
+    whatever it shows. A side is mended only if its line is lower than the next one nearly all
+    along the body that it cuts. Hair that leaves the picture is not mended.
 
     Args:
         alpha: (H, W) float32, 0..1.
 
     Returns:
-        The mended alpha; the input itself where there is nothing to mend.
+        The mended alpha; the input itself if there is nothing to mend.
     """
     result = alpha
     if min(alpha.shape) < 8:
@@ -42,7 +56,7 @@ def mend_frame(alpha: np.ndarray) -> np.ndarray:
         if np.count_nonzero(body) < 8:
             continue
         ratio, most = np.quantile(view[0][body] / inner[body], (0.5, 0.9))
-        if ratio < 0.97 and most < 0.995:
+        if ratio < FRAME_DARKENED[0] and most < FRAME_DARKENED[1]:
             if result is alpha:
                 result = alpha.copy()
                 view = np.rot90(result, side)
@@ -51,11 +65,11 @@ def mend_frame(alpha: np.ndarray) -> np.ndarray:
     return result
 
 
-def spread(value: np.ndarray, weight: np.ndarray) -> np.ndarray:
+def spread(value: Plane, weight: Plane) -> Plane:
     """Continue values over the cells where they are not known.
 
-    Normalised convolution (Knutsson and Westin 1993) with a growing window: each cell
-    takes the smallest window in which enough is known.
+    Normalised convolution (Knutsson and Westin 1993) with a growing window: each cell takes its
+    value from the smallest window in which enough is known.
 
     Args:
         value: (h, w) float32.
@@ -73,16 +87,14 @@ def spread(value: np.ndarray, weight: np.ndarray) -> np.ndarray:
         side = 2 * side + 1
     while side > 1:
         side //= 2
-        window = (side, side)
-        known = cv2.blur(weight, window, borderType=cv2.BORDER_REFLECT)
-        mean = cv2.blur(value * weight, window, borderType=cv2.BORDER_REFLECT)
+        known, mean = blur(weight, side), blur(value * weight, side)
         mean /= np.maximum(known, 1e-9)
         trust = np.minimum(known * (4.0 if side > 1 else 1.0) * side, 1.0)
         result += trust * (mean - result)
     return result
 
 
-def plateaus(alpha: np.ndarray, regions: Regions) -> tuple[np.ndarray, np.ndarray]:
+def plateaus(alpha: Plane, regions: Regions) -> tuple[Plane, Plane]:
     """The levels of opaque and of clear near the border, as smooth coarse fields.
 
     Args:
@@ -94,20 +106,20 @@ def plateaus(alpha: np.ndarray, regions: Regions) -> tuple[np.ndarray, np.ndarra
         nearest definite foreground (dents left out) and over the nearest definite background.
     """
     step = regions.step
-    solid = regions.inside & mask(alpha >= 0.75)
+    solid = regions.inside & as_mask(alpha >= GAIN_AT_LEAST)
     gain, known = _level(alpha, solid, step, CAUTION)
     haze, clear = _level(alpha, regions.faint, step, 0.0)
     gain = spread(gain, known) if known.any() else np.ones_like(gain)
     if gain.min() < 1:
-        gain = np.maximum(np.clip(gain, 0.75, 1.0), peaks(alpha, step))
-    return gain, np.clip(spread(haze, clear), 0.0, 0.25)
+        gain = np.maximum(np.clip(gain, GAIN_AT_LEAST, 1.0), peaks(alpha, step))
+    return gain, np.clip(spread(haze, clear), 0.0, HAZE_TAKEN_AT_MOST)
 
 
-def peaks(alpha: np.ndarray, step: int) -> np.ndarray:
-    """The highest alpha about each coarse cell, which the level of opaque cannot be below.
+def peaks(alpha: Plane, step: int) -> Plane:
+    """The highest alpha about each coarse cell. The level of opaque cannot be below it.
 
-    What a veil has left of alpha is at most its level; so where alpha comes near 1, no veil
-    lies there, whatever lies farther inside.
+    A veil leaves at most its own level of alpha. So no veil lies where alpha comes near 1,
+    whatever lies farther inside.
 
     Args:
         alpha: (H, W) float32, raw.
@@ -117,42 +129,40 @@ def peaks(alpha: np.ndarray, step: int) -> np.ndarray:
         (ceil(H / step), ceil(W / step)) float32, 0..1: the maximum over 3 x 3 cells.
     """
     height, width = alpha.shape
-    highest: np.ndarray = cv2.dilate(cv2.convertScaleAbs(alpha, alpha=255.0), square(1.5 * step))
+    highest = dilate(to_8_bit(alpha), square_kernel(1.5 * step))
     rows, columns = (-(-n // step) for n in (height, width))
-    # A cell's middle falls between pixels: take both, for the symmetry.
+    # The middle of a cell falls between two pixels: both count, for symmetry under flips.
     y = (np.arange(rows) + 0.5) * (height / rows) - 0.5
     x = (np.arange(columns) + 0.5) * (width / columns) - 0.5
     result = np.zeros((rows, columns), np.uint8)
     for j in (np.floor(y), np.ceil(y)):
         for i in (np.floor(x), np.ceil(x)):
             np.maximum(result, highest[np.ix_(j.astype(int), i.astype(int))], out=result)
-    return result.astype(np.float32) / 255
+    return result.astype(np.float32) / np.float32(255)
 
 
-def _level(
-    alpha: np.ndarray, where: np.ndarray, step: int, kappa: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Mean plus ``kappa`` standard deviations of alpha over the mask, and its share, a cell."""
-    share = coarse(where, step)
-    masked = only(alpha, where)
-    mean = coarse(masked, step)
-    if not kappa:
-        return mean / np.maximum(share, 1e-6), share
+def _level(alpha: Plane, mask: Mask, step: int, deviations: float) -> tuple[Plane, Plane]:
+    """Of each cell: mean alpha over the mask plus so many deviations, and the mask's share."""
+    share = cell_mean(mask, step)
+    masked = keep_where(alpha, mask)
+    mean = cell_mean(masked, step)
+    if not deviations:
+        return np.asarray(mean / np.maximum(share, 1e-6), np.float32), share
     window = (3, 3)
     total = np.maximum(cv2.blur(share, window), 1e-6)
-    mean = cv2.blur(mean, window) / total
+    mean = np.asarray(cv2.blur(mean, window) / total, np.float32)
     masked *= masked
-    square = cv2.blur(coarse(masked, step), window) / total
-    deviation = np.sqrt(np.maximum(square - mean * mean, 0))
-    return mean + kappa * deviation, share
+    mean_square = np.asarray(cv2.blur(cell_mean(masked, step), window) / total, np.float32)
+    deviation = np.sqrt(np.maximum(mean_square - mean * mean, 0))
+    return np.asarray(mean + deviations * deviation, np.float32), share
 
 
-def compose(alpha: np.ndarray, regions: Regions) -> np.ndarray:
+def compose(alpha: Plane, regions: Regions) -> Plane:
     """The refined alpha: 1 inside, 0 outside, levelled in the band.
 
-    In the band alpha is divided by the level of opaque beside it, and the level of clear
-    is taken off where alpha is about as low. Where both levels are right already, alpha
-    comes back unchanged.
+    In the band, alpha is divided by the level of opaque beside it, and the level of clear is
+    taken off where alpha is about as low. Alpha comes back unchanged where both levels are
+    right already.
 
     Args:
         alpha: (H, W) float32, raw.
@@ -164,16 +174,16 @@ def compose(alpha: np.ndarray, regions: Regions) -> np.ndarray:
     shape = alpha.shape
     gain_grid, haze_grid = plateaus(alpha, regions)
     hazy, veiled = haze_grid > 0.25 / 255, gain_grid < 1 - 0.5 / 255
-    haze = fine(np.where(hazy, haze_grid, 0), shape) if hazy.any() else None
-    gain = fine(np.where(veiled, gain_grid, 1), shape) if veiled.any() else None
+    haze = interpolate_cells(np.where(hazy, haze_grid, 0), shape) if hazy.any() else None
+    gain = interpolate_cells(np.where(veiled, gain_grid, 1), shape) if veiled.any() else None
     result = np.empty_like(alpha)
-    for top in range(0, shape[0], _STRIP):  # strips, for the memory and the cache
+    for top in range(0, shape[0], _STRIP):
         rows = slice(top, top + _STRIP)
         values = alpha[rows].copy()
         if haze is not None:
             # haze * (FADE - alpha / haze) / (FADE - 1), which needs no division
             taken = (HAZE_FADE * haze[rows] - values) * (1 / (HAZE_FADE - 1))
-            taken = cv2.min(taken, haze[rows])
+            taken = np.minimum(taken, haze[rows])
             values -= cv2.threshold(taken, 0, 0, cv2.THRESH_TOZERO)[1]
             cv2.threshold(values, 0, 0, cv2.THRESH_TOZERO, dst=values)
         if gain is not None:
@@ -185,11 +195,11 @@ def compose(alpha: np.ndarray, regions: Regions) -> np.ndarray:
     return result
 
 
-def take_off_halo(alpha: np.ndarray, quantised: np.ndarray, regions: Regions) -> np.ndarray:
+def take_off_halo(alpha: Plane, quantised: Alpha8, regions: Regions) -> Plane:
     """Take off halo that runs on from the background into the band.
 
-    Beside the band the level of clear is known from the nearest few pixels, better than from
-    the coarse grid, for halo falls off fast: what is about as low is halo, what is higher stays.
+    Halo falls off fast, so the nearest few pixels beside the band tell its level better than the
+    coarse grid. A pixel about as low is halo; a higher one stays.
 
     Args:
         alpha: (H, W) float32, raw.
@@ -197,11 +207,11 @@ def take_off_halo(alpha: np.ndarray, quantised: np.ndarray, regions: Regions) ->
         regions: What is definite.
 
     Returns:
-        (H, W) float32; the input itself where nothing is amiss.
+        (H, W) float32; the input itself for an undamaged matte.
     """
     if regions.clean:
         return alpha
-    faint = mask(quantised <= HALO_FADE * regions.clear) & mask(quantised > 0)
+    faint = as_mask(quantised <= HALO_FADE * regions.clear) & as_mask(quantised > 0)
     places = np.flatnonzero((faint & (1 - (regions.inside | regions.outside))).view(bool))
     window = (5, 5)
     clear = quantised * regions.outside
@@ -217,8 +227,8 @@ def take_off_halo(alpha: np.ndarray, quantised: np.ndarray, regions: Regions) ->
     return result
 
 
-def drop_crumbs(alpha: np.ndarray, regions: Regions) -> None:
-    """Clear, in place, faint pixels that hang together with nothing that belongs.
+def drop_crumbs(alpha: Plane, regions: Regions) -> None:
+    """Clear, in place, faint pixels that are connected with nothing that belongs.
 
     Args:
         alpha: (H, W) float32, refined.
@@ -226,11 +236,11 @@ def drop_crumbs(alpha: np.ndarray, regions: Regions) -> None:
     """
     if regions.clean:
         return
-    visible = mask(alpha > 0)
-    reached: np.ndarray = visible & regions.belongs
+    visible = as_mask(alpha > 0)
+    reached = visible & regions.belongs
     left = cv2.countNonZero(visible) - cv2.countNonZero(reached)
     for _ in range(regions.tail):
-        cv2.bitwise_and(cv2.dilate(reached, np.ones((3, 3), np.uint8)), visible, dst=reached)
+        cv2.bitwise_and(dilate(reached, np.ones((3, 3), np.uint8)), visible, dst=reached)
         before, left = left, cv2.countNonZero(visible) - cv2.countNonZero(reached)
         if left == before:
             break

@@ -12,11 +12,12 @@ import zlib
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 import cv2
 import numpy as np
 
+from refinement.grid import Pixels
 from refinement.options import RefinementError
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class Picture:
             gamma and primaries. Empty if the file says nothing.
     """
 
-    rgba: np.ndarray
+    rgba: Pixels
     colour_space: bytes
 
 
@@ -155,23 +156,23 @@ def _tiff_tag(image: Image.Image, tag: int) -> tuple[int, ...]:
     return tuple(tags.get(tag, ()))
 
 
-def _decode_16_bit(data: bytes) -> np.ndarray:
+def _decode_16_bit(data: bytes) -> Pixels:
     decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if decoded is None:
         raise RefinementError("broken or truncated (its pixels cannot be decoded)")
     if decoded.ndim != 3 or decoded.shape[2] != 4:
         raise RefinementError("a 16-bit picture of a kind that cannot be read; use RGBA")
-    return cv2.cvtColor(decoded, cv2.COLOR_BGRA2RGBA)
+    return cast("Pixels", cv2.cvtColor(decoded, cv2.COLOR_BGRA2RGBA))
 
 
-def _make_straight(rgba: np.ndarray) -> None:
+def _make_straight(rgba: Pixels) -> None:
     """Divide premultiplied 16-bit colour by alpha, in place."""
     for row in rgba:
         share = np.maximum(row[:, 3:], 1).astype(np.uint32)
         row[:, :3] = np.minimum((row[:, :3] * np.uint32(65535) + share // 2) // share, 65535)
 
 
-def _upright(rgba: np.ndarray, orientation: int) -> np.ndarray:
+def _upright(rgba: Pixels, orientation: int) -> Pixels:
     """Undo an EXIF orientation (TIFF 6.0 tag 274, values 1 to 8)."""
     if orientation in (2, 4, 5, 7):
         flipped = {2: rgba[:, ::-1], 4: rgba[::-1], 5: rgba.transpose(1, 0, 2)}
@@ -181,7 +182,7 @@ def _upright(rgba: np.ndarray, orientation: int) -> np.ndarray:
     return np.ascontiguousarray(turned)
 
 
-def encode(picture: np.ndarray, record: str, colour_space: bytes = b"") -> bytes:
+def encode(picture: Pixels, record: str, colour_space: bytes = b"") -> bytes:
     """A PNG of the picture that carries a record and what its colours mean.
 
     Args:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
+
+from refinement.grid import Pixels
 
 _LIGHT = 245.0
 _DARK = 24.0
@@ -11,7 +14,7 @@ _SIDE = 1024  # of one panel at most
 _STRIP = 64  # rows of the sheet made at a time, for the memory
 
 
-def sheet(raw: np.ndarray, foreground: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+def sheet(raw: Pixels, foreground: Pixels, alpha: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Before and after on light and dark, and the change of alpha eight times amplified.
 
     Args:
@@ -37,8 +40,8 @@ def sheet(raw: np.ndarray, foreground: np.ndarray, alpha: np.ndarray) -> np.ndar
 
 
 def _panels(
-    raw: np.ndarray, foreground: np.ndarray, alpha: np.ndarray, step: int
-) -> list[np.ndarray]:
+    raw: Pixels, foreground: Pixels, alpha: NDArray[np.float32], step: int
+) -> list[NDArray[np.uint8]]:
     """The six panels of a strip, made smaller by ``step``."""
     scale = 255 / np.float32(np.iinfo(raw.dtype).max)
     before = raw[..., :3] * scale

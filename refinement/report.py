@@ -20,7 +20,8 @@ class Report:
             the border band, dense pieces left out: how hazy the background was.
         doubtful_area: Where the prior cannot tell: filled although alpha was below 0.9
             (panels, pin holes), or level and half transparent farther from background than
-            ``Options.band_width`` (tulle and lenses, kept; faint haze, cleared).
+            ``Options.band_width`` (tulle and lenses, which are kept; faint haze, which is
+            cleared).
         bodies: Significant separate opaque bodies.
         opaque_area: Alpha exactly 1.
         soft_area: Alpha strictly between 0 and 1.

@@ -8,9 +8,9 @@ from typing import Final
 import cv2
 import numpy as np
 
-from refinement.grid import distance, fine, mask
+from refinement.grid import Mask, Plane, as_mask, distance_to, interpolate_cells
 
-_STRIP: Final = 64  # rows
+_STRIP: Final = 64  # rows; strips keep memory low and stay in the cache
 
 
 @dataclass(slots=True)
@@ -18,38 +18,39 @@ class Rings:
     """Masks of what lies near the border, (H, W) uint8, 0 or 1.
 
     Attributes:
-        near: Outside, where only the border's tail may be.
-        close: Inside, a good part of the border's thickness.
+        near: Outside, where only the border's tail may lie.
+        close: Inside, within a good part of the border's thickness.
         nearby: Twice as far and a little more.
-        trusted: As far as a good matte is believed without question.
+        trusted: As far as an undamaged matte is believed without question.
         band: As far as the widest border.
         ring: Where halo is looked for.
-        tail: ``near`` with a margin, so that what a first refinement kept beside the border
-            does not speak again.
-        edge: ``close`` with a margin, likewise.
+        tail: ``near`` with a margin. It is left out of the test for damage, so that refining
+            twice changes nothing.
+        edge: ``close`` with a margin, left out of that test too.
     """
 
-    near: np.ndarray
-    close: np.ndarray
-    nearby: np.ndarray
-    trusted: np.ndarray
-    band: np.ndarray
-    ring: np.ndarray
-    tail: np.ndarray
-    edge: np.ndarray
+    near: Mask
+    close: Mask
+    nearby: Mask
+    trusted: Mask
+    band: Mask
+    ring: Mask
+    tail: Mask
+    edge: Mask
 
 
-def measure(border: np.ndarray, thick: np.ndarray, scale: float, band_width: float) -> Rings:
-    """Measure how near the border everything lies.
+def measure_rings(border: Mask, thick: Plane, scale: float, band_width: float) -> Rings:
+    """Mark how near the border every pixel lies.
 
     Args:
         border: (H, W) mask of the unknown border without background.
-        thick: From :func:`regions.thickness`.
+        thick: From :func:`refinement.regions.thickness`.
         scale: Size of the picture relative to 1024 x 1024.
         band_width: See :class:`Options`.
     """
     reach = 1.5 + 3 * scale
-    limits = {  # pixels, and what part of the border's thickness is added to them
+    # Pixels, and the part of the border's thickness that is added to them. Chosen by eye.
+    limits = {
         "near": (0.5, 0.35),
         "close": (reach, 0.75),
         "nearby": (2 * reach + 12 * scale, 1.5),
@@ -59,13 +60,13 @@ def measure(border: np.ndarray, thick: np.ndarray, scale: float, band_width: flo
         "tail": (2.0, 0.6),
         "edge": (reach + 2, 1.25),
     }
-    away = distance(border)
-    width = fine(thick, border.shape)
+    away = distance_to(border)
+    width = interpolate_cells(thick, border.shape)
     result = Rings(*(np.empty_like(border) for _ in limits))
-    for top in range(0, border.shape[0], _STRIP):  # strips, for the memory and the cache
+    for top in range(0, border.shape[0], _STRIP):
         rows = slice(top, top + _STRIP)
         for name, (pixels, part) in limits.items():
             left = cv2.scaleAdd(width[rows], -part, away[rows]) if part else away[rows]
-            getattr(result, name)[rows] = mask(left <= pixels)
+            getattr(result, name)[rows] = as_mask(left <= pixels)
     result.trusted |= result.nearby
     return result

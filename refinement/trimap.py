@@ -5,23 +5,23 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from refinement.grid import mask
+from refinement.grid import Alpha8, Mask, as_mask
 
 
-def shrink(region: np.ndarray, radius: int) -> np.ndarray:
-    """Erode a mask by an octagon; the frame is no border.
+def shrink(region: Mask, radius: int) -> Mask:
+    """Erode a mask by an octagon; the frame takes nothing away.
 
     Args:
         region: (H, W) uint8.
         radius: In pixels.
     """
     full, cross = np.ones((3, 3), np.uint8), cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
-    # Erosions commute: all squares are one larger square.
-    region = cv2.erode(region, full, iterations=radius // 2)
-    return cv2.erode(region, cross, iterations=radius - radius // 2)
+    # Erosions commute, so all squares come first.
+    region = np.asarray(cv2.erode(region, full, iterations=radius // 2), np.uint8)
+    return np.asarray(cv2.erode(region, cross, iterations=radius - radius // 2), np.uint8)
 
 
-def trimap(quantised: np.ndarray, radius: int) -> np.ndarray:
+def trimap(quantised: Alpha8, radius: int) -> Mask:
     """Trimap with an unknown region along the border.
 
     Args:
@@ -33,8 +33,8 @@ def trimap(quantised: np.ndarray, radius: int) -> np.ndarray:
         (H, W) uint8: 0 definite background, 128 unknown, 255 definite foreground.
     """
     result = np.full(quantised.shape, 128, np.uint8)
-    opaque = mask(quantised == 255)
-    clear = mask(quantised == 0)
+    opaque = as_mask(quantised == 255)
+    clear = as_mask(quantised == 0)
     result[shrink(opaque, radius) > 0] = 255
     result[shrink(clear, radius) > 0] = 0
     return result

@@ -1,0 +1,203 @@
+"""Definite background: the level of clear, clear regions, pin holes, level regions.
+
+Masks are (H, W) uint8, 0 or 1; alpha is (H, W) uint8; lengths are in pixels of a picture of
+1024 x 1024 times ``scale``.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from refinement.grid import (
+    Alpha8,
+    Labels,
+    Mask,
+    Plane,
+    as_mask,
+    blur,
+    bounding_corners,
+    cell_mean,
+    cell_share,
+    dilate,
+    distance_to,
+    dominant_label,
+    interpolate_cells,
+    label,
+    mask_from_cells,
+    touching_frame,
+)
+from refinement.thresholds import (
+    CLEAR,
+    CLEAR_AT_MOST,
+    CLEAR_MARGIN,
+    FLAT,
+    GAP_AREA,
+    PIN_HOLE,
+    PLATEAU,
+    SOLID,
+)
+
+
+def moments(quantised: Alpha8, step: int) -> tuple[Plane, Plane]:
+    """Mean and mean square of alpha over coarse cells, each (h, w) float32."""
+    plane = quantised.astype(np.float32)
+    mean = cell_mean(plane, step)
+    plane *= plane
+    return mean, cell_mean(plane, step)
+
+
+def clear_level(mean: Plane, mean_square: Plane) -> int:
+    """The level up to which a pixel may be background in this picture.
+
+    Alpha should be 0 far from everything visible. Its 95th percentile there is the haze of the
+    picture, and a pixel below that level is no evidence of foreground.
+
+    Args:
+        mean: From :func:`moments`.
+        mean_square: From :func:`moments`.
+
+    Returns:
+        A level of 255, at least :data:`~refinement.thresholds.CLEAR`.
+    """
+    spread = np.sqrt(np.maximum(mean_square - mean * mean, 0))
+    visible = as_mask(mean + 2 * spread > CLEAR_AT_MOST)
+    far = dilate(visible, np.ones((5, 5), np.uint8)) == 0
+    if np.count_nonzero(far) < 16:
+        return CLEAR
+    haze = float(np.percentile(mean[far], 95))
+    factor, offset = CLEAR_MARGIN
+    return int(np.clip(round(factor * haze + offset), CLEAR, CLEAR_AT_MOST))
+
+
+def background_core(
+    quantised: Alpha8, clear: int, step: int, scale: float
+) -> tuple[Mask, Plane, int]:
+    """Definite background: the clear regions, enclosed or not.
+
+    A clear region of more than a few pixels is background wherever it lies. A smaller one is a
+    gap between strands if other background or other gaps are near, and a pin hole if it lies
+    alone in the body.
+
+    Args:
+        quantised: (H, W) uint8.
+        clear: From :func:`clear_level`.
+        step: Side of a coarse cell in pixels.
+        scale: Size of the picture relative to 1024 x 1024.
+
+    Returns:
+        The (H, W) mask, the distance of every pixel from the larger regions (float32), and how
+        many regions are enclosed, that is, touch no side of the picture.
+    """
+    low = as_mask(quantised <= clear)
+    count, labels = label(low, connectivity=4)
+    # One region usually covers most of the picture: work on the pixels of the others only.
+    main = dominant_label(labels)
+    places = np.flatnonzero(low.view(bool) & (labels != main))
+    names = labels.ravel()[places]
+    areas = np.bincount(names, minlength=count)
+    areas[main] = low.size if main else 0
+    large = areas >= max(4, round(GAP_AREA * scale * scale))
+    few = areas < round(PIN_HOLE * scale * scale)
+    lone = pin_holes(quantised, labels, places[(few & large)[names]], areas, step, scale)
+    large[lone] = False
+    core = low.copy()
+    core.ravel()[places] = large[names]
+    depth = distance_to(core)
+    keep = large.copy()
+    small = places[~large[names]]
+    if small.size:
+        broken = cv2.blur(cell_share(as_mask(quantised < SOLID), step), (5, 5))
+        near = depth.ravel()[small] <= 48 * scale
+        near |= interpolate_cells(np.asarray(broken, np.float32), low.shape).ravel()[small] > 0.02
+        keep[labels.ravel()[small[near]]] = True
+        keep[lone] = False
+        keep &= areas >= 2
+        core.ravel()[places] = keep[names]
+    return core, depth, int(np.count_nonzero((keep & ~touching_frame(labels, count))[1:]))
+
+
+def pin_holes(
+    quantised: Alpha8,
+    labels: Labels,
+    places: NDArray[np.intp],
+    areas: NDArray[np.intp],
+    step: int,
+    scale: float,
+) -> NDArray[np.intp]:
+    """The small clear regions that lie alone in the body, far from anything open or soft.
+
+    An opening is bounded by something thin (a strand, a finger, a hoop) or is a long gap. A
+    compact hole that lies many times its own width away from all larger background is neither,
+    unless the haze over the background shows in it too.
+
+    Args:
+        quantised: (H, W) uint8.
+        labels: (H, W) labels of the clear regions.
+        places: Flat indices of the pixels of the clear regions in question.
+        areas: Pixels of every clear region.
+        step: Side of a coarse cell in pixels.
+        scale: Size of the picture relative to 1024 x 1024.
+
+    Returns:
+        Their labels.
+    """
+    marked = labels.ravel()[places]
+    names = np.flatnonzero(np.bincount(marked, minlength=areas.size))
+    index = np.zeros(areas.size, np.int64)
+    index[names] = np.arange(names.size)
+    low, high = bounding_corners(index[marked], places, labels.shape, names.size)
+    area = areas[names]
+    across = np.sqrt(area)
+    compact = area > 0.5 * np.square((high - low).max(axis=0) + 1)
+    large = areas >= round(PIN_HOLE * scale * scale)
+    unsolid = as_mask(quantised < SOLID)
+    lone = []
+    for k in np.flatnonzero(compact):
+        near = unsolid[_window(low[:, k], high[:, k], round(2.5 * step))]
+        if cv2.countNonZero(near) > 0.02 * near.size + (across[k] + 4) ** 2:
+            continue
+        reach = round(max(48 * scale, 8 * across[k]))
+        if not large[labels[_window(low[:, k], high[:, k], reach)]].any():
+            lone.append(int(k))
+    if not lone:
+        return names[:0]
+    floor = np.array([quantised.ravel()[places[marked == names[k]]].min() for k in lone], np.int64)
+    haze = _median_level(quantised, as_mask(labels > 0))
+    alike = np.abs(floor - haze) <= 1 if haze else np.zeros(len(lone), np.bool_)
+    return np.asarray(names[lone][~alike])
+
+
+def _median_level(quantised: Alpha8, clear: Mask) -> int:
+    """The median of alpha over the clear pixels."""
+    levels = np.cumsum(cv2.calcHist([quantised], [0], clear, [256], [0, 256]))
+    return int(np.searchsorted(levels, 0.5 * levels[-1]))
+
+
+def _window(low: NDArray[np.int64], high: NDArray[np.int64], margin: int) -> tuple[slice, slice]:
+    """Rows and columns from one corner to the other, with a margin."""
+    top, left = np.maximum(low - margin, 0)
+    bottom, right = high + margin + 1
+    return slice(top, bottom), slice(left, right)
+
+
+def level_regions(mean: Plane, mean_square: Plane, shape: tuple[int, ...]) -> tuple[Mask, Mask]:
+    """Regions where alpha is level, as no border is: borders slope.
+
+    A level region is a veil over the body where alpha is high, else a panel, haze or tulle.
+
+    Args:
+        mean: From :func:`moments`.
+        mean_square: From :func:`moments`.
+        shape: (H, W) of the picture.
+
+    Returns:
+        Two (H, W) masks: within two cells of where alpha stays within a few percent over 3 x 3
+        cells; and where it does so above 0.6.
+    """
+    mean, mean_square = blur(mean, 3), blur(mean_square, 3)
+    level = mean_square - mean * mean < FLAT * FLAT
+    high = level & (mean > PLATEAU)
+    near = dilate(level.astype(np.uint8), np.ones((5, 5), np.uint8))
+    return mask_from_cells(near, shape), mask_from_cells(high, shape)

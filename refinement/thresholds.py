@@ -1,0 +1,154 @@
+"""Every threshold of the refinement, with what set it.
+
+Levels are of 255. Lengths inside the functions are pixels of a picture of 1024 x 1024, scaled
+with the square root of the area.
+
+Three kinds of origin occur:
+
+- *measured*: on published Layer Diffusion pictures (eleven of them, unless the text says
+  otherwise); the figure is given.
+- *trade*: `python -m tests.benchmarks.bench_refinement` moves with it (SAD and the band's error
+  against truth over 60 procedural portraits); the value is the best compromise that was tried.
+- *chosen by eye*: on the same Layer Diffusion pictures and on the drawn cases of
+  `tests/refinement`, which fail when it moves far.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+# Levels of alpha ------------------------------------------------------------------------
+
+CLEAR: Final = 15
+"""A pixel at or below this level may be background. Measured: the halo that Layer Diffusion
+leaves around a subject has 1 to 15 of 255 over 1 to 3 % of the picture."""
+CLEAR_AT_MOST: Final = 56
+"""Haze above this level is not taken for background. Measured: the clear level of five usable
+pictures is 15; that of a hazy one reaches this limit."""
+CLEAR_MARGIN: Final = (1.15, 2.0)
+"""The level of clear is the 95th percentile of far haze times the first, plus the second.
+Chosen by eye."""
+SOLID: Final = 230
+"""A pixel at or above this level may be body. Measured: veils inside bodies stay above 0.9 but
+for 0.1 % of the pixels."""
+OPAQUE_VEIL: Final = 217
+"""Visible pixels below this level (0.85) count as translucent in the report. Chosen by eye."""
+DENT: Final = 77
+"""A wide dent whose floor is above this level is an artifact; below, it is an opening under
+haze. Measured: the worst panel of the armour goes down to 0.6, haze up to 0.4; chosen between."""
+PLATEAU: Final = 153
+"""A level region above this (0.6) is veiled body. Measured: the worst panel is at 0.6."""
+HAZE_AT_MOST: Final = 115
+"""A level region far from everything may be haze below this (0.45). Measured: failed pictures
+have haze of up to 0.4."""
+VISIBLE: Final = 25
+"""Between this level and SOLID, what is filled or lies beyond the band is in doubt. Chosen by
+eye: 0.1 is just visible over a contrasting background."""
+STRONG: Final = 64
+"""A small detached piece that stays below this level is an artifact where there are others.
+Chosen by eye."""
+
+# Shapes ---------------------------------------------------------------------------------
+
+PIN_HOLE: Final = 60
+"""A clear region of fewer pixels is a pin hole if nothing else is open near it. Chosen by eye."""
+GAP_AREA: Final = 9
+"""A clear region of at least so many pixels is background by itself. Chosen by eye."""
+ENCLOSED: Final = 0.55
+"""A wide dent that touches the border is a panel if body begins abruptly along at least this
+share of its rim. Chosen by eye."""
+FLAT: Final = 9.0
+"""A region whose standard deviation is below this counts as level. Chosen by eye."""
+SMOOTH: Final = 2.5
+"""A wide dent may be a panel if its mean difference from pixel to pixel is below this. Chosen by
+eye."""
+ROUGH: Final = 12.0
+"""A wide dent whose mean difference from pixel to pixel is above this is dense hair. Chosen by
+eye."""
+CRISP_RIM: Final = 0.6
+"""A faint level region is cloth if so much of its rim towards background is an edge. Chosen by
+eye."""
+CRISP_RISE: Final = 0.7
+"""The rim is an edge where alpha reaches this share of its inner level within 4 px. Chosen by
+eye."""
+
+# Bodies and pieces ----------------------------------------------------------------------
+
+BODY_AREA: Final = 256
+"""A body has at least so many opaque pixels (a square of 16). Chosen by eye."""
+BODY_SHARE: Final = 0.04
+"""A body has at least this share of the largest one's opaque area. Chosen by eye."""
+CUT_SHARE: Final = 0.01
+"""A piece that the frame cuts belongs from this share on. Chosen by eye."""
+STRAND_REACH: Final = 24
+"""A strand may come back after a gap of so many pixels. Chosen by eye on portraits 01 and 03."""
+THIN_REACH: Final = 10
+"""The same for a piece that is thin and not long."""
+STRAND_FADES: Final = 3
+"""A strand may fade so often on its way. Chosen by eye."""
+
+# Hair beside the border -----------------------------------------------------------------
+
+GAP: Final = 12
+"""Depth of the narrow gaps by which hair is told from body. Trade."""
+FAINT_GAP: Final = 4
+"""The same in a matte that is right elsewhere, where nothing else is narrow. Trade."""
+DENSE: Final = 0.03
+"""A cell with a larger share of narrow gaps may be hair. Trade."""
+STRANDS_SHARE: Final = (0.015, 4.0)
+"""Small dents are hair where their share exceeds the first plus the second times the usual share
+deep in the body. Trade."""
+THICK: Final = 5.0
+"""A border thicker than this many pixels may hold hair; a crisp edge is thinner. Chosen by eye."""
+
+# Is the matte damaged at all? -----------------------------------------------------------
+
+DIRTY: Final = 0.0125
+"""Share of definite foreground below 1 from which the matte counts as damaged. Measured: raw
+pictures have 2 to 22 % there."""
+HAZY: Final = 0.04
+"""Share of definite background above 0 from which the matte counts as damaged. Chosen by eye,
+so that compression noise of good mattes does not count."""
+
+# Levels of veil and halo ----------------------------------------------------------------
+
+CAUTION: Final = 2.0
+"""A textured veil is taken to be weaker near the border by so many standard deviations. Trade:
+it trades one damage design against the other."""
+HAZE_FADE: Final = 2.0
+"""The level of clear is taken off fully up to itself and not at all from so many times it. Trade:
+it trades one damage design against the other."""
+HALO_FADE: Final = 1.4
+"""The same for the level of the nearest pixels, which is known better. Trade."""
+GAIN_AT_LEAST: Final = 0.75
+"""A veil in the band is never divided by less. Chosen by eye."""
+HAZE_TAKEN_AT_MOST: Final = 0.25
+"""Never more than this is taken off as haze. Chosen by eye: hazier pictures are rejected."""
+FRAME_DARKENED: Final = (0.97, 0.995)
+"""The frame's line was darkened if the median and the 0.9 quantile of its ratio to the next line
+are below these. Measured: Layer Diffusion's decoder lowers alpha there by a few percent."""
+
+# The report -----------------------------------------------------------------------------
+
+EMPTY_SOFT_AREA: Final = 1e-4
+"""A picture with no opaque pixel and less soft area is empty. Chosen by eye."""
+TRANSLUCENT_AT_MOST: Final = 0.5
+"""A subject of which more is translucent has no opaque body. Chosen by eye (the glass bottle)."""
+HAZE_REJECTED: Final = 0.05
+"""Mean raw alpha over the background from which the picture is rejected as haze. Measured:
+`raw_haze` of five usable pictures is 0.0001 to 0.0032, of a hazy one 0.12."""
+
+# Colour ---------------------------------------------------------------------------------
+
+COLOUR_BELIEF: Final = 8
+"""A pixel's colour is believed by this power of alpha. Trade: `bench_refinement_colour`."""
+COLOUR_TRUST: Final = 8.0
+"""Reciprocal of the weight at which a level of the pyramid needs none above it. Trade:
+`bench_refinement_colour`."""
+COLOUR_RIDGE: Final = 0.2
+"""Weight of detail against mixture; a larger one keeps nearer to the smooth foreground. Trade:
+`bench_refinement_colour`."""
+COLOUR_ALIKE: Final = (3.0, 6.0)
+"""Padding nearer to the foreground than the first (of 255) is the foreground; farther than the
+second it is not. Measured in bands of real portraits: 99 in 100 pixels above 3.4 as generated,
+below 2.9 when refined."""
