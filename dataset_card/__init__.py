@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from .card import render
-from .licence import licence_text
-from .plots import figures
-from .statistics import Statistics
+from dataset_card.card import render
+from dataset_card.licence import licence_text
+from dataset_card.plots import figures
+from dataset_card.statistics import Statistics
 
 __all__ = ["Statistics", "figures", "licence_text", "render"]

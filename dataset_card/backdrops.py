@@ -1,15 +1,12 @@
-"""Backgrounds for looking at mattes: out-of-focus places made from noise, or a folder's."""
+"""Backgrounds for looking at mattes: plain light, plain dark, and places made from noise."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Final
 
 import cv2
 import numpy as np
-
-from ld_portrait_20k.errors import PortraitError
+from numpy.typing import NDArray
 
 LIGHT: Final = (240, 240, 238)
 DARK: Final = (28, 29, 32)
@@ -30,7 +27,10 @@ _PALETTES: Final = np.array(
 )
 
 
-def made(width: int, height: int, seed: int) -> np.ndarray:
+Values = NDArray[np.floating]
+
+
+def out_of_focus(width: int, height: int, seed: int) -> NDArray[np.uint8]:
     """A place out of focus: sky or wall, things at middle distance, ground, discs of light.
 
     Blur grows with distance, as behind a portrait lens: the far part is smoothest, and lights
@@ -68,15 +68,17 @@ def made(width: int, height: int, seed: int) -> np.ndarray:
     return np.clip((canvas + grain) * 255 + 0.5, 0, 255).astype(np.uint8)
 
 
-def _smooth(values: np.ndarray, low: np.ndarray | float, high: np.ndarray | float) -> np.ndarray:
+def _smooth(
+    values: Values,
+    low: Values | float,
+    high: Values | float,
+) -> Values:
     """0 below ``low``, 1 above ``high``, smooth between."""
     t = np.clip((values - low) / (high - low), 0, 1)
     return t * t * (3 - 2 * t)
 
 
-def _noise(
-    rng: np.random.Generator, height: int, width: int, cells: int, flat: int = 1
-) -> np.ndarray:
+def _noise(rng: np.random.Generator, height: int, width: int, cells: int, flat: int = 1) -> Values:
     """Smooth noise 0..1 with about ``cells`` bumps across, ``flat`` times as wide as high."""
     total = np.zeros((height, width), np.float32)
     for octave, strength in enumerate((0.65, 0.35)):  # a second one of half the size
@@ -86,7 +88,11 @@ def _noise(
 
 
 def _discs(
-    canvas: np.ndarray, rng: np.random.Generator, lamp: np.ndarray, side: int, horizon: float
+    canvas: NDArray[np.float32],
+    rng: np.random.Generator,
+    lamp: NDArray[np.float32],
+    side: int,
+    horizon: float,
 ) -> None:
     height, width = canvas.shape[:2]
     for _ in range(rng.integers(14, 30)):
@@ -98,62 +104,3 @@ def _discs(
         cv2.circle(disc, point, radius << fraction, 1.0, -1, cv2.LINE_AA, fraction)
         weight = (rng.uniform(0.10, 0.5) * np.minimum(disc, 1))[..., None]
         canvas += weight * (lamp * rng.uniform(0.85, 1.1) - canvas)
-
-
-def load_folder(folder: Path) -> list[np.ndarray]:
-    """Read the pictures of a folder, in name order.
-
-    Returns:
-        Pictures, (H, W, 3) uint8 sRGB.
-
-    Raises:
-        PortraitError: No picture is there, or one cannot be read or is too large.
-    """
-    paths = sorted(p for p in folder.glob("*") if p.suffix.lower() in _SUFFIXES)
-    if not paths:
-        raise PortraitError(f"{folder}: no pictures (.jpg, .png, .webp) for backgrounds")
-    return [_read(path) for path in paths]
-
-
-def _read(path: Path) -> np.ndarray:
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        with Image.open(path, formats=("JPEG", "PNG", "WEBP")) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise PortraitError(f"{path}: {image.width}x{image.height} is too large")
-            return np.asarray(image.convert("RGB"))
-    except (OSError, UnidentifiedImageError, ValueError, SyntaxError) as problem:
-        raise PortraitError(f"{path}: not a readable picture ({problem})") from None
-    except Image.DecompressionBombError:
-        raise PortraitError(f"{path}: too large a picture") from None
-
-
-def filling(picture: np.ndarray, width: int, height: int) -> np.ndarray:
-    """A picture scaled and cropped about its centre to fill a size.
-
-    Args:
-        picture: (H, W, 3) uint8.
-        width: Wanted width.
-        height: Wanted height.
-    """
-    scale = max(width / picture.shape[1], height / picture.shape[0])
-    size = (
-        max(width, round(picture.shape[1] * scale)),
-        max(height, round(picture.shape[0] * scale)),
-    )
-    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    scaled = cv2.resize(picture, size, interpolation=method)
-    top, left = (scaled.shape[0] - height) // 2, (scaled.shape[1] - width) // 2
-    return scaled[top : top + height, left : left + width]
-
-
-def chosen(width: int, height: int, seed: int, pictures: Sequence[np.ndarray] | None) -> np.ndarray:
-    """One background: of the given pictures, in turn by seed, or made.
-
-    Returns:
-        (height, width, 3) uint8 sRGB.
-    """
-    if pictures:
-        return filling(pictures[seed % len(pictures)], width, height)
-    return made(width, height, seed)

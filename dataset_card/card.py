@@ -10,14 +10,13 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
+from dataset_card.columns import metadata_rows
+from dataset_card.escape import fenced_json, inline
+from dataset_card.licence import data_licence
+from dataset_card.statistics import Statistics
 from ld_portrait_20k import schema
 from ld_portrait_20k.errors import PortraitError
 from ld_portrait_20k.manifest import Manifest
-
-from .columns import metadata_rows
-from .escape import fenced_json, inline
-from .licence import data_licence
-from .statistics import Statistics
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -79,7 +78,7 @@ def render(
         raise PortraitError(f"dataset card: {repo_id!r} is not a repository's name")
     if licence is not None and not re.fullmatch(r"[a-z0-9][a-z0-9.+-]{,39}", licence):
         raise PortraitError(
-            f"dataset card: {licence!r} is not a licence's identifier; mend: one of the Hub's, "
+            f"dataset card: {licence!r} is not a licence's identifier; try: one of the Hub's, "
             "such as cc-by-4.0"
         )
     about = manifest.about
@@ -142,13 +141,13 @@ def _check(manifest: Manifest, statistics: Statistics) -> None:
         listed = ", ".join(sorted(str(name) for name in strangers))
         raise PortraitError(
             f"dataset card: the manifest says {manifest.generator!r} made the samples, their "
-            f"own records say {listed}; mend: build the dataset again"
+            f"own records say {listed}; try: build the dataset again"
         )
     total = sum(manifest.splits.values())
     if total != statistics.samples:
         raise PortraitError(
             f"dataset card: the manifest counts {total} samples, the statistics "
-            f"{statistics.samples}; mend: build the dataset again"
+            f"{statistics.samples}; try: build the dataset again"
         )
 
 

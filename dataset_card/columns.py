@@ -39,7 +39,7 @@ DESCRIPTIONS: Final[dict[str, str]] = {
     "refinement.openings_kept": "enclosed openings (curls, arms) kept open",
     "refinement.band_area": "share of the picture in the kept soft border",
     "refinement.raw_haze": "mean raw alpha over the cleared background, 0 to 1",
-    "refinement.doubtful_area": "share of the picture that was filled from below 0.9, or is half transparent "
+    "refinement.doubtful_area": "share of the picture filled from below 0.9, or half transparent "
     "farther from background than the band is wide (kept or cleared)",
     "refinement.confidence": "how sure the refinement is, 0 to 1",
     "quality": "figures of quality control, of the refined matte",

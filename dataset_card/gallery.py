@@ -7,8 +7,9 @@ from typing import Final
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
-from . import backdrops
+from dataset_card import backdrops
 
 PAPER: Final = (250, 250, 250)
 INK: Final = (60, 64, 68)
@@ -20,12 +21,11 @@ _MARGIN = 14
 
 
 def contact_sheet(
-    samples: Sequence[tuple[str, np.ndarray, np.ndarray]],
+    samples: Sequence[tuple[str, NDArray[np.uint8], NDArray[np.uint8]]],
     *,
     columns: int,
     cell: int,
-    backgrounds: Sequence[np.ndarray] | None = None,
-) -> np.ndarray:
+) -> NDArray[np.uint8]:
     """Draw samples in rows, each as four pictures with its id below.
 
     Pictures keep their aspect and are letterboxed in square cells; small ones are enlarged.
@@ -34,8 +34,6 @@ def contact_sheet(
         samples: Id, foreground (H, W, 3) uint8 straight sRGB, alpha (H, W) uint8.
         columns: Samples side by side.
         cell: Side of one picture's cell in pixels.
-        backgrounds: (H, W, 3) uint8 pictures to use in turn behind the third picture;
-            out-of-focus places are made where none are given.
 
     Returns:
         (H, W, 3) uint8 sRGB.
@@ -54,7 +52,7 @@ def contact_sheet(
     for place, (_, foreground, alpha) in enumerate(samples):
         left = place % columns * step_x + _MARGIN
         top = place // columns * step_y + _MARGIN
-        for tile in pictures_of(foreground, alpha, cell, place, backgrounds):
+        for tile in pictures_of(foreground, alpha, cell, place):
             height, width = tile.shape[:2]
             y, x = top + (cell - height) // 2, left + (cell - width) // 2
             sheet[y : y + height, x : x + width] = tile
@@ -63,12 +61,11 @@ def contact_sheet(
 
 
 def pictures_of(
-    foreground: np.ndarray,
-    alpha: np.ndarray,
+    foreground: NDArray[np.uint8],
+    alpha: NDArray[np.uint8],
     longest: int,
     seed: int,
-    backgrounds: Sequence[np.ndarray] | None = None,
-) -> list[np.ndarray]:
+) -> list[NDArray[np.uint8]]:
     """One sample on light, on dark, before a place, and its matte.
 
     Args:
@@ -76,7 +73,6 @@ def pictures_of(
         alpha: (H, W) uint8.
         longest: Longer side of the pictures in pixels.
         seed: Which background.
-        backgrounds: Pictures to take it from; made where none are given.
 
     Returns:
         Four pictures of equal size, (h, w, 3) uint8 sRGB.
@@ -88,25 +84,25 @@ def pictures_of(
         raise ValueError(f"foreground {foreground.shape} does not go with alpha {alpha.shape}")
     # Compositing is linear, so scaling the premultiplied colour first gives the picture
     # that scaling the composite would, without a composite at full size.
-    opacity = alpha.astype(np.float32)[..., None] / 255
+    opacity = alpha.astype(np.float32)[..., None] / np.float32(255)
     premultiplied = _fit(foreground.astype(np.float32) * opacity, longest)
-    opacity = _fit(opacity, longest).reshape(*premultiplied.shape[:2], 1)
-    height, width = opacity.shape[:2]
-    behind: list[np.ndarray] = [
+    height, width = premultiplied.shape[:2]
+    opacity = _fit(opacity, longest).reshape(height, width, 1)
+    behind: list[NDArray[np.float32]] = [
         np.asarray(backdrops.LIGHT, np.float32),
         np.asarray(backdrops.DARK, np.float32),
-        backdrops.chosen(width, height, seed, backgrounds).astype(np.float32),
+        backdrops.out_of_focus(width, height, seed).astype(np.float32),
     ]
     composites = [premultiplied + (1 - opacity) * background for background in behind]
     composites.append(np.repeat(opacity * 255, 3, axis=2))
     return [np.clip(picture + 0.5, 0, 255).astype(np.uint8) for picture in composites]
 
 
-def _fit(picture: np.ndarray, longest: int) -> np.ndarray:
+def _fit(picture: NDArray[np.floating], longest: int) -> NDArray[np.float32]:
     scale = longest / max(picture.shape[:2])
     size = (max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale)))
     method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    return cv2.resize(picture, size, interpolation=method)
+    return np.asarray(cv2.resize(picture, size, interpolation=method), np.float32)
 
 
 def _steps(cell: int, caption: int) -> tuple[int, int]:
@@ -115,8 +111,8 @@ def _steps(cell: int, caption: int) -> tuple[int, int]:
 
 
 def _captions(
-    sheet: np.ndarray, names: Sequence[str], columns: int, cell: int, size: int
-) -> np.ndarray:
+    sheet: NDArray[np.uint8], names: Sequence[str], columns: int, cell: int, size: int
+) -> NDArray[np.uint8]:
     from PIL import Image, ImageDraw, ImageFont
 
     image = Image.fromarray(sheet)

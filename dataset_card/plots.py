@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
-from .statistics import Histogram, Statistics
+from dataset_card.statistics import Histogram, Statistics
 
 if TYPE_CHECKING:
     from PIL import ImageDraw
@@ -38,7 +39,7 @@ _HISTOGRAMS: Final = (
 )
 
 
-def figures(statistics: Statistics) -> dict[str, np.ndarray]:
+def figures(statistics: Statistics) -> dict[str, NDArray[np.uint8]]:
     """The card's plots.
 
     Args:
@@ -48,7 +49,7 @@ def figures(statistics: Statistics) -> dict[str, np.ndarray]:
         Path in the repository to a picture, (H, W, 3) uint8 sRGB; plots without anything to
         show are left out.
     """
-    found: dict[str, np.ndarray] = {}
+    found: dict[str, NDArray[np.uint8]] = {}
     shown = [entry for entry in _HISTOGRAMS if statistics.histograms[entry[0]].count]
     if shown:
         found[HISTOGRAM_FILE] = _histograms(statistics, shown)
@@ -57,7 +58,7 @@ def figures(statistics: Statistics) -> dict[str, np.ndarray]:
     return found
 
 
-def _histograms(statistics: Statistics, shown: Sequence[tuple[str, str, int]]) -> np.ndarray:
+def _histograms(statistics: Statistics, shown: Sequence[tuple[str, str, int]]) -> NDArray[np.uint8]:
     columns = min(3, len(shown))
     rows = -(-len(shown) // columns)
     width, height = _PANEL
@@ -69,7 +70,7 @@ def _histograms(statistics: Statistics, shown: Sequence[tuple[str, str, int]]) -
     return sheet.pixels()
 
 
-def _attributes(statistics: Statistics) -> np.ndarray:
+def _attributes(statistics: Statistics) -> NDArray[np.uint8]:
     panels = []
     for name, counts in statistics.attributes.items():
         known = [(value, count) for value, count in counts.items() if value is not None]
@@ -99,7 +100,7 @@ class _Sheet:
         self.image = Image.new("RGB", (width * _SCALE, height * _SCALE), PAPER)
         self.draw: ImageDraw.ImageDraw = ImageDraw.Draw(self.image)
 
-    def pixels(self) -> np.ndarray:
+    def pixels(self) -> NDArray[np.uint8]:
         return np.asarray(self.image).copy()
 
     def box(self, left: float, top: float, right: float, bottom: float, fill: tuple) -> None:

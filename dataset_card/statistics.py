@@ -75,13 +75,6 @@ class Histogram:
         self.bins[min(max(units, 0) // self.width, len(self.bins) - 1)] += 1
         self._extend(units, units, units)
 
-    def merge(self, other: Histogram) -> None:
-        """Add another's samples to this."""
-        if other.lowest is None or other.highest is None:
-            return
-        self.bins = [a + b for a, b in zip(self.bins, other.bins, strict=True)]
-        self._extend(other.total, other.lowest, other.highest)
-
     def _extend(self, total: int, lowest: int, highest: int) -> None:
         self.total += total
         self.lowest = lowest if self.lowest is None else min(self.lowest, lowest)
@@ -161,22 +154,6 @@ class Statistics:
             if value is not None:
                 self.histograms[name].add(value)
         self._keep_example(item)
-
-    def merge(self, other: Statistics) -> None:
-        """Add another's samples to this; the order of merging does not matter."""
-        self.samples += other.samples
-        for name, counts in other.attributes.items():
-            self.attributes[name].update(counts)
-        self.sizes.update(other.sizes)
-        self.generators.update(other.generators)
-        self.models.update(other.models)
-        self.refinements.update(other.refinements)
-        self.without_prompt += other.without_prompt
-        self.improved += other.improved
-        for name, histogram in other.histograms.items():
-            self.histograms[name].merge(histogram)
-        if other.example is not None:
-            self._keep_example(other.example)
 
     def generator_names(self) -> set[str | None]:
         """The names that the samples' generator records give."""

@@ -75,7 +75,7 @@ def build_and_report(config: BuildConfig, options: argparse.Namespace) -> int:
                 f"{report.waiting_for} of other ranks are not; the last rank done finishes"
             )
             return 0
-        published = hub.finish(options.output, uploader) if uploader is not None else None
+        published = hub.finish_publication(options.output, uploader) if uploader is not None else None
     figures = _as_json(report)
     if options.json:
         more = {"published": published.to_dict()} if published else {}

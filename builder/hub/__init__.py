@@ -1,11 +1,11 @@
 """Publishing to the Hugging Face Hub, and reading back what is there.
 
-:func:`publish` sends a finished folder; :class:`Uploader` and :func:`finish` do the same
-beside a running build; :func:`remote_status` and :func:`verify_remote` look at the result.
+:func:`publish` sends a finished folder. :class:`Uploader` and :func:`finish_publication` do the
+same beside a running build. :func:`remote_status` and :func:`verify_remote` look at the result.
 Every error is a :class:`HubError` of one line with an ``exit_code`` of its own.
 """
 
-from .errors import (
+from builder.hub.errors import (
     ForeignContentError,
     HubError,
     IncompleteError,
@@ -17,11 +17,11 @@ from .errors import (
     StoppedError,
     UnreachableError,
 )
-from .publishing import PublishReport, finish, publish
-from .remote import RemoteStatus, RemoteVerification, remote_status, verify_remote
-from .retry import RetryPolicy
-from .state import UploadState
-from .uploader import Uploader
+from builder.hub.publishing import PublishReport, finish_publication, publish
+from builder.hub.remote import RemoteStatus, RemoteVerification, remote_status, verify_remote
+from builder.hub.retry import RetryPolicy
+from builder.hub.state import UploadState
+from builder.hub.uploader import Uploader
 
 __all__ = [
     "ForeignContentError",
@@ -40,7 +40,7 @@ __all__ = [
     "UnreachableError",
     "UploadState",
     "Uploader",
-    "finish",
+    "finish_publication",
     "publish",
     "remote_status",
     "verify_remote",

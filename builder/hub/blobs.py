@@ -13,11 +13,10 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from builder.hub.client import HubClient
+from builder.hub.errors import HubError, LocalError, NoRightError, redact
+from builder.hub.retry import TransientError, log
 from ld_portrait_20k.manifest import file_sha256
-
-from .client import HubClient
-from .errors import HubError, LocalError, NoRightError, redact
-from .retry import TransientError, log
 
 PIECE = 1 << 20
 SLOWEST = 256 * 1024
@@ -265,7 +264,7 @@ def _check_local(path: Path, sha256: str, size: int) -> None:
         if path.stat().st_size != size or file_sha256(path) != sha256:
             raise LocalError(
                 f"{path}: is not what its manifest says (size or sha256); "
-                "mend: python -m builder verify, then build it again"
+                "try: python -m builder verify, then build it again"
             )
     except OSError as problem:
         raise LocalError(f"{path}: cannot be read ({problem.strerror})") from None

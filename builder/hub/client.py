@@ -11,15 +11,15 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from .connection import ConflictError, HubConnection, MissingError
-from .errors import HubError, NoTokenError
-from .retry import TransientError
+from builder.hub.connection import ConflictError, HubConnection, MissingError
+from builder.hub.errors import HubError, NoTokenError
+from builder.hub.retry import TransientError
 
 _REPO_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,95}/[A-Za-z0-9][A-Za-z0-9_.-]{0,95}")
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
+class Account:
     """Who the token belongs to."""
 
     name: str
@@ -59,7 +59,7 @@ def check_repo_id(repo_id: str) -> str:
         HubError: It is not ``namespace/name``.
     """
     if not _REPO_ID.fullmatch(repo_id):
-        raise HubError(f"not a repository id: {repo_id!r}; mend: namespace/name, such as me/data")
+        raise HubError(f"not a repository id: {repo_id!r}; try: namespace/name, such as me/data")
     return repo_id
 
 
@@ -68,7 +68,7 @@ class HubClient(HubConnection):
 
     # -- account and repository ------------------------------------------------------------
 
-    def whoami(self) -> Identity:
+    def whoami(self) -> Account:
         """Who the token belongs to.
 
         Raises:
@@ -77,7 +77,7 @@ class HubClient(HubConnection):
         found = self.json("asking who the token belongs to", "GET", "/api/whoami-v2")
         access = (found.get("auth") or {}).get("accessToken") or {}
         orgs = {org["name"]: org.get("roleInOrg") or "" for org in found.get("orgs") or []}
-        return Identity(found["name"], access.get("role") or "", orgs)
+        return Account(found["name"], access.get("role") or "", orgs)
 
     def create(self, repo_id: str, private: bool) -> None:
         """Create the dataset repository; fine if it exists."""

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from .client import HubClient, RemoteFile
-from .connection import PreconditionError
-from .errors import HubError, MovedError
-from .retry import TransientError, log
+from builder.hub.client import HubClient, RemoteFile
+from builder.hub.connection import PreconditionError
+from builder.hub.errors import HubError, MovedError
+from builder.hub.retry import TransientError, log
 
 WINDOW = 3600.0
 
@@ -68,7 +68,7 @@ class CommitBudget:
 
     Args:
         limit: Most commits an hour.
-        reserve: How many of them are kept for the last commit and for mending.
+        reserve: How many of them are kept for the last commit and for repairs.
     """
 
     def __init__(self, limit: int = 100, reserve: int = 10) -> None:
@@ -92,7 +92,7 @@ class CommitBudget:
             self._moments = collections.deque(sorted(self._moments))
 
     def count(self) -> None:
-        """One more was sent."""
+        """Count one more commit, sent just now."""
         with self._lock:
             self._moments.append(time.monotonic())
 
@@ -192,7 +192,7 @@ class Committer:
                 else:
                     raise MovedError(
                         f"{self._repo_id}@{branch} moved from {base[:12]} to {head[:12]} "
-                        "meanwhile; mend: see who changed it, then run the same command again"
+                        "meanwhile; try: see who changed it, then run the same command again"
                     ) from None
             self._budget.count()
             self.made += 1

@@ -16,8 +16,8 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from .errors import HubError, NoRightError, NoTokenError, QuotaError, redact
-from .retry import RETRIED_STATUSES, Retries, RetryPolicy, TransientError
+from builder.hub.errors import HubError, NoRightError, NoTokenError, QuotaError, redact
+from builder.hub.retry import RETRIED_STATUSES, Retries, RetryPolicy, TransientError
 
 if TYPE_CHECKING:
     import httpx2
@@ -142,7 +142,7 @@ class HubConnection:
         except httpx2.TransportError as problem:
             raise TransientError(f"connection failed ({type(problem).__name__})") from None
         except OfflineModeIsEnabled:
-            raise HubError("offline mode is on; mend: unset HF_HUB_OFFLINE") from None
+            raise HubError("offline mode is on; try: unset HF_HUB_OFFLINE") from None
         except RuntimeError as problem:
             # huggingface_hub closes the shared client when another thread's connection fails.
             if "closed" in str(problem):
@@ -201,20 +201,20 @@ class HubConnection:
             return TransientError(f"{status} {told}"[:200], _asked_wait(response.headers))
         if status == 402 or status == 507 or (status == 403 and _QUOTA.search(told)):
             return QuotaError(
-                f"{line}; mend: free or buy storage at {self.endpoint}/settings/billing, then run "
+                f"{line}; try: free or buy storage at {self.endpoint}/settings/billing, then run "
                 "the same command again: what is uploaded is not sent again"
             )
         if status == 404 or code in ("RepoNotFound", "RevisionNotFound", "EntryNotFound"):
             return MissingError(line, code)
         if status == 401:
             return NoTokenError(
-                f"{what}: the Hub does not accept the token; mend: hf auth login, or set HF_TOKEN"
+                f"{what}: the Hub does not accept the token; try: hf auth login, or set HF_TOKEN"
                 if self.token
-                else f"{what}: a token is needed; mend: hf auth login, or set HF_TOKEN"
+                else f"{what}: a token is needed; try: hf auth login, or set HF_TOKEN"
             )
         if status == 403:
             return NoRightError(
-                f"{line}; mend: a token with the right to write ({self.endpoint}/settings/tokens)"
+                f"{line}; try: a token with the right to write ({self.endpoint}/settings/tokens)"
             )
         kinds: dict[int, type[HubError]] = {409: ConflictError, 412: PreconditionError}
         return kinds.get(status, HubError)(line)

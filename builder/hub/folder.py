@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from builder.hub.commits import Addition
+from builder.hub.errors import LocalError
+from builder.hub.target import CARD_NAME, MARK, shard_folders
 from ld_portrait_20k.manifest import Manifest, file_sha256
-
-from .commits import Addition
-from .errors import LocalError
-from .target import CARD_NAME, MARK, shard_folders
 
 MAX_EXTRA_BYTES = 256 * 2**20
 """Most bytes of files besides the shards; more is taken for a mistake."""
@@ -62,14 +61,14 @@ class DatasetFolder:
             if not local.is_file() or local.stat().st_size != shard.bytes:
                 raise LocalError(
                     f"{local}: missing, or not of the size that the manifest says; "
-                    "mend: build it again"
+                    "try: build it again"
                 )
         extras = {extra.path: extra for extra in _extras(root)}
         for name, about in manifest.files.items():
             if name not in extras or extras[name].sha256 != about.get("sha256"):
                 raise LocalError(f"{root / name}: missing, or not what the manifest says")
         if CARD_NAME not in extras:
-            raise LocalError(f"{root / CARD_NAME}: no such file; mend: finish the build")
+            raise LocalError(f"{root / CARD_NAME}: no such file; try: finish the build")
         try:
             card = (root / CARD_NAME).read_text(encoding="utf-8")
         except UnicodeDecodeError:
@@ -92,7 +91,7 @@ class DatasetFolder:
         """
         for extra in self.extras.values():
             if token and token.encode() in extra.local.read_bytes():
-                raise LocalError(f"{extra.local}: contains your access token; mend: remove it")
+                raise LocalError(f"{extra.local}: contains your access token; try: remove it")
 
 
 def _extras(root: Path) -> list[Extra]:
@@ -111,6 +110,6 @@ def _extras(root: Path) -> list[Extra]:
         name = max(found, key=lambda item: item[2])[0]
         raise LocalError(
             f"{root}: {total} bytes besides the shards, the largest file is {name}; "
-            "mend: move out what is not part of the dataset"
+            "try: move out what is not part of the dataset"
         )
     return [Extra(name, path, size, file_sha256(path)) for name, path, size in found]

@@ -9,17 +9,16 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from builder.hub.client import HubClient, RemoteFile
+from builder.hub.commits import Addition
+from builder.hub.connection import ConflictError, find_token
+from builder.hub.errors import IncompleteError, MovedError
+from builder.hub.folder import DatasetFolder
+from builder.hub.retry import Retries, RetryPolicy, log
+from builder.hub.state import Progress
+from builder.hub.target import PublishTarget, check, look, name_repo, shard_folders, sign_in
+from builder.hub.uploader import Uploader
 from ld_portrait_20k.manifest import Manifest
-
-from .client import HubClient, RemoteFile
-from .commits import Addition
-from .connection import ConflictError, find_token
-from .errors import IncompleteError, MovedError
-from .folder import DatasetFolder
-from .retry import Retries, RetryPolicy, log
-from .state import Progress
-from .target import Target, check, look, name_repo, shard_folders, sign_in
-from .uploader import Uploader
 
 
 @dataclass(frozen=True)
@@ -120,12 +119,12 @@ def publish(
     )  # fmt: skip
     folder.refuse_token(uploader.client.token)
     try:
-        return _finish(folder, uploader.start(folder.card))
+        return _finish_publication(folder, uploader.start(folder.card))
     finally:
         uploader.stop()
 
 
-def finish(root: Path, uploader: Uploader) -> PublishReport:
+def finish_publication(root: Path, uploader: Uploader) -> PublishReport:
     """Publish a dataset whose shards were handed to an uploader while it was built.
 
     Shards that were not handed in, or had moved before their turn came, are sent now.
@@ -138,10 +137,10 @@ def finish(root: Path, uploader: Uploader) -> PublishReport:
         LocalError: The folder is not a complete dataset, or not what its manifest says.
         HubError: See :mod:`builder.hub.errors`.
     """
-    return _finish(DatasetFolder.open(root), uploader)
+    return _finish_publication(DatasetFolder.open(root), uploader)
 
 
-def _finish(folder: DatasetFolder, uploader: Uploader) -> PublishReport:
+def _finish_publication(folder: DatasetFolder, uploader: Uploader) -> PublishReport:
     client, target = uploader.client, uploader.target
     repo_id, revision, tag = target.repo_id, target.revision, uploader.tag
     folder.refuse_token(client.token)
@@ -161,7 +160,7 @@ def _finish(folder: DatasetFolder, uploader: Uploader) -> PublishReport:
     deleted = _unwanted(tree, set(final), target.manifest)
     if additions or deleted:
         if tag is not None and tag in target.tags:
-            raise MovedError(f"the tag {tag} names an earlier dataset; mend: another --tag")
+            raise MovedError(f"the tag {tag} names an earlier dataset; try: another --tag")
         samples = sum(folder.manifest.splits.values())
         title = f"Publish {samples} samples in {len(folder.shards)} shards"
         head = uploader.committer.commit(branch, title, additions, deleted, parent=head)
@@ -209,7 +208,7 @@ def _send_shards(folder: DatasetFolder, uploader: Uploader) -> None:
             raise uploader.skipped[lacking[0].path]
         raise IncompleteError(
             f"{target.repo_id}@{target.staging} lacks {len(lacking)} shards after the upload "
-            f"({lacking[0].path}); mend: run the same command again"
+            f"({lacking[0].path}); try: run the same command again"
         )
 
 
@@ -243,7 +242,7 @@ def _unwanted(
     ]
 
 
-def _unsent(folder: DatasetFolder, target: Target) -> int:
+def _unsent(folder: DatasetFolder, target: PublishTarget) -> int:
     stored = target.stored()
     unsent = {a.sha256: a.size for a in folder.shards.values() if a.sha256 not in stored}
     return sum(unsent.values())
@@ -256,7 +255,7 @@ def _tag(client: HubClient, repo_id: str, tag: str, commit: str) -> None:
         # It may be ours: the answer of an earlier try was lost.
         if client.refs(repo_id).tags.get(tag) != commit:
             raise MovedError(
-                f"{repo_id} is published, but the tag {tag} is taken; mend: another --tag"
+                f"{repo_id} is published, but the tag {tag} is taken; try: another --tag"
             ) from None
 
 

@@ -9,16 +9,23 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from builder.hub.client import HubClient, RemoteFile, check_repo_id, file_url
+from builder.hub.connection import find_token
+from builder.hub.errors import HubError, IncompleteError, UnreachableError
+from builder.hub.retry import Retries, RetryPolicy, TransientError, log
+from builder.hub.target import (
+    ABSENT,
+    CARD_NAME,
+    FOREIGN,
+    PUBLISHED,
+    PublishTarget,
+    look,
+    shard_folders,
+)
 from ld_portrait_20k.errors import PortraitError, ShardError
 from ld_portrait_20k.manifest import FILE_NAME as MANIFEST_NAME
 from ld_portrait_20k.manifest import Manifest, ShardRecord
 from ld_portrait_20k.ustar import END, read_entries
-
-from .client import HubClient, RemoteFile, check_repo_id, file_url
-from .connection import find_token
-from .errors import HubError, IncompleteError, UnreachableError
-from .retry import Retries, RetryPolicy, TransientError, log
-from .target import ABSENT, CARD_NAME, FOREIGN, PUBLISHED, Target, look, shard_folders
 
 
 @dataclass(frozen=True)
@@ -187,7 +194,7 @@ def verify_remote(
     return found
 
 
-def _published(target: Target) -> Manifest:
+def _published(target: PublishTarget) -> Manifest:
     where = f"{target.repo_id}@{target.revision}"
     if target.state == PUBLISHED and target.manifest is not None:
         return target.manifest
@@ -198,7 +205,7 @@ def _published(target: Target) -> Manifest:
     if target.state == FOREIGN:
         raise IncompleteError(f"{where}: not a dataset of this project (no valid {MANIFEST_NAME})")
     raise IncompleteError(
-        f"{where}: incomplete, its upload has not ended; mend: python -m builder publish"
+        f"{where}: incomplete, its upload has not ended; try: python -m builder publish"
     )
 
 
@@ -220,7 +227,7 @@ def _compare(remote: RemoteFile | None, path: str, size: int, sha256: str) -> st
     return None
 
 
-def _check_files(client: HubClient, target: Target, manifest: Manifest) -> list[str]:
+def _check_files(client: HubClient, target: PublishTarget, manifest: Manifest) -> list[str]:
     problems = []
     for path, about in sorted(manifest.files.items()):
         remote = target.tree.get(path)
@@ -279,7 +286,7 @@ def _download(client: HubClient, repo_id: str, commit: str, shard: ShardRecord) 
     url = client.endpoint + file_url(repo_id, commit, shard.path)
 
     def connect() -> tuple[Any, Any]:
-        headers = {**client.headers, "Accept-Encoding": "identity"}
+        headers = {**client.headers, "Accept-Encoding": "account"}
         if done:
             headers["Range"] = f"bytes={done}-"
         manager = get_session().stream("GET", url, headers=headers, timeout=60.0)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from .errors import StoppedError, UnreachableError, redact
+from builder.hub.errors import StoppedError, UnreachableError, redact
 
 T = TypeVar("T")
 
@@ -21,7 +21,7 @@ RETRIED_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504, 520, 522, 524})
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """How much patience to have with a server; by default an outage of two hours is sat out.
+    """How long to go on with a server that fails; by default through an outage of two hours.
 
     huggingface_hub 2.4.0 retries some requests five times and honours any ``Retry-After``,
     and sends a commit only once; here every request has the same two bounds.
@@ -42,7 +42,7 @@ class RetryPolicy:
     longest_asked: float = 900.0
 
     def brief(self) -> RetryPolicy:
-        """The same for when somebody waits in front of the screen: two minutes or so."""
+        """The same policy for when somebody waits at the screen: about two minutes."""
         return replace(self, attempts=min(self.attempts, 8))
 
     def wait(self, failures: int, asked: float | None, jitter: float) -> float:
@@ -130,7 +130,7 @@ class Retries:
                     took = time.monotonic() - begun
                     raise UnreachableError(
                         f"{what}: {problem}, {failures} times in {took:.0f} s; "
-                        "mend: run the same command again later, what is uploaded stays"
+                        "try: run the same command again later, what is uploaded stays"
                     ) from None
                 log.warning(
                     "%s: %s; trying again in %.1f s (%d of %d)",

@@ -1,4 +1,4 @@
-"""What is on the Hub where a dataset shall go, and making the place ready.
+"""What the Hub holds where a dataset is to be published, and preparing that place.
 
 How an interrupted publication stays harmless
 ---------------------------------------------
@@ -10,7 +10,7 @@ manifest and pictures. A commit is all or nothing, so at every moment the revisi
 old dataset, whole; or the placeholder, which loads nothing and says why; or the new
 dataset, whole. A revision that did not exist is created as a branch only at its last commit.
 
-The other ways were weighed and left. Committing shards to the revision itself leaves a
+Three other ways were considered and not taken. Committing shards to the revision itself leaves a
 mixture whenever old and new shards differ, since the card's globs match both. New shard
 names for every publication double the storage of an unchanged shard's history and make the
 names mean nothing. A pull request can be merged by anybody at any time, half-filled. The
@@ -25,16 +25,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from builder.hub.client import Account, HubClient, RemoteFile, check_repo_id
+from builder.hub.commits import Addition, Committer
+from builder.hub.connection import MissingError
+from builder.hub.errors import ForeignContentError, HubError, MovedError, NoRightError, NoTokenError
+from builder.hub.retry import log
 from ld_portrait_20k import schema
 from ld_portrait_20k.errors import PortraitError
 from ld_portrait_20k.manifest import FILE_NAME as MANIFEST_NAME
 from ld_portrait_20k.manifest import Manifest
-
-from .client import HubClient, Identity, RemoteFile, check_repo_id
-from .commits import Addition, Committer
-from .connection import MissingError
-from .errors import ForeignContentError, HubError, MovedError, NoRightError, NoTokenError
-from .retry import log
 
 MARK = "<!-- ld-portrait-20k: incomplete -->"
 CARD_NAME = "README.md"
@@ -45,11 +44,11 @@ _REF = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 ABSENT, EMPTY, INCOMPLETE, PUBLISHED, FOREIGN = (
     *("absent", "empty", "incomplete", "published", "foreign"),
 )
-"""What a revision is: not there; without content; our placeholder; our dataset; another's."""
+"""States of a revision: absent, empty, our placeholder, our dataset, somebody else's content."""
 
 
 @dataclass(frozen=True)
-class Target:
+class PublishTarget:
     """A place on the Hub, as it was when looked at.
 
     Attributes:
@@ -95,50 +94,50 @@ class Target:
 
 
 def shard_folders() -> tuple[str, ...]:
-    """Folders whose tars belong to the dataset and to nobody else."""
+    """Folders whose tar files belong to the dataset alone."""
     return tuple(f"{folder}/" for folder in schema.SUBSETS.values())
 
 
-def name_repo(identity: Identity, repo_id: str | None) -> str:
+def name_repo(account: Account, repo_id: str | None) -> str:
     """The repository to use: the one named, or the user's own ``ld-portrait-20k``.
 
     Raises:
         NoRightError: The token is of the role ``read``, or of an organisation's reader.
         HubError: The id is malformed.
     """
-    repo_id = check_repo_id(repo_id or f"{identity.name}/{schema.NAME}")
+    repo_id = check_repo_id(repo_id or f"{account.name}/{schema.NAME}")
     owner = repo_id.split("/")[0]
-    if identity.role == "read":
+    if account.role == "read":
         raise NoRightError(
-            f"the token of {identity.name} can only read; mend: one with the role 'write'"
+            f"the token of {account.name} can only read; try: one with the role 'write'"
         )
-    if owner != identity.name and identity.orgs.get(owner) == "read":
-        raise NoRightError(f"{identity.name} may only read in {owner}; mend: ask its admins")
+    if owner != account.name and account.orgs.get(owner) == "read":
+        raise NoRightError(f"{account.name} may only read in {owner}; try: ask its admins")
     return repo_id
 
 
-def sign_in(client: HubClient) -> Identity:
+def sign_in(client: HubClient) -> Account:
     """Who publishes.
 
     Raises:
         NoTokenError: There is no token, or the Hub does not know it.
     """
     if not client.token:
-        raise NoTokenError("publishing needs a token; mend: hf auth login, or set HF_TOKEN")
+        raise NoTokenError("publishing needs a token; try: hf auth login, or set HF_TOKEN")
     return client.whoami()
 
 
-def look(client: HubClient, repo_id: str, revision: str) -> Target:
-    """See what is there; changes nothing.
+def look(client: HubClient, repo_id: str, revision: str) -> PublishTarget:
+    """Look at what is there, without changing anything.
 
     Raises:
         HubError: The Hub cannot be asked.
     """
     private = client.is_private(repo_id)
     if private is None:
-        return Target(repo_id, revision)
+        return PublishTarget(repo_id, revision)
     refs = client.refs(repo_id)
-    target = Target(repo_id, revision, private, tags=refs.tags, branches=refs.branches)
+    target = PublishTarget(repo_id, revision, private, tags=refs.tags, branches=refs.branches)
     staging_head = refs.branches.get(target.staging)
     if staging_head is not None:
         staging_tree = client.tree(repo_id, staging_head)
@@ -178,8 +177,8 @@ def _classify(
     return (FOREIGN, None) if rest else (EMPTY, None)
 
 
-def check(target: Target, *, private: bool, tag: str | None) -> None:
-    """Refuse a place that must not be published to.
+def check(target: PublishTarget, *, private: bool, tag: str | None) -> None:
+    """Refuse a repository or revision that must not be published to.
 
     Raises:
         ForeignContentError: It holds something else.
@@ -189,22 +188,24 @@ def check(target: Target, *, private: bool, tag: str | None) -> None:
     where = f"{target.repo_id}@{target.revision}"
     for name in (target.revision, tag):
         if name is not None and (not _REF.fullmatch(name) or name.startswith("incomplete-")):
-            raise HubError(f"not a name for a branch or a tag: {name!r}; mend: such as v1.0")
+            raise HubError(f"not a name for a branch or a tag: {name!r}; try: such as v1.0")
     if target.state == FOREIGN:
         raise ForeignContentError(
             f"{where} holds something that is not {schema.NAME} "
-            f"({', '.join(sorted(set(target.tree) - _HARMLESS)[:3])}); mend: another --repo-id"
+            f"({', '.join(sorted(set(target.tree) - _HARMLESS)[:3])}); try: another --repo-id"
         )
     if target.head is not None and target.revision not in target.branches:
-        raise MovedError(f"{where} is a tag or a commit; mend: --revision takes a branch")
+        raise MovedError(f"{where} is a tag or a commit; try: --revision takes a branch")
     if private and target.private is False:
-        raise HubError(f"{target.repo_id} is public; mend: another --repo-id, or make it private")
+        raise HubError(f"{target.repo_id} is public; try: another --repo-id, or make it private")
     if tag is not None and tag in target.tags and target.tags[tag] != target.head:
-        raise MovedError(f"the tag {tag} of {target.repo_id} is taken; mend: another --tag")
+        raise MovedError(f"the tag {tag} of {target.repo_id} is taken; try: another --tag")
 
 
-def prepare(client: HubClient, committer: Committer, target: Target, private: bool) -> Target:
-    """Make the place ready: repository, placeholder, staging branch. May be repeated.
+def prepare(
+    client: HubClient, committer: Committer, target: PublishTarget, private: bool
+) -> PublishTarget:
+    """Create the repository, the placeholder and the staging branch. It may be called again.
 
     Raises:
         HubError: See :mod:`builder.hub.errors`.
@@ -228,7 +229,7 @@ def prepare(client: HubClient, committer: Committer, target: Target, private: bo
     return target
 
 
-def _placeholder(target: Target) -> Addition:
+def _placeholder(target: PublishTarget) -> Addition:
     import hashlib
 
     text = (

@@ -10,14 +10,14 @@ from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
-from .blobs import BlobStore
-from .client import HubClient
-from .commits import Addition, CommitBudget, Committer
-from .connection import find_token
-from .errors import HubError, LocalError, StoppedError
-from .retry import Retries, RetryCounts, RetryPolicy, log
-from .state import Progress, Shard, UploadState
-from .target import Target, check, look, name_repo, prepare, sign_in
+from builder.hub.blobs import BlobStore
+from builder.hub.client import HubClient
+from builder.hub.commits import Addition, CommitBudget, Committer
+from builder.hub.connection import find_token
+from builder.hub.errors import HubError, LocalError, StoppedError
+from builder.hub.retry import Retries, RetryCounts, RetryPolicy, log
+from builder.hub.state import Progress, Shard, UploadState
+from builder.hub.target import PublishTarget, check, look, name_repo, prepare, sign_in
 
 
 class Uploader:
@@ -28,7 +28,7 @@ class Uploader:
         with Uploader("me/ld-portrait-20k") as uploader:    # checks token, rights, contents
             for shard in build():
                 uploader.add(shard.path, shard.file, shard.sha256, shard.bytes)
-            report = finish(root, uploader)         # waits, then card, manifest, pictures, tag
+            report = finish_publication(root, uploader)  # waits; then card, manifest, tag
 
     Leaving the block early stops the threads; what was sent stays on the server, and the
     next run on the same repository and revision goes on from there.
@@ -53,8 +53,8 @@ class Uploader:
     Attributes:
         target: What the Hub held at the start.
         error: What stopped the upload, if something did; :meth:`wait` raises it.
-        skipped: Path in the repository to the reason, for files that were gone or had become
-            others before their turn came.
+        skipped: Path in the repository to the reason, for files that were gone or had changed
+            before their turn came.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class Uploader:
         self._waiting: queue.SimpleQueue[Shard | None] = queue.SimpleQueue()
         self._ready: list[Addition] = []
         self._ready_since = 0.0
-        self._open = 0  # handed in, and neither committed nor given up
+        self._open = 0  # shards handed in that are neither committed nor given up
         self._flush = False
         self._state = UploadState()
         self._workers: list[threading.Thread] = []
@@ -102,11 +102,11 @@ class Uploader:
         self._handed: set[tuple[str, str]] = set()
         self.skipped: dict[str, LocalError] = {}
         self.error: HubError | None = None
-        self.target: Target
+        self.target: PublishTarget
         self.blobs: BlobStore
         self.committer: Committer
 
-    # -- life ------------------------------------------------------------------------------
+    # -- start and stop --------------------------------------------------------------------
 
     def start(self, card: str | None = None) -> Uploader:
         """Sign in, check and prepare the repository, and start the threads.
@@ -119,8 +119,8 @@ class Uploader:
             HubError: See :mod:`builder.hub.errors`; nothing was changed unless the Hub
                 itself refused in the middle.
         """
-        identity = sign_in(self.client)
-        repo_id = name_repo(identity, self._wanted_repo)
+        account = sign_in(self.client)
+        repo_id = name_repo(account, self._wanted_repo)
         target = look(self.client, repo_id, self.revision)
         check(target, private=self._private, tag=self.tag)
         if card is not None:
@@ -190,9 +190,9 @@ class Uploader:
     def add(self, path_in_repo: str, local_path: Path, sha256: str, size: int) -> None:
         """Hand in a finished shard; returns at once and never fails.
 
-        A build must not die of a broken network: what goes wrong is logged, kept in
-        :attr:`error`, and raised by :meth:`wait`. A file that is renamed or packed anew
-        before its turn comes is skipped, and sent by the publication from its final place.
+        A build must not end because the network fails: a failure is logged, kept in
+        :attr:`error`, and raised by :meth:`wait`. A file that is renamed or packed again
+        before its turn comes is skipped; the publication sends it from its final place.
         Handing in the same shard again does nothing.
 
         Args:

@@ -6,7 +6,6 @@ from PIL import Image
 
 from dataset_card import backdrops
 from dataset_card.gallery import contact_sheet, pictures_of
-from ld_portrait_20k.errors import PortraitError
 
 
 def portrait(height=48, width=32, seed=0):
@@ -17,8 +16,8 @@ def portrait(height=48, width=32, seed=0):
 
 def test_composites_at_full_size_are_the_compositing_equation():
     colour, alpha = portrait()
-    background = np.random.default_rng(1).integers(0, 256, (48, 32, 3), np.uint8)
-    light, dark, place, matte = pictures_of(colour, alpha, 48, 0, [background])
+    background = backdrops.out_of_focus(32, 48, 0)
+    light, dark, place, matte = pictures_of(colour, alpha, 48, 0)
     a = alpha[..., None] / 255.0
     for picture, behind in ((light, backdrops.LIGHT), (dark, backdrops.DARK), (place, background)):
         exact = a * colour + (1 - a) * np.asarray(behind, float)
@@ -69,45 +68,20 @@ def test_bad_samples():
 
 
 def test_made_places_differ_and_repeat():
-    places = [backdrops.made(80, 60, seed) for seed in range(6)]
+    places = [backdrops.out_of_focus(80, 60, seed) for seed in range(6)]
     for seed, place in enumerate(places):
         assert place.shape == (60, 80, 3) and place.dtype == np.uint8
-        assert (place == backdrops.made(80, 60, seed)).all()
+        assert (place == backdrops.out_of_focus(80, 60, seed)).all()
         assert place.std() > 5  # a place, not a wall
     assert len({place.tobytes() for place in places}) == 6
 
 
-@given(st.integers(1, 70), st.integers(1, 70), st.integers(1, 50), st.integers(1, 50))
-@settings(deadline=None)
-def test_filling_covers_the_size(height, width, wanted_height, wanted_width):
-    picture = np.full((height, width, 3), 7, np.uint8)
-    filled = backdrops.filling(picture, wanted_width, wanted_height)
-    assert filled.shape == (wanted_height, wanted_width, 3) and (filled == 7).all()
-
-
-def test_background_folders(tmp_path):
-    with pytest.raises(PortraitError, match="no pictures"):
-        backdrops.load_folder(tmp_path)
-    Image.new("RGB", (9, 5), (1, 2, 3)).save(tmp_path / "b.png")
-    Image.new("L", (4, 4), 9).save(tmp_path / "a.webp", lossless=True)
-    first, second = backdrops.load_folder(tmp_path)
-    assert first.shape == (4, 4, 3) and second.shape == (5, 9, 3)
-    (tmp_path / "c.jpg").write_bytes(b"not a picture")
-    with pytest.raises(PortraitError, match=r"c\.jpg: not a readable picture"):
-        backdrops.load_folder(tmp_path)
-    Image.new("1", (20_000, 20_000)).save(tmp_path / "c.jpg", "PNG")
-    with pytest.raises(PortraitError, match="too large"):
-        backdrops.load_folder(tmp_path)
-
-
-def test_real_portraits_on_real_backgrounds(shared):
-    places = backdrops.load_folder(shared / "data" / "backgrounds")
+def test_real_portraits(shared):
     samples = []
     for path in sorted((shared / "data" / "layerdiffuse").glob("portrait_*.png"))[:2]:
         rgba = np.asarray(Image.open(path).convert("RGBA"))
         samples.append((path.stem, rgba[..., :3], rgba[..., 3]))
-    sheet = contact_sheet(samples, columns=1, cell=128, backgrounds=places)
+    sheet = contact_sheet(samples, columns=1, cell=128)
     assert sheet.shape[0] > 2 * 128
-    corner = contact_sheet(samples, columns=1, cell=128)
-    assert (sheet[14:142, 14:142] == corner[14:142, 14:142]).all()  # on light: the same
-    assert (sheet[14:142, 278:406] != corner[14:142, 278:406]).any()  # before a place: not
+    light, dark = sheet[14:142, 14:142].astype(int), sheet[14:142, 146:274].astype(int)
+    assert light.mean() > dark.mean() + 20

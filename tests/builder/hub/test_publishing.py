@@ -13,7 +13,7 @@ from builder.hub import (
     LocalError,
     Uploader,
     UploadState,
-    finish,
+    finish_publication,
     publish,
     remote_status,
 )
@@ -161,7 +161,7 @@ def test_shards_go_up_while_others_are_built(hub: HubServer, dataset: Path) -> N
             if path.is_file() and ".work" not in path.parts:
                 target.parent.mkdir(exist_ok=True)
                 target.write_bytes(path.read_bytes())
-        report = finish(dataset, uploader)
+        report = finish_publication(dataset, uploader)
     # Provisional names do not matter: the content is there, only the pointers are new.
     assert on_the_hub(hub) == published_files(dataset) and hub.stored_twice() == 0
     assert report.tag == "v1" and set(hub.repo(REPO).branches) == {"main"}
@@ -191,7 +191,7 @@ def test_several_machines_share_the_staging_branch(hub: HubServer, dataset: Path
             )  # fmt: skip
         first.wait()
         second.wait()
-        finish(dataset, first)
+        finish_publication(dataset, first)
     assert on_the_hub(hub) == published_files(dataset) and hub.stored_twice() == 0
 
 
@@ -203,7 +203,7 @@ def test_commits_grow_near_the_hourly_limit(hub: HubServer, dataset: Path) -> No
     ) as uploader:
         for shard in Manifest.load(dataset).shards:
             uploader.add(shard.path, dataset / shard.path, shard.sha256, shard.bytes)
-        report = finish(dataset, uploader)
+        report = finish_publication(dataset, uploader)
     assert report.commits <= 6 and report.failures == 0
     assert on_the_hub(hub) == published_files(dataset)
 

@@ -27,7 +27,7 @@ from builder.hub import (
     RetryPolicy,
     UnreachableError,
     Uploader,
-    finish,
+    finish_publication,
     publish,
     verify_remote,
 )
@@ -139,7 +139,7 @@ def test_the_revision_moves_under_us(hub: HubServer, dataset: Path, tmp_path: Pa
     with Uploader(REPO, token=hub.token, endpoint=hub.url, policy=QUICK) as uploader:
         theirs = hub.commit(REPO, {"README.md": b"edited on the website"})
         with pytest.raises(MovedError, match=theirs[:12]):
-            finish(grown, uploader)
+            finish_publication(grown, uploader)
     assert hub.repo(REPO).branches["main"] == theirs
     # The same command again builds on what is there now.
     sent = hub.traffic()["lfs-put"].bytes_in

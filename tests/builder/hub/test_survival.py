@@ -13,7 +13,14 @@ from typing import Any
 
 import pytest
 
-from builder.hub import HubError, RetryPolicy, UnreachableError, Uploader, finish, verify_remote
+from builder.hub import (
+    HubError,
+    RetryPolicy,
+    UnreachableError,
+    Uploader,
+    finish_publication,
+    verify_remote,
+)
 from ld_portrait_20k.manifest import Manifest
 from tests.builder.hub.conftest import QUICK, REPO, send, streamed_ids
 from tests.builder.hub.dataset import make_dataset, published_files
@@ -123,7 +130,7 @@ def test_a_commit_lands_late(hub: HubServer, dataset: Path, tmp_path: Path) -> N
             return real(repo_id, branch, lines)  # type: ignore[arg-type]
 
         uploader.client.commit_once = twice  # type: ignore[method-assign]
-        finish(grown, uploader)
+        finish_publication(grown, uploader)
     check_the_result(hub, grown)
     assert len(hub.repo(REPO).history()) == 4
 
@@ -210,14 +217,14 @@ SCRIPT = """
 import sys
 from pathlib import Path
 from typing import Any
-from builder.hub import Uploader, RetryPolicy, finish
+from builder.hub import Uploader, RetryPolicy, finish_publication
 from ld_portrait_20k.manifest import Manifest
 policy = RetryPolicy(attempts=30, first=0.01, longest=0.05, longest_asked=0.05)
 root = Path(sys.argv[1])
 with Uploader(policy=policy, tag="v1", commit_every=3, threads=4) as uploader:
     for shard in Manifest.load(root).shards:
         uploader.add(shard.path, root / shard.path, shard.sha256, shard.bytes)
-    finish(root, uploader)
+    finish_publication(root, uploader)
 """
 
 

@@ -21,10 +21,11 @@ pytest.importorskip("hf_xet")
 def publish_with_xet(hub: HubServer, dataset: Path) -> tuple[int, str]:
     """Publish in a process with xet on; the bytes sent, and the log."""
     script = (
-        "import logging; from pathlib import Path; from builder.hub import Uploader, finish\n"
+        "import logging; from pathlib import Path\n"
+        "from builder.hub import Uploader, finish_publication\n"
         "logging.basicConfig(level='INFO')\n"
         "with Uploader(tag='v1', xet_patience=5) as uploader:\n"
-        f"    print(finish(Path({str(dataset)!r}), uploader).bytes_sent)"
+        f"    print(finish_publication(Path({str(dataset)!r}), uploader).bytes_sent)"
     )
     environment = hub.environment() | {"HF_HUB_DISABLE_XET": "0"}
     done = subprocess.run(
