@@ -20,7 +20,8 @@ SIDE_RANGE = (64, 4096)
 class BuildConfig:
     """Everything that decides the bytes of a dataset.
 
-    How it is run (workers, output folder, devices) is not here: it must not matter.
+    How it is run (workers, output folder, devices) is in
+    :class:`builder.pipeline.run_options.RunOptions`: it changes no byte.
 
     Attributes:
         generator: One of :data:`GENERATORS`.
@@ -34,7 +35,7 @@ class BuildConfig:
         foreground_format: ``"png"`` (lossless) or ``"jpeg"`` (q98 4:4:4, a third the size).
         attempts: How often a sample that quality control rejects is tried in all.
         damage: Strength of the damage that the procedural generator does to its alpha so
-            that refinement has something to mend; 0 leaves it exact, 1 is as measured on
+            that refinement has something to repair; 0 leaves it exact, 1 is as measured on
             Layer Diffusion.
         reject: Whether quality control rejects; if not, everything that can be decoded is
             kept, near-duplicates too, with its figures.
@@ -45,7 +46,7 @@ class BuildConfig:
         source: Folder of RGBA pictures for the ``folder`` generator.
         prompts: Prompt file: ``{stem: prompt}`` for a folder, a list otherwise.
         layer_diffusion: Options of the ``layer-diffusion`` generator, by field name of its
-            own configuration.
+            own configuration; not ``device`` and ``decode_memory_gib``.
     """
 
     generator: str = "procedural"
@@ -102,6 +103,11 @@ class BuildConfig:
         for name, share in self.splits.items():
             _check(name in schema.SPLITS, f"--splits: {name!r} is none of {schema.SPLITS}")
             _check(0.0 < share <= 1.0, f"--splits: the share of {name} is above 0, at most 1")
+        for name in ("device", "decode_memory_gib"):
+            _check(
+                name not in self.layer_diffusion,
+                f"{name} is no part of a plan: give it to RunOptions, or to regenerate() itself",
+            )
         _check(abs(sum(self.splits.values()) - 1.0) < 1e-9, "--splits: the shares sum to 1")
 
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ ROWS_FILE = "plan.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class SourceFile:
     """A file that a planned sample comes from.
 
     Attributes:
@@ -61,7 +62,7 @@ class PlanRow:
     seed: int
     width: int
     height: int
-    source: Source | None = None
+    source: SourceFile | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,7 @@ class Plan:
     environment: dict[str, str]
     rows: tuple[PlanRow, ...]
 
-    @property
+    @cached_property
     def hash(self) -> str:
         """sha256 over the header and every row, in hex; the environment is left out."""
         digest = hashlib.sha256(canonical_json(self.header).encode())
@@ -118,6 +119,14 @@ class Plan:
         return [(int(samples), int(shards)) for samples, shards in self.header["stages"]]
 
     @property
+    def models(self) -> list[dict[str, Any]]:
+        """The files of weights that the generator loads.
+
+        ``sha256`` is None in a dry run where the hash cannot be had without a download.
+        """
+        return list(self.header["generator"].get("models", []))
+
+    @property
     def foreground_format(self) -> str:
         """``"png"`` or ``"jpeg"``."""
         return str(self.header["foreground_format"])
@@ -127,11 +136,15 @@ class Plan:
         """The subsets that a build writes."""
         return tuple(self.header["subsets"])
 
-    def units(self) -> list[Unit]:
+    def units(self) -> tuple[Unit, ...]:
         """The plan cut into shards: equal sizes within one, every split its own.
 
         Each stage of growth is cut by itself, so that older units stay as they are.
         """
+        return self._units
+
+    @cached_property
+    def _units(self) -> tuple[Unit, ...]:
         parts: dict[str, list[Sequence[PlanRow]]] = {split: [] for split in schema.SPLITS}
         first = 0
         for samples, shards in self.stages:
@@ -142,11 +155,11 @@ class Plan:
             for split, count in counts.items():
                 parts[split] += equal_parts(groups[split], count)
         deciding = canonical_json({k: v for k, v in self.header.items() if k not in GROWING})
-        return [
+        return tuple(
             Unit(split, index, len(cut), tuple(rows), _unit_hash(deciding, rows))
             for split, cut in parts.items()
             for index, rows in enumerate(cut)
-        ]
+        )
 
     def save(self, folder: Path) -> None:
         """Write the plan, the header last: a plan is there when its header is."""
@@ -176,12 +189,12 @@ class Plan:
         except FileNotFoundError:
             if path.exists():
                 raise PortraitError(
-                    f"{folder / ROWS_FILE}: missing; mend: --output another folder"
+                    f"{folder / ROWS_FILE}: missing; try: --output another folder"
                 ) from None
             return None
         except (OSError, ValueError, KeyError, TypeError) as problem:
             raise PortraitError(
-                f"{path}: damaged plan ({problem}); mend: --output another folder, "
+                f"{path}: damaged plan ({problem}); try: --output another folder, "
                 "or delete this one"
             ) from problem
         return plan
@@ -203,17 +216,17 @@ def _unit_hash(deciding: str, rows: Sequence[PlanRow]) -> str:
 
 def _row(item: dict[str, Any]) -> PlanRow:
     source = item.pop("source")
-    return PlanRow(**item, source=Source(**source) if source else None)
+    return PlanRow(**item, source=SourceFile(**source) if source else None)
 
 
-def split_of(identity: str, splits: Mapping[str, float]) -> str:
+def split_of(sample_id: str, splits: Mapping[str, float]) -> str:
     """The split of a sample, from its id's hash alone: growing the dataset moves none.
 
     Args:
-        identity: The sample's id.
+        sample_id: The sample's id.
         splits: Split to its share; shares sum to 1.
     """
-    digest = hashlib.sha256(f"{schema.NAME}/split/{identity}".encode()).digest()
+    digest = hashlib.sha256(f"{schema.NAME}/split/{sample_id}".encode()).digest()
     point = int.from_bytes(digest[:8], "big") / 2**64
     reached = 0.0
     ordered = [name for name in schema.SPLITS if name in splits]
@@ -297,7 +310,7 @@ def settle(saved: Plan, wanted: Plan, shards: int | None) -> Plan:
         shards: The number of shards that the command asks for by name, if it does.
 
     Returns:
-        The saved plan where the command means the same; the saved one grown by a stage
+        The saved plan where the command asks for the same; the saved one with a stage added
         where it asks for more samples of the same kind; ``wanted`` where it is another.
     """
     old = {key: value for key, value in saved.header.items() if key not in GROWING}
@@ -308,7 +321,7 @@ def settle(saved: Plan, wanted: Plan, shards: int | None) -> Plan:
     total = sum(count for _, count in saved.stages)
     if not extra:
         same = shards is None or shards == total
-        return Plan(saved.header, wanted.environment, saved.rows) if same else wanted
+        return saved if same else wanted
     if shards is not None and shards <= total:
         return wanted
     a_shard = max(1, len(saved.rows) // total)

@@ -4,23 +4,37 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from builder.config import BuildConfig
     from builder.hub import Uploader
-    from builder.pipeline.build import BuildReport
+    from builder.pipeline.build import BuildReport, Part
+    from builder.pipeline.run_options import RunOptions
+    from builder.plan import Plan
 
 
-def build_and_report(config: BuildConfig, options: argparse.Namespace) -> int:
-    """Build what a configuration says, and say what came of it.
+def build_and_report(
+    plan: Plan,
+    run: RunOptions,
+    options: argparse.Namespace,
+    *,
+    devices: Sequence[str] = (),
+    part: Part = "all",
+) -> int:
+    """Build a plan, and say what came of it.
 
     Args:
-        config: What to build.
-        options: How: ``output``, ``workers``, ``dry_run``, ``json`` and, where the command
-            has them, ``rank``, ``world_size`` and ``device``.
+        plan: What to build.
+        run: How.
+        options: Where to: ``output``, ``json`` and, where the command has them, those of
+            publishing.
+        devices: Two or more run a process each.
+        part: ``finish`` where an engine has made the shards.
 
     Returns:
         The exit code.
@@ -34,44 +48,31 @@ def build_and_report(config: BuildConfig, options: argparse.Namespace) -> int:
     from builder.cli.hub_options import print_published
     from builder.engines.devices import run_on_devices
     from builder.files import canonical_json
-    from builder.pipeline.build import Part, build
-    from builder.pipeline.unit_builder import RunOptions
-    from builder.plan import Plan
-    from ld_portrait_20k.errors import PortraitError
+    from builder.pipeline.build import build
 
-    if options.workers is not None and not 0 <= options.workers <= 1024:
-        raise PortraitError("--workers is 0 to 1024")
-    if options.dry_run:
-        return _dry_run(config, options)
-    rank, world_size = getattr(options, "rank", 0), getattr(options, "world_size", 1)
     bar: tqdm[Any] = tqdm(disable=None, unit="portrait", file=sys.stderr)
 
-    def on_plan(plan: Plan, done: int) -> None:
-        bar.reset(total=-(-len(plan.rows) // world_size))
+    def begin(planned: int, done: int) -> None:
+        bar.reset(total=planned)
         bar.update(done)
 
-    run_options = RunOptions(
-        workers=options.workers, rank=rank, world_size=world_size, on_sample=bar.update
-    )
-    devices = (getattr(options, "device", None) or "").split(",")
+    run = replace(run, on_begin=begin, on_sample=bar.update)
     with ExitStack() as stack:
         uploader = _open_uploader(options, stack)
         if uploader is not None:
-            run_options.on_shard = uploader.add
-        part: Part = "all"
+            run = replace(run, on_shard=uploader.add)
         if len(devices) > 1:
-            config = replace_device(config, devices[0])
-            watch = _Watch(config, options.output, uploader) if uploader else None
-            run_on_devices(options.arguments, devices, rank, world_size, watch or (lambda: None))
+            shards = _FinishedShards(plan, options.output, uploader) if uploader else None
+            run_on_devices(plan, options.output, devices, run, shards or (lambda: None))
             part = "finish"  # every shard of ours is there now
         stack.enter_context(bar)
-        report = build(config, options.output, run_options, part=part, on_plan=on_plan)
+        report = build(plan, options.output, run, part=part)
         bar.close()
         if report.manifest is None:
             if uploader is not None:
                 uploader.wait()
             print(
-                f"rank {rank}: its {report.run.built + report.run.found} shards are done; "
+                f"rank {run.rank}: its {report.run.built + report.run.found} shards are done; "
                 f"{report.waiting_for} of other ranks are not; the last rank done finishes"
             )
             return 0
@@ -100,16 +101,14 @@ def _open_uploader(options: argparse.Namespace, stack: ExitStack) -> Uploader | 
     return stack.enter_context(Uploader(repo_id or None, progress=bar, **hub_keywords(options)))
 
 
-class _Watch:
+class _FinishedShards:
     """Hands the shards that other processes finish to an uploader."""
 
-    def __init__(self, config: BuildConfig, output: Path, uploader: Uploader) -> None:
-        from builder.pipeline.build import plan_for
+    def __init__(self, plan: Plan, output: Path, uploader: Uploader) -> None:
         from builder.pipeline.work_folder import WorkFolder
 
-        plan, _ = plan_for(config, output)
         self._work = WorkFolder(output, plan)
-        self._open = plan.units()
+        self._open = list(plan.units())
         self._uploader = uploader
 
     def __call__(self) -> None:
@@ -121,29 +120,28 @@ class _Watch:
                     self._uploader.add(*shard)
 
 
-def replace_device(config: BuildConfig, device: str) -> BuildConfig:
-    """The configuration for one of several devices."""
-    from dataclasses import replace
+def dry_run(config: BuildConfig, run: RunOptions, options: argparse.Namespace) -> int:
+    """Plan, print what a build would make and need, and write nothing.
 
-    return replace(config, layer_diffusion={**config.layer_diffusion, "device": device})
+    Raises:
+        PortraitError: As :func:`builder.pipeline.planner.plan_for_output`.
+    """
+    from builder.cli.plan_report import needs, plan_summary, print_needs, print_plan
+    from builder.files import WORK_FOLDER, canonical_json
+    from builder.pipeline.planner import compare_with_saved
+    from builder.plan import HEADER_FILE
 
-
-def _dry_run(config: BuildConfig, options: argparse.Namespace) -> int:
-    from builder.cli.options import plan_summary, print_plan
-    from builder.files import canonical_json
-    from builder.pipeline.build import plan_for
-
-    device = config.layer_diffusion.get("device")
-    if device:
-        config = replace_device(config, device.split(",")[0])
-    plan, saved = plan_for(config, options.output)
-    summary = {**plan_summary(plan), "output": str(options.output), "begun": saved is not None}
+    plan = compare_with_saved(config, options.output, run, allow_unresolved=True)
+    begun = (options.output / WORK_FOLDER / HEADER_FILE).exists()
+    summary = {**plan_summary(plan), "output": str(options.output), "begun": begun}
+    needed = needs(plan)
     if options.json:
-        print(canonical_json(summary))
-    else:
-        print_plan(summary)
-        print(f"output     {options.output}" + (" (begun)" if saved else ""))
-        print("nothing was built; the same command without --dry-run builds it")
+        print(canonical_json({**summary, "needs": needed}))
+        return 0
+    print_plan(summary)
+    print_needs(needed)
+    print(f"output     {options.output}" + (" (begun)" if begun else ""))
+    print("nothing was built; the same command without --dry-run builds it")
     return 0
 
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from builder.config import BuildConfig
     from builder.engines.options import ClusterOptions, Submission
+    from builder.pipeline.run_options import RunOptions
+    from builder.plan import Plan
 
 _BELONGS = {
     "gpus_per_task": ("local", "slurm", "ray"),
@@ -31,12 +33,14 @@ _ONLY_ENGINE = ("tasks", "parallel", "time", *_BELONGS)
 
 def add_cluster_options(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
+    from builder.engines.options import ENGINES
+
     group = parser.add_argument_group(
         "several processes or machines (extra 'cluster'; builder/engines/README.md)"
     )
     group.add_argument(
         "--engine",
-        choices=("local", "slurm", "ray", "jobs"),
+        choices=ENGINES,
         default="local",
         help="local: this machine (default; with --parallel through datatrove); slurm: a job "
         "array and a job after it that finishes; ray: a Ray cluster; jobs: Hugging Face Jobs; "
@@ -83,72 +87,89 @@ def add_cluster_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def on_cluster(config: BuildConfig, options: argparse.Namespace) -> tuple[BuildConfig, int | None]:
-    """Have an engine make the shards, where the options ask for one.
+def cluster_options(config: BuildConfig, options: argparse.Namespace) -> ClusterOptions | None:
+    """Where and how tasks run; None where this process builds by itself.
 
     Args:
         config: What to build.
         options: Of the command line.
 
-    Returns:
-        The configuration to finish with in this process, and an exit code where there is
-        nothing to finish here: a dry run, or jobs that go on by themselves.
-
     Raises:
-        PortraitError: Options that do not go together, or as
-            :func:`builder.engines.cluster.run_tasks`.
+        PortraitError: Options that do not go together.
     """
+    from builder.engines.options import ENGINES
     from ld_portrait_20k.errors import PortraitError
 
     engine = options.engine
     for name in _ONLY_ENGINE:
-        known = _BELONGS.get(name, ("local", "slurm", "ray", "jobs"))
+        known = _BELONGS.get(name, ENGINES)
         if getattr(options, name) is not None and engine not in known:
             raise PortraitError(f"{_flag(name)} goes with --engine {' or '.join(known)}")
     given = [name for name in _ONLY_ENGINE if getattr(options, name) is not None]
     if engine == "local" and options.parallel is None:
         if given:
             raise PortraitError(f"{_flag(given[0])} needs --parallel N with --engine local")
-        return config, None
+        return None
     if options.world_size > 1:
         raise PortraitError("--rank and --world-size are for other launchers than --engine")
-    if engine == "slurm" and getattr(options, "push_to_hub", None) is not None:
+    if engine == "slurm" and options.push_to_hub is not None:
         raise PortraitError(
             "--push-to-hub does not go with --engine slurm, which does not wait; when its jobs "
             f"are over: python -m builder publish {options.output}"
         )
-    return _run(config, options, _cluster(config, options))
+    return _cluster(config, options)
 
 
-def _run(
-    config: BuildConfig, options: argparse.Namespace, where: ClusterOptions
-) -> tuple[BuildConfig, int | None]:
+def explain_tasks(
+    plan: Plan, run: RunOptions, where: ClusterOptions, options: argparse.Namespace
+) -> None:
+    """Print what an engine would run; nothing is started."""
+    from builder.engines import cluster
+    from builder.files import canonical_json
+
+    text = cluster.explain(plan, options.output, run, where)
+    if options.json:
+        print(canonical_json({"engine": where.engine, "would_run": text}))
+        return
+    print(text)
+    print("# nothing was started; the same command without --dry-run does")
+
+
+def run_on_cluster(
+    plan: Plan, run: RunOptions, where: ClusterOptions, options: argparse.Namespace
+) -> bool:
+    """Have an engine make the shards.
+
+    Args:
+        plan: What to build.
+        run: How a task is run.
+        where: Where and how tasks run.
+        options: Of the command line.
+
+    Returns:
+        Whether every shard is there now; False where jobs go on by themselves.
+
+    Raises:
+        PortraitError: As :func:`builder.engines.cluster.run_tasks`.
+    """
     from tqdm import tqdm
 
     from builder.engines import cluster
     from builder.files import canonical_json
 
-    if options.dry_run:
-        text = cluster.explain(config, options.output, where)
-        if options.json:
-            print(canonical_json({"engine": where.engine, "would_run": text}))
-        else:
-            print(text)
-            print("# nothing was started; the same command without --dry-run does")
-        return config, 0
     bar: tqdm[Any] = tqdm(disable=None, unit="portrait", file=sys.stderr)
     with bar:
         submission = cluster.run_tasks(
-            config, options.output, where, on_samples=lambda count: bar.update(count - bar.n)
+            plan, options.output, run, where, on_samples=lambda count: bar.update(count - bar.n)
         )
     if submission is None:
-        return cluster.home_config(config), None
+        return True
     if options.json:
         print(canonical_json({**asdict(submission), "output": str(submission.output),
                               "logs": str(submission.logs)}))  # fmt: skip
     else:
         _print(submission)
-    return config, 0
+    return False
 
 
 def _print(submission: Submission) -> None:
@@ -159,8 +180,8 @@ def _print(submission: Submission) -> None:
 
 
 def _cluster(config: BuildConfig, options: argparse.Namespace) -> ClusterOptions:
-    from builder.engines.options import ClusterOptions
     from builder.engines.heartbeat import Limits
+    from builder.engines.options import ClusterOptions
     from ld_portrait_20k.errors import PortraitError
 
     for name in ("tasks", "parallel", "cpus_per_task", "mem_per_cpu"):
@@ -168,8 +189,6 @@ def _cluster(config: BuildConfig, options: argparse.Namespace) -> ClusterOptions
             raise PortraitError(f"{_flag(name)} is 1 or more")
     if options.gpus_per_task is not None and options.gpus_per_task < 0:
         raise PortraitError("--gpus-per-task is 0 or more")
-    if options.workers is not None and not 0 <= options.workers <= 1024:
-        raise PortraitError("--workers is 0 to 1024")
     on_gpu = config.generator == "layer-diffusion"
     gpus = options.gpus_per_task if options.gpus_per_task is not None else int(on_gpu)
     cpus = options.cpus_per_task

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from builder.config import BuildConfig
+    from builder.pipeline.run_options import RunOptions
 
 DEFAULT_OUTPUT = "ld-portrait-20k"
 
@@ -26,16 +27,19 @@ def add_dataset(parser: argparse.ArgumentParser) -> None:
 
 def add_build_options(parser: argparse.ArgumentParser) -> None:
     """What to build: preset, generator, counts, prompts."""
+    from builder.config import GENERATORS, PRESETS
+    from ld_portrait_20k import schema
+
     group = parser.add_argument_group("what to build (given options override the preset's)")
     group.add_argument(
         "--preset",
-        choices=("demo", "ld-portrait-20k"),
+        choices=tuple(PRESETS),
         help="demo: 48 procedural portraits, 512 px, 4 shards, damaged and refined (default); "
         "ld-portrait-20k: 20,051 Layer Diffusion portraits, 1024 px, 96 shards",
     )
     group.add_argument(
         "--generator",
-        choices=("folder", "procedural", "layer-diffusion"),
+        choices=tuple(name for name in GENERATORS if name != "dataset"),
         help="where portraits come from: RGBA pictures of a folder, drawn without weights, "
         "or SDXL with latent transparency",
     )
@@ -62,7 +66,7 @@ def add_build_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--foreground-format",
-        choices=("png", "jpeg"),
+        choices=tuple(schema.FOREGROUND_MEMBERS),
         help="png: lossless (default); jpeg: q98 4:4:4, a third the size",
     )
     group.add_argument(
@@ -95,6 +99,8 @@ def add_build_options(parser: argparse.ArgumentParser) -> None:
 
 def add_layer_diffusion_options(parser: argparse.ArgumentParser) -> None:
     """Models and settings of the layer-diffusion generator."""
+    from builder.generation.layer_diffusion.config import DTYPES
+
     group = parser.add_argument_group(
         "layer-diffusion (see builder/generation/layer_diffusion/README.md for the weights)"
     )
@@ -110,13 +116,12 @@ def add_layer_diffusion_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--steps", type=int, metavar="N", help="sampling steps (25)")
     group.add_argument("--guidance", type=float, metavar="X", help="guidance scale (7)")
     group.add_argument("--batch-size", type=int, metavar="N", help="pictures at a time (4)")
-    group.add_argument(
-        "--dtype", choices=("auto", "float16", "bfloat16", "float32"), help="(float16 on a GPU)"
-    )
+    group.add_argument("--dtype", choices=DTYPES, help="(float16 on a GPU)")
     group.add_argument(
         "--device",
         metavar="D[,D]",
-        help="cuda, cuda:1, cpu; several (cuda:0,cuda:1) run a process each",
+        help="cuda, cuda:1, cpu; several (cuda:0,cuda:1) run a process each; the plan holds only "
+        "what dtype follows from it",
     )
     group.add_argument(
         "--compile", action=argparse.BooleanOptionalAction, help="torch.compile the networks"
@@ -125,8 +130,9 @@ def add_layer_diffusion_options(parser: argparse.ArgumentParser) -> None:
 
 LAYER_DIFFUSION_OPTIONS = (
     *("base_model", "weights", "vae", "steps", "guidance"),
-    *("batch_size", "dtype", "device", "compile"),
+    *("batch_size", "dtype", "compile"),
 )
+"""What the plan holds; ``device`` is a matter of the run."""
 
 
 def add_output(parser: argparse.ArgumentParser) -> None:
@@ -177,35 +183,30 @@ def config_from(options: argparse.Namespace) -> BuildConfig:
         keep_raw=options.raw,
         layer_diffusion=layer_diffusion or None,
     )
-    if layer_diffusion and config.generator != "layer-diffusion":
-        name = next(iter(layer_diffusion)).replace("_", "-")
+    given_names = [*layer_diffusion, *(["device"] if options.device else [])]
+    if given_names and config.generator != "layer-diffusion":
+        name = given_names[0].replace("_", "-")
         raise PortraitError(f"--{name} goes with --generator layer-diffusion")
     return config
 
 
-def plan_summary(plan: Any) -> dict[str, Any]:
-    """A plan's figures for a person or a script."""
-    units = plan.units()
-    splits: dict[str, dict[str, int]] = {}
-    for unit in units:
-        entry = splits.setdefault(unit.split, {"samples": 0, "shards": 0})
-        entry["samples"] += len(unit.rows)
-        entry["shards"] += 1
-    return {
-        "plan_hash": plan.hash,
-        "generator": plan.header["generator"]["name"],
-        "samples": len(plan.rows),
-        "shards": len(units),
-        "splits": splits,
-        "subsets": list(plan.subsets),
-        "foreground_format": plan.foreground_format,
-    }
+def devices_from(options: argparse.Namespace) -> list[str]:
+    """The devices that ``--device`` lists; ``auto`` where it is not given."""
+    return (options.device or "auto").split(",")
 
 
-def print_plan(summary: dict[str, Any]) -> None:
-    """A plan's figures as lines for a person."""
-    print(f"generator  {summary['generator']}")
-    for split, entry in summary["splits"].items():
-        print(f"{split:10} {entry['samples']} samples in {entry['shards']} shards")
-    print(f"subsets    {', '.join(summary['subsets'])}, foreground {summary['foreground_format']}")
-    print(f"plan       {summary['plan_hash'][:16]}")
+def run_options_from(config: BuildConfig, options: argparse.Namespace) -> RunOptions:
+    """How the command line asks for a build to be run, on the first device it names.
+
+    Raises:
+        PortraitError: A number outside its range.
+    """
+    from builder.pipeline.run_options import RunOptions
+
+    return RunOptions.for_config(
+        config,
+        workers=options.workers,
+        device=devices_from(options)[0],
+        rank=options.rank,
+        world_size=options.world_size,
+    )

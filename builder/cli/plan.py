@@ -32,20 +32,22 @@ def run(options: argparse.Namespace) -> int:
     """Make the plan and print it."""
     from dataclasses import asdict
 
-    from builder.cli.options import config_from, plan_summary, print_plan
+    from builder.cli.options import config_from, devices_from
+    from builder.cli.plan_report import needs, plan_summary, print_needs, print_plan
     from builder.files import canonical_json
     from builder.pipeline.planner import make_plan
 
-    plan = make_plan(config_from(options))
+    plan = make_plan(config_from(options), devices_from(options)[0], allow_unresolved=True)
     if options.rows:
         for row in plan.rows:
             print(canonical_json(asdict(row)))
         return 0
-    summary = plan_summary(plan)
+    summary, needed = plan_summary(plan), needs(plan)
     if options.json:
-        print(canonical_json(summary))
+        print(canonical_json({**summary, "needs": needed}))
         return 0
     print_plan(summary)
+    print_needs(needed)
     for row in plan.rows[: max(0, options.show)]:
         print(f"{row.id}  {row.prompt or '(no prompt)'}")
     return 0

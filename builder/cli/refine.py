@@ -32,9 +32,11 @@ def add_parser(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Refine again and say what came of it."""
-    from builder.cli.building import build_and_report
+    from builder.cli.building import build_and_report, dry_run
     from builder.config import BuildConfig
     from builder.generation import dataset
+    from builder.pipeline.planner import plan_for_output
+    from builder.pipeline.run_options import RunOptions
     from refinement import VERSION
 
     manifest = dataset.open_manifest(options.dataset)
@@ -42,7 +44,7 @@ def run(options: argparse.Namespace) -> int:
     if options.output is None:
         options.output = root.with_name(f"{root.name}-refined-{VERSION}")
         print(f"output: {options.output}", file=sys.stderr)
-    plan = manifest.about.get("plan", {})
+    before = manifest.about.get("plan", {})
     config = BuildConfig(
         generator="dataset",
         count=None,
@@ -50,8 +52,12 @@ def run(options: argparse.Namespace) -> int:
         shards=len(manifest.select(dataset.SUBSET)),
         splits=dataset.shares(manifest),
         foreground_format=manifest.foreground_format,
-        reject=bool(plan.get("reject", True)),
-        licence=plan.get("licence"),
-        origin=plan.get("origin"),
+        reject=bool(before.get("reject", True)),
+        licence=before.get("licence"),
+        origin=before.get("origin"),
     )
-    return build_and_report(config, options)
+    run_options = RunOptions.for_config(config, workers=options.workers)
+    if options.dry_run:
+        return dry_run(config, run_options, options)
+    plan = plan_for_output(config, options.output, run_options)
+    return build_and_report(plan, run_options, options)

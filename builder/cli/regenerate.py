@@ -70,10 +70,26 @@ def add_parser(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Build, and say what came of it."""
-    from builder.cli.building import build_and_report
-    from builder.cli.cluster_options import on_cluster
-    from builder.cli.options import config_from
+    """Plan once, build, and say what came of it."""
+    from builder.cli.building import build_and_report, dry_run
+    from builder.cli.cluster_options import cluster_options, explain_tasks, run_on_cluster
+    from builder.cli.options import config_from, devices_from, run_options_from
+    from builder.engines.cluster import check_engine
+    from builder.pipeline.planner import plan_for_output
 
-    config, code = on_cluster(config_from(options), options)
-    return build_and_report(config, options) if code is None else code
+    config = config_from(options)
+    run_options = run_options_from(config, options)
+    where = cluster_options(config, options)
+    if where is not None:
+        check_engine(options.output, run_options, where, submitting=not options.dry_run)
+    if options.dry_run and where is None:
+        return dry_run(config, run_options, options)
+    plan = plan_for_output(config, options.output, run_options)
+    if where is None:
+        return build_and_report(plan, run_options, options, devices=devices_from(options))
+    if options.dry_run:
+        explain_tasks(plan, run_options, where, options)
+        return 0
+    if not run_on_cluster(plan, run_options, where, options):
+        return 0
+    return build_and_report(plan, run_options, options, part="finish")

@@ -1,66 +1,78 @@
-"""One process a device on this machine: the same command, a rank each."""
+"""One process a device on this machine, a rank each."""
 
 from __future__ import annotations
 
-import os
+import json
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
+from builder.pipeline.build import one_run
+from builder.pipeline.output_folder import finished, freeze
+from builder.pipeline.run_options import RunOptions
+from builder.plan import Plan
+from builder.workers.environment import child_environment
 from ld_portrait_20k.errors import PortraitError
 
-_LAST_WORDS = 2000
+_MOST_CHARACTERS: Final = 2000
+"""Of the last line of a process that failed; chosen by eye."""
 
 
 def run_on_devices(
-    arguments: Sequence[str],
+    plan: Plan,
+    output: Path,
     devices: Sequence[str],
-    rank: int = 0,
-    world_size: int = 1,
+    run: RunOptions,
     while_waiting: Callable[[], None] = lambda: None,
 ) -> None:
-    """Run a builder command once a device, side by side, and wait for all.
+    """Build the shards of a plan with one process a device, side by side, and wait for all.
 
-    Nothing is shared but the plan and the output folder. The first process shows its
-    progress, all keep what they say when they fail.
+    The processes share nothing but the saved plan and the output folder. The first one shows
+    its progress. The dataset is not finished here.
 
     Args:
-        arguments: The command line without the program; what follows overrides its own
-            ``--device``, ``--rank`` and ``--world-size``.
+        plan: What to build.
+        output: The dataset folder.
         devices: A device a process.
-        rank: This machine's number among several, each with as many devices.
-        world_size: How many machines there are.
+        run: How to run; its rank and world size count machines, each with as many devices.
         while_waiting: Called every two seconds, and once after the last has ended.
 
     Raises:
         PortraitError: A process failed; its last line. The others are stopped.
     """
-    root = str(Path(__file__).resolve().parents[2])
-    path = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
+    if finished(output, plan) is not None:
+        return
+    with one_run(output, run):
+        freeze(output, plan, run.source)
     processes: list[subprocess.Popen[str]] = []
     try:
         for number, device in enumerate(devices):
-            own = [
-                *("--device", device, "--rank", str(rank * len(devices) + number)),
-                *("--world-size", str(world_size * len(devices)), "--no-push-to-hub"),
-            ]
+            own = replace(
+                run,
+                device=device,
+                rank=run.rank * len(devices) + number,
+                world_size=run.world_size * len(devices),
+            )
+            arguments = [str(output.resolve()), plan.hash, json.dumps(own.to_dict())]
             processes.append(
                 subprocess.Popen(
-                    [sys.executable, "-m", "builder", *arguments, *own],
+                    [sys.executable, "-m", "builder.engines.rank", *arguments],
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.PIPE if number else None,
                     text=True,
-                    env={**os.environ, "PYTHONPATH": path},
+                    env=child_environment(),
                 )
             )
         for process, device in zip(processes, devices, strict=True):
-            words = _wait(process, while_waiting)
+            said = _wait(process, while_waiting)
             if process.returncode:
-                last = words.strip().splitlines()[-1:] or ["see above"]
+                last = said.strip().splitlines()[-1:] or ["see above"]
                 raise PortraitError(
                     f"the process on {device} ended with {process.returncode}: "
-                    f"{last[0][:_LAST_WORDS]}; the same command again goes on"
+                    f"{last[0][:_MOST_CHARACTERS]}; the same command again goes on"
                 )
         while_waiting()
     finally:
@@ -72,10 +84,11 @@ def run_on_devices(
 
 
 def _wait(process: subprocess.Popen[str], while_waiting: Callable[[], None]) -> str:
+    """Wait for a process to end; what it wrote to standard error, where that is a pipe."""
     while True:
         try:
-            _, words = process.communicate(timeout=2.0)
+            _, said = process.communicate(timeout=2.0)
         except subprocess.TimeoutExpired:
             while_waiting()
         else:
-            return words or ""
+            return said or ""

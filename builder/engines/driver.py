@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
+from builder.workers.environment import child_environment
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,8 @@ class Drive:
 def main(path: str) -> int:
     """Run an executor to its end."""
     drive = Drive(**json.loads(Path(path).read_text(encoding="utf-8")))
-    # Not through sys.stdin: a child forked while a thread reads it waits for its lock for ever.
+    # Not through sys.stdin: a child that is forked while a thread reads it would wait for its
+    # lock for ever.
     threading.Thread(target=_die_with_parent, args=(os.dup(0),), daemon=True).start()
     executor = _executor(drive)
     if drive.engine == "ray":
@@ -92,13 +93,11 @@ def _join_ray(drive: Drive) -> None:
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     import ray
 
-    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    path = child_environment()["PYTHONPATH"]
     ray.init(
         address=drive.address,
         include_dashboard=False if drive.address is None else None,
-        runtime_env={
-            "env_vars": {"PYTHONPATH": os.pathsep.join(paths), "RAY_USAGE_STATS_ENABLED": "0"}
-        },
+        runtime_env={"env_vars": {"PYTHONPATH": path, "RAY_USAGE_STATS_ENABLED": "0"}},
     )
 
 

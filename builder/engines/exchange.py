@@ -1,8 +1,8 @@
 """Plan and shards through a folder on the Hub or in a bucket, where no disk is shared.
 
-``python -m builder regenerate --engine jobs`` puts the frozen plan there; each Job takes it,
-makes its shards on its own disk and puts each there as soon as it is done, the note that says
-so last; the machine that submitted takes them home, hashes them and finishes the dataset.
+``python -m builder regenerate --engine jobs`` puts the saved plan there. Each Job takes it,
+makes its shards on its own disk and uploads each as soon as it is done, its note last. The
+machine that submitted downloads them, hashes them and finishes the dataset.
 """
 
 from __future__ import annotations
@@ -15,13 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from builder.engines import tasks
-from builder.engines.tasks import TaskSpec, frozen_plan, note_file, units_of
+from builder.engines.tasks import TaskSpec, note_file, units_of
 from builder.files import WORK_FOLDER, replacing
+from builder.pipeline.output_folder import frozen_plan
 from builder.pipeline.work_folder import WorkFolder
 from builder.plan import HEADER_FILE, ROWS_FILE, Plan, Unit
 from ld_portrait_20k.errors import PortraitError
-
-PROMPTS = "prompts"
 
 
 def open_folder(spec: TaskSpec) -> Any:
@@ -33,12 +32,10 @@ def open_folder(spec: TaskSpec) -> Any:
 
 
 def put_plan(spec: TaskSpec) -> None:
-    """Lay the frozen plan, and the prompts that it was made from, where the Jobs look."""
+    """Upload the saved plan to where the Jobs look."""
     folder = open_folder(spec)
     for name in (ROWS_FILE, HEADER_FILE):
         _put(spec.output / WORK_FOLDER / name, folder, f"plan/{name}")
-    if spec.config.prompts is not None:
-        _put(spec.config.prompts, folder, _prompts(spec))
 
 
 def take_units(spec: TaskSpec, plan: Plan, units: Sequence[Unit]) -> list[Unit]:
@@ -76,13 +73,8 @@ def run_task(spec: TaskSpec, rank: int) -> int:
         output = Path(temporary) / "dataset"
         for name in (HEADER_FILE, ROWS_FILE):
             _take(folder, f"plan/{name}", output / WORK_FOLDER / name)
-        config = spec.config
-        if config.prompts is not None:
-            prompts = Path(temporary) / _prompts(spec)
-            _take(folder, _prompts(spec), prompts)
-            config = replace(config, prompts=prompts)
-        here = replace(spec, output=output, config=config, exchange=None)
-        plan = frozen_plan(here)
+        here = replace(spec, output=output, exchange=None)
+        plan = frozen_plan(output, spec.plan_hash)
         take_units(replace(spec, output=output), plan, units_of(plan, rank, spec.tasks))
         work = WorkFolder(output, plan)
 
@@ -120,11 +112,6 @@ def _note(rank: int) -> str:
     return f"errors/{rank:05d}.txt"
 
 
-def _prompts(spec: TaskSpec) -> str:
-    assert spec.config.prompts is not None
-    return PROMPTS + spec.config.prompts.suffix
-
-
 def _put(path: Path, folder: Any, name: str) -> None:
     with path.open("rb") as source, folder.open(name, "wb") as target:
         shutil.copyfileobj(source, target, 2**20)
@@ -132,7 +119,7 @@ def _put(path: Path, folder: Any, name: str) -> None:
     sent, arrived = path.stat().st_size, int(folder.size(name))
     if sent != arrived:
         raise PortraitError(
-            f"{name}: {arrived} bytes arrived of {sent}; mend: run the same command again"
+            f"{name}: {arrived} bytes arrived of {sent}; try: run the same command again"
         )
 
 
@@ -141,9 +128,7 @@ def _take(folder: Any, name: str, path: Path) -> None:
         with folder.open(name, "rb") as source, replacing(path) as target:
             shutil.copyfileobj(source, target, 2**20)
     except FileNotFoundError:
-        raise PortraitError(
-            f"{folder.resolve_paths(name)}: not there; mend: submit again"
-        ) from None
+        raise PortraitError(f"{folder.resolve_paths(name)}: not there; try: submit again") from None
 
 
 def _list(folder: Any, name: str) -> list[str]:

@@ -16,19 +16,14 @@ POLL_SECONDS = 15
 
 
 def run(spec: TaskSpec, plan: Plan, options: ClusterOptions) -> None:
-    """Run the tasks that are left as Jobs, and bring their shards home.
+    """Run the tasks that are left as Jobs, and download their shards.
 
-    Every Job that fails is tried once more by datatrove; what is still missing then is for
-    the caller to name.
+    datatrove tries every Job that fails once more; the caller names what is still missing
+    then.
 
     Raises:
-        PortraitError: Pictures that Jobs cannot see, no token, no right to run Jobs.
+        PortraitError: No token, or no right to run Jobs.
     """
-    if spec.config.source is not None:
-        raise PortraitError(
-            f"{spec.config.source}: Jobs cannot see this folder; mend: another --engine, or a "
-            "--generator that needs none"
-        )
     missing = task_module.missing_units(spec.output, plan)
     exchange.put_plan(spec)
     home = {unit.name for unit in exchange.take_units(spec, plan, missing)}
@@ -74,7 +69,7 @@ def _run(spec: TaskSpec, pending: list[int], options: ClusterOptions) -> None:
         raise PortraitError(str(problem)) from None
     except HfHubHTTPError as problem:
         raise PortraitError(
-            f"Hugging Face Jobs: {problem.server_message or type(problem).__name__}; mend: "
+            f"Hugging Face Jobs: {problem.server_message or type(problem).__name__}; try: "
             "hf auth login with a token that may run Jobs, then the same command again"
         ) from None
 

@@ -33,7 +33,7 @@ def submit(spec: TaskSpec, plan: Plan, options: ClusterOptions) -> Submission:
         finish.launch_job()  # and first of all the array, which it depends on
     except subprocess.CalledProcessError as problem:
         raise PortraitError(
-            f"sbatch refused (exit code {problem.returncode}, its words are above); "
+            f"sbatch refused (exit code {problem.returncode}, its message is above); "
             f"the script: {array.logging_dir.resolve_paths('launch_script.slurm')}"
         ) from None
     first = None if array.job_id == -1 else str(array.job_id)
@@ -79,7 +79,7 @@ def refuse_while_running(output: Path) -> None:
     if alive:
         raise PortraitError(
             f"{output}: Slurm jobs {', '.join(alive)} of an earlier submission are not over; "
-            f"mend: wait for them, or scancel {' '.join(ids)}"
+            f"try: wait for them, or scancel {' '.join(ids)}"
         )
 
 
@@ -109,7 +109,7 @@ def _executors(spec: TaskSpec, pending: list[int], options: ClusterOptions) -> t
     )
     array.pending = tuple(pending)
     finish = SlurmTasks(
-        [FinishDataset(replace(spec, workers=0).to_dict())],
+        [FinishDataset(replace(spec, run=replace(spec.run, workers=0)).to_dict())],
         tasks=1,
         cpus_per_task=min(2, options.cpus_per_task),
         job_name="ld-portrait-finish",

@@ -7,7 +7,7 @@ from typing import Any
 from datatrove.pipeline.base import PipelineStep
 
 from builder.engines import exchange
-from builder.engines.tasks import TaskSpec, finish, run_task
+from builder.engines.tasks import TaskSpec, finish_tasks, run_task
 
 
 class BuildShards(PipelineStep):
@@ -34,13 +34,13 @@ class BuildShards(PipelineStep):
 
 
 class FinishDataset(BuildShards):
-    """Packs and signs the dataset once every shard is there."""
+    """Finishes the dataset (packing, card, manifest) once every shard is there."""
 
     name = "finish dataset"
 
     def run(self, data: Any, rank: int = 0, world_size: int = 1) -> Any:
         """Finish it; ``data`` is passed on untouched."""
-        report = finish(TaskSpec.from_dict(self.spec))
+        report = finish_tasks(TaskSpec.from_dict(self.spec))
         assert report.manifest is not None
         self.stat_update("shards", value=len(report.manifest.select()))
         return data

@@ -14,11 +14,13 @@ from dataclasses import replace
 from typing import IO, Any, Final
 
 from builder.engines import tasks as task_module
-from builder.engines.driver import ROOT, Drive
+from builder.engines.driver import Drive
 from builder.engines.heartbeat import Watch
 from builder.engines.options import ClusterOptions
 from builder.engines.tasks import TaskSpec
 from builder.files import write_text
+from builder.pipeline.output_folder import frozen_plan
+from builder.workers.environment import child_environment
 from ld_portrait_20k.errors import PortraitError
 
 FRUITLESS: Final = 3
@@ -34,18 +36,18 @@ def supervise(
 ) -> None:
     """Run a driver until its tasks are done; start it again where it died or hangs.
 
-    Bounded: a start that brings no shard counts, and the third in a row is the last one.
-    Tasks that said why they failed are not tried again.
+    After three starts in a row without a new shard it gives up. Tasks that left a message
+    when they failed are not tried again.
 
     Args:
-        spec: The build; its plan is frozen.
+        spec: The tasks; their plan is saved in the output.
         options: Where and how.
         on_samples: Called with how many samples this run has ended so far.
 
     Raises:
         PortraitError: Tasks that are not done, named with their reason.
     """
-    plan = task_module.frozen_plan(spec)
+    plan = frozen_plan(spec.output, spec.plan_hash)
     ended, fruitless, attempt = 0, 0, 0
     missing = task_module.missing_units(spec.output, plan)
     limits = replace(options.limits, task=options.time)
@@ -88,17 +90,16 @@ def supervise(
 
 @contextmanager
 def _driver(spec: TaskSpec, drive: Drive) -> Iterator[tuple[subprocess.Popen[bytes], IO[bytes]]]:
-    """A driver with a process group of its own, all of it gone afterwards."""
+    """Start a driver in a process group of its own; the whole group is killed afterwards."""
     folder = spec.state
     write_text(folder / "drive.json", drive.to_json())
-    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     with (folder / "driver.log").open("ab", buffering=0) as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "builder.engines.driver", str(folder / "drive.json")],
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=subprocess.STDOUT,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+            env=child_environment(),
             start_new_session=True,
         )
         try:
@@ -108,14 +109,14 @@ def _driver(spec: TaskSpec, drive: Drive) -> Iterator[tuple[subprocess.Popen[byt
 
 
 def _reason(spec: TaskSpec, problem: str | None, process: subprocess.Popen[Any]) -> str:
-    """Why a driver came to no good, where its tasks did not say it."""
+    """Why a driver failed, where its tasks left no message."""
     if problem is not None:
         return problem
     if process.returncode < 0:
         return f"the process that ran them was killed (signal {-process.returncode})"
     text = (spec.state / "driver.log").read_text(encoding="utf-8", errors="replace")
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1] if process.returncode and lines else "they died without a word"
+    return lines[-1] if process.returncode and lines else task_module.NO_MESSAGE
 
 
 def _over(process: subprocess.Popen[Any]) -> bool:
@@ -126,7 +127,7 @@ def _over(process: subprocess.Popen[Any]) -> bool:
 
 def _end(process: subprocess.Popen[Any]) -> None:
     with suppress(ProcessLookupError):
-        # Also after it has left by itself: of its group somebody may still be at work.
+        # Also after it has ended by itself: other processes of its group may still run.
         os.killpg(process.pid, signal.SIGKILL)
     assert process.stdin is not None
     process.stdin.close()

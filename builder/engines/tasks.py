@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from builder.config import BuildConfig
 from builder.engines.heartbeat import Heartbeat
-from builder.files import WORK_FOLDER, canonical_json, write_text
-from builder.pipeline.build import BuildReport, build, finished
-from builder.pipeline.unit_builder import RunOptions
+from builder.files import WORK_FOLDER, write_text
+from builder.pipeline.build import BuildReport, build
+from builder.pipeline.output_folder import finished, frozen_plan
+from builder.pipeline.run_options import RunOptions
 from builder.pipeline.work_folder import UnitResult, WorkFolder
 from builder.plan import Plan, Unit
 from ld_portrait_20k.errors import PortraitError
 
+NO_MESSAGE = "they were killed and left no message"
 READERS = 8
 """Threads that hash shards; hashing releases the interpreter's lock."""
 
@@ -27,23 +27,23 @@ READERS = 8
 class TaskSpec:
     """All that a task needs beside its rank; it travels as JSON.
 
+    What to build is not in here: a task reads the plan that is saved in the output.
+
     Attributes:
-        config: What to build.
         output: The dataset folder, absolute, at the same path on every machine.
-        plan_hash: The frozen plan; a task refuses to work on another.
+        plan_hash: The saved plan; a task refuses to work on another.
         tasks: Among how many tasks the shards are dealt: task ``r`` makes every
             ``tasks``-th shard from the ``r``-th on.
-        workers: CPU processes of a task, 0 for none but itself, None for one a core.
+        run: How a task is run, its paths absolute; the rank is each task's own.
         beats: Folder of heartbeats, where somebody watches them.
         exchange: URL of a folder that carries plan and shards where no file system is
             shared.
     """
 
-    config: BuildConfig
     output: Path
     plan_hash: str
     tasks: int
-    workers: int | None
+    run: RunOptions
     beats: Path | None = None
     exchange: str | None = None
 
@@ -54,62 +54,30 @@ class TaskSpec:
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON holds it."""
-        values: dict[str, Any] = json.loads(json.dumps(asdict(self), default=str))
-        return values
+        return {
+            "output": str(self.output),
+            "plan_hash": self.plan_hash,
+            "tasks": self.tasks,
+            "run": self.run.to_dict(),
+            "beats": None if self.beats is None else str(self.beats),
+            "exchange": self.exchange,
+        }
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> TaskSpec:
         """Back from :meth:`to_dict`."""
-        config = dict(values["config"])
-        for name in ("source", "prompts"):
-            config[name] = None if config[name] is None else Path(config[name])
-        known = {field.name for field in fields(cls)}
-        rest = {key: value for key, value in values.items() if key in known - {"config"}}
-        for name in ("output", "beats"):
-            rest[name] = None if rest[name] is None else Path(rest[name])
-        return cls(config=BuildConfig(**config), **rest)
+        beats = values["beats"]
+        return cls(
+            output=Path(values["output"]),
+            plan_hash=values["plan_hash"],
+            tasks=values["tasks"],
+            run=RunOptions.from_dict(values["run"]),
+            beats=None if beats is None else Path(beats),
+            exchange=values["exchange"],
+        )
 
 
-def absolute(config: BuildConfig) -> BuildConfig:
-    """The same configuration with paths that do not depend on the working folder."""
-    changes: dict[str, Any] = {
-        name: getattr(config, name).resolve()
-        for name in ("source", "prompts")
-        if getattr(config, name) is not None
-    }
-    if config.layer_diffusion:
-        from builder.generation.layer_diffusion.repository import is_local
-
-        changes["layer_diffusion"] = {
-            key: str(Path(value).resolve()) if isinstance(value, str) and is_local(value) else value
-            for key, value in config.layer_diffusion.items()
-        }
-    return replace(config, **changes)
-
-
-def elsewhere(config: BuildConfig) -> BuildConfig:
-    """A configuration whose numbers do not hang on whether this machine has a GPU.
-
-    ``auto`` picks the dtype that the tasks' CUDA devices will: the plan names it.
-    """
-    options = config.layer_diffusion
-    if config.generator != "layer-diffusion" or options.get("device", "auto") == "cpu":
-        return config
-    dtype = options.get("dtype", "auto")
-    return replace(
-        config,
-        layer_diffusion={**options, "dtype": "float16" if dtype == "auto" else dtype},
-    )
-
-
-def planning(config: BuildConfig) -> BuildConfig:
-    """The same plan, drawn up where no GPU is: the device is no part of it."""
-    if config.generator != "layer-diffusion":
-        return config
-    return replace(config, layer_diffusion={**config.layer_diffusion, "device": "cpu"})
-
-
-def units_of(plan: Plan, rank: int, tasks: int) -> list[Unit]:
+def units_of(plan: Plan, rank: int, tasks: int) -> tuple[Unit, ...]:
     """The shards that a task makes."""
     return plan.units()[rank::tasks]
 
@@ -168,54 +136,28 @@ def _run_task(
     on_sample: Callable[[], None],
     on_unit: Callable[[UnitResult], None],
 ) -> int:
-    plan = frozen_plan(spec)
-    options = RunOptions(
-        workers=spec.workers,
-        rank=rank,
-        world_size=spec.tasks,
-        on_sample=on_sample,
-        on_unit=on_unit,
-    )
-    report = build(spec.config, spec.output, options, part="units")
+    plan = frozen_plan(spec.output, spec.plan_hash)
+    run = replace(spec.run, rank=rank, world_size=spec.tasks, on_sample=on_sample, on_unit=on_unit)
+    report = build(plan, spec.output, run, part="units")
     if report.manifest is None:
         work = WorkFolder(spec.output, plan)
         for unit in units_of(plan, rank, spec.tasks):
             if work.load(unit) is None:
                 raise PortraitError(
                     f"{work.shard_file(unit.name, 'default')}: does not read back as it was "
-                    "written; mend: look after that disk, then run the same command again"
+                    "written; try: check that disk, then run the same command again"
                 )
     return report.run.built
 
 
-def frozen_plan(spec: TaskSpec) -> Plan:
-    """The plan that was saved before the tasks were started.
-
-    Raises:
-        PortraitError: There is none, or it is another one.
-    """
-    plan = Plan.load(spec.output / WORK_FOLDER)
-    if plan is None:
-        raise PortraitError(
-            f"{spec.output}: no plan there; mend: put --output on a file system that every "
-            "machine sees at the same path"
-        )
-    if plan.hash != spec.plan_hash:
-        raise PortraitError(
-            f"{spec.output}: the plan changed since this task was submitted "
-            f"({spec.plan_hash[:12]} then, {plan.hash[:12]} now); mend: submit again"
-        )
-    return plan
-
-
-def finish(spec: TaskSpec) -> BuildReport:
-    """Pack, describe and sign a dataset whose shards are all there; builds none itself.
+def finish_tasks(spec: TaskSpec) -> BuildReport:
+    """Finish a dataset whose shards are all there; none is built here.
 
     Raises:
         PortraitError: Shards are missing: their tasks are named, with what stopped them.
     """
-    plan = frozen_plan(spec)
-    report = build(planning(spec.config), spec.output, RunOptions(workers=0), part="finish")
+    plan = frozen_plan(spec.output, spec.plan_hash)
+    report = build(plan, spec.output, RunOptions(workers=0), part="finish")
     if report.manifest is None:
         ranks = pending_ranks(plan, missing_units(spec.output, plan), spec.tasks)
         raise PortraitError(unfinished(spec, ranks))
@@ -237,9 +179,7 @@ def forget_failures(spec: TaskSpec, ranks: Sequence[int]) -> None:
         note_file(spec, rank).unlink(missing_ok=True)
 
 
-def unfinished(
-    spec: TaskSpec, ranks: Sequence[int], otherwise: str = "they died without a word"
-) -> str:
+def unfinished(spec: TaskSpec, ranks: Sequence[int], otherwise: str = NO_MESSAGE) -> str:
     """One line that says which tasks are not done, and why.
 
     Args:
@@ -253,13 +193,8 @@ def unfinished(
     reason = f"task {first[0]}: {first[1]}" if first else otherwise
     return (
         f"{spec.output}: {len(ranks)} of {spec.tasks} tasks are not done ({listed}); {reason}; "
-        f"logs: {spec.state}; mend that and run the same command again"
+        f"logs: {spec.state}; try: the same command again once that is put right"
     )
-
-
-def save_spec(spec: TaskSpec, path: Path) -> None:
-    """Write a spec where another process will read it."""
-    write_text(path, canonical_json(spec.to_dict()) + "\n")
 
 
 def note_file(spec: TaskSpec, rank: int) -> Path:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from builder.generation.protocol import Generated, Rejection, Request
-from builder.plan import PlanRow, Source
+from builder.plan import PlanRow, SourceFile
 from ld_portrait_20k import codec, schema
 from ld_portrait_20k.errors import PortraitError
 from ld_portrait_20k.manifest import Manifest, ShardRecord
@@ -37,7 +37,7 @@ def open_manifest(root: Path) -> Manifest:
     return manifest
 
 
-def identity(root: Path) -> dict[str, Any]:
+def generator_spec(root: Path) -> dict[str, Any]:
     """The generator section of a plan over a dataset: who made it, and the raw shards."""
     manifest = open_manifest(root)
     return {
@@ -76,19 +76,19 @@ def plan_rows(root: Path) -> Iterator[PlanRow]:
         PortraitError: A shard that cannot be read.
     """
     reader = _Reader(root)
-    for identity in sorted(reader.places):
-        metadata = reader.metadata(identity)
+    for sample_id in sorted(reader.places):
+        metadata = reader.metadata(sample_id)
         source = metadata["source"]
         yield PlanRow(
-            id=identity,
-            split=reader.places[identity][0].split,
+            id=sample_id,
+            split=reader.places[sample_id][0].split,
             prompt=metadata["prompt"] or "",
             negative_prompt=metadata["negative_prompt"],
             attributes=metadata["attributes"],
             seed=metadata["seed"],
             width=metadata["width"],
             height=metadata["height"],
-            source=Source(**source) if source["id"] is not None else None,
+            source=SourceFile(**source) if source["id"] is not None else None,
         )
 
 
@@ -108,8 +108,8 @@ class _Reader:
             for key, entries in shard.entries(manifest.foreground_format)
         }
 
-    def member(self, identity: str, position: int) -> bytes:
-        shard, entries = self.places[identity]
+    def member(self, sample_id: str, position: int) -> bytes:
+        shard, entries = self.places[sample_id]
         path = self.root / shard.path
         try:
             with path.open("rb") as stream:
@@ -121,12 +121,12 @@ class _Reader:
             raise PortraitError(f"{path}: truncated; mend: python -m builder verify {self.root}")
         return content
 
-    def metadata(self, identity: str) -> dict[str, Any]:
+    def metadata(self, sample_id: str) -> dict[str, Any]:
         try:
-            return schema.complete(json.loads(self.member(identity, 2)))
+            return schema.complete(json.loads(self.member(sample_id, 2)))
         except ValueError as problem:
-            path = self.root / self.places[identity][0].path
-            raise PortraitError(f"{path}, sample {identity}: {problem}") from problem
+            path = self.root / self.places[sample_id][0].path
+            raise PortraitError(f"{path}, sample {sample_id}: {problem}") from problem
 
 
 class DatasetGenerator:

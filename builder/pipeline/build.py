@@ -1,31 +1,25 @@
-"""The whole way: a configuration in, a publishable dataset folder out."""
+"""The whole way: a plan in, a publishable dataset folder out."""
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from builder.config import BuildConfig
 from builder.files import WORK_FOLDER
 from builder.generation import registry
-from builder.pipeline.finish import finish
+from builder.pipeline.finish import finish_dataset
 from builder.pipeline.lock import held
-from builder.pipeline.planner import make_plan
-from builder.pipeline.unit_builder import RunOptions, RunReport, UnitBuilder
+from builder.pipeline.output_folder import check_output, finished, freeze, sweep
+from builder.pipeline.run_options import RunOptions
+from builder.pipeline.unit_builder import RunReport, UnitBuilder
 from builder.pipeline.work_folder import UnitResult, WorkFolder
-from builder.plan import Plan, difference, grows, settle
+from builder.plan import Plan
 from ld_portrait_20k.errors import PortraitError
-from ld_portrait_20k.manifest import FILE_NAME as MANIFEST_NAME
 from ld_portrait_20k.manifest import Manifest
 
-BYTES_A_PIXEL = 1.6
-"""Upper end of what an encoded foreground and alpha take, in bytes a pixel (measured on the
-procedural demo and on real portraits: 0.8 to 1.5)."""
-HEADROOM = 64 * 2**20
 Part = Literal["all", "units", "finish"]
 """What of a build to do: everything, only the shards, or only what comes after them."""
 
@@ -37,7 +31,7 @@ class BuildReport:
     Attributes:
         output: The dataset folder.
         plan: Its plan.
-        manifest: Its manifest; None after a dry run.
+        manifest: Its manifest; None as long as the dataset is not finished.
         rejected: Rejected samples that were not made up for, by reason.
         retried: Rejected attempts whose sample a later attempt filled, by reason.
         run: What this run did of it.
@@ -61,38 +55,30 @@ class BuildReport:
 
 
 def build(
-    config: BuildConfig,
-    output: Path,
-    options: RunOptions | None = None,
-    *,
-    part: Part = "all",
-    on_plan: Callable[[Plan, int], None] = lambda plan, done: None,
+    plan: Plan, output: Path, run: RunOptions | None = None, *, part: Part = "all"
 ) -> BuildReport:
-    """Plan and build a dataset, or go on with one.
+    """Build a planned dataset, or go on with one.
 
     Args:
-        config: What to build.
+        plan: What to build: of :func:`builder.pipeline.planner.plan_for_output`, or the one
+            that is saved in the output already.
         output: The dataset folder; made if need be.
-        options: How to run.
+        run: How to run.
         part: ``units`` leaves finished shards to a later ``finish``, which builds none: the
             tasks of a cluster, and the job after them.
-        on_plan: Called once before work starts, with the plan and how many of its samples
-            lie in units that are already done.
 
     Raises:
-        PortraitError: Anything a person can mend: another plan in the output, a foreign
-            folder, no space, a bad source or prompt file, nothing accepted.
+        PortraitError: Anything a person can put right: another plan in the output, a foreign
+            folder, no space, a source or a device that is not there, nothing accepted.
     """
-    options = options or RunOptions()
-    options.source = config.source
-    options.device_options = registry.device_options(config)
-    if not 0 <= options.rank < options.world_size:
-        raise PortraitError("--rank is 0 to one less than --world-size")
-    plan, saved = plan_for(config, output)
+    run = run or RunOptions()
     report = BuildReport(output, plan)
     try:
-        with _locked(output, options):
-            _build(report, saved, options, part, on_plan)
+        check_output(output, plan)
+        if part != "finish":
+            _check_generator(output, plan, run)
+        with one_run(output, run):
+            _build(report, run, part)
     except OSError as problem:
         raise _disk_error(problem, output) from problem
     if report.manifest is not None:
@@ -103,48 +89,42 @@ def build(
     return report
 
 
-def _build(
-    report: BuildReport,
-    saved: Plan | None,
-    options: RunOptions,
-    part: Part,
-    on_plan: Callable[[Plan, int], None],
-) -> None:
+def _build(report: BuildReport, run: RunOptions, part: Part) -> None:
     output, plan = report.output, report.plan
     report.manifest = finished(output, plan)
     if report.manifest is not None:
         return
-    if saved is None or saved.hash != plan.hash:
-        _check_space(output, plan, 0 if saved is None else len(saved.rows))
-        plan.save(output / WORK_FOLDER)
-    if options.world_size == 1:
-        _sweep(output)
+    freeze(output, plan, run.source)
+    if run.world_size == 1:
+        sweep(output)
     work = WorkFolder(output, plan)
     units = plan.units()
-    results: dict[str, UnitResult] = {}
-    own = [] if part == "finish" else units[options.rank :: options.world_size]
-    for unit in own:
-        done = work.load(unit)
-        if done is not None:
-            results[unit.name] = done
-            for shard in work.final_shards(unit, done):
-                options.on_shard(*shard)
+    own = () if part == "finish" else units[run.rank :: run.world_size]
+    results = {unit.name: done for unit in own if (done := work.load(unit)) is not None}
     missing = [unit for unit in own if unit.name not in results]
+    for unit in own:
+        if unit.name in results:
+            for shard in work.final_shards(unit, results[unit.name]):
+                run.on_shard(*shard)
     report.run.found = len(results)
     planned = sum(len(unit.rows) for unit in own)
-    on_plan(plan, planned - sum(len(unit.rows) for unit in missing))
-    builder = UnitBuilder(plan, work, options)
+    run.on_begin(planned, planned - sum(len(unit.rows) for unit in missing))
+    builder = UnitBuilder(plan, work, run)
     for result in builder.build(missing):
         results[result.name] = result
     report.run.built, report.run.seconds = builder.report.built, builder.report.seconds
-    if part == "units":
-        return
-    # Of several ranks the last to arrive here finds every unit done, and finishes.
+    if part != "units":
+        _finish_if_last(report, work, results)
+
+
+def _finish_if_last(report: BuildReport, work: WorkFolder, results: dict[str, UnitResult]) -> None:
+    """Finish the dataset where every unit is done: of several ranks, the last one finds that."""
+    output, plan = report.output, report.plan
     with held(output / WORK_FOLDER / "lock.finish", str(output), wait=True):
         report.manifest = finished(output, plan)
         if report.manifest is not None:
             return
-        others = [unit for unit in units if unit.name not in results]
+        others = [unit for unit in plan.units() if unit.name not in results]
         # Lengths first: only the last rank should read what all the others wrote.
         report.waiting_for = sum(work.load(unit, check=False) is None for unit in others)
         for unit in others if not report.waiting_for else ():
@@ -154,114 +134,45 @@ def _build(
             else:
                 results[unit.name] = done
         if not report.waiting_for:
-            report.manifest = finish(plan, work, [results[unit.name] for unit in units])
+            in_order = [results[unit.name] for unit in plan.units()]
+            report.manifest = finish_dataset(plan, work, in_order)
+
+
+def _check_generator(output: Path, plan: Plan, run: RunOptions) -> None:
+    """Fail before anything is written where this process cannot generate what is missing.
+
+    Raises:
+        PortraitError: No such device.
+    """
+    if finished(output, plan) is not None:
+        return
+    work, own = WorkFolder(output, plan), plan.units()[run.rank :: run.world_size]
+    if any(work.load(unit, check=False) is None for unit in own):
+        registry.check_ready(plan.header["generator"], run.generator_options(), len(plan.rows))
 
 
 @contextmanager
-def _locked(output: Path, options: RunOptions) -> Iterator[None]:
-    """One run alone, or the ranks of one run together, each rank once."""
+def one_run(output: Path, run: RunOptions) -> Iterator[None]:
+    """Lock an output: for one run alone, or for the ranks of one run together, each rank once.
+
+    Raises:
+        PortraitError: Another run is at work there.
+    """
     folder = output / WORK_FOLDER
-    several = options.world_size > 1
+    several = run.world_size > 1
     with held(folder / "lock", str(output), shared=several):
         if not several:
             yield
             return
-        name = f"{options.rank}-of-{options.world_size}"
+        name = f"{run.rank}-of-{run.world_size}"
         with held(folder / f"lock.{name}", f"{output}, rank {name}"):
             yield
-
-
-def plan_for(config: BuildConfig, output: Path) -> tuple[Plan, Plan | None]:
-    """The plan to build in an output folder, and the plan that is saved there.
-
-    A larger count than the saved one adds a stage to it and changes nothing before.
-
-    Returns:
-        The plan, and the saved one or None for a fresh folder.
-
-    Raises:
-        PortraitError: A bad configuration or source; a file is in the way, the folder holds
-            other things, or another plan.
-    """
-    plan = make_plan(config)
-    if output.exists() and not output.is_dir():
-        raise PortraitError(f"{output}: a file is in the way; mend: --output another folder")
-    saved = Plan.load(output / WORK_FOLDER)
-    if saved is None:
-        strangers = [] if not output.exists() else [
-            path.name for path in sorted(output.iterdir()) if path.name != WORK_FOLDER
-        ]  # fmt: skip
-        if strangers:
-            raise PortraitError(
-                f"{output}: holds {strangers[0]!r} and no plan of ours; "
-                "mend: --output a new or empty folder"
-            )
-        return plan, None
-    plan = settle(saved, plan, config.shards)
-    differing = None if grows(saved, plan) else difference(saved, plan)
-    if differing is not None:
-        raise PortraitError(
-            f"{output}: was planned otherwise: {differing}; "
-            "mend: the same options as before, or --output another folder"
-        )
-    if saved.environment != plan.environment and finished(output, plan) is None:
-        name = next(k for k in plan.environment if saved.environment.get(k) != plan.environment[k])
-        raise PortraitError(
-            f"{output}: begun with {name} {saved.environment.get(name)}, here is "
-            f"{plan.environment[name]}: bytes could differ; mend: install that version, "
-            "or --output another folder"
-        )
-    return plan, saved
-
-
-def finished(output: Path, plan: Plan) -> Manifest | None:
-    """The manifest of a finished output whose files are all there with their sizes.
-
-    ``python -m builder verify`` compares the hashes too.
-    """
-    if not (output / MANIFEST_NAME).exists():
-        return None
-    try:
-        manifest = Manifest.load(output)
-    except PortraitError:
-        return None
-    if manifest.plan_hash != plan.hash:
-        return None
-    sizes = {shard.path: shard.bytes for shard in manifest.shards}
-    sizes.update({path: int(item["bytes"]) for path, item in manifest.files.items()})
-    for path, size in sizes.items():
-        file = output / path
-        if not file.is_file() or file.stat().st_size != size:
-            return None
-    return manifest
-
-
-def _sweep(output: Path) -> None:
-    """Remove the temporary files of runs that were killed; nobody else is at work here."""
-    for folder in (output, *(path for path in output.iterdir() if path.is_dir())):
-        for pattern in (".*.tmp", ".*.part"):
-            for path in folder.glob(pattern):
-                path.unlink(missing_ok=True)
-    for pattern in (".*.tmp", ".*.part"):
-        for path in (output / WORK_FOLDER).rglob(pattern):
-            path.unlink(missing_ok=True)
-
-
-def _check_space(output: Path, plan: Plan, built: int) -> None:
-    pixels = sum(row.width * row.height for row in plan.rows[built:])
-    needed = int(pixels * BYTES_A_PIXEL * len(plan.subsets)) + HEADROOM
-    existing = next(path for path in (output, *output.resolve().parents) if path.exists())
-    free = shutil.disk_usage(existing).free
-    if free < needed:
-        raise PortraitError(
-            f"{output}: about {needed / 2**30:.1f} GiB needed, {free / 2**30:.1f} GiB free; "
-            "mend: --output on a larger disk, a smaller --count, or --foreground-format jpeg"
-        )
 
 
 def _disk_error(problem: OSError, output: Path) -> PortraitError:
     where = problem.filename or output
     reason = problem.strerror or type(problem).__name__
     return PortraitError(
-        f"{where}: {reason}; what is done is kept: mend that and run the same command again"
+        f"{where}: {reason}; what is done is kept: try: free or repair the disk, then run the "
+        "same command again"
     )

@@ -26,7 +26,7 @@ class Feeder(Protocol):
         """Rows that ended without reaching a worker since the last call, with their log."""
         ...
 
-    def settle(self, identity: str, *, rejected: bool) -> bool:
+    def settle(self, sample_id: str, *, rejected: bool) -> bool:
         """Take note of an outcome; True when the row will be tried again."""
         ...
 
@@ -56,8 +56,8 @@ class RowFeeder:
         """None: every row reaches a worker."""
         return []
 
-    def settle(self, identity: str, *, rejected: bool) -> bool:
-        """A worker's word is final."""
+    def settle(self, sample_id: str, *, rejected: bool) -> bool:
+        """False: a worker tries again by itself, and its answer is the last."""
         return False
 
 
@@ -114,10 +114,10 @@ class DeviceFeeder:
         ended, self._ended = self._ended, []
         return ended
 
-    def settle(self, identity: str, *, rejected: bool) -> bool:
+    def settle(self, sample_id: str, *, rejected: bool) -> bool:
         """Take note of an outcome; the last one of a round starts the next round."""
-        current = self._round_of.pop(identity)
-        row = self._row_of.pop(identity)
+        current = self._round_of.pop(sample_id)
+        row = self._row_of.pop(sample_id)
         again = rejected and current.attempt + 1 < self._attempts
         if again:
             current.rejected.append(row)

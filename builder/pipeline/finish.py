@@ -25,7 +25,7 @@ GALLERY_COLUMNS = 2
 GALLERY_CELL = 192
 
 
-def finish(plan: Plan, work: WorkFolder, results: Sequence[UnitResult]) -> Manifest:
+def finish_dataset(plan: Plan, work: WorkFolder, results: Sequence[UnitResult]) -> Manifest:
     """Make the publishable folder from finished units.
 
     The manifest is written last: with it the dataset is finished. Everything before it may

@@ -40,7 +40,7 @@ def held(path: Path, what: str, *, shared: bool = False, wait: bool = False) -> 
             owner = stream.read(20).strip() or "unknown"
             raise PortraitError(
                 f"{what}: another run (process {owner}) is working on it; "
-                "mend: wait for it, or stop it"
+                "try: wait for it, or stop it"
             ) from None
         stream.seek(0)
         stream.truncate()

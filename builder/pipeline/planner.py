@@ -1,40 +1,130 @@
-"""From a configuration to the whole plan, before anything is generated."""
+"""From a configuration to the whole plan, before anything is generated.
+
+Planning happens here and only here: the command that a person types plans once, and every
+other process (ranks, devices, tasks of a cluster, finishing) reads the plan that is saved in
+the output's work folder. Planning needs no GPU, no torch and none of the weights.
+"""
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Iterator, Mapping
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from builder import plan as planned
 from builder.config import BuildConfig
-from builder.plan import Plan, PlanRow, Source
+from builder.files import WORK_FOLDER
+from builder.pipeline.environment import library_versions
+from builder.pipeline.lock import held
+from builder.pipeline.output_folder import check_output, freeze, refuse_foreign
+from builder.pipeline.run_options import RunOptions
+from builder.pipeline.source_index import known_hashes
+from builder.plan import Plan, PlanRow, SourceFile
 from ld_portrait_20k import schema
 from ld_portrait_20k.errors import PortraitError
 
-SAMPLES_PER_SHARD = 256
-DECIDING_LIBRARIES = ("numpy", "opencv-python-headless", "pillow")
+SAMPLES_PER_SHARD: Final = 256
+"""At most, where no number of shards is given; chosen by eye."""
 
 
-def make_plan(config: BuildConfig) -> Plan:
+def plan_for_output(config: BuildConfig, output: Path, run: RunOptions | None = None) -> Plan:
+    """The plan to build in an output folder: a new one, or the one that is saved there.
+
+    Where a plan is saved already, the configuration is planned only to compare: files of a
+    source folder that did not change since are not hashed again, and a larger count adds a
+    stage to the saved plan and changes nothing before.
+
+    Ranks that are started side by side take turns: the first one plans and saves, the others
+    find its plan. Of a single process nothing is written here.
+
+    Args:
+        config: What to build.
+        output: The dataset folder; need not exist.
+        run: How it will be run. Its device decides what dtype ``auto`` stands for.
+
+    Raises:
+        PortraitError: As :func:`make_plan` and
+            :func:`builder.pipeline.output_folder.check_output`.
+    """
+    run = run or RunOptions.for_config(config)
+    if run.world_size == 1:
+        return compare_with_saved(config, output, run)
+    refuse_foreign(output)  # before the lock makes the folder
+    folder = output / WORK_FOLDER
+    with (
+        held(folder / "lock", str(output), shared=True),
+        held(folder / "lock.plan", str(output), wait=True),
+    ):
+        plan = compare_with_saved(config, output, run)
+        freeze(output, plan, run.source)
+    return plan
+
+
+def compare_with_saved(
+    config: BuildConfig, output: Path, run: RunOptions, *, allow_unresolved: bool = False
+) -> Plan:
+    """Plan a configuration and settle it with the plan that is saved in an output folder.
+
+    Args:
+        config: What to build.
+        output: The dataset folder; need not exist, and nothing is written to it.
+        run: How it will be run.
+        allow_unresolved: As for :func:`make_plan`.
+
+    Returns:
+        The saved plan where it means the same, the saved one with a stage added where the
+        configuration asks for more samples, else a new one.
+
+    Raises:
+        PortraitError: As :func:`plan_for_output`.
+    """
+    refuse_foreign(output)
+    saved = Plan.load(output / WORK_FOLDER)
+    known: Mapping[str, str] = {}
+    if saved is not None and run.source is not None:
+        known = known_hashes(output / WORK_FOLDER, saved, run.source)
+    plan = make_plan(config, run.device, known=known, allow_unresolved=allow_unresolved)
+    if any(model["sha256"] is None for model in plan.models):
+        return plan  # nothing to compare yet
+    if saved is not None:
+        plan = planned.settle(saved, plan, config.shards)
+    check_output(output, plan)
+    return plan
+
+
+def make_plan(
+    config: BuildConfig,
+    device: str = "auto",
+    *,
+    known: Mapping[str, str] | None = None,
+    allow_unresolved: bool = False,
+) -> Plan:
     """Plan every sample of a dataset.
 
     Row ``i`` depends on the configuration's seed and on ``i`` alone, so that a larger
     count adds rows and changes none.
 
+    Args:
+        config: What to build.
+        device: Where it will be generated; it need not be there now.
+        known: Relative path to SHA-256 of source files that need not be hashed again.
+        allow_unresolved: Whether models of which neither cache nor Hub tells the hashes
+            are left without them, for a dry run; such a plan cannot be built.
+
     Raises:
-        PortraitError: No usable source folder or prompt file, missing model weights.
+        PortraitError: No usable source folder or prompt file, models that do not exist.
     """
-    rows = tuple(_rows(config))
+    from builder.generation import registry
+
+    rows = tuple(_rows(config, known or {}))
     shards = config.shards or _default_shards(len(rows))
-    return Plan(_header(config, len(rows), shards), _environment(config), rows)
+    spec = registry.generator_spec(config, device, allow_unresolved=allow_unresolved)
+    return Plan(_header(config, spec, len(rows), shards), library_versions(spec), rows)
 
 
-def _rows(config: BuildConfig) -> Iterator[PlanRow]:
+def _rows(config: BuildConfig, known: Mapping[str, str]) -> Iterator[PlanRow]:
     if config.generator == "folder":
-        return _folder_rows(config)
+        return _folder_rows(config, known)
     if config.generator == "dataset":
         from builder.generation import dataset
 
@@ -43,16 +133,17 @@ def _rows(config: BuildConfig) -> Iterator[PlanRow]:
     return _prompt_rows(config)
 
 
-def _header(config: BuildConfig, count: int, shards: int) -> dict[str, Any]:
+def _header(
+    config: BuildConfig, generator_spec: Mapping[str, Any], count: int, shards: int
+) -> dict[str, Any]:
     import refinement
     from builder import quality
-    from builder.generation import registry
 
     return {
         "format": planned.FORMAT,
         "name": schema.NAME,
         "schema_version": schema.SCHEMA_VERSION,
-        "generator": registry.identity(config),
+        "generator": dict(generator_spec),
         "refinement_version": refinement.VERSION,
         "quality_version": quality.VERSION,
         "seed": config.seed,
@@ -82,19 +173,6 @@ def _continued(config: BuildConfig) -> dict[str, Any]:
     return {"subsets": ["default", *raw, *truth], "history": []}
 
 
-def _environment(config: BuildConfig) -> dict[str, str]:
-    libraries: tuple[str, ...] = DECIDING_LIBRARIES
-    if config.generator == "layer-diffusion":
-        libraries += ("torch", "diffusers", "transformers")
-    found = {"python": platform.python_version()}
-    for name in libraries:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:  # cv2 may come from another of its wheels
-            found[name] = "unknown"
-    return found
-
-
 def _prompt_rows(config: BuildConfig) -> Iterator[PlanRow]:
     from builder.prompts import grammar
 
@@ -103,22 +181,22 @@ def _prompt_rows(config: BuildConfig) -> Iterator[PlanRow]:
     if own is not None and len(own) < config.count:
         raise PortraitError(
             f"{config.prompts}: {len(own)} prompts for {config.count} samples; "
-            f"mend: --count {len(own)}, or more prompts"
+            f"try: --count {len(own)}, or more prompts"
         )
     for index in range(config.count):
-        identity = schema.sample_id(index)
+        sample_id = schema.sample_id(index)
         if own is None:
             prompt = grammar.prompt_at(index, config.seed)
             text, negative, attributes = prompt.text, prompt.negative, prompt.attributes
         else:
             text, negative, attributes = own[index], grammar.NEGATIVE_PROMPT, {}
         yield PlanRow(
-            id=identity,
-            split=planned.split_of(identity, config.splits),
+            id=sample_id,
+            split=planned.split_of(sample_id, config.splits),
             prompt=text,
             negative_prompt=negative if config.generator == "layer-diffusion" else None,
             attributes=dict(attributes),
-            seed=planned.derive_seed(config.seed, "sample", identity),
+            seed=planned.derive_seed(config.seed, "sample", sample_id),
             width=config.width,
             height=config.height,
         )
@@ -130,7 +208,7 @@ def _own_prompts(path: Path) -> list[str]:
     return reading.read_prompt_list(path)
 
 
-def _folder_rows(config: BuildConfig) -> Iterator[PlanRow]:
+def _folder_rows(config: BuildConfig, known: Mapping[str, str]) -> Iterator[PlanRow]:
     from builder.generation import folder
     from builder.prompts import reading
     from ld_portrait_20k.manifest import file_sha256
@@ -140,20 +218,20 @@ def _folder_rows(config: BuildConfig) -> Iterator[PlanRow]:
     prompts: Mapping[str, str] = reading.read_prompts(config.prompts) if config.prompts else {}
     for index, relative in enumerate(found[: config.count]):
         path = config.source / relative
-        identity = schema.sample_id(index)
+        sample_id = schema.sample_id(index)
         stem = path.stem
         by_path = relative.rsplit(".", 1)[0]
         prompt = prompts.get(by_path) or prompts.get(stem) or reading.sidecar_prompt(path) or ""
         yield PlanRow(
-            id=identity,
-            split=planned.split_of(identity, config.splits),
+            id=sample_id,
+            split=planned.split_of(sample_id, config.splits),
             prompt=prompt,
             negative_prompt=None,
             attributes={},
-            seed=planned.derive_seed(config.seed, "sample", identity),
+            seed=planned.derive_seed(config.seed, "sample", sample_id),
             width=0,
             height=0,
-            source=Source(stem, relative, file_sha256(path)),
+            source=SourceFile(stem, relative, known.get(relative) or file_sha256(path)),
         )
 
 

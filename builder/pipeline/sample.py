@@ -11,11 +11,12 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from builder import quality
 from builder.generation.protocol import Generated, Generator, Rejection, Request
 from builder.generation.registry import open_generator, runs_in_workers
-from builder.plan import PlanRow, Source, derive_seed
+from builder.plan import PlanRow, SourceFile, derive_seed
 from builder.workers import frames
 from ld_portrait_20k import codec, schema
 from refinement import VERSION as REFINEMENT_VERSION
@@ -112,10 +113,10 @@ class SampleHandler:
         if verdict.reason is not None and self._reject:
             known = {**_refinement_section(report.to_dict()), **figures.to_dict()}
             return Rejection(made.request, verdict.reason, verdict.detail, known)
-        identity = _identity(made)
+        before = _metadata_before_refinement(made)
         metadata = schema.complete(
             {
-                **identity,
+                **before,
                 "refinement": _refinement_section(report.to_dict()),
                 "quality": figures.to_dict(),
                 "truth": _fidelity(made, alpha),
@@ -131,7 +132,7 @@ class SampleHandler:
                 codec.encode_foreground(foreground, self._format),
                 codec.encode_alpha(matte),
             )
-            text = schema.encode_metadata(metadata if subset == "default" else identity)
+            text = schema.encode_metadata(metadata if subset == "default" else before)
             members[subset] = (*pictures, text)
         watch.lap("encode")
         return metadata, members
@@ -166,11 +167,11 @@ def _picture_from(message: frames.Message, blobs: list[bytes], row: PlanRow) -> 
 
 def _row_from(item: dict[str, Any]) -> PlanRow:
     source = item["source"]
-    return PlanRow(**{**item, "source": Source(**source) if source else None})
+    return PlanRow(**{**item, "source": SourceFile(**source) if source else None})
 
 
-def _identity(made: Generated) -> dict[str, Any]:
-    """The metadata that a sample has before it is refined."""
+def _metadata_before_refinement(made: Generated) -> dict[str, Any]:
+    """What is known of a sample before it is refined: the metadata of ``raw`` and ``truth``."""
     row = made.request.row
     height, width = made.alpha.shape
     return schema.complete(
@@ -195,7 +196,7 @@ def _refinement_section(report: Mapping[str, Any]) -> dict[str, Any]:
     return {"version": REFINEMENT_VERSION, **section}
 
 
-def _fidelity(made: Generated, refined: np.ndarray) -> dict[str, float] | None:
+def _fidelity(made: Generated, refined: NDArray[np.uint8]) -> dict[str, float] | None:
     """How far the raw and the refined alpha are from the exact one, where that is known."""
     if made.truth is None:
         return None

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from builder.files import WORK_FOLDER
-from builder.pipeline.build import finished
+from builder.pipeline.output_folder import finished
 from builder.pipeline.work_folder import UnitResult, WorkFolder
 from builder.plan import Plan
 from ld_portrait_20k.errors import PortraitError
@@ -122,6 +122,6 @@ def require(output: Path, *, check: bool = False) -> Status:
     """
     if not output.is_dir():
         raise PortraitError(
-            f"{output}: no such folder; mend: python -m builder regenerate --output {output}"
+            f"{output}: no such folder; try: python -m builder regenerate --output {output}"
         )
     return status(output, check=check)

@@ -2,64 +2,20 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from builder.generation.registry import open_generator, runs_in_workers
 from builder.pipeline.feeders import DeviceFeeder, Feeder, RowFeeder
+from builder.pipeline.run_options import RunOptions
 from builder.pipeline.work_folder import FinishedSamples, UnitResult, WorkFolder
 from builder.plan import Plan, Unit
 from builder.workers.pool import Answer, Pool, open_pool
 
 HANDLER_FIELDS = ("generator", "foreground_format", "subsets", "attempts", "reject")
 """What of a plan's header the workers need."""
-
-
-@dataclass
-class RunOptions:
-    """How a build is run; none of it changes a byte of the dataset.
-
-    Attributes:
-        workers: CPU processes; None for one a core, 0 to work in this process.
-        source: The folder that a ``folder`` plan was made from.
-        device_options: Options of a device generator that decide no bytes (its device).
-        handler: What the workers do; benchmarks put one with a costless generator here.
-        rank: This process's number among ``world_size`` that share the output folder; it
-            builds every ``world_size``-th shard.
-        world_size: How many such processes there are.
-        on_sample: Called for every planned sample that reached its end.
-        on_unit: Called with every unit that was finished.
-        on_shard: Called with every shard that is done and, as far as can be told, final:
-            its path in the repository, its file, its sha256 and its size.
-    """
-
-    workers: int | None = None
-    source: Path | None = None
-    device_options: Mapping[str, Any] = field(default_factory=dict)
-    handler: str = "builder.pipeline.sample:SampleHandler"
-    rank: int = 0
-    world_size: int = 1
-    on_sample: Callable[[], object] = lambda: None
-    on_unit: Callable[[UnitResult], None] = lambda _: None
-    on_shard: Callable[[str, Path, str, int], None] = lambda path, file, sha256, size: None
-
-    def generator_options(self) -> dict[str, Any]:
-        """What a generator needs beside its identity in the plan."""
-        return {
-            "source": str(self.source) if self.source else None,
-            **self.device_options,
-        }
-
-    def worker_count(self) -> int:
-        """The number of CPU processes."""
-        if self.workers is not None:
-            return self.workers
-        if hasattr(os, "sched_getaffinity"):
-            return len(os.sched_getaffinity(0))
-        return os.cpu_count() or 1
 
 
 @dataclass
@@ -92,13 +48,13 @@ class UnitBuilder:
     Args:
         plan: The frozen plan.
         work: The output's work folder.
-        options: How to run.
+        run: How to run.
     """
 
-    def __init__(self, plan: Plan, work: WorkFolder, options: RunOptions) -> None:
+    def __init__(self, plan: Plan, work: WorkFolder, run: RunOptions) -> None:
         self._plan = plan
         self._work = work
-        self._options = options
+        self._how = run
         self._under_way: dict[str, _UnitUnderWay] = {}
         self.report = RunReport()
 
@@ -112,18 +68,18 @@ class UnitBuilder:
             return
         header = self._plan.header
         setup = {
-            "handler": self._options.handler,
+            "handler": self._how.handler,
             "options": {
                 "plan": {key: header[key] for key in HANDLER_FIELDS},
-                "options": self._options.generator_options(),
+                "options": self._how.generator_options(),
             },
         }
         opened = self._open(units)
-        with open_pool(setup, self._options.worker_count()) as pool:
+        with open_pool(setup, self._how.worker_count()) as pool:
             if runs_in_workers(header["generator"]):
                 yield from self._run(pool, RowFeeder(opened))
             else:
-                generator = open_generator(header["generator"], self._options.generator_options())
+                generator = open_generator(header["generator"], self._how.generator_options())
                 yield from self._run(pool, DeviceFeeder(generator, opened, int(header["attempts"])))
 
     def _open(self, units: Iterable[Unit]) -> Iterator[Unit]:
@@ -135,8 +91,8 @@ class UnitBuilder:
     def _run(self, pool: Pool, feeder: Feeder) -> Iterator[UnitResult]:
         while True:
             fed = feeder.feed(pool)
-            for identity, lines in feeder.ended():
-                yield from self._settle(feeder, identity, lines, None)
+            for sample_id, lines in feeder.ended():
+                yield from self._settle(feeder, sample_id, lines, None)
             answer = pool.answer(wait=not fed and pool.outstanding > 0)
             while answer is not None:
                 for stage, seconds in answer.message["seconds"].items():
@@ -150,22 +106,22 @@ class UnitBuilder:
                 return
 
     def _settle(
-        self, feeder: Feeder, identity: str, lines: Sequence[dict[str, Any]], answer: Answer | None
+        self, feeder: Feeder, sample_id: str, lines: Sequence[dict[str, Any]], answer: Answer | None
     ) -> Iterator[UnitResult]:
-        under_way = self._under_way[identity]
+        under_way = self._under_way[sample_id]
         under_way.samples.reject(lines)
-        if feeder.settle(identity, rejected=answer is None):
+        if feeder.settle(sample_id, rejected=answer is None):
             return
-        del self._under_way[identity]
+        del self._under_way[sample_id]
         if answer is not None:
-            under_way.samples.accept(identity, answer.message["metadata"], answer.blobs)
+            under_way.samples.accept(sample_id, answer.message["metadata"], answer.blobs)
         under_way.open_rows -= 1
-        self._options.on_sample()
+        self._how.on_sample()
         if not under_way.open_rows:
             result = self._work.save(under_way.unit, under_way.samples)
             under_way.samples.close()
             self.report.built += 1
-            self._options.on_unit(result)
+            self._how.on_unit(result)
             for shard in self._work.final_shards(under_way.unit, result):
-                self._options.on_shard(*shard)
+                self._how.on_shard(*shard)
             yield result

@@ -162,12 +162,12 @@ class FinishedSamples:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._spool = tempfile.TemporaryFile(dir=self.folder)  # noqa: SIM115 - closed by close()
 
-    def accept(self, identity: str, metadata: dict[str, Any], blobs: Sequence[bytes]) -> None:
+    def accept(self, sample_id: str, metadata: dict[str, Any], blobs: Sequence[bytes]) -> None:
         """Keep an accepted sample: three members for each subset, in subset order."""
         offset = self._spool.seek(0, 2)
         for blob in blobs:
             self._spool.write(blob)
-        self._places[identity] = _Place(offset, [len(blob) for blob in blobs], metadata)
+        self._places[sample_id] = _Place(offset, [len(blob) for blob in blobs], metadata)
 
     def reject(self, lines: Sequence[dict[str, Any]]) -> None:
         """Log rejected attempts."""

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import os
 import queue
 import subprocess
 import sys
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Protocol, Self
 
 from builder.workers import frames
+from builder.workers.environment import child_environment
 from builder.workers.worker import make_handler
 from ld_portrait_20k.errors import PortraitError
 
 DEATHS_A_TASK: Final = 3
-"""A task whose worker dies this often in a row is given up: it is the task that kills."""
+"""A task whose workers die this often in a row is given up: the task is the cause. Chosen by
+eye."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +104,8 @@ class _Task:
 class WorkerPool:
     """Worker processes behind a bounded queue, a thread of ours beside each.
 
-    A worker that dies (killed, out of memory) is replaced and its task given to another;
-    answers are therefore at least as many as tasks, each exactly once.
+    A worker that dies (killed, out of memory) is replaced and its task given to another: a
+    task may run again, but gives one answer.
 
     Args:
         setup: What the workers do, see :func:`builder.workers.worker.make_handler`.
@@ -175,7 +175,7 @@ class WorkerPool:
             self._closing = True
             for process in self._processes.values():
                 process.kill()
-        while True:  # a queue that is full would keep the goodbye out
+        while True:  # make room for the end marks
             try:
                 self._tasks.get_nowait()
             except queue.Empty:
@@ -219,11 +219,11 @@ class WorkerPool:
             return Answer(task.key, message, blobs)
         return PortraitError(
             f"sample {task.key}: {DEATHS_A_TASK} workers died on it (out of memory?); "
-            "mend: fewer --workers, or a smaller --size"
+            "try: fewer --workers, or a smaller --size"
         )
 
     def _bury(self, number: int) -> None:
-        """Make sure that a worker is gone, and forget it."""
+        """Kill a worker if it still runs, and forget it."""
         with self._guard:
             process = self._processes.pop(number, None)
         if process is None:
@@ -250,14 +250,8 @@ class WorkerPool:
 
 
 def _start() -> subprocess.Popen[bytes]:
-    root = str(Path(__file__).resolve().parents[2])
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])]),
-        # A process a core: libraries that start threads of their own only get in the way.
-        "OMP_NUM_THREADS": "1",
-        "OPENBLAS_NUM_THREADS": "1",
-    }
+    # There is a process a core: libraries that start threads of their own only slow it down.
+    environment = child_environment(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
     return subprocess.Popen(
         [sys.executable, "-m", "builder.workers.worker"],
         stdin=subprocess.PIPE,

@@ -66,5 +66,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    # A parent that was killed has closed the pipe: leave without ceremony.
+    # The parent may have been killed: end at once, without flushing pipes that are closed.
     os._exit(main())

@@ -57,7 +57,8 @@ from builder.generation.layer_diffusion.network import TransparencyUNet
 from builder.generation.procedural import ProceduralGenerator
 from builder.generation.protocol import Generated, Rejection, Request
 from builder.pipeline.build import BuildReport, build
-from builder.pipeline.unit_builder import RunOptions
+from builder.pipeline.planner import make_plan
+from builder.pipeline.run_options import RunOptions
 from builder.plan import PlanRow
 from tests.builder.generation.layer_diffusion.tiny import tiny_sdxl, write_tokenizer
 
@@ -374,19 +375,20 @@ def bench_build(
     config = LayerDiffusionConfig(steps=steps, batch_size=batch_size, device=str(pipeline.device))
     generator = PortraitsInstead(config, size)
     generator._pipeline = pipeline
-    plan = BuildConfig(
+    what = BuildConfig(
         generator="layer-diffusion", count=count, width=size, height=size, shards=1, attempts=1
     )
-    identity = {"name": "layer-diffusion", "version": "benchmark", "models": []}
-    run = RunOptions() if workers is None else RunOptions(workers=workers)
+    spec = {"name": "layer-diffusion", "version": "benchmark", "models": []}
+    run = RunOptions(workers=workers)
     with (
         tempfile.TemporaryDirectory() as folder,
-        mock.patch("builder.generation.registry.identity", lambda _: identity),
+        mock.patch("builder.generation.registry.generator_spec", lambda *_, **__: spec),
+        mock.patch("builder.generation.registry.check_ready", lambda *_: None),
         mock.patch("builder.pipeline.unit_builder.open_generator", lambda *_: generator),
         stages(pipeline) as found,
     ):
         start = time.perf_counter()
-        report = build(plan, Path(folder) / "dataset", run)
+        report = build(make_plan(what), Path(folder) / "dataset", run)
         total = time.perf_counter() - start
     window = found.ended - found.began
     waited = 1 - sum(found.spent.values()) / window

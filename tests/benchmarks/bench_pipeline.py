@@ -24,10 +24,10 @@ from pathlib import Path
 from builder.config import BuildConfig
 from builder.generation.procedural import ProceduralGenerator
 from builder.generation.protocol import Generated, Rejection, Request
-from builder.pipeline.build import BuildReport, build
+from builder.pipeline.build import BuildReport
 from builder.pipeline.sample import SampleHandler
-from builder.pipeline.unit_builder import RunOptions
 from builder.plan import PlanRow
+from tests.builder.building import plan_and_build
 
 
 class CostlessGenerator:
@@ -59,14 +59,15 @@ class CostlessHandler(SampleHandler):
 def run(count: int, size: int, workers: int, folder: Path) -> tuple[float, BuildReport]:
     """One build; seconds from the first sample's end to the last's, and the report."""
     ends: list[float] = []
-    options = RunOptions(
+    os.environ["BENCH_PIPELINE_SIZE"] = str(size)  # for the workers
+    config = BuildConfig(count=count, width=size, height=size, damage=1.0, shards=2)
+    report = plan_and_build(
+        config,
+        folder / f"w{workers}",
         workers=workers,
         handler="tests.benchmarks.bench_pipeline:CostlessHandler",
         on_sample=lambda: ends.append(time.perf_counter()),
     )
-    os.environ["BENCH_PIPELINE_SIZE"] = str(size)  # for the workers
-    config = BuildConfig(count=count, width=size, height=size, damage=1.0, shards=2)
-    report = build(config, folder / f"w{workers}", options)
     shutil.rmtree(folder / f"w{workers}")
     # Workers start apart: the clock runs from the sample that had each of them at work.
     return (len(ends) - 2 * workers) / (ends[-1] - ends[2 * workers - 1]), report

@@ -71,7 +71,7 @@ def test_prompts_of_ones_own(tmp_path: Path) -> None:
     listed.write_text(json.dumps(["a woman", "a man"]))
     plan = make_plan(BuildConfig(count=2, prompts=listed))
     assert [row.prompt for row in plan.rows] == ["a woman", "a man"]
-    with pytest.raises(PortraitError, match="2 prompts for 3 samples; mend: --count 2"):
+    with pytest.raises(PortraitError, match="2 prompts for 3 samples; try: --count 2"):
         make_plan(BuildConfig(count=3, prompts=listed))
 
 

@@ -14,14 +14,13 @@ if TYPE_CHECKING:
     from builder.generation.layer_diffusion.decoder import TransparentVAEDecoder
     from builder.generation.layer_diffusion.encoder import TransparentVAEEncoder
     from builder.generation.layer_diffusion.generator import LayerDiffusionGenerator
-    from builder.generation.layer_diffusion.models import resolve_models
     from builder.generation.layer_diffusion.offsets import apply_attention_offsets
     from builder.generation.layer_diffusion.pipeline import LayerDiffusionPipeline
     from builder.generation.layer_diffusion.planning import (
-        config_of,
-        identity,
+        check_device,
+        generator_spec,
+        model_folders,
         open_generator,
-        run_options,
     )
     from builder.generation.layer_diffusion.repository import ModelRecord
 
@@ -33,11 +32,10 @@ _EXPORTS = {
     "TransparentVAEDecoder": "decoder",
     "TransparentVAEEncoder": "encoder",
     "apply_attention_offsets": "offsets",
-    "config_of": "planning",
-    "identity": "planning",
+    "check_device": "planning",
+    "generator_spec": "planning",
+    "model_folders": "planning",
     "open_generator": "planning",
-    "run_options": "planning",
-    "resolve_models": "models",
 }
 
 __all__ = [
@@ -48,11 +46,10 @@ __all__ = [
     "TransparentVAEDecoder",
     "TransparentVAEEncoder",
     "apply_attention_offsets",
-    "config_of",
-    "identity",
+    "check_device",
+    "generator_spec",
+    "model_folders",
     "open_generator",
-    "resolve_models",
-    "run_options",
 ]
 
 

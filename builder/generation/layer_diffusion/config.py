@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from ld_portrait_20k.errors import PortraitError
@@ -64,8 +65,8 @@ class LayerDiffusionConfig:
         steps: Sampling steps.
         guidance: Classifier-free guidance scale; 1 runs without the negative prompt.
         batch_size: Pictures denoised together.
-        dtype: ``float16``, ``bfloat16``, ``float32``; ``auto`` is float16 on CUDA, else
-            float32.
+        dtype: ``float16``, ``bfloat16``, ``float32``; ``auto`` is float16 unless ``device``
+            names something other than CUDA, then float32.
         device: ``cuda``, ``cuda:1``, ``cpu``; ``auto`` is CUDA, and an error without one.
         compile: Compile the networks with ``torch.compile``.
         decode_memory_gib: What decoding may take for activations; None for a quarter of
@@ -152,30 +153,70 @@ def resolve_device(config: LayerDiffusionConfig, pictures: int | None = None) ->
     return device
 
 
-def resolve_dtype(config: LayerDiffusionConfig, device_type: str) -> str:
-    """The dtype's name where ``auto`` is replaced."""
+def resolve_dtype(config: LayerDiffusionConfig) -> str:
+    """The dtype's name where ``auto`` is replaced.
+
+    The device need not be there: ``auto`` as a device stands for CUDA, so that a plan that is
+    made on a laptop names the dtype of the GPUs that will run it.
+    """
     if config.dtype != "auto":
         return config.dtype
-    return "float16" if device_type == "cuda" else "float32"
+    return "float16" if config.device.partition(":")[0] in ("auto", "cuda") else "float32"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Models of a run that come from one place.
+
+    Attributes:
+        roles: What they are, see :class:`builder.generation.layer_diffusion.ModelRecord`.
+        name: A Hub id or a local folder.
+        revision: The commit, tag or branch on the Hub; None for the newest.
+    """
+
+    roles: tuple[str, ...]
+    name: str
+    revision: str | None
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is a folder here rather than a repository on the Hub."""
+        return Path(self.name).expanduser().is_dir()
+
+
+def parts(config: LayerDiffusionConfig) -> list[Part]:
+    """Where a run takes its models from, without looking at any of them."""
+    dtype, vae = resolve_dtype(config), config.vae
+    if vae == "auto":
+        own = Path(config.base_model).expanduser().is_dir() or dtype == "float32"
+        vae = "base" if own else FP16_VAE
+    base_roles = ("unet", "text-encoder", "text-encoder-2", *(["vae"] if vae == "base" else []))
+    found = [
+        Part(base_roles, config.base_model, _revision(config.base_model, config.base_revision))
+    ]
+    if vae != "base":
+        found.append(Part(("vae",), vae, _revision(vae, config.vae_revision)))
+    weights = Part(
+        ("attention", "transparent-decoder"),
+        config.weights,
+        _revision(config.weights, config.weights_revision),
+    )
+    if config.weights != LORA_WEIGHTS:
+        return [*found, weights]
+    # The LoRA is published without the transparent VAE.
+    vae_part = Part(("transparent-decoder",), TRANSPARENT_VAE, PINNED[TRANSPARENT_VAE])
+    return [*found, replace(weights, roles=("attention",)), vae_part]
+
+
+def _revision(name: str, given: str | None) -> str | None:
+    return given or PINNED.get(name)
 
 
 def download_hint(config: LayerDiffusionConfig) -> str:
     """What a run with this configuration takes from the Hub, and how large it is."""
-    from pathlib import Path
-
-    names = [config.base_model, config.weights]
-    if config.vae == "auto":
-        device_type = "cuda" if config.device == "auto" else config.device.partition(":")[0]
-        own = Path(config.base_model).expanduser().is_dir()
-        own = own or resolve_dtype(config, device_type) == "float32"
-        names += [] if own else [FP16_VAE]
-    elif config.vae != "base":
-        names.append(config.vae)
-    if config.weights == LORA_WEIGHTS:
-        names.append(TRANSPARENT_VAE)
-    remote = [name for name in names if not Path(name).expanduser().is_dir()]
-    parts = [f"{name} ({KNOWN_GB[name]:.1f} GB)" if name in KNOWN_GB else name for name in remote]
-    return ", ".join(parts)
+    names = [part.name for part in parts(config) if not part.is_local]
+    sizes = [f"{name} ({KNOWN_GB[name]:.1f} GB)" if name in KNOWN_GB else name for name in names]
+    return ", ".join(sizes)
 
 
 def download_command(name: str, revision: str | None) -> str:

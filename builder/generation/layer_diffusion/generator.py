@@ -10,6 +10,7 @@ import numpy as np
 from builder.generation.layer_diffusion.config import LayerDiffusionConfig
 from builder.generation.layer_diffusion.repository import ModelRecord
 from builder.generation.protocol import Generated, Rejection, Request
+from ld_portrait_20k.errors import PortraitError
 
 if TYPE_CHECKING:
     import torch
@@ -53,12 +54,15 @@ class LayerDiffusionGenerator:
         """The loaded pipeline.
 
         Raises:
-            PortraitError: See :func:`models.resolve_models`.
+            PortraitError: See :func:`models.select`; also weights other than the planned.
         """
         if self._pipeline is None:
             from builder.generation.layer_diffusion.pipeline import LayerDiffusionPipeline
 
-            self._pipeline = LayerDiffusionPipeline.from_config(self.config)
+            loaded = LayerDiffusionPipeline.from_config(self.config)
+            if self._models is not None:
+                _check_models(self._models, loaded.records)
+            self._pipeline = loaded
         return self._pipeline
 
     def generate(self, requests: Sequence[Request]) -> Iterator[Generated | Rejection]:
@@ -131,6 +135,21 @@ class LayerDiffusionGenerator:
             "damage": None,
             "software": software(self.pipeline.device, self.config.compile),
         }
+
+
+def _check_models(planned: Sequence[ModelRecord], loaded: Sequence[ModelRecord]) -> None:
+    """Compare what was loaded with the plan: a folder may hold other files on this machine.
+
+    Raises:
+        PortraitError: A file differs.
+    """
+    wanted, found = ([record.metadata() for record in records] for records in (planned, loaded))
+    if wanted != found:
+        other = next((record for record in found if record not in wanted), found[0])
+        raise PortraitError(
+            f"{other['id']}/{other['file']} is not the file that was planned (sha256 "
+            f"{other['sha256'][:12]} here); try: give the same models as before"
+        )
 
 
 def software(device: torch.device, compiled: bool) -> str:

@@ -20,7 +20,7 @@ from builder.generation.layer_diffusion.config import (
 from builder.generation.layer_diffusion.decoder import TransparentVAEDecoder
 from builder.generation.layer_diffusion.encoder import TransparentVAEEncoder
 from builder.generation.layer_diffusion.memory import is_out_of_memory
-from builder.generation.layer_diffusion.models import Selection, select
+from builder.generation.layer_diffusion.models import ModelFiles, select
 from builder.generation.layer_diffusion.offsets import load_attention
 from builder.generation.layer_diffusion.repository import ModelRecord
 from ld_portrait_20k.errors import PortraitError, missing_extra
@@ -47,7 +47,7 @@ def load(config: LayerDiffusionConfig) -> Parts:
     """Load a run's networks, safetensors only.
 
     Raises:
-        PortraitError: See :func:`models.resolve_models`.
+        PortraitError: See :func:`models.select`.
     """
     for package in ("diffusers", "transformers", "accelerate", "safetensors"):
         if find_spec(package) is None:
@@ -55,9 +55,8 @@ def load(config: LayerDiffusionConfig) -> Parts:
     device = resolve_device(config)
     if config.compile:
         check_compiler(device)
-    name = resolve_dtype(config, device.type)
-    dtype: torch.dtype = getattr(torch, name)
-    chosen = select(config, name)
+    dtype: torch.dtype = getattr(torch, resolve_dtype(config))
+    chosen = select(config)
     path = chosen.path("transparent-decoder")
     with _quiet():
         sdxl = _load_sdxl(config, chosen, dtype)
@@ -81,7 +80,7 @@ def load(config: LayerDiffusionConfig) -> Parts:
         decoder.model.compile()
 
     def load_encoder() -> TransparentVAEEncoder:
-        path = select(config, name, encoder=True).path("transparent-encoder")
+        path = select(config, encoder=True).path("transparent-encoder")
         return TransparentVAEEncoder.from_safetensors(path, dtype=dtype, device=device)
 
     return Parts(sdxl, decoder, chosen.records, load_encoder)
@@ -106,7 +105,7 @@ def check_compiler(device: torch.device) -> None:
         )
 
 
-def _load_sdxl(config: LayerDiffusionConfig, chosen: Selection, dtype: torch.dtype) -> Any:
+def _load_sdxl(config: LayerDiffusionConfig, chosen: ModelFiles, dtype: torch.dtype) -> Any:
     from diffusers import AutoencoderKL, StableDiffusionXLPipeline
 
     given: dict[str, Any] = {

@@ -12,7 +12,6 @@ from builder.generation.layer_diffusion.config import (
     FP16_VAE,
     TRANSPARENT_VAE,
     LayerDiffusionConfig,
-    resolve_device,
     resolve_dtype,
 )
 from builder.generation.layer_diffusion.repository import (
@@ -49,7 +48,7 @@ _SDXL_PIPELINES: Final = {
 
 
 @dataclass(slots=True)
-class Selection:
+class ModelFiles:
     """The files of a run.
 
     Attributes:
@@ -84,42 +83,20 @@ class Selection:
         return self.fetch(role) / record.file
 
 
-def resolve_models(
-    config: LayerDiffusionConfig, *, pictures: int | None = None, need_device: bool = True
-) -> list[ModelRecord]:
-    """Every file of weights that a run will load, without loading any.
+def select(config: LayerDiffusionConfig, *, encoder: bool = False) -> ModelFiles:
+    """Choose the files of a run, without loading any.
 
-    Local files are hashed; of the Hub, the cache or the server's metadata is asked.
+    Local files are hashed; of the Hub, the server's metadata or the cache is asked.
 
     Args:
-        config: The run.
-        pictures: How many pictures are wanted, for the estimate in a message.
-        need_device: Also check that the device is there, as a run needs; False for a plan
-            that is made on another machine.
-
-    Raises:
-        PortraitError: No GPU; weights that are absent, unreachable, broken, pickled or of
-            another architecture.
-    """
-    device_type = "cuda"
-    if need_device:
-        device_type = resolve_device(config, pictures).type
-    elif config.device != "auto":
-        device_type = config.device.partition(":")[0]
-    return select(config, resolve_dtype(config, device_type)).records
-
-
-def select(config: LayerDiffusionConfig, dtype: str, *, encoder: bool = False) -> Selection:
-    """Choose the files of a run.
-
-    Args:
-        config: The run.
-        dtype: The dtype's name; the fp16 variant of the base model is taken for a half one.
+        config: The run. With a half-precision dtype goes the base model's fp16 variant.
         encoder: Also the transparent encoder, for image to image.
 
     Raises:
-        PortraitError: See :func:`resolve_models`.
+        PortraitError: Weights that are absent, unreachable, broken, pickled or of another
+            architecture.
     """
+    dtype = resolve_dtype(config)
     base = open_repository(config.base_model, config.base_revision, config)
     _check_sdxl(base)
     components = dict(_COMPONENTS)
@@ -165,7 +142,7 @@ def select(config: LayerDiffusionConfig, dtype: str, *, encoder: bool = False) -
     for role, source, names, what in chosen:
         records.append(source.record(role, _one_of(source, names, what)))
         sources[role] = source
-    return Selection(records, sources, settings, variant, vae_subfolder)
+    return ModelFiles(records, sources, settings, variant, vae_subfolder)
 
 
 def _check_sdxl(base: Repository) -> None:

@@ -84,7 +84,7 @@ class LayerDiffusionPipeline:
             decode_memory_gib: See :attr:`LayerDiffusionConfig.decode_memory_gib`.
 
         Raises:
-            PortraitError: See :func:`models.resolve_models`.
+            PortraitError: See :func:`models.select`.
         """
         return cls.from_config(
             LayerDiffusionConfig(
@@ -106,7 +106,7 @@ class LayerDiffusionPipeline:
         """Load what a configuration names.
 
         Raises:
-            PortraitError: See :func:`models.resolve_models`.
+            PortraitError: See :func:`models.select`.
         """
         from builder.generation.layer_diffusion.loading import load
 

@@ -1,22 +1,37 @@
-"""The generator's part of a plan, and a generator from it."""
+"""The generator's part of a plan, and a generator from it. Nothing here imports torch.
+
+How a plan holds weights that are not downloaded yet: it pins every file of weights by
+repository, commit, path and SHA-256. Commit and hashes come from the Hub's metadata (large
+files are stored there under their SHA-256), or from the cache, or, for a local folder, from
+the files themselves; so no weights are downloaded to plan. Where neither the Hub answers nor
+the cache has a repository, planning fails, except for a dry run: its plan names repositories
+and pinned commits, with None for paths and hashes, is never saved and cannot be built. When
+a run loads the weights, it compares them with the plan and refuses others.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from pathlib import Path
 from typing import Any, Final
 
 from builder.generation.layer_diffusion.config import (
     LayerDiffusionConfig,
+    parts,
     resolve_device,
     resolve_dtype,
 )
 from builder.generation.layer_diffusion.generator import VERSION, LayerDiffusionGenerator
 from builder.generation.layer_diffusion.models import select
-from builder.generation.layer_diffusion.repository import ModelRecord, is_local
+from builder.generation.layer_diffusion.repository import (
+    ModelRecord,
+    UnreachableError,
+    is_local,
+)
 from ld_portrait_20k.errors import PortraitError
 
 _RUN_FIELDS: Final = ("base_model", "weights", "vae", "device", "decode_memory_gib")
+_SETTINGS: Final = ("steps", "guidance", "batch_size", "dtype", "compile")
 _REVISION_OF: Final = {
     "base_model": ("base_revision", "unet"),
     "weights": ("weights_revision", "attention"),
@@ -24,62 +39,109 @@ _REVISION_OF: Final = {
 }
 
 
-def identity(config: LayerDiffusionConfig, pictures: int | None = None) -> dict[str, Any]:
+def generator_spec(
+    config: LayerDiffusionConfig, *, allow_unresolved: bool = False
+) -> dict[str, Any]:
     """All that decides the pictures, ready for JSON: settings, and models by hash.
 
     It says nothing of this machine: of a local folder it has the name and the hashes.
 
     Args:
         config: The run.
-        pictures: How many are wanted, for the estimate in a message.
+        allow_unresolved: Name models without their hashes where these cannot be had now.
 
     Raises:
-        PortraitError: See :func:`models.resolve_models`.
+        PortraitError: See :func:`models.select`.
     """
-    dtype = resolve_dtype(config, resolve_device(config, pictures).type)
-    chosen = select(config, dtype)
+    try:
+        chosen = select(config)
+    except UnreachableError:
+        if not allow_unresolved:
+            raise
+        models, place = _unresolved(config)
+    else:
+        models = [record.metadata() for record in chosen.records]
+        place = {role: source.id for role, source in chosen.sources.items()}
+        if chosen.vae_subfolder is None:
+            place["vae"] = "base"
     return {
         "name": LayerDiffusionGenerator.name,
         "version": VERSION,
-        "base_model": chosen.sources["unet"].id,
-        "weights": chosen.sources["attention"].id,
-        "vae": "base" if chosen.vae_subfolder is None else chosen.sources["vae"].id,
+        "base_model": place["unet"],
+        "weights": place["attention"],
+        "vae": place["vae"],
         "steps": config.steps,
         "guidance": config.guidance,
         "batch_size": config.batch_size,
-        "dtype": dtype,
+        "dtype": resolve_dtype(config),
         "compile": config.compile,
-        "models": [record.metadata() for record in chosen.records],
+        "models": models,
     }
 
 
-def run_options(config: LayerDiffusionConfig) -> dict[str, Any]:
-    """What :func:`open_generator` needs beside the identity: where things are here."""
-    options = {"device": config.device, "decode_memory_gib": config.decode_memory_gib}
-    for name in _REVISION_OF:
-        place = getattr(config, name)
-        if is_local(place):
-            options[name] = place
-    return options
+def _unresolved(config: LayerDiffusionConfig) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """Models without their hashes, and role to repository, from the configuration alone."""
+    models: list[dict[str, Any]] = []
+    place: dict[str, str] = {}
+    for part in parts(config):
+        name = Path(part.name).expanduser().resolve().name if part.is_local else part.name
+        for role in part.roles:
+            models.append(
+                {"role": role, "id": name, "revision": part.revision, "file": None, "sha256": None}
+            )
+            place[role] = "base" if role == "vae" and "unet" in part.roles else name
+    return models, place
+
+
+def model_folders(config: LayerDiffusionConfig) -> dict[str, str]:
+    """Option to absolute path of the models that come from folders of this machine."""
+    return {
+        name: str(Path(getattr(config, name)).expanduser().resolve())
+        for name in _REVISION_OF
+        if is_local(getattr(config, name))
+    }
+
+
+def check_device(
+    generator_spec: Mapping[str, Any], options: Mapping[str, Any], pictures: int
+) -> None:
+    """Check that the device of a run is there; nothing is loaded.
+
+    Args:
+        generator_spec: See :func:`generator_spec`.
+        options: See :func:`open_generator`.
+        pictures: How many pictures are wanted, for the estimate in a message.
+
+    Raises:
+        PortraitError: No GPU, or no torch.
+    """
+    resolve_device(_run_config(generator_spec, options), pictures)
 
 
 def open_generator(
-    identity: Mapping[str, Any], options: Mapping[str, Any]
+    generator_spec: Mapping[str, Any], options: Mapping[str, Any]
 ) -> LayerDiffusionGenerator:
     """The generator of a plan; nothing is loaded yet.
 
     Args:
-        identity: See :func:`identity`.
-        options: See :func:`run_options`; what is absent or None is as in the identity or
-            the default. Other keys are ignored.
+        generator_spec: See :func:`generator_spec`.
+        options: ``device``, ``decode_memory_gib`` and, for models that come from a folder,
+            :func:`model_folders`; what is absent or None is the default. Other keys are
+            ignored.
 
     Raises:
         PortraitError: The plan was made with a local folder, and none is given.
     """
+    models = [ModelRecord(**record) for record in generator_spec["models"]]
+    return LayerDiffusionGenerator(_run_config(generator_spec, options), models)
+
+
+def _run_config(
+    generator_spec: Mapping[str, Any], options: Mapping[str, Any]
+) -> LayerDiffusionConfig:
     given = {name: options[name] for name in _RUN_FIELDS if options.get(name) is not None}
-    models = [ModelRecord(**record) for record in identity["models"]]
     for name, (revision, role) in _REVISION_OF.items():
-        place = str(given.setdefault(name, identity[name]))
+        place = str(given.setdefault(name, generator_spec[name]))
         if place == "base" or is_local(place):
             continue
         if "/" not in place:
@@ -87,22 +149,6 @@ def open_generator(
             raise PortraitError(
                 f"the plan was made with the local folder {place}: give {option} FOLDER"
             )
-        given[revision] = next(model.revision for model in models if model.role == role)
-    settings = ("steps", "guidance", "batch_size", "dtype", "compile")
-    config = LayerDiffusionConfig(**given, **{name: identity[name] for name in settings})
-    return LayerDiffusionGenerator(config, models)
-
-
-def config_of(options: Mapping[str, Any]) -> LayerDiffusionConfig:
-    """A configuration from options of which None means not given.
-
-    Raises:
-        PortraitError: An option that does not exist, or a value that cannot work.
-    """
-    known = set(asdict(LayerDiffusionConfig()))
-    unknown = set(options) - known
-    if unknown:
-        raise PortraitError(f"no such Layer Diffusion option: {', '.join(sorted(unknown))}")
-    return LayerDiffusionConfig(
-        **{name: value for name, value in options.items() if value is not None}
-    )
+        models = generator_spec["models"]
+        given[revision] = next(model["revision"] for model in models if model["role"] == role)
+    return LayerDiffusionConfig(**given, **{name: generator_spec[name] for name in _SETTINGS})

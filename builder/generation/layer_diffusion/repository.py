@@ -22,6 +22,11 @@ from builder.generation.layer_diffusion.config import (
 from builder.generation.layer_diffusion.files import check_safetensors, file_sha256
 from ld_portrait_20k.errors import PortraitError
 
+
+class UnreachableError(PortraitError):
+    """Neither the cache has a repository, nor can the Hub be asked for it."""
+
+
 _HUB_ID: Final = re.compile(r"[\w.-]+/[\w.-]+\Z")
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}\Z")
 _SETTINGS: Final = re.compile(
@@ -135,6 +140,7 @@ def open_repository(name: str, revision: str | None, config: LayerDiffusionConfi
     """Find a local folder, a cached repository, or one on the Hub.
 
     Raises:
+        UnreachableError: It may be on the Hub, which cannot be asked.
         PortraitError: None of these.
     """
     folder = Path(name).expanduser()
@@ -192,7 +198,7 @@ def _open_hub(name: str, revision: str | None, config: LayerDiffusionConfig) -> 
     except Exception:
         size = f" ({KNOWN_GB[name]:.1f} GB)" if name in KNOWN_GB else ""
         slow = f"; --device cpu takes {cpu_time(config)}" if config.device == "cpu" else ""
-        raise PortraitError(
+        raise UnreachableError(
             f"the weights of {name}{size} are not in the cache and the Hub cannot be reached; "
             f"on a machine with a network run: {download_command(name, revision)}; the whole "
             f"run needs {download_hint(config)}{slow}; portraits without weights or GPU: "

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from builder.config import BuildConfig
-from builder.pipeline.build import build
-from builder.pipeline.unit_builder import RunOptions
+from tests.builder.building import plan_and_build
 from tests.builder.pictures import save_cutouts
 
 
@@ -28,5 +27,5 @@ def undisturbed(
 ) -> dict[str, str]:
     """What one process makes of them, to compare with."""
     output = tmp_path_factory.mktemp("undisturbed") / "out"
-    build(people, output, RunOptions(workers=0))
+    plan_and_build(people, output)
     return digest(output)

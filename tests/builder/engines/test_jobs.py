@@ -18,11 +18,12 @@ from typing import Any
 import pytest
 
 from builder.config import BuildConfig
-from builder.engines import cluster
 from builder.engines import jobs as jobs_engine
 from builder.engines.options import ClusterOptions
 from builder.pipeline.build import BuildReport
 from ld_portrait_20k.errors import PortraitError
+from tests.builder.building import plan_and_build
+from tests.builder.engines.launching import explain, launch
 
 pytest.importorskip("datatrove", reason="the extra 'cluster' is not installed")
 
@@ -85,14 +86,14 @@ def config(tmp_path: Path) -> BuildConfig:
 def test_shards_come_home_and_make_the_same_bytes(
     config: BuildConfig, tmp_path: Path, hub: Hub, digest: Digest
 ) -> None:
-    cluster.build(config, tmp_path / "plain", cluster.RunOptions(workers=0))
+    plan_and_build(config, tmp_path / "plain")
     output = tmp_path / "out"
     options = ClusterOptions(
         "jobs", workers=0, exchange=f"memory://{tmp_path.name}/bucket", packages=("x",)
     )
     hub.fail = {1, 3}  # task 1, and its second try
     with pytest.raises(PortraitError, match=r"1 of 3 tasks are not done \(1\)"):
-        cluster.launch(config, output, options)
+        launch(config, output, options)
     assert len(hub.submitted) == 4
     first = hub.submitted[0]
     assert first["dependencies"] == ["x"]
@@ -101,7 +102,7 @@ def test_shards_come_home_and_make_the_same_bytes(
     # What came home stays; what rotted at home is fetched, not made again.
     shard = sorted((output / ".work" / "units").glob("*.default.tar"))[0]
     shard.write_bytes(shard.read_bytes()[:-512])
-    report = cluster.launch(config, output, options)
+    report = launch(config, output, options)
     assert isinstance(report, BuildReport)
     assert len(hub.submitted) == 5
     assert digest(output) == digest(tmp_path / "plain")
@@ -132,7 +133,7 @@ def test_a_shard_that_arrives_altered_does_not_count(
 
     monkeypatch.setattr("huggingface_hub.run_uv_job", altering)
     with pytest.raises(PortraitError, match="tasks are not done"):
-        cluster.launch(config, tmp_path / "out", options)
+        launch(config, tmp_path / "out", options)
 
 
 def test_what_jobs_cannot_see_is_refused(
@@ -140,10 +141,10 @@ def test_what_jobs_cannot_see_is_refused(
 ) -> None:
     options = ClusterOptions("jobs", exchange=f"memory://{tmp_path.name}/refused")
     with pytest.raises(PortraitError, match="Jobs cannot see this folder"):
-        cluster.launch(people, tmp_path / "a", options)
+        launch(people, tmp_path / "a", options)
     with pytest.raises(PortraitError, match="--exchange hf://buckets"):
-        cluster.launch(config, tmp_path / "b", replace(options, exchange=None))
-    text = cluster.explain(config, tmp_path / "c", replace(options, flavor="a10g-small"))
+        launch(config, tmp_path / "b", replace(options, exchange=None))
+    text = explain(config, tmp_path / "c", replace(options, flavor="a10g-small"))
     assert "hardware   a10g-small" in text
     assert f"exchange   memory://{tmp_path.name}/refused/" in text
     assert "ld-portrait-20k[generate,cluster]==" in text
@@ -156,16 +157,17 @@ def test_a_job_says_what_stopped_it(
     import fsspec
 
     put_plan = jobs_engine.exchange.put_plan
-    prompts = f"/{tmp_path.name}/stopped/*/prompts.txt"
+    rows = f"/{tmp_path.name}/stopped/*/plan/plan.jsonl"
 
-    def other_prompts(spec: Any) -> None:
+    def damaged_plan(spec: Any) -> None:
         put_plan(spec)
         memory = fsspec.filesystem("memory")
-        memory.pipe_file(memory.glob(prompts)[0], b"another\nlist\nof prompts\n")
+        path = memory.glob(rows)[0]
+        memory.pipe_file(path, memory.cat_file(path).replace(b"red curls", b"no curls"))
 
-    monkeypatch.setattr(jobs_engine.exchange, "put_plan", other_prompts)
+    monkeypatch.setattr(jobs_engine.exchange, "put_plan", damaged_plan)
     options = ClusterOptions("jobs", workers=0, exchange=f"memory://{tmp_path.name}/stopped")
-    with pytest.raises(PortraitError, match=r"3 of 3 tasks .* task 0: .*planned otherwise: prompt"):
-        cluster.launch(config, tmp_path / "out", options)
+    with pytest.raises(PortraitError, match=r"3 of 3 tasks .* task 0: .*damaged plan"):
+        launch(config, tmp_path / "out", options)
     monkeypatch.setattr(jobs_engine.exchange, "put_plan", put_plan)
-    assert isinstance(cluster.launch(config, tmp_path / "out", options), BuildReport)
+    assert isinstance(launch(config, tmp_path / "out", options), BuildReport)

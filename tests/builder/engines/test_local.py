@@ -13,13 +13,15 @@ from pathlib import Path
 import pytest
 
 from builder.config import BuildConfig
-from builder.engines import cluster, supervision
+from builder.engines import supervision
 from builder.engines.heartbeat import Limits
 from builder.engines.options import ClusterOptions
 from builder.pipeline.build import BuildReport
 from builder.plan import Plan
 from ld_portrait_20k.errors import PortraitError
+from tests.builder.building import plan_and_build
 from tests.builder.engines.killing import killer, running
+from tests.builder.engines.launching import launch
 
 pytest.importorskip("datatrove", reason="the extra 'cluster' is not installed")
 
@@ -36,7 +38,7 @@ def test_a_killed_task_is_made_again(
     seen: list[int] = []
     began = time.monotonic()
     with killer(output, 1) as killed:
-        report = cluster.launch(people, output, OPTIONS, on_samples=seen.append)
+        report = launch(people, output, OPTIONS, on_samples=seen.append)
     assert len(killed) == 1
     assert time.monotonic() - began < 60
     assert isinstance(report, BuildReport)
@@ -45,7 +47,7 @@ def test_a_killed_task_is_made_again(
     assert running(output) == []
     log = next(output.glob(".work/cluster/*/driver.log")).read_text()
     assert "gave no sign of life" in log
-    again = cluster.launch(people, output, OPTIONS)
+    again = launch(people, output, OPTIONS)
     assert isinstance(again, BuildReport)
     assert again.was_complete
 
@@ -55,7 +57,7 @@ def test_tasks_that_always_die_are_given_up(people: BuildConfig, tmp_path: Path)
     output = tmp_path / "out"
     options = ClusterOptions("local", 1, 1, workers=0, limits=Limits(silent=2, begin=60))
     with killer(output, 99) as killed, pytest.raises(PortraitError) as caught:
-        cluster.launch(people, output, options)
+        launch(people, output, options)
     assert len(killed) == supervision.FRUITLESS
     assert "1 of 1 tasks are not done (0); the process that ran them was killed (signal 9)" in str(
         caught.value
@@ -65,17 +67,17 @@ def test_tasks_that_always_die_are_given_up(people: BuildConfig, tmp_path: Path)
 
 def test_a_driver_that_cannot_start_is_told(people: BuildConfig, tmp_path: Path) -> None:
     output = tmp_path / "out"
-    report = cluster.build(people, output, cluster.RunOptions(workers=0), part="finish")
+    report = plan_and_build(people, output, part="finish")
     state = output / ".work" / "cluster" / f"{report.plan.hash[:12]}-3"
     state.mkdir(parents=True)
     (state / "logs").write_text("where datatrove wants a folder")
     with pytest.raises(PortraitError, match=r"3 of 3 tasks are not done .*Error: .*logs"):
-        cluster.launch(people, output, OPTIONS)
+        launch(people, output, OPTIONS)
 
 
 def test_one_failed_task_leaves_the_others_alone(people: BuildConfig, tmp_path: Path) -> None:
     output = tmp_path / "out"
-    cluster.build(people, output, cluster.RunOptions(workers=0), part="finish")
+    plan_and_build(people, output, part="finish")
     units = output / ".work" / "units"
     # Where the third shard's note should go, there is a folder with something in it.
     plan = Plan.load(output / ".work")
@@ -83,11 +85,11 @@ def test_one_failed_task_leaves_the_others_alone(people: BuildConfig, tmp_path: 
     blocked = units / f"{plan.units()[2].name}.json" / "in the way"
     blocked.mkdir(parents=True)
     with pytest.raises(PortraitError, match=r"1 of 3 tasks are not done \(2\); task 2: "):
-        cluster.launch(people, output, OPTIONS)
+        launch(people, output, OPTIONS)
     assert len([path for path in units.glob("*.json") if path.is_file()]) == 2
     blocked.rmdir()
     blocked.parent.rmdir()
-    assert isinstance(cluster.launch(people, output, OPTIONS), BuildReport)
+    assert isinstance(launch(people, output, OPTIONS), BuildReport)
 
 
 def test_all_of_it_ends_with_the_command(people: BuildConfig, tmp_path: Path) -> None:

@@ -13,7 +13,9 @@ from builder.engines import cluster
 from builder.engines.heartbeat import Limits
 from builder.engines.options import ClusterOptions
 from builder.pipeline.build import BuildReport
+from tests.builder.building import plan_and_build
 from tests.builder.engines.killing import killer, running
+from tests.builder.engines.launching import launch
 
 pytest.importorskip("datatrove", reason="the extra 'cluster' is not installed")
 if not cluster.find_spec("ray"):
@@ -30,9 +32,9 @@ def test_two_workers_make_the_same_bytes(
 ) -> None:
     output = tmp_path / "out"
     # One shard is there already, by another engine: datatrove has no figures of it.
-    cluster.build(people, output, cluster.RunOptions(workers=0, rank=1, world_size=3), part="units")
+    plan_and_build(people, output, rank=1, world_size=3, part="units")
     options = ClusterOptions("ray", parallel=2, workers=0, mem_per_cpu=1)
-    report = cluster.launch(people, output, options)
+    report = launch(people, output, options)
     assert isinstance(report, BuildReport)
     assert digest(output) == undisturbed
     log = next(output.glob(".work/cluster/*/driver.log")).read_text()
@@ -52,7 +54,7 @@ def test_a_killed_task_is_made_again(
     output = tmp_path / "out"
     limits = Limits(silent=15, begin=120)
     with killer(output, 1) as killed:
-        report = cluster.launch(
+        report = launch(
             people,
             output,
             ClusterOptions("ray", parallel=2, workers=0, mem_per_cpu=1, limits=limits),

@@ -18,15 +18,15 @@ from builder.api import regenerate
 from builder.cli import main
 from builder.config import BuildConfig
 from builder.files import canonical_json
-from builder.pipeline.build import BuildReport, build
+from builder.pipeline.build import BuildReport
 from builder.pipeline.lock import held
 from builder.pipeline.status import status
-from builder.pipeline.unit_builder import RunOptions
 from ld_portrait_20k import codec
 from ld_portrait_20k.errors import PortraitError
 from ld_portrait_20k.integrity import verify
 from ld_portrait_20k.manifest import Manifest
 from ld_portrait_20k.shards import read_samples
+from tests.builder.building import plan_and_build
 from tests.builder.pictures import cutout, save_cutouts
 
 Digest = Callable[[Path], dict[str, str]]
@@ -38,7 +38,7 @@ def folder_config(source: Path, **options: object) -> BuildConfig:
 
 
 def run(config: BuildConfig, output: Path, workers: int = 0) -> BuildReport:
-    return build(config, output, RunOptions(workers=workers))
+    return plan_and_build(config, output, workers=workers)
 
 
 def test_pictures_become_a_sound_dataset(cutouts: Path, tmp_path: Path) -> None:
@@ -284,11 +284,7 @@ def test_growth_that_was_interrupted(cutouts: Path, tmp_path: Path, digest: Dige
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        build(
-            replace(config, count=12, shards=4),
-            tmp_path / "b",
-            RunOptions(workers=0, on_unit=stop),
-        )
+        plan_and_build(replace(config, count=12, shards=4), tmp_path / "b", on_unit=stop)
     run(replace(config, count=12, shards=None), tmp_path / "b")
     assert digest(tmp_path / "a") == digest(tmp_path / "b")
 
@@ -297,8 +293,7 @@ def test_ranks_share_a_folder(cutouts: Path, tmp_path: Path, digest: Digest) -> 
     config = folder_config(cutouts, count=10, shards=5)
     run(config, tmp_path / "alone")
     reports = [
-        build(config, tmp_path / "out", RunOptions(workers=0, rank=rank, world_size=3))
-        for rank in (2, 0, 1)
+        plan_and_build(config, tmp_path / "out", rank=rank, world_size=3) for rank in (2, 0, 1)
     ]
     assert [report.run.built for report in reports] == [1, 2, 2]
     assert [report.waiting_for for report in reports] == [4, 2, 0]
@@ -310,7 +305,7 @@ def test_ranks_share_a_folder(cutouts: Path, tmp_path: Path, digest: Digest) -> 
     ):
         run(config, tmp_path / "out")
     with pytest.raises(PortraitError, match="--rank is 0 to"):
-        build(config, tmp_path / "out", RunOptions(rank=3, world_size=3))
+        plan_and_build(config, tmp_path / "out", rank=3, world_size=3)
 
 
 @pytest.mark.parametrize("form", ["png", "jpeg"])

@@ -14,8 +14,7 @@ from pathlib import Path
 import pytest
 
 from builder.config import BuildConfig
-from builder.pipeline.build import build
-from builder.pipeline.unit_builder import RunOptions
+from tests.builder.building import plan_and_build
 
 KILLS = int(os.environ.get("LD_PORTRAIT_KILLS", "10"))
 """How many kills the random test makes; more by hand."""
@@ -42,7 +41,7 @@ def undisturbed(
     cutouts: Path, tmp_path: Path, digest: Callable[[Path], dict[str, str]]
 ) -> dict[str, str]:
     config = BuildConfig(generator="folder", source=cutouts, count=None, shards=6)
-    build(config, tmp_path / "undisturbed", RunOptions(workers=0))
+    plan_and_build(config, tmp_path / "undisturbed")
     return digest(tmp_path / "undisturbed")
 
 
@@ -136,7 +135,7 @@ def test_files_cut_by_a_power_failure(
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        build(config, output, RunOptions(workers=0, on_unit=stop))
+        plan_and_build(config, output, on_unit=stop)
     units = output / ".work" / "units"
     shards, notes = sorted(units.glob("*.tar")), sorted(units.glob("*.json"))
     shards[0].write_bytes(shards[0].read_bytes()[:-1024])
@@ -144,7 +143,7 @@ def test_files_cut_by_a_power_failure(
     altered = bytearray(shards[-1].read_bytes())
     altered[len(altered) // 2] ^= 1
     shards[-1].write_bytes(bytes(altered))
-    report = build(config, output, RunOptions(workers=0))
+    report = plan_and_build(config, output)
     assert report.run.found == 1
     assert digest(output) == undisturbed
 

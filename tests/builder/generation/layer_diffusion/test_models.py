@@ -15,11 +15,10 @@ from huggingface_hub.hf_api import ModelInfo
 from builder.generation.layer_diffusion import (
     LayerDiffusionConfig,
     LayerDiffusionPipeline,
-    config_of,
-    resolve_models,
 )
 from builder.generation.layer_diffusion.config import PINNED, resolve_device
 from builder.generation.layer_diffusion.cost import cpu_hours, picture_tflop
+from builder.generation.layer_diffusion.models import select
 from ld_portrait_20k.errors import PortraitError
 
 DEMO = "python -m builder regenerate --preset demo"
@@ -35,7 +34,7 @@ def resolve(tiny, **changes):
     config = LayerDiffusionConfig(
         base_model=str(tiny.base), weights=str(tiny.weights), device="cpu"
     )
-    return resolve_models(replace(config, **changes))
+    return select(replace(config, **changes)).records
 
 
 def edit(path: Path, **changes) -> None:
@@ -160,23 +159,18 @@ def test_weights_that_cannot_be_used(tiny, tmp_path) -> None:
         ({"guidance": float("nan")}, "--guidance"),
         ({"dtype": "int8"}, "--dtype must be one of auto, float16"),
         ({"decode_memory_gib": 0.0}, "decode_memory_gib"),
-        ({"stepz": 3}, "no such Layer Diffusion option: stepz"),
     ],
 )
 def test_settings_that_cannot_work(options, message) -> None:
     with pytest.raises(PortraitError, match=message):
-        config_of(options)
-
-
-def test_options_not_given_are_the_defaults() -> None:
-    assert config_of({"steps": None, "guidance": 5.0}) == LayerDiffusionConfig(guidance=5.0)
+        LayerDiffusionConfig(**options)
 
 
 def test_without_a_gpu(monkeypatch) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     for device in ("auto", "cuda", "cuda:1"):
         with pytest.raises(PortraitError) as caught:
-            resolve_models(LayerDiffusionConfig(device=device), pictures=20_051)
+            resolve_device(LayerDiffusionConfig(device=device), 20_051)
         message = str(caught.value)
         assert "\n" not in message
         assert "needs a CUDA GPU and none is here" in message
@@ -186,7 +180,7 @@ def test_without_a_gpu(monkeypatch) -> None:
         assert "days for 20,051" in message
         assert message.endswith(DEMO)
     with pytest.raises(PortraitError, match=r"this machine, \d+ hours for 3; "):
-        resolve_models(LayerDiffusionConfig(), pictures=3)
+        resolve_device(LayerDiffusionConfig(), 3)
 
 
 def test_devices(monkeypatch) -> None:
@@ -248,7 +242,7 @@ def hub(tiny, tmp_path, monkeypatch):
 
 def test_missing_weights_name_what_to_download(hub) -> None:
     with pytest.raises(PortraitError) as caught:
-        resolve_models(LayerDiffusionConfig(device="cpu"))
+        select(LayerDiffusionConfig(device="cpu"))
     message = str(caught.value)
     assert "\n" not in message
     pinned = PINNED["SG161222/RealVisXL_V4.0"]
@@ -260,7 +254,7 @@ def test_missing_weights_name_what_to_download(hub) -> None:
     assert "sdxl-vae-fp16-fix" not in message
     assert message.endswith(DEMO)
     with pytest.raises(PortraitError, match="sdxl-vae-fp16-fix"):
-        resolve_models(LayerDiffusionConfig(device="cpu", dtype="float16"))
+        select(LayerDiffusionConfig(device="cpu", dtype="float16"))
 
 
 def test_the_cache_is_enough_off_line(tiny, hub) -> None:

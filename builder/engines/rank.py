@@ -1,0 +1,50 @@
+"""A process that builds the shards of one rank, from the plan that is saved in the output.
+
+``python -m builder.engines.rank OUTPUT PLAN_HASH OPTIONS`` with the JSON of
+:meth:`builder.pipeline.run_options.RunOptions.to_dict`. It finishes no dataset: whoever
+started it does.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ld_portrait_20k.errors import PortraitError
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Build a rank's shards; problems go to standard error, on one line."""
+    from tqdm import tqdm
+
+    from builder.pipeline.build import build
+    from builder.pipeline.output_folder import frozen_plan
+    from builder.pipeline.run_options import RunOptions
+
+    output, plan_hash, options = Path(arguments[0]), arguments[1], json.loads(arguments[2])
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    bar: tqdm[Any] = tqdm(disable=None, unit="portrait", file=sys.stderr)
+
+    def begin(planned: int, done: int) -> None:
+        bar.reset(total=planned)
+        bar.update(done)
+
+    try:
+        with bar:
+            run = replace(RunOptions.from_dict(options), on_begin=begin, on_sample=bar.update)
+            build(frozen_plan(output, plan_hash), output, run, part="units")
+    except PortraitError as problem:
+        sys.stderr.write(f"error: {problem}\n")
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
