@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from . import schema
-from .errors import PortraitError
-from .version import __version__
+from ld_portrait_20k import schema
+from ld_portrait_20k.errors import PortraitError
+from ld_portrait_20k.version import __version__
 
 OK, WRONG, FAILED = 0, 1, 2
 
@@ -152,7 +152,7 @@ def _positive(text: str) -> int:
 
 
 def _resolve(options: argparse.Namespace) -> Any:
-    from .streaming.resolve import resolve
+    from ld_portrait_20k.streaming.resolve import resolve
 
     return resolve(options.source, repo_id=options.repo, revision=options.revision)
 
@@ -210,13 +210,13 @@ def _info(options: argparse.Namespace) -> int:
 
 
 def _download(options: argparse.Namespace) -> int:
-    from .download import download, select
-    from .streaming.sources import HttpSource
+    from ld_portrait_20k.download import download, select
+    from ld_portrait_20k.streaming.sources import HttpSource
 
     # A folder of the bare name here is what shall be filled, not where from.
     repo = options.repo
     if repo is None and options.source == schema.NAME:
-        from .streaming.resolve import default_repo
+        from ld_portrait_20k.streaming.resolve import default_repo
 
         repo = default_repo()
     options.repo = repo
@@ -242,7 +242,7 @@ def _download(options: argparse.Namespace) -> int:
 
 
 def _verify(options: argparse.Namespace) -> int:
-    from .integrity import verify
+    from ld_portrait_20k.integrity import verify
 
     total = 0
     if options.folder.is_dir():
@@ -270,7 +270,7 @@ def _verify(options: argparse.Namespace) -> int:
 
 
 def _export(options: argparse.Namespace) -> int:
-    from .export import export
+    from ld_portrait_20k.export import export
 
     source = _resolve(options)
     with _bar(0, " samples", False) as bar:

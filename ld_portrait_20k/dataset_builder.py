@@ -14,11 +14,11 @@ from typing import Any
 import datasets
 from datasets.builder import Key
 
-from . import schema
-from .manifest import ShardRecord
-from .shards import RawSample, split_sample
-from .streaming.sources import Source
-from .ustar import BLOCK, padding
+from ld_portrait_20k import schema
+from ld_portrait_20k.manifest import ShardRecord
+from ld_portrait_20k.shards import RawSample, split_sample
+from ld_portrait_20k.streaming.sources import Source
+from ld_portrait_20k.ustar import BLOCK, padding
 
 IMAGES = ("foreground", "alpha")
 _OWN_COLUMNS = ("prompt", "attributes")
@@ -159,6 +159,6 @@ class PortraitBuilder(datasets.GeneratorBasedBuilder):
                 yield Key(number, place), to_row(sample)
 
     def _download(self, source: Source) -> Source:
-        from .download import download_shards
+        from ld_portrait_20k.download import download_shards
 
         return download_shards(source, self.config.shards, Path(str(self.config.downloads)))

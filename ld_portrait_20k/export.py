@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from . import schema
-from .errors import PortraitError, ShardError
-from .shards import RawSample
-from .streaming.sources import Source
-from .streaming.stream import PortraitStream
+from ld_portrait_20k import schema
+from ld_portrait_20k.errors import PortraitError, ShardError
+from ld_portrait_20k.shards import RawSample
+from ld_portrait_20k.streaming.sources import Source
+from ld_portrait_20k.streaming.stream import PortraitStream
 
 if TYPE_CHECKING:
     import pyarrow
@@ -136,7 +136,7 @@ def _batches(samples: Iterator[RawSample]) -> Iterator[pyarrow.RecordBatch]:
     """Rows with the Arrow types of our columns, a few dozen at a time."""
     import pyarrow
 
-    from .dataset_builder import features, to_row
+    from ld_portrait_20k.dataset_builder import features, to_row
 
     arrow_schema = features().arrow_schema
     rows: list[dict[str, Any]] = []
@@ -152,7 +152,7 @@ def _batches(samples: Iterator[RawSample]) -> Iterator[pyarrow.RecordBatch]:
 def _to_parquet(samples: Iterator[RawSample], path: Path) -> None:
     from pyarrow import parquet
 
-    from .dataset_builder import features
+    from ld_portrait_20k.dataset_builder import features
 
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
@@ -182,7 +182,7 @@ def _to_lance(samples: Iterator[RawSample], path: Path) -> None:
     lance = _lance()
     import pyarrow
 
-    from .dataset_builder import features
+    from ld_portrait_20k.dataset_builder import features
 
     reader = pyarrow.RecordBatchReader.from_batches(features().arrow_schema, _batches(samples))
     lance.write_dataset(reader, str(path), mode="overwrite")

@@ -15,11 +15,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from . import codec, schema
-from .errors import PortraitError, ShardError
-from .manifest import FILE_NAME, Manifest, ShardRecord, file_sha256
-from .shards import RawSample, read_samples, split_sample
-from .ustar import BLOCK, END, padding
+from ld_portrait_20k import codec, schema
+from ld_portrait_20k.errors import PortraitError, ShardError
+from ld_portrait_20k.manifest import FILE_NAME, Manifest, ShardRecord, file_sha256
+from ld_portrait_20k.shards import RawSample, read_samples, split_sample
+from ld_portrait_20k.ustar import BLOCK, END, padding
 
 MAX_PROBLEMS_A_SHARD: Final = 20
 """A shard that is wrong throughout is reported this often, then counted."""

@@ -10,10 +10,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
 
-from . import schema
-from .files import sync_folder
-from .manifest import ShardRecord
-from .ustar import END, MAX_JSON_BYTES, encode_header, padding
+from ld_portrait_20k import schema
+from ld_portrait_20k.files import sync_folder
+from ld_portrait_20k.manifest import ShardRecord
+from ld_portrait_20k.ustar import END, MAX_JSON_BYTES, encode_header, padding
 
 _BUFFER = 2**20
 

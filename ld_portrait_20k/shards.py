@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
-from . import schema
-from .errors import ShardError
-from .shard_writer import ShardWriter
-from .ustar import BLOCK, MAX_JSON_BYTES, Entry, padding, parse_header
+from ld_portrait_20k import schema
+from ld_portrait_20k.errors import ShardError
+from ld_portrait_20k.shard_writer import ShardWriter
+from ld_portrait_20k.ustar import BLOCK, MAX_JSON_BYTES, Entry, padding, parse_header
 
 __all__ = [
     "MAX_JSON_BYTES",

@@ -15,12 +15,12 @@ from typing import Any, Final, Protocol
 import cv2
 import numpy as np
 
-from ..errors import missing_extra
-from . import augment
-from .backgrounds import Backgrounds
-from .composite import composite, merge_foregrounds
-from .geometry import crop, resize, resize_picture, unknown_center
-from .trimaps import random_trimap
+from ld_portrait_20k.compositing import augment
+from ld_portrait_20k.compositing.backgrounds import Backgrounds
+from ld_portrait_20k.compositing.composite import composite, merge_foregrounds
+from ld_portrait_20k.compositing.geometry import crop, resize, resize_picture, unknown_center
+from ld_portrait_20k.compositing.trimaps import random_trimap
+from ld_portrait_20k.errors import missing_extra
 
 Sample = dict[str, Any]
 Range = tuple[float, float]

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
-from .connections import (
+from ld_portrait_20k.streaming.connections import (
     Patience,
     RemoteError,
     RetryError,

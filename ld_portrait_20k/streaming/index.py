@@ -11,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from .. import schema
-from ..errors import PortraitError
-from ..manifest import Manifest, ShardRecord
-from ..shards import index_shard, read_samples
-from ..ustar import BLOCK
-from .sources import ListedSource, Source
+from ld_portrait_20k import schema
+from ld_portrait_20k.errors import PortraitError
+from ld_portrait_20k.manifest import Manifest, ShardRecord
+from ld_portrait_20k.shards import index_shard, read_samples
+from ld_portrait_20k.streaming.sources import ListedSource, Source
+from ld_portrait_20k.ustar import BLOCK
 
 _Rows = tuple[tuple[int, int, int, int], ...]
 

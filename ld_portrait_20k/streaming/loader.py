@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import missing_extra
-from .stream import PortraitStream, register_with_torch
+from ld_portrait_20k.errors import missing_extra
+from ld_portrait_20k.streaming.stream import PortraitStream, register_with_torch
 
 Collate = Callable[[list[Any]], Any]
 

@@ -9,12 +9,12 @@ from typing import Final
 
 import numpy as np
 
-from .. import schema
-from ..errors import ShardError
-from ..shards import RawSample, read_sample
-from .http import RemoteError
-from .index import SampleTable
-from .sources import Source, Window
+from ld_portrait_20k import schema
+from ld_portrait_20k.errors import ShardError
+from ld_portrait_20k.shards import RawSample, read_sample
+from ld_portrait_20k.streaming.http import RemoteError
+from ld_portrait_20k.streaming.index import SampleTable
+from ld_portrait_20k.streaming.sources import Source, Window
 
 REQUEST_BYTES: Final = 8 * 2**20
 """Neighbouring samples are fetched in one request up to this size."""

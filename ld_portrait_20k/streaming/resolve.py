@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from .. import schema
-from ..errors import DatasetNotFoundError, PortraitError
-from ..manifest import Manifest
-from .http import Patience
-from .sources import HttpSource, LocalSource, Source
+from ld_portrait_20k import schema
+from ld_portrait_20k.errors import DatasetNotFoundError, PortraitError
+from ld_portrait_20k.manifest import Manifest
+from ld_portrait_20k.streaming.http import Patience
+from ld_portrait_20k.streaming.sources import HttpSource, LocalSource, Source
 
 REPO_VARIABLE: Final = "LD_PORTRAIT_20K_REPO"
 """Environment variable that names the Hub repository to load by default."""
@@ -64,7 +64,7 @@ def resolve(
             f'dataset {text!r} not found: {"; ".join(looked)}. Mend: pass repo_id="owner/name", '
             f"or build it here: python -m builder regenerate --output {schema.NAME}"
         )
-    from .hub import hub_source
+    from ld_portrait_20k.streaming.hub import hub_source
 
     return hub_source(repo_id, revision, token, cache_dir, patience)
 
@@ -90,7 +90,7 @@ def default_repo(token: bool | str | None = None, looked: list[str] | None = Non
     if named:
         return named
     looked.append(f"{REPO_VARIABLE} is not set")
-    from .hub import user_name
+    from ld_portrait_20k.streaming.hub import user_name
 
     try:
         user = user_name(token)

@@ -12,9 +12,9 @@ from types import TracebackType
 from typing import Any, Final, Protocol
 from urllib.parse import quote, urlsplit
 
-from ..errors import DatasetNotFoundError, PortraitError, ShardError
-from ..manifest import FILE_NAME, Manifest
-from .http import HttpClient, Patience, RemoteError, public_url
+from ld_portrait_20k.errors import DatasetNotFoundError, PortraitError, ShardError
+from ld_portrait_20k.manifest import FILE_NAME, Manifest
+from ld_portrait_20k.streaming.http import HttpClient, Patience, RemoteError, public_url
 
 MAX_MANIFEST_BYTES: Final = 256 * 2**20
 _OPEN_FILES = 64

@@ -9,15 +9,15 @@ from typing import Any, Final
 
 import numpy as np
 
-from .. import codec, schema
-from ..errors import PortraitError, ShardError
-from ..shards import RawSample
-from .http import Patience
-from .index import open_table
-from .order import Share, epoch_order, sample_seed
-from .reader import Outcome, read_row, read_rows
-from .resolve import resolve
-from .sources import ListedSource, Source
+from ld_portrait_20k import codec, schema
+from ld_portrait_20k.errors import PortraitError, ShardError
+from ld_portrait_20k.shards import RawSample
+from ld_portrait_20k.streaming.http import Patience
+from ld_portrait_20k.streaming.index import open_table
+from ld_portrait_20k.streaming.order import Share, epoch_order, sample_seed
+from ld_portrait_20k.streaming.reader import Outcome, read_row, read_rows
+from ld_portrait_20k.streaming.resolve import resolve
+from ld_portrait_20k.streaming.sources import ListedSource, Source
 
 STATE_VERSION: Final = 1
 POLICIES: Final = ("raise", "skip")
