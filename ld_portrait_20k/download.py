@@ -17,7 +17,7 @@ from ld_portrait_20k.manifest import FILE_NAME, Manifest, ShardRecord, file_sha2
 from ld_portrait_20k.streaming.http import RemoteError
 
 if TYPE_CHECKING:
-    from ld_portrait_20k.streaming.sources import HttpSource, LocalSource, Source
+    from ld_portrait_20k.streaming.sources import DatasetSource, HttpSource, LocalSource
 
 CONNECTIONS: Final = 4
 _CARD_FILES: Final = ("README.md", "LICENSE", "preview.png")
@@ -92,7 +92,7 @@ def download_file(
 
 
 def download_shards(
-    source: Source,
+    source: DatasetSource,
     shards: Iterable[ShardRecord],
     folder: Path,
     progress: Callable[[int], None] | None = None,

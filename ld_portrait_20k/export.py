@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ld_portrait_20k import schema
-from ld_portrait_20k.errors import PortraitError, ShardError
+from ld_portrait_20k.errors import PortraitError
+from ld_portrait_20k.files import replacing, write_bytes
 from ld_portrait_20k.shards import RawSample
-from ld_portrait_20k.streaming.sources import Source
+from ld_portrait_20k.streaming.sources import DatasetSource
 from ld_portrait_20k.streaming.stream import PortraitStream
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ _ROWS_A_GROUP = 50
 
 
 def export(
-    source: Source,
+    source: DatasetSource,
     output: Path,
     to: str,
     *,
@@ -106,11 +106,8 @@ def _refuse_strays(folder: Path, ids: list[str], foreground_format: str) -> None
 
 
 def _to_folder(samples: Iterator[RawSample], folder: Path) -> None:
-    for name in ("foreground", "alpha"):
-        (folder / name).mkdir(parents=True, exist_ok=True)
     listing = folder / "metadata.jsonl"
-    temporary = listing.with_name(f".metadata.{os.getpid()}.part")
-    with temporary.open("w", encoding="utf-8") as lines:
+    with replacing(listing) as lines:
         for sample in samples:
             suffix = "png" if sample.format == "png" else "jpg"
             foreground = f"foreground/{sample.id}.{suffix}"
@@ -118,18 +115,14 @@ def _to_folder(samples: Iterator[RawSample], folder: Path) -> None:
             _write(folder / foreground, sample.foreground)
             _write(folder / alpha, sample.alpha)
             row = {"file_name": foreground, "alpha_file_name": alpha, **sample.metadata}
-            lines.write(json.dumps(row, ensure_ascii=False) + "\n")
-        lines.flush()
-        os.fsync(lines.fileno())
-    temporary.replace(listing)
+            lines.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
 
 
 def _write(path: Path, data: bytes) -> None:
     if path.exists() and path.stat().st_size == len(data) and path.read_bytes() == data:
         return
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    temporary.write_bytes(data)
-    temporary.replace(path)
+    # A file left empty by a loss of power differs, so the next export writes it again.
+    write_bytes(path, data, sync=False)
 
 
 def _batches(samples: Iterator[RawSample]) -> Iterator[pyarrow.RecordBatch]:
@@ -154,18 +147,15 @@ def _to_parquet(samples: Iterator[RawSample], path: Path) -> None:
 
     from ld_portrait_20k.dataset_builder import features
 
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        # Pictures are compressed already; the schema's metadata makes `datasets` see images.
-        with parquet.ParquetWriter(
-            temporary, features().arrow_schema, compression="none", use_dictionary=False
-        ) as writer:
-            for batch in _batches(samples):
-                writer.write_batch(batch)
-        temporary.replace(path)
-    except (OSError, ShardError):
-        temporary.unlink(missing_ok=True)
-        raise
+    # Pictures are compressed already; the schema's metadata makes `datasets` see images.
+    with (
+        replacing(path) as stream,
+        parquet.ParquetWriter(
+            stream, features().arrow_schema, compression="none", use_dictionary=False
+        ) as writer,
+    ):
+        for batch in _batches(samples):
+            writer.write_batch(batch)
 
 
 def _lance() -> Any:

@@ -12,7 +12,7 @@ from ld_portrait_20k import schema
 from ld_portrait_20k.errors import DatasetNotFoundError, PortraitError
 from ld_portrait_20k.manifest import Manifest
 from ld_portrait_20k.streaming.http import Patience
-from ld_portrait_20k.streaming.sources import HttpSource, LocalSource, Source
+from ld_portrait_20k.streaming.sources import DatasetSource, HttpSource, LocalSource
 
 REPO_VARIABLE: Final = "LD_PORTRAIT_20K_REPO"
 """Environment variable that names the Hub repository to load by default."""
@@ -26,7 +26,7 @@ def resolve(
     token: bool | str | None = None,
     cache_dir: Path | str | None = None,
     patience: Patience | None = None,
-) -> Source:
+) -> DatasetSource:
     """Find a dataset.
 
     In this order: ``repo_id`` if given; a folder of the name ``path``; a URL; a repository

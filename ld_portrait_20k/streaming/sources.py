@@ -97,7 +97,7 @@ class _FileWindow(Window):
         return _FileWindow(self._file, self._start + start, length)
 
 
-class Source(Protocol):
+class DatasetSource(Protocol):
     """The files of one dataset, by path relative to its root.
 
     Sources may be shared by threads, forked and pickled.

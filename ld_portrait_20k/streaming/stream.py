@@ -17,7 +17,7 @@ from ld_portrait_20k.streaming.index import open_table
 from ld_portrait_20k.streaming.order import Share, epoch_order, sample_seed
 from ld_portrait_20k.streaming.reader import Outcome, read_row, read_rows
 from ld_portrait_20k.streaming.resolve import resolve
-from ld_portrait_20k.streaming.sources import ListedSource, Source
+from ld_portrait_20k.streaming.sources import DatasetSource, ListedSource
 
 STATE_VERSION: Final = 1
 POLICIES: Final = ("raise", "skip")
@@ -87,7 +87,7 @@ class PortraitStream:
 
     def __init__(
         self,
-        source: str | Path | Sequence[str | Path] | Source = schema.NAME,
+        source: str | Path | Sequence[str | Path] | DatasetSource = schema.NAME,
         *,
         split: str | None = "train",
         subset: str = "default",
@@ -424,7 +424,7 @@ def _source(
     token: bool | str | None,
     cache_dir: str | Path | None,
     patience: Patience | None,
-) -> Source:
+) -> DatasetSource:
     if isinstance(source, (str, Path)):
         return resolve(
             source, repo_id=repo_id, revision=revision, token=token, cache_dir=cache_dir,
