@@ -159,8 +159,8 @@ def _print(submission: Submission) -> None:
 
 
 def _cluster(config: BuildConfig, options: argparse.Namespace) -> ClusterOptions:
-    from builder.engines.heartbeat import Limits
     from builder.engines.options import ClusterOptions
+    from builder.engines.heartbeat import Limits
     from ld_portrait_20k.errors import PortraitError
 
     for name in ("tasks", "parallel", "cpus_per_task", "mem_per_cpu"):

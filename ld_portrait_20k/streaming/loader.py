@@ -88,7 +88,7 @@ class PortraitLoader:
         except ImportError as problem:
             raise missing_extra("torch", "torch") from problem
         register_with_torch()
-        stream._position.share()
+        stream.share_position()
         self.stream = stream
         self.batch_size = stream.batch_size
         self._drop_last = drop_last
@@ -112,8 +112,7 @@ class PortraitLoader:
     def __iter__(self) -> Iterator[Any]:
         """Batches of the rest of the current epoch."""
         stream = self.stream
-        epoch, start = stream._position.epoch, stream._position.start
-        left = stream._share.count(len(stream.table), start)
+        left = stream.remaining
         self._consumed = 0
         for batch in self._loader:
             size = min(self.batch_size, left - self._consumed)
@@ -121,7 +120,7 @@ class PortraitLoader:
             if batch is None or (self._drop_last and size < self.batch_size):
                 continue
             yield batch
-        stream._position.set(epoch + 1, 0)
+        stream.end_epoch()
         self._consumed = 0
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -12,7 +13,7 @@ from ld_portrait_20k import schema
 from ld_portrait_20k.errors import DatasetNotFoundError, PortraitError
 from ld_portrait_20k.manifest import Manifest
 from ld_portrait_20k.streaming.http import Patience
-from ld_portrait_20k.streaming.sources import DatasetSource, HttpSource, LocalSource
+from ld_portrait_20k.streaming.sources import DatasetSource, HttpSource, ListedSource, LocalSource
 
 REPO_VARIABLE: Final = "LD_PORTRAIT_20K_REPO"
 """Environment variable that names the Hub repository to load by default."""
@@ -67,6 +68,40 @@ def resolve(
     from ld_portrait_20k.streaming.hub import hub_source
 
     return hub_source(repo_id, revision, token, cache_dir, patience)
+
+
+def open_source(
+    source: str | Path | Sequence[str | Path] | DatasetSource,
+    *,
+    repo_id: str | None = None,
+    revision: str | None = None,
+    token: bool | str | None = None,
+    cache_dir: str | Path | None = None,
+    patience: Patience | None = None,
+) -> DatasetSource:
+    """A source from whatever a stream accepts: a name, a list of shards, or a source itself.
+
+    Args:
+        source: As for :func:`resolve`; or paths and URLs of shards; or a source, which is
+            returned as it is.
+        repo_id: As for :func:`resolve`.
+        revision: As for :func:`resolve`.
+        token: As for :func:`resolve`.
+        cache_dir: As for :func:`resolve`.
+        patience: As for :func:`resolve`.
+
+    Raises:
+        DatasetNotFoundError: The dataset is nowhere.
+        PortraitError: It cannot be read, or the list is empty.
+    """
+    if isinstance(source, (str, Path)):
+        return resolve(
+            source, repo_id=repo_id, revision=revision, token=token, cache_dir=cache_dir,
+            patience=patience,
+        )  # fmt: skip
+    if isinstance(source, Sequence):
+        return ListedSource(source, token if isinstance(token, str) else None, patience)
+    return source
 
 
 def fingerprint(manifest: Manifest) -> str:

@@ -14,8 +14,8 @@ import pytest
 
 from builder.config import BuildConfig
 from builder.engines import cluster, supervision
-from builder.engines.heartbeat import Limits
 from builder.engines.options import ClusterOptions
+from builder.engines.heartbeat import Limits
 from builder.pipeline.build import BuildReport
 from builder.plan import Plan
 from ld_portrait_20k.errors import PortraitError

@@ -10,8 +10,8 @@ import pytest
 
 from builder.config import BuildConfig
 from builder.engines import cluster
-from builder.engines.heartbeat import Limits
 from builder.engines.options import ClusterOptions
+from builder.engines.heartbeat import Limits
 from builder.pipeline.build import BuildReport
 from tests.builder.engines.killing import killer, running
 
