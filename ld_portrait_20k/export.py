@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any, Final
 from ld_portrait_20k import schema
 from ld_portrait_20k.errors import PortraitError
 from ld_portrait_20k.files import replacing, write_bytes
-from ld_portrait_20k.shards import RawSample
-from ld_portrait_20k.streaming.sources import DatasetSource
-from ld_portrait_20k.streaming.stream import PortraitStream
 
 if TYPE_CHECKING:
     import pyarrow
+
+    from ld_portrait_20k.shards import RawSample
+    from ld_portrait_20k.streaming.sources import DatasetSource
+    from ld_portrait_20k.streaming.stream import PortraitStream
 
 FORMATS: Final = ("folder", "parquet", "lance")
 _ROWS_A_GROUP = 50
@@ -55,6 +56,8 @@ def export(
             of another export in the folder.
         ValueError: An unknown format.
     """
+    from ld_portrait_20k.streaming.stream import PortraitStream
+
     if to not in FORMATS:
         raise ValueError(f"format {to!r} is none of {', '.join(FORMATS)}")
     if to == "lance":

@@ -48,7 +48,7 @@ class Problem:
 
 
 @dataclass(slots=True)
-class Report:
+class VerificationReport:
     """What :func:`verify` found.
 
     Attributes:
@@ -86,7 +86,7 @@ def verify(
     strays: bool = True,
     workers: int = 1,
     progress: Callable[[int], object] | None = None,
-) -> Report:
+) -> VerificationReport:
     """Check a dataset folder.
 
     Args:
@@ -103,7 +103,7 @@ def verify(
     Returns:
         The report; problems in shard order, whatever the number of workers.
     """
-    report = Report(str(root), deep)
+    report = VerificationReport(str(root), deep)
     try:
         manifest = Manifest.load(root)
     except PortraitError as problem:

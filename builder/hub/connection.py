@@ -36,7 +36,7 @@ _QUOTA = re.compile(r"storage|quota|payment|upgrade your plan", re.IGNORECASE)
 class MissingError(HubError):
     """A repository, revision or file that is not there; ``code`` says which."""
 
-    exit_code = 27
+    exit_code = IncompleteError.exit_code
 
     def __init__(self, message: str, code: str = "") -> None:
         super().__init__(message)

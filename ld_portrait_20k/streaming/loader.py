@@ -112,7 +112,7 @@ class PortraitLoader:
     def __iter__(self) -> Iterator[Any]:
         """Batches of the rest of the current epoch."""
         stream = self.stream
-        left = stream.remaining
+        epoch, left = stream.epoch, stream.remaining
         self._consumed = 0
         for batch in self._loader:
             size = min(self.batch_size, left - self._consumed)
@@ -120,7 +120,8 @@ class PortraitLoader:
             if batch is None or (self._drop_last and size < self.batch_size):
                 continue
             yield batch
-        stream.end_epoch()
+        # Without workers the stream has gone on by itself, and this changes nothing.
+        stream.set_epoch(epoch + 1)
         self._consumed = 0
 
     @property

@@ -194,11 +194,6 @@ class PortraitStream:
         """Keep the position in shared memory, so that worker processes see it move."""
         self._position.share()
 
-    def end_epoch(self) -> None:
-        """Go to the beginning of the next epoch, as iterating to the end does."""
-        self._position.set(self._position.epoch + 1, 0)
-        self._taken, self._resumed = 0, None
-
     def __iter__(self) -> Iterator[Any]:
         """The rest of the current epoch; then the stream stands at the next one."""
         share = self._worker_share()
@@ -207,7 +202,7 @@ class PortraitStream:
             sample = self._finish(outcome, epoch)
             if sample is not None:
                 yield sample
-        self._end_iteration()
+        self._end_epoch()
 
     def batches(self, collate: Callable[[list[Any]], Any]) -> Iterator[Any]:
         """Like iterating, in batches of ``batch_size``; a wholly skipped one is None."""
@@ -226,7 +221,7 @@ class PortraitStream:
         if pending:
             self._taken += pending
             yield collate(batch) if batch else None
-        self._end_iteration()
+        self._end_epoch()
 
     # State.
 
@@ -338,10 +333,10 @@ class PortraitStream:
             "batch_size": share.block,
         }
 
-    def _end_iteration(self) -> None:
-        # Workers have the position in common; there the loader moves it.
+    def _end_epoch(self) -> None:
+        # Worker processes share one position; there the loader moves it.
         if loader_worker()[1] == 1:
-            self.end_epoch()
+            self.set_epoch(self.epoch + 1)
 
 
 def register_with_torch() -> None:

@@ -75,7 +75,7 @@ def test_errors_are_one_line(tmp_path, capsys, monkeypatch):
     export = ("export", ".", "--to", "folder", "--output", "o")
     for arguments in (("info",), ("info", "./nowhere"), export, ("download",)):
         code, out, err = run(capsys, *arguments)
-        assert code == 2 and not out and err.startswith("error: ") and err.count("\n") == 1
+        assert code == 1 and not out and err.startswith("error: ") and err.count("\n") == 1
 
 
 def test_download_a_part_then_the_rest(root, tmp_path, capsys):
@@ -239,7 +239,7 @@ def test_export_lance(root, tmp_path, capsys):
         import lance
     except ImportError:
         code, _, err = run(capsys, *arguments)
-        assert code == 2 and "pip install pylance" in err
+        assert code == 1 and "pip install pylance" in err
         return
     assert run(capsys, *arguments)[0] == 0
     assert lance.dataset(str(tmp_path / "o/test.lance")).count_rows() == 2
@@ -261,7 +261,7 @@ def test_export_does_not_mix_with_another_export(root, tmp_path, capsys):
     listing = tmp_path / "o" / "train" / "metadata.jsonl"
     before = listing.read_bytes()
     code, out, err = run(capsys, *export, "--max-samples", 3)
-    assert code == 2 and not out
+    assert code == 1 and not out
     assert "of another export; mend: --output an empty folder" in err
     assert len(err.splitlines()) == 1
     assert listing.read_bytes() == before
@@ -270,7 +270,7 @@ def test_export_does_not_mix_with_another_export(root, tmp_path, capsys):
 def test_export_without_lance_leaves_nothing(root, tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "lance", None)
     code, _, err = run(capsys, "export", root, "--to", "lance", "--output", tmp_path / "o")
-    assert code == 2 and "pip install pylance" in err
+    assert code == 1 and "pip install pylance" in err
     assert not (tmp_path / "o").exists()
 
 
