@@ -9,7 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ld_portrait_20k import schema
-from ld_portrait_20k.errors import DatasetNotFoundError, PortraitError, missing_extra
+from ld_portrait_20k.errors import (
+    DatasetNotFoundError,
+    PortraitError,
+    install_command,
+    missing_extra,
+)
 
 if TYPE_CHECKING:
     import datasets
@@ -142,7 +147,7 @@ def _regenerate(folder: Path, options: dict[str, Any]) -> Path:
             raise missing_extra(str(problem.name), "generate") from problem
         raise PortraitError(
             "the builder is not installed beside ld_portrait_20k; "
-            "mend: pip install 'ld-portrait-20k[generate]'"
+            f"try: {install_command('generate')}"
         ) from problem
     text = json.dumps(options, sort_keys=True, default=str)
     output = folder / hashlib.sha256(text.encode()).hexdigest()[:16] / schema.NAME

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
+from builder.workers import children
 from ld_portrait_20k.errors import PortraitError
 
 _LAST_WORDS = 2000
@@ -36,8 +34,6 @@ def run_on_devices(
     Raises:
         PortraitError: A process failed; its last line. The others are stopped.
     """
-    root = str(Path(__file__).resolve().parents[2])
-    path = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
     processes: list[subprocess.Popen[str]] = []
     try:
         for number, device in enumerate(devices):
@@ -47,11 +43,11 @@ def run_on_devices(
             ]
             processes.append(
                 subprocess.Popen(
-                    [sys.executable, "-m", "builder", *arguments, *own],
+                    children.module_command("builder", *arguments, *own),
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.PIPE if number else None,
                     text=True,
-                    env={**os.environ, "PYTHONPATH": path},
+                    env=children.environment(),
                 )
             )
         for process, device in zip(processes, devices, strict=True):

@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
+from builder.workers import children
 
 
 @dataclass(frozen=True)
@@ -92,12 +92,11 @@ def _join_ray(drive: Drive) -> None:
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     import ray
 
-    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     ray.init(
         address=drive.address,
         include_dashboard=False if drive.address is None else None,
         runtime_env={
-            "env_vars": {"PYTHONPATH": os.pathsep.join(paths), "RAY_USAGE_STATS_ENABLED": "0"}
+            "env_vars": {"PYTHONPATH": children.python_path(), "RAY_USAGE_STATS_ENABLED": "0"}
         },
     )
 

@@ -20,6 +20,8 @@ from datatrove.executor import (
 )
 from datatrove.utils.stats import PipelineStats
 
+from builder.workers import children
+
 
 class _Proven:
     """Runs the ranks that it is told; markers decide nothing.
@@ -148,7 +150,6 @@ def environment_command(given: str | None) -> str:
     activate = Path(sys.prefix) / "bin" / "activate"
     if given is None and sys.prefix != sys.base_prefix and activate.is_file():
         given = f"source {activate}"
-    root = Path(__file__).resolve().parents[2]
-    path = f'export PYTHONPATH="{root}${{PYTHONPATH:+:$PYTHONPATH}}"'
+    path = f'export PYTHONPATH="{children.ROOT}${{PYTHONPATH:+:$PYTHONPATH}}"'
     # As deep as datatrove's template, which takes off the indentation that all lines share.
     return "\n".join(filter(None, [given, path])).replace("\n", "\n        ")

@@ -6,7 +6,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -14,11 +13,12 @@ from dataclasses import replace
 from typing import IO, Any, Final
 
 from builder.engines import tasks as task_module
-from builder.engines.driver import ROOT, Drive
+from builder.engines.driver import Drive
 from builder.engines.heartbeat import Watch
 from builder.engines.options import ClusterOptions
 from builder.engines.tasks import TaskSpec
 from builder.files import write_text
+from builder.workers import children
 from ld_portrait_20k.errors import PortraitError
 
 FRUITLESS: Final = 3
@@ -91,14 +91,13 @@ def _driver(spec: TaskSpec, drive: Drive) -> Iterator[tuple[subprocess.Popen[byt
     """A driver with a process group of its own, all of it gone afterwards."""
     folder = spec.state
     write_text(folder / "drive.json", drive.to_json())
-    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     with (folder / "driver.log").open("ab", buffering=0) as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "builder.engines.driver", str(folder / "drive.json")],
+            children.module_command("builder.engines.driver", str(folder / "drive.json")),
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=subprocess.STDOUT,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+            env=children.environment(),
             start_new_session=True,
         )
         try:

@@ -16,7 +16,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from .errors import HubError, NoRightError, NoTokenError, QuotaError, redact
+from .errors import HubError, IncompleteError, NoRightError, NoTokenError, QuotaError, redact
 from .retry import RETRIED_STATUSES, Retries, RetryPolicy, TransientError
 
 if TYPE_CHECKING:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import queue
 import subprocess
-import sys
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Protocol, Self
 
-from builder.workers import frames
+from builder.workers import children, frames
 from builder.workers.worker import make_handler
 from ld_portrait_20k.errors import PortraitError
 
@@ -250,18 +247,11 @@ class WorkerPool:
 
 
 def _start() -> subprocess.Popen[bytes]:
-    root = str(Path(__file__).resolve().parents[2])
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])]),
-        # A process a core: libraries that start threads of their own only get in the way.
-        "OMP_NUM_THREADS": "1",
-        "OPENBLAS_NUM_THREADS": "1",
-    }
     return subprocess.Popen(
-        [sys.executable, "-m", "builder.workers.worker"],
+        children.module_command("builder.workers.worker"),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        env=environment,
+        # One process a core: threads that libraries start would only compete.
+        env=children.environment(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1"),
         start_new_session=True,  # Ctrl-C is the parent's to handle
     )

@@ -14,17 +14,17 @@ import pytest
 
 from builder.config import BuildConfig
 from builder.engines import cluster, supervision
-from builder.engines.options import ClusterOptions
 from builder.engines.heartbeat import Limits
+from builder.engines.options import ClusterOptions
 from builder.pipeline.build import BuildReport
 from builder.plan import Plan
 from ld_portrait_20k.errors import PortraitError
 from tests.builder.engines.killing import killer, running
+from tests.processes import ROOT
 
 pytest.importorskip("datatrove", reason="the extra 'cluster' is not installed")
 
 Digest = Callable[[Path], dict[str, str]]
-ROOT = Path(__file__).parents[3]
 OPTIONS = ClusterOptions("local", parallel=2, workers=0, limits=Limits(silent=3, begin=60))
 
 
