@@ -11,6 +11,7 @@ from dataset_card.gallery import contact_sheet
 from ld_portrait_20k import codec, schema
 from ld_portrait_20k.errors import PortraitError
 from ld_portrait_20k.manifest import Manifest
+from ld_portrait_20k.shard_reader import ShardReader
 
 MAX_SAMPLES = 400
 
@@ -46,19 +47,13 @@ def read_chosen(
             continue
         path = root / shard.path
         try:
-            with path.open("rb") as stream:
-                for key, (foreground, alpha, _) in shard.entries(manifest.foreground_format):
-                    if key not in wanted:
-                        continue
-                    stream.seek(foreground.offset)
-                    colour = codec.decode_foreground(stream.read(foreground.size))
-                    stream.seek(alpha.offset)
-                    yield key, colour, codec.decode_alpha(stream.read(alpha.size))
-        except OSError as problem:
-            raise PortraitError(f"{path}: cannot be read ({problem.strerror})") from problem
+            with ShardReader(path, shard, manifest.foreground_format) as reader:
+                for key in filter(wanted.__contains__, shard.ids()):
+                    foreground = codec.decode_foreground(reader.member(key, "foreground"))
+                    yield key, foreground, codec.decode_alpha(reader.member(key, "alpha"))
         except codec.ImageError as problem:
             raise PortraitError(
-                f"{path}: {problem}; mend: python -m builder verify {root}"
+                f"{path}: {problem}; try: python -m builder verify {root}"
             ) from problem
 
 

@@ -7,19 +7,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .version import __version__
+from ld_portrait_20k.version import __version__
 
 if TYPE_CHECKING:
-    from .loading import load_dataset
-    from .streaming.loader import PortraitLoader
-    from .streaming.stream import PortraitStream
+    from ld_portrait_20k.loading import load_dataset
+    from ld_portrait_20k.streaming.loader import PortraitLoader
+    from ld_portrait_20k.streaming.stream import PortraitStream
 
 __all__ = ["PortraitLoader", "PortraitStream", "__version__", "load_dataset"]
 
 _LAZY = {
-    "PortraitLoader": "streaming.loader",
-    "PortraitStream": "streaming.stream",
-    "load_dataset": "loading",
+    "PortraitLoader": "ld_portrait_20k.streaming.loader",
+    "PortraitStream": "ld_portrait_20k.streaming.stream",
+    "load_dataset": "ld_portrait_20k.loading",
 }
 
 
@@ -27,7 +27,7 @@ def __getattr__(name: str) -> Any:
     if name in _LAZY:
         from importlib import import_module
 
-        return getattr(import_module(f".{_LAZY[name]}", __name__), name)
+        return getattr(import_module(_LAZY[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

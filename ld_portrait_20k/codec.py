@@ -19,7 +19,7 @@ from typing import Final
 
 import numpy as np
 
-from .errors import PortraitError
+from ld_portrait_20k.errors import PortraitError
 
 MAX_PIXELS: Final = 8192 * 8192
 """Pictures of more pixels than this are refused undecoded."""

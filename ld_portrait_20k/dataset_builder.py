@@ -5,7 +5,6 @@ Imported only when a dataset is loaded: ``datasets`` is slow to import.
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +13,12 @@ from typing import Any
 import datasets
 from datasets.builder import Key
 
-from . import schema
-from .manifest import ShardRecord
-from .shards import RawSample, split_sample
-from .streaming.sources import Source
-from .ustar import BLOCK, padding
+from ld_portrait_20k import schema
+from ld_portrait_20k.manifest import ShardRecord
+from ld_portrait_20k.shard_reader import ShardReader
+from ld_portrait_20k.shards import RawSample
+from ld_portrait_20k.streaming.sources import DatasetSource
 
-IMAGES = ("foreground", "alpha")
 _OWN_COLUMNS = ("prompt", "attributes")
 
 
@@ -70,39 +68,18 @@ def to_row(sample: RawSample) -> dict[str, Any]:
     }
 
 
-def read_shard(
-    source: Source, shard: ShardRecord, foreground_format: str, first: int = 0
+def _read_shard(
+    source: DatasetSource, shard: ShardRecord, foreground_format: str
 ) -> Iterator[RawSample]:
-    """A shard's samples in order, each checked against the index and its checksum.
-
-    Args:
-        source: Where the dataset is.
-        shard: The shard's record.
-        foreground_format: The manifest's.
-        first: Samples to pass over; they are not read, or not kept.
+    """The samples of a shard in order, each checked against the index and its checksum.
 
     Raises:
         ShardError: The shard is not what the manifest says.
     """
-    name = source.locate(shard.path)
-    checksums = shard.crc32 or (None,) * shard.samples
     with source.open(shard.path) as stream:
-        for number, ((key, entries), crc32) in enumerate(
-            zip(shard.entries(foreground_format), checksums, strict=True)
-        ):
-            start = entries[0].offset - BLOCK
-            size = entries[2].offset + entries[2].size + padding(entries[2].size) - start
-            parts = []
-            while size and (part := stream.read(size)):
-                parts.append(part)
-                size -= len(part)
-            if number < first:
-                continue
-            block = b"".join(parts)
-            sample = split_sample(block, name, start, key)
-            if crc32 is not None and zlib.crc32(block) != crc32:
-                raise sample.error("checksum differs from the manifest's")
-            yield sample
+        yield from ShardReader(
+            stream, shard, foreground_format, source.locate(shard.path)
+        ).samples()
 
 
 @dataclass
@@ -137,7 +114,7 @@ class PortraitBuilder(datasets.GeneratorBasedBuilder):
 
     def _split_generators(self, dl_manager: Any) -> list[datasets.SplitGenerator]:
         config: PortraitConfig = self.config
-        source: Source = config.source
+        source: DatasetSource = config.source
         if source.remote and not dl_manager.is_streaming:
             source = self._download(source)
         by_split: dict[str, list[ShardRecord]] = {name: [] for name in schema.SPLITS}
@@ -150,15 +127,15 @@ class PortraitBuilder(datasets.GeneratorBasedBuilder):
         ]
 
     def _generate_examples(
-        self, shards: list[ShardRecord], source: Source
+        self, shards: list[ShardRecord], source: DatasetSource
     ) -> Iterator[tuple[Key, dict[str, Any]]]:
         for number, shard in enumerate(shards):
             for place, sample in enumerate(
-                read_shard(source, shard, self.config.foreground_format)
+                _read_shard(source, shard, self.config.foreground_format)
             ):
                 yield Key(number, place), to_row(sample)
 
-    def _download(self, source: Source) -> Source:
-        from .download import download_shards
+    def _download(self, source: DatasetSource) -> DatasetSource:
+        from ld_portrait_20k.download import download_shards
 
         return download_shards(source, self.config.shards, Path(str(self.config.downloads)))

@@ -11,13 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from .errors import PortraitError, ShardError
-from .files import write_bytes
-from .manifest import FILE_NAME, Manifest, ShardRecord, file_sha256
-from .streaming.http import RemoteError
+from ld_portrait_20k.errors import PortraitError, ShardError
+from ld_portrait_20k.files import write_bytes
+from ld_portrait_20k.manifest import FILE_NAME, Manifest, ShardRecord, file_sha256
+from ld_portrait_20k.streaming.http import RemoteError
 
 if TYPE_CHECKING:
-    from .streaming.sources import HttpSource, LocalSource, Source
+    from ld_portrait_20k.streaming.sources import DatasetSource, HttpSource, LocalSource
 
 CONNECTIONS: Final = 4
 _CARD_FILES: Final = ("README.md", "LICENSE", "preview.png")
@@ -92,7 +92,7 @@ def download_file(
 
 
 def download_shards(
-    source: Source,
+    source: DatasetSource,
     shards: Iterable[ShardRecord],
     folder: Path,
     progress: Callable[[int], None] | None = None,
@@ -105,7 +105,7 @@ def download_shards(
     Raises:
         RemoteError, ShardError: See :func:`download_file`; shards that are complete stay.
     """
-    from .streaming.sources import HttpSource, LocalSource
+    from ld_portrait_20k.streaming.sources import HttpSource, LocalSource
 
     if not isinstance(source, HttpSource):
         raise PortraitError(f"{source.name} is on this machine already")

@@ -1,6 +1,14 @@
-"""Errors that a person can act on: one line that names the thing and the mend."""
+"""Errors that a person can act on: one line that names the thing and what to try."""
 
 from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+_DISTRIBUTION: Final = "ld-portrait-20k"
 
 
 class PortraitError(Exception):
@@ -50,8 +58,53 @@ def missing_extra(package: str, extra: str) -> PortraitError:
         extra: The extra of ``ld-portrait-20k`` that brings it.
 
     Returns:
-        An error to raise, whose text is the command that mends it.
+        An error to raise, whose text is the command that installs it.
     """
     return PortraitError(
-        f"this needs {package}, which is not installed: pip install 'ld-portrait-20k[{extra}]'"
+        f"this needs {package}, which is not installed; try: {install_command(extra)}"
     )
+
+
+def install_command(extra: str) -> str:
+    """The ``pip`` command that adds an extra to this installation, however it was installed.
+
+    An installation from an index names the project. One from a folder, an archive or a
+    repository names that, as ``direct_url.json`` of the installation records it (PEP 610),
+    because no index has the project then. A checkout that is only on the path is named too.
+
+    Args:
+        extra: One of the project's extras, such as ``torch``.
+    """
+    import shlex
+
+    requirement, editable = _origin()
+    if requirement is None:
+        return f"pip install '{_DISTRIBUTION}[{extra}]'"
+    if "://" in requirement:
+        # An extra goes with a URL only behind the project's name (PEP 508).
+        return "pip install " + shlex.quote(f"{_DISTRIBUTION}[{extra}] @ {requirement}")
+    return f"pip install {'-e ' * editable}" + shlex.quote(f"{requirement}[{extra}]")
+
+
+def _origin() -> tuple[str | None, bool]:
+    """A path or URL that this installation came from, None for an index; and if editable."""
+    from importlib import metadata
+
+    try:
+        text = metadata.distribution(_DISTRIBUTION).read_text("direct_url.json")
+    except metadata.PackageNotFoundError:
+        return str(Path(__file__).resolve().parents[1]), True
+    if text is None:
+        return None, False
+    try:
+        record = json.loads(text)
+        url = str(record["url"])
+        editable = bool(record.get("dir_info", {}).get("editable"))
+        repository = record.get("vcs_info")
+        if repository:
+            return f"{repository['vcs']}+{url}@{repository['commit_id']}", False
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None, False
+    if url.startswith("file://"):
+        return url2pathname(urlsplit(url).path), editable
+    return url, False

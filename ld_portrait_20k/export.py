@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from . import schema
-from .errors import PortraitError, ShardError
-from .shards import RawSample
-from .streaming.sources import Source
-from .streaming.stream import PortraitStream
+from ld_portrait_20k import schema
+from ld_portrait_20k.errors import PortraitError
+from ld_portrait_20k.files import replacing, write_bytes
 
 if TYPE_CHECKING:
     import pyarrow
+
+    from ld_portrait_20k.shards import RawSample
+    from ld_portrait_20k.streaming.sources import DatasetSource
+    from ld_portrait_20k.streaming.stream import PortraitStream
 
 FORMATS: Final = ("folder", "parquet", "lance")
 _ROWS_A_GROUP = 50
 
 
 def export(
-    source: Source,
+    source: DatasetSource,
     output: Path,
     to: str,
     *,
@@ -55,6 +56,8 @@ def export(
             of another export in the folder.
         ValueError: An unknown format.
     """
+    from ld_portrait_20k.streaming.stream import PortraitStream
+
     if to not in FORMATS:
         raise ValueError(f"format {to!r} is none of {', '.join(FORMATS)}")
     if to == "lance":
@@ -106,11 +109,8 @@ def _refuse_strays(folder: Path, ids: list[str], foreground_format: str) -> None
 
 
 def _to_folder(samples: Iterator[RawSample], folder: Path) -> None:
-    for name in ("foreground", "alpha"):
-        (folder / name).mkdir(parents=True, exist_ok=True)
     listing = folder / "metadata.jsonl"
-    temporary = listing.with_name(f".metadata.{os.getpid()}.part")
-    with temporary.open("w", encoding="utf-8") as lines:
+    with replacing(listing) as lines:
         for sample in samples:
             suffix = "png" if sample.format == "png" else "jpg"
             foreground = f"foreground/{sample.id}.{suffix}"
@@ -118,25 +118,21 @@ def _to_folder(samples: Iterator[RawSample], folder: Path) -> None:
             _write(folder / foreground, sample.foreground)
             _write(folder / alpha, sample.alpha)
             row = {"file_name": foreground, "alpha_file_name": alpha, **sample.metadata}
-            lines.write(json.dumps(row, ensure_ascii=False) + "\n")
-        lines.flush()
-        os.fsync(lines.fileno())
-    temporary.replace(listing)
+            lines.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
 
 
 def _write(path: Path, data: bytes) -> None:
     if path.exists() and path.stat().st_size == len(data) and path.read_bytes() == data:
         return
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    temporary.write_bytes(data)
-    temporary.replace(path)
+    # A file left empty by a loss of power differs, so the next export writes it again.
+    write_bytes(path, data, sync=False)
 
 
 def _batches(samples: Iterator[RawSample]) -> Iterator[pyarrow.RecordBatch]:
     """Rows with the Arrow types of our columns, a few dozen at a time."""
     import pyarrow
 
-    from .dataset_builder import features, to_row
+    from ld_portrait_20k.dataset_builder import features, to_row
 
     arrow_schema = features().arrow_schema
     rows: list[dict[str, Any]] = []
@@ -152,20 +148,17 @@ def _batches(samples: Iterator[RawSample]) -> Iterator[pyarrow.RecordBatch]:
 def _to_parquet(samples: Iterator[RawSample], path: Path) -> None:
     from pyarrow import parquet
 
-    from .dataset_builder import features
+    from ld_portrait_20k.dataset_builder import features
 
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        # Pictures are compressed already; the schema's metadata makes `datasets` see images.
-        with parquet.ParquetWriter(
-            temporary, features().arrow_schema, compression="none", use_dictionary=False
-        ) as writer:
-            for batch in _batches(samples):
-                writer.write_batch(batch)
-        temporary.replace(path)
-    except (OSError, ShardError):
-        temporary.unlink(missing_ok=True)
-        raise
+    # Pictures are compressed already; the schema's metadata makes `datasets` see images.
+    with (
+        replacing(path) as stream,
+        parquet.ParquetWriter(
+            stream, features().arrow_schema, compression="none", use_dictionary=False
+        ) as writer,
+    ):
+        for batch in _batches(samples):
+            writer.write_batch(batch)
 
 
 def _lance() -> Any:
@@ -182,7 +175,7 @@ def _to_lance(samples: Iterator[RawSample], path: Path) -> None:
     lance = _lance()
     import pyarrow
 
-    from .dataset_builder import features
+    from ld_portrait_20k.dataset_builder import features
 
     reader = pyarrow.RecordBatchReader.from_batches(features().arrow_schema, _batches(samples))
     lance.write_dataset(reader, str(path), mode="overwrite")

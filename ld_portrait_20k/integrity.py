@@ -8,18 +8,18 @@ into, so that the report names the sample and the byte offset, not only the file
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from . import codec, schema
-from .errors import PortraitError, ShardError
-from .manifest import FILE_NAME, Manifest, ShardRecord, file_sha256
-from .shards import RawSample, read_samples, split_sample
-from .ustar import BLOCK, END, padding
+from ld_portrait_20k import codec, schema
+from ld_portrait_20k.errors import PortraitError, ShardError
+from ld_portrait_20k.manifest import FILE_NAME, Manifest, ShardRecord, file_sha256
+from ld_portrait_20k.shard_reader import ShardReader
+from ld_portrait_20k.shards import RawSample, read_samples
+from ld_portrait_20k.ustar import BLOCK, END, padding
 
 MAX_PROBLEMS_A_SHARD: Final = 20
 """A shard that is wrong throughout is reported this often, then counted."""
@@ -48,7 +48,7 @@ class Problem:
 
 
 @dataclass(slots=True)
-class Report:
+class VerificationReport:
     """What :func:`verify` found.
 
     Attributes:
@@ -86,7 +86,7 @@ def verify(
     strays: bool = True,
     workers: int = 1,
     progress: Callable[[int], object] | None = None,
-) -> Report:
+) -> VerificationReport:
     """Check a dataset folder.
 
     Args:
@@ -103,7 +103,7 @@ def verify(
     Returns:
         The report; problems in shard order, whatever the number of workers.
     """
-    report = Report(str(root), deep)
+    report = VerificationReport(str(root), deep)
     try:
         manifest = Manifest.load(root)
     except PortraitError as problem:
@@ -224,27 +224,20 @@ def _check_samples(path: Path, shard: ShardRecord, foreground_format: str) -> It
 
 
 def _check_indexed(path: Path, shard: ShardRecord, foreground_format: str) -> Iterator[Problem]:
-    """Sample by sample where the index says they are: one bad sample hides no other."""
-    end = 0
-    with path.open("rb") as stream:
-        for (key, entries), crc32 in zip(
-            shard.entries(foreground_format), shard.crc32, strict=True
-        ):
-            start = entries[0].offset - BLOCK
-            end = entries[2].offset + entries[2].size + padding(entries[2].size)
-            stream.seek(start)
-            block = stream.read(end - start)
+    """Check each sample where the index places it: one bad sample hides no other."""
+    with ShardReader(path, shard, foreground_format, shard.path) as reader:
+        for sample_id in shard.ids():
             try:
-                sample = split_sample(block, shard.path, start, key)
-                if sample.format != foreground_format:
-                    raise sample.error(f"the foreground is {sample.format} by name")
+                block = reader.block(sample_id)
+                sample = reader.parse(sample_id, block)
                 check_sample(sample)
-                if zlib.crc32(block) != crc32:
-                    raise sample.error("checksum differs from the manifest's")
+                reader.check_checksum(sample, block)
             except ShardError as problem:
-                yield Problem(shard.path, problem.problem, problem.sample or key, problem.offset)
-        if stream.read() != END:
-            yield Problem(shard.path, "is not ended as written", None, end)
+                yield Problem(
+                    shard.path, problem.problem, problem.sample or sample_id, problem.offset
+                )
+        if not reader.ends_as_written():
+            yield Problem(shard.path, "is not ended as written", None, reader.end)
 
 
 def _check_sequential(path: Path, shard: ShardRecord) -> Iterator[Problem]:

@@ -8,8 +8,13 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from . import schema
-from .errors import DatasetNotFoundError, PortraitError, missing_extra
+from ld_portrait_20k import schema
+from ld_portrait_20k.errors import (
+    DatasetNotFoundError,
+    PortraitError,
+    install_command,
+    missing_extra,
+)
 
 if TYPE_CHECKING:
     import datasets
@@ -84,7 +89,7 @@ def load_dataset(
         raise NotImplementedError(
             "num_proc does not go with streaming: give the DataLoader num_workers instead"
         )
-    from .streaming.resolve import fingerprint, resolve
+    from ld_portrait_20k.streaming.resolve import fingerprint, resolve
 
     if name == REGENERATE:
         path, repo_id = _regenerate(_cache(cache_dir) / "regenerated", builder_options), None
@@ -98,7 +103,7 @@ def load_dataset(
         there = ", ".join(manifest.subsets()) or "nothing"
         raise ValueError(f"{source.name}: no subset {subset!r}; there is {there}")
 
-    from .dataset_builder import PortraitBuilder
+    from ld_portrait_20k.dataset_builder import PortraitBuilder
 
     mark = fingerprint(manifest)
     builder = PortraitBuilder(
@@ -142,7 +147,7 @@ def _regenerate(folder: Path, options: dict[str, Any]) -> Path:
             raise missing_extra(str(problem.name), "generate") from problem
         raise PortraitError(
             "the builder is not installed beside ld_portrait_20k; "
-            "mend: pip install 'ld-portrait-20k[generate]'"
+            f"try: {install_command('generate')}"
         ) from problem
     text = json.dumps(options, sort_keys=True, default=str)
     output = folder / hashlib.sha256(text.encode()).hexdigest()[:16] / schema.NAME

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from . import schema
-from .errors import PortraitError
-from .ustar import BLOCK, MAX_MEMBER_BYTES, Entry, padding
+from ld_portrait_20k import schema
+from ld_portrait_20k.errors import PortraitError
+from ld_portrait_20k.ustar import BLOCK, MAX_MEMBER_BYTES, Entry, padding
 
 FILE_NAME: Final = "manifest.json"
 FORMAT: Final = 1

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import os
 import zlib
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO
 
-from . import schema
-from .files import sync_folder
-from .manifest import ShardRecord
-from .ustar import END, MAX_JSON_BYTES, encode_header, padding
+from ld_portrait_20k import schema
+from ld_portrait_20k.files import PendingFile
+from ld_portrait_20k.manifest import ShardRecord
+from ld_portrait_20k.ustar import END, MAX_JSON_BYTES, encode_header, padding
 
 _BUFFER = 2**20
 
@@ -21,9 +18,8 @@ _BUFFER = 2**20
 class ShardWriter:
     """Writes one shard; a context manager.
 
-    The file appears under its name complete and on disk, or not at all: it is written under
-    a temporary name in the same folder and renamed on :meth:`close`; leaving the context
-    with an exception removes it.
+    The file appears complete and on disk, or not at all: it takes its name on
+    :meth:`close`; leaving the context with an exception removes what was written.
 
     Args:
         path: Where the shard shall be; parent folders are made.
@@ -44,9 +40,7 @@ class ShardWriter:
         self.crc32: list[int] = []
         self._suffixes = schema.members(foreground_format)
         self._hash = hashlib.sha256()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-        self._stream: BinaryIO | None = self._temporary.open("wb", buffering=_BUFFER)
+        self._file: PendingFile | None = PendingFile(path, buffering=_BUFFER)
 
     def add(self, sample_id: str, foreground: bytes, alpha: bytes, metadata: bytes) -> None:
         """Append one sample.
@@ -61,7 +55,7 @@ class ShardWriter:
             ValueError: An id that is malformed or out of order, or a member that is empty
                 or over the limits of the reader.
         """
-        if self._stream is None:
+        if self._file is None:
             raise ValueError(f"{self.path}: the shard is closed")
         if not schema.is_sample_id(sample_id):
             raise ValueError(f"not a sample id: {sample_id!r}")
@@ -87,24 +81,18 @@ class ShardWriter:
 
     def close(self) -> None:
         """End the archive, put it on disk and give it its name."""
-        if self._stream is None:
+        if self._file is None:
             return
         self._write(END)
-        self._stream.flush()
-        os.fsync(self._stream.fileno())
-        self._stream.close()
-        self._stream = None
-        self._temporary.replace(self.path)
-        sync_folder(self.path.parent)
+        self._file.commit()
+        self._file = None
         self.sha256 = self._hash.hexdigest()
 
     def abort(self) -> None:
         """Give up: nothing stays on disk."""
-        if self._stream is not None:
-            self._stream.close()
-            self._stream = None
-            with contextlib.suppress(FileNotFoundError):
-                self._temporary.unlink()
+        if self._file is not None:
+            self._file.discard()
+            self._file = None
 
     def record(self, path: str, subset: str, split: str) -> ShardRecord:
         """The closed shard's record for the manifest.
@@ -121,8 +109,8 @@ class ShardWriter:
         )
 
     def _write(self, data: bytes) -> None:
-        assert self._stream is not None
-        self._stream.write(data)
+        assert self._file is not None
+        self._file.stream.write(data)
         self._hash.update(data)
         self.bytes += len(data)
 

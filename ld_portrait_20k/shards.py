@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
-from . import schema
-from .errors import ShardError
-from .shard_writer import ShardWriter
-from .ustar import BLOCK, MAX_JSON_BYTES, Entry, padding, parse_header
+from ld_portrait_20k import schema
+from ld_portrait_20k.errors import ShardError
+from ld_portrait_20k.shard_writer import ShardWriter
+from ld_portrait_20k.ustar import BLOCK, MAX_JSON_BYTES, Entry, padding, parse_header
 
 __all__ = [
     "MAX_JSON_BYTES",
@@ -26,6 +26,7 @@ __all__ = [
     "Readable",
     "ShardWriter",
     "index_shard",
+    "read_exactly",
     "read_sample",
     "read_samples",
     "split_sample",
@@ -223,14 +224,14 @@ def _read_one(stream: Readable, shard: str, start: int) -> RawSample | None:
     form = ""
     contents: list[bytes] = []
     for position in range(3):
-        entry = parse_header(_read_exactly(stream, BLOCK), offset, shard)
+        entry = parse_header(read_exactly(stream, BLOCK), offset, shard)
         key = _check_member(entry, position, key, shard, offset)
         if entry is None:
             return None
         form = form or _FORMATS[entry.name[len(key) + 1 :]]
         pad = padding(entry.size)
-        content = _read_exactly(stream, entry.size)
-        if len(content) < entry.size or len(_read_exactly(stream, pad)) < pad:
+        content = read_exactly(stream, entry.size)
+        if len(content) < entry.size or len(read_exactly(stream, pad)) < pad:
             raise ShardError(
                 shard, f"truncated in member {entry.name}", offset=entry.offset, sample=key
             )
@@ -247,7 +248,7 @@ def _read_headers(
     entries: list[Entry] = []
     for position in range(3):
         stream.seek(offset)
-        entry = parse_header(_read_exactly(stream, BLOCK), offset, shard)
+        entry = parse_header(read_exactly(stream, BLOCK), offset, shard)
         key = _check_member(entry, position, key, shard, offset)
         if entry is None:
             return None
@@ -299,16 +300,17 @@ def _check_rising(number: int, previous: int, shard: str, offset: int) -> None:
 def _check_end(stream: Readable, shard: str, offset: int) -> None:
     """After the first zero block: a second one, and nothing but zeros (bounded)."""
     position = offset + BLOCK
-    block = _read_exactly(stream, BLOCK)
+    block = read_exactly(stream, BLOCK)
     if len(block) < BLOCK:
         raise ShardError(shard, "truncated at its end", offset=position)
     # Other writers pad to a record of 10240 bytes; anything longer is not read.
-    rest = _read_exactly(stream, 20 * BLOCK + 1)
+    rest = read_exactly(stream, 20 * BLOCK + 1)
     if block.strip(b"\0") or rest.strip(b"\0") or len(rest) > 20 * BLOCK:
         raise ShardError(shard, "data after the end of the archive", offset=position)
 
 
-def _read_exactly(stream: Readable, size: int) -> bytes:
+def read_exactly(stream: Readable, size: int) -> bytes:
+    """``size`` bytes of a stream that may give fewer at a time; fewer only at its end."""
     if not size:
         return b""
     content = stream.read(size)

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, Final
 
-from .errors import ShardError
+from ld_portrait_20k.errors import ShardError
 
 BLOCK: Final = 512
 END: Final = bytes(2 * BLOCK)

@@ -8,10 +8,16 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 if TYPE_CHECKING:
     from refinement.options import Options
+
+# The numbers of ld_portrait_20k.exit_codes, which this package does not import.
+DONE: Final = 0
+PROBLEM: Final = 1
+USAGE: Final = 2
+INTERRUPTED: Final = 130
 
 _EXAMPLES = """\
 examples:
@@ -25,7 +31,7 @@ structure is kept, as is the part of a glob behind its first wildcard. Outputs w
 options and version have not changed are skipped. PNG and TIFF keep 16 bits; EXIF orientation
 is applied, the colour profile kept.
 
-exit status: 0 all pictures refined, 1 some could not be (each is named), 2 wrong usage,
+exit codes: 0 all pictures refined, 1 some could not be (each is named), 2 wrong usage,
 130 interrupted; run the same command again to go on.
 """
 
@@ -106,7 +112,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _run(given, command.prog)
     except KeyboardInterrupt:
         _say("interrupted; run the same command again to go on", sys.stderr)
-        return 130
+        return INTERRUPTED
 
 
 def _run(given: argparse.Namespace, program: str) -> int:
@@ -123,7 +129,7 @@ def _run(given: argparse.Namespace, program: str) -> int:
         _check_output(given.output)
     except RefinementError as error:
         _say(f"{program}: error: {error}", sys.stderr)
-        return 2
+        return USAGE
     written = [path for job in jobs for path in (job.target, job.preview) if path is not None]
     for folder in {path.parent for path in written}:
         pictures.sweep(folder)
@@ -131,14 +137,14 @@ def _run(given: argparse.Namespace, program: str) -> int:
     with closing(run(jobs, options, workers=workers, overwrite=not given.resume)) as outcomes:
         lines = list(_progress(outcomes, len(jobs)))
     summary = _summary(lines, given.output)
-    status = 1 if summary["failed"] else 0
+    status = PROBLEM if summary["failed"] else DONE
     if given.report is not None:
         text = "".join(json.dumps(line, sort_keys=True) + "\n" for line in lines)
         try:
             _write_report(given.report, text)
         except OSError as error:
             _say(f"{given.report}: cannot be written: {error.strerror or error}", sys.stderr)
-            status = 1
+            status = PROBLEM
     _say(json.dumps(summary, sort_keys=True) if given.json else _sentence(summary))
     return status
 

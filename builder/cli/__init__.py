@@ -10,23 +10,18 @@ from collections.abc import Sequence
 from importlib import import_module
 from types import FrameType
 
+from ld_portrait_20k import exit_codes
 from ld_portrait_20k.version import __version__
 
 COMMANDS = ("plan", "regenerate", "refine", "publish", "status", "verify", "preview")
 
-OK = 0
-PROBLEM = 1
-USAGE = 2
-INTERRUPTED = 130
-
-_EPILOG = """\
+_EPILOG = f"""\
 typical ways in:
   python -m builder regenerate                         48 procedural portraits, no weights
   python -m builder regenerate --generator folder --source DIR --prompts FILE.json
   python -m builder regenerate --preset ld-portrait-20k --dry-run
   python -m builder verify ld-portrait-20k
-exit codes: 0 done, 1 a problem named on one line, 2 wrong usage, 130 interrupted (run the
-same command again to go on)
+{exit_codes.EXPLAINED}
 """
 
 
@@ -66,14 +61,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return code
     except PortraitError as problem:
         print(f"error: {problem}", file=sys.stderr)
-        return int(getattr(problem, "exit_code", PROBLEM))
+        return int(getattr(problem, "exit_code", exit_codes.PROBLEM))
     except KeyboardInterrupt:
         print("stopped; what is done is kept: run the same command again to go on", file=sys.stderr)
-        return INTERRUPTED
+        return exit_codes.INTERRUPTED
     except BrokenPipeError:
         # The reader of our output left (`... | head`): nothing is wrong with us.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return OK
+        return exit_codes.DONE
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

@@ -76,7 +76,9 @@ def build_and_report(
                 f"{report.waiting_for} of other ranks are not; the last rank done finishes"
             )
             return 0
-        published = hub.finish_publication(options.output, uploader) if uploader is not None else None
+        published = None
+        if uploader is not None:
+            published = hub.finish_publication(options.output, uploader)
     figures = _as_json(report)
     if options.json:
         more = {"published": published.to_dict()} if published else {}

@@ -16,6 +16,7 @@ def add_parser(commands: Any) -> None:
         "their mattes, into one PNG.",
     )
     from builder.cli.options import add_dataset
+    from ld_portrait_20k.schema import SUBSETS
 
     add_dataset(parser)
     parser.add_argument(
@@ -32,7 +33,7 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument(
         "--subset",
-        choices=("default", "raw", "truth"),
+        choices=tuple(SUBSETS),
         default="default",
         help="which mattes: default (refined), raw or truth",
     )

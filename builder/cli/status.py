@@ -6,8 +6,6 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-UNFINISHED = 3
-
 
 def add_parser(commands: Any) -> None:
     """Declare the command."""
@@ -42,6 +40,7 @@ def run(options: argparse.Namespace) -> int:
     """Print the status."""
     from builder.cli.hub_options import remote_name, remote_or_folder
     from builder.files import canonical_json
+    from ld_portrait_20k.exit_codes import DONE, UNFINISHED
 
     remote = remote_or_folder(options.dataset)
     local = _local(options) if remote is None else None
@@ -58,7 +57,7 @@ def run(options: argparse.Namespace) -> int:
     unfinished = local is not None and local["state"] == "unfinished"
     if local is None and published is not None:
         unfinished = published["state"] != "published"
-    return UNFINISHED if unfinished else 0
+    return UNFINISHED if unfinished else DONE
 
 
 def _local(options: argparse.Namespace) -> dict[str, Any]:

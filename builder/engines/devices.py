@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +13,7 @@ from builder.pipeline.build import one_run
 from builder.pipeline.output_folder import finished, freeze
 from builder.pipeline.run_options import RunOptions
 from builder.plan import Plan
-from builder.workers.environment import child_environment
+from builder.workers import children
 from ld_portrait_20k.errors import PortraitError
 
 _MOST_CHARACTERS: Final = 2000
@@ -59,11 +58,11 @@ def run_on_devices(
             arguments = [str(output.resolve()), plan.hash, json.dumps(own.to_dict())]
             processes.append(
                 subprocess.Popen(
-                    [sys.executable, "-m", "builder.engines.rank", *arguments],
+                    children.module_command("builder.engines.rank", *arguments),
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.PIPE if number else None,
                     text=True,
-                    env=child_environment(),
+                    env=children.environment(),
                 )
             )
         for process, device in zip(processes, devices, strict=True):

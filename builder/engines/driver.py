@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from builder.workers.environment import child_environment
+from builder.workers import children
 
 
 @dataclass(frozen=True)
@@ -93,11 +93,12 @@ def _join_ray(drive: Drive) -> None:
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     import ray
 
-    path = child_environment()["PYTHONPATH"]
     ray.init(
         address=drive.address,
         include_dashboard=False if drive.address is None else None,
-        runtime_env={"env_vars": {"PYTHONPATH": path, "RAY_USAGE_STATS_ENABLED": "0"}},
+        runtime_env={
+            "env_vars": {"PYTHONPATH": children.python_path(), "RAY_USAGE_STATS_ENABLED": "0"}
+        },
     )
 
 

@@ -20,7 +20,7 @@ from datatrove.executor import (
 )
 from datatrove.utils.stats import PipelineStats
 
-from builder.workers.environment import PROJECT_ROOT
+from builder.workers import children
 
 
 class _Proven:
@@ -150,6 +150,6 @@ def environment_command(given: str | None) -> str:
     activate = Path(sys.prefix) / "bin" / "activate"
     if given is None and sys.prefix != sys.base_prefix and activate.is_file():
         given = f"source {activate}"
-    path = f'export PYTHONPATH="{PROJECT_ROOT}${{PYTHONPATH:+:$PYTHONPATH}}"'
+    path = f'export PYTHONPATH="{children.ROOT}${{PYTHONPATH:+:$PYTHONPATH}}"'
     # As deep as datatrove's template, which takes off the indentation that all lines share.
     return "\n".join(filter(None, [given, path])).replace("\n", "\n        ")

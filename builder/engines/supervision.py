@@ -6,7 +6,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -20,7 +19,7 @@ from builder.engines.options import ClusterOptions
 from builder.engines.tasks import TaskSpec
 from builder.files import write_text
 from builder.pipeline.output_folder import frozen_plan
-from builder.workers.environment import child_environment
+from builder.workers import children
 from ld_portrait_20k.errors import PortraitError
 
 FRUITLESS: Final = 3
@@ -95,11 +94,11 @@ def _driver(spec: TaskSpec, drive: Drive) -> Iterator[tuple[subprocess.Popen[byt
     write_text(folder / "drive.json", drive.to_json())
     with (folder / "driver.log").open("ab", buffering=0) as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "builder.engines.driver", str(folder / "drive.json")],
+            children.module_command("builder.engines.driver", str(folder / "drive.json")),
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=subprocess.STDOUT,
-            env=child_environment(),
+            env=children.environment(),
             start_new_session=True,
         )
         try:

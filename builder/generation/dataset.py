@@ -15,11 +15,10 @@ from builder.generation.protocol import Generated, Rejection, Request
 from builder.plan import PlanRow, SourceFile
 from ld_portrait_20k import codec, schema
 from ld_portrait_20k.errors import PortraitError
-from ld_portrait_20k.manifest import Manifest, ShardRecord
-from ld_portrait_20k.ustar import Entry
+from ld_portrait_20k.manifest import Manifest
+from ld_portrait_20k.shard_reader import ShardReader
 
 SUBSET: Final = "raw"
-_Place = tuple[ShardRecord, tuple[Entry, Entry, Entry]]
 
 
 def open_manifest(root: Path) -> Manifest:
@@ -76,12 +75,12 @@ def plan_rows(root: Path) -> Iterator[PlanRow]:
         PortraitError: A shard that cannot be read.
     """
     reader = _Reader(root)
-    for sample_id in sorted(reader.places):
+    for sample_id in sorted(reader.shards):
         metadata = reader.metadata(sample_id)
         source = metadata["source"]
         yield PlanRow(
             id=sample_id,
-            split=reader.places[sample_id][0].split,
+            split=reader.shards[sample_id].record.split,
             prompt=metadata["prompt"] or "",
             negative_prompt=metadata["negative_prompt"],
             attributes=metadata["attributes"],
@@ -94,39 +93,29 @@ def plan_rows(root: Path) -> Iterator[PlanRow]:
 
 @dataclass
 class _Reader:
-    """Reads members of a subset by id, through the manifest's index."""
+    """Reads members of a subset by sample id, through the manifest's index."""
 
     root: Path
     subset: str = SUBSET
 
     def __post_init__(self) -> None:
         manifest = Manifest.load(self.root)
-        self.format = manifest.foreground_format
-        self.places: dict[str, _Place] = {
-            key: (shard, entries)
+        shards = [
+            ShardReader(self.root / shard.path, shard, manifest.foreground_format)
             for shard in manifest.select(self.subset)
-            for key, entries in shard.entries(manifest.foreground_format)
-        }
+        ]
+        self.shards = {key: shard for shard in shards for key in shard.record.ids()}
 
-    def member(self, sample_id: str, position: int) -> bytes:
-        shard, entries = self.places[sample_id]
-        path = self.root / shard.path
-        try:
-            with path.open("rb") as stream:
-                stream.seek(entries[position].offset)
-                content = stream.read(entries[position].size)
-        except OSError as problem:
-            raise PortraitError(f"{path}: cannot be read ({problem.strerror})") from problem
-        if len(content) < entries[position].size:
-            raise PortraitError(f"{path}: truncated; mend: python -m builder verify {self.root}")
-        return content
+    def member(self, sample_id: str, member: str) -> bytes:
+        with self.shards[sample_id] as shard:
+            return shard.member(sample_id, member)
 
     def metadata(self, sample_id: str) -> dict[str, Any]:
         try:
-            return schema.complete(json.loads(self.member(sample_id, 2)))
+            return schema.complete(json.loads(self.member(sample_id, "json")))
         except ValueError as problem:
-            path = self.root / self.places[sample_id][0].path
-            raise PortraitError(f"{path}, sample {sample_id}: {problem}") from problem
+            shard = self.shards[sample_id].name
+            raise PortraitError(f"{shard}, sample {sample_id}: {problem}") from problem
 
 
 class DatasetGenerator:
@@ -155,10 +144,13 @@ class DatasetGenerator:
     def _read(self, request: Request) -> Generated:
         key = request.row.id
         metadata = self._raw.metadata(key)
-        encoded = {SUBSET: (self._raw.member(key, 0), self._raw.member(key, 1))}
+        encoded = {SUBSET: (self._raw.member(key, "foreground"), self._raw.member(key, "alpha"))}
         truth = None
-        if key in self._truth.places:
-            encoded["truth"] = (self._truth.member(key, 0), self._truth.member(key, 1))
+        if key in self._truth.shards:
+            encoded["truth"] = (
+                self._truth.member(key, "foreground"),
+                self._truth.member(key, "alpha"),
+            )
             truth = _decode(encoded["truth"])
         foreground, alpha = _decode(encoded[SUBSET])
         return Generated(

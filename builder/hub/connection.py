@@ -16,7 +16,14 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from builder.hub.errors import HubError, NoRightError, NoTokenError, QuotaError, redact
+from builder.hub.errors import (
+    HubError,
+    IncompleteError,
+    NoRightError,
+    NoTokenError,
+    QuotaError,
+    redact,
+)
 from builder.hub.retry import RETRIED_STATUSES, Retries, RetryPolicy, TransientError
 
 if TYPE_CHECKING:
@@ -36,7 +43,7 @@ _QUOTA = re.compile(r"storage|quota|payment|upgrade your plan", re.IGNORECASE)
 class MissingError(HubError):
     """A repository, revision or file that is not there; ``code`` says which."""
 
-    exit_code = 27
+    exit_code = IncompleteError.exit_code
 
     def __init__(self, message: str, code: str = "") -> None:
         super().__init__(message)

@@ -6,6 +6,7 @@ import re
 from typing import ClassVar
 
 from ld_portrait_20k.errors import PortraitError
+from ld_portrait_20k.exit_codes import HUB, INTERRUPTED
 
 _SECRETS = re.compile(
     r"hf_[A-Za-z0-9]{8,}"  # access tokens
@@ -40,7 +41,7 @@ class HubError(PortraitError):
         exit_code: What a command exits with, one for each kind of error.
     """
 
-    exit_code: ClassVar[int] = 20
+    exit_code: ClassVar[int] = HUB
 
     def __init__(self, message: str) -> None:
         super().__init__(redact(message))
@@ -49,52 +50,52 @@ class HubError(PortraitError):
 class NoTokenError(HubError):
     """No token, or one that the Hub does not know."""
 
-    exit_code = 21
+    exit_code = HUB + 1
 
 
 class NoRightError(HubError):
     """The token may not do this."""
 
-    exit_code = 22
+    exit_code = HUB + 2
 
 
 class ForeignContentError(HubError):
     """The repository holds something that this project did not put there."""
 
-    exit_code = 23
+    exit_code = HUB + 3
 
 
 class QuotaError(HubError):
     """The account's storage is full."""
 
-    exit_code = 24
+    exit_code = HUB + 4
 
 
 class MovedError(HubError):
     """Somebody else committed to the revision meanwhile, or the tag is taken."""
 
-    exit_code = 25
+    exit_code = HUB + 5
 
 
 class UnreachableError(HubError):
     """The Hub did not answer, or only with errors, until the patience ran out."""
 
-    exit_code = 26
+    exit_code = HUB + 6
 
 
 class IncompleteError(HubError):
     """The repository does not hold what it should, or there is none."""
 
-    exit_code = 27
+    exit_code = HUB + 7
 
 
 class LocalError(HubError):
     """The folder to publish is not what its manifest says."""
 
-    exit_code = 28
+    exit_code = HUB + 8
 
 
 class StoppedError(HubError):
     """The upload was told to stop before it was done."""
 
-    exit_code = 130
+    exit_code = INTERRUPTED

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from itertools import accumulate
-from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
-from builder.files import sync_folder
 from builder.pipeline.work_folder import UnitResult, WorkFolder
 from builder.plan import Plan, Unit, equal_parts
 from builder.quality import find_duplicates
 from ld_portrait_20k import schema
+from ld_portrait_20k.files import link
 from ld_portrait_20k.manifest import ShardRecord
-from ld_portrait_20k.shards import ShardWriter
+from ld_portrait_20k.shard_reader import ShardReader
+from ld_portrait_20k.shard_writer import ShardWriter
 
 
 @dataclass(frozen=True)
@@ -139,7 +138,7 @@ class Packer:
             if tuple(record.ids()) == ids:
                 source = self._work.locate(result.name, subset, record)
                 if source is not None and source != target:
-                    _link(source, target)
+                    link(source, target)
                 return replace(record, path=path)
         with ShardWriter(target, self._plan.foreground_format) as writer:
             self._copy(subset, ids, writer)
@@ -147,42 +146,16 @@ class Packer:
 
     def _copy(self, subset: str, ids: Sequence[str], writer: ShardWriter) -> None:
         wanted = set(ids)
-        found: dict[str, tuple[Path, ShardRecord]] = {}
+        found: dict[str, ShardReader] = {}
         for result in self._results:
             record = result.shards[subset]
             source = self._work.locate(result.name, subset, record)
             if source is not None:
-                found.update(dict.fromkeys(wanted.intersection(record.ids()), (source, record)))
-        streams: dict[Path, BinaryIO] = {}
-        entries: dict[Path, dict[str, Any]] = {}
-        try:
+                reader = ShardReader(source, record, self._plan.foreground_format)
+                found.update(dict.fromkeys(wanted.intersection(record.ids()), reader))
+        with ExitStack() as stack:
+            for reader in set(found.values()):
+                stack.enter_context(reader)
             for key in ids:
-                source, record = found[key]
-                if source not in streams:
-                    streams[source] = source.open("rb")
-                    entries[source] = dict(record.entries(self._plan.foreground_format))
-                parts = []
-                for entry in entries[source][key]:
-                    streams[source].seek(entry.offset)
-                    parts.append(streams[source].read(entry.size))
-                writer.add(key, *parts)
-        finally:
-            for stream in streams.values():
-                stream.close()
-
-
-def _link(source: Path, target: Path) -> None:
-    """Give a file a second name, or copy it where the system has no links."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
-    temporary.unlink(missing_ok=True)
-    try:
-        os.link(source, temporary)
-    except OSError:
-        shutil.copyfile(source, temporary)
-        with temporary.open("rb") as stream:
-            os.fsync(stream.fileno())
-    temporary.replace(target)
-    # Renaming one name of a file over another name of the same file leaves both.
-    temporary.unlink(missing_ok=True)
-    sync_folder(target.parent)
+                sample = found[key].sample(key)
+                writer.add(key, sample.foreground, sample.alpha, sample.json)

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import queue
 import subprocess
-import sys
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, Protocol, Self
 
-from builder.workers import frames
-from builder.workers.environment import child_environment
+from builder.workers import children, frames
 from builder.workers.worker import make_handler
 from ld_portrait_20k.errors import PortraitError
 
@@ -250,12 +248,11 @@ class WorkerPool:
 
 
 def _start() -> subprocess.Popen[bytes]:
-    # There is a process a core: libraries that start threads of their own only slow it down.
-    environment = child_environment(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
     return subprocess.Popen(
-        [sys.executable, "-m", "builder.workers.worker"],
+        children.module_command("builder.workers.worker"),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        env=environment,
+        # One process a core: threads that libraries start would only compete.
+        env=children.environment(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1"),
         start_new_session=True,  # Ctrl-C is the parent's to handle
     )

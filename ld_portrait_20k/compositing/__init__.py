@@ -1,9 +1,13 @@
 """Compositing: from foreground and alpha to training samples of image matting."""
 
-from .backgrounds import Backgrounds, ColourBackgrounds, PictureBackgrounds
-from .composite import composite, merge_foregrounds
-from .geometry import crop, resize, unknown_center
-from .transforms import (
+from ld_portrait_20k.compositing.backgrounds import (
+    Backgrounds,
+    ColourBackgrounds,
+    PictureBackgrounds,
+)
+from ld_portrait_20k.compositing.composite import composite, merge_foregrounds
+from ld_portrait_20k.compositing.geometry import crop, resize, unknown_center
+from ld_portrait_20k.compositing.transforms import (
     Compose,
     Composite,
     DegradeImage,
@@ -17,7 +21,7 @@ from .transforms import (
     Transform,
     training_transform,
 )
-from .trimaps import random_trimap, trimap
+from ld_portrait_20k.compositing.trimaps import random_trimap, trimap
 
 __all__ = [
     "Backgrounds",

@@ -10,9 +10,9 @@ from typing import Any, Final, Protocol
 import cv2
 import numpy as np
 
-from ..codec import MAX_PIXELS
-from ..errors import PortraitError
-from .geometry import resize_picture
+from ld_portrait_20k.codec import MAX_PIXELS
+from ld_portrait_20k.compositing.geometry import resize_picture
+from ld_portrait_20k.errors import PortraitError
 
 SUFFIXES: Final = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 _REDUCED = {

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from ..errors import PortraitError
+from ld_portrait_20k.errors import PortraitError
 
 
 class RemoteError(PortraitError):

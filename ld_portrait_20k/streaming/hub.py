@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final
 
-from ..errors import DatasetNotFoundError, PortraitError
-from ..manifest import FILE_NAME, Manifest
-from .http import RETRIED, HttpClient, Patience, RemoteError
-from .sources import MAX_MANIFEST_BYTES, HttpSource
+from ld_portrait_20k.errors import DatasetNotFoundError, PortraitError
+from ld_portrait_20k.manifest import FILE_NAME, Manifest
+from ld_portrait_20k.streaming.http import RETRIED, HttpClient, Patience, RemoteError
+from ld_portrait_20k.streaming.sources import MAX_MANIFEST_BYTES, HttpSource
 
 LOOK_UP: Final = Patience(timeout=10.0, attempts=4, pause=0.5, longest_pause=10.0)
 """Patience while looking for a repository: a name that is nowhere must not cost minutes."""

@@ -11,12 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
-from .. import schema
-from ..errors import PortraitError
-from ..manifest import Manifest, ShardRecord
-from ..shards import index_shard, read_samples
-from ..ustar import BLOCK
-from .sources import ListedSource, Source
+from ld_portrait_20k import schema
+from ld_portrait_20k.errors import PortraitError
+from ld_portrait_20k.files import write_bytes
+from ld_portrait_20k.manifest import Manifest, ShardRecord
+from ld_portrait_20k.shards import index_shard, read_samples
+from ld_portrait_20k.streaming.sources import DatasetSource, ListedSource
+from ld_portrait_20k.ustar import BLOCK
 
 _Rows = tuple[tuple[int, int, int, int], ...]
 
@@ -63,7 +64,7 @@ class SampleTable:
 
 
 def open_table(
-    source: Source, subset: str = "default", split: str | None = "train"
+    source: DatasetSource, subset: str = "default", split: str | None = "train"
 ) -> tuple[SampleTable, str]:
     """The samples of a dataset's subset and split.
 
@@ -111,10 +112,7 @@ def _listed_record(source: ListedSource, path: str) -> ShardRecord:
             rows = None
     if rows is None:
         rows = _scan(source, path)
-        cache.parent.mkdir(parents=True, exist_ok=True)
-        temporary = cache.with_suffix(f".{os.getpid()}")
-        temporary.write_text(json.dumps(rows))
-        temporary.replace(cache)
+        write_bytes(cache, json.dumps(rows).encode(), sync=False)
     return ShardRecord(path, "default", "train", 0, "", rows)
 
 

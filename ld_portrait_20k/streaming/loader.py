@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import missing_extra
-from .stream import PortraitStream, register_with_torch
+from ld_portrait_20k.errors import missing_extra
+from ld_portrait_20k.streaming.stream import PortraitStream, register_with_torch
 
 Collate = Callable[[list[Any]], Any]
 
@@ -88,7 +88,7 @@ class PortraitLoader:
         except ImportError as problem:
             raise missing_extra("torch", "torch") from problem
         register_with_torch()
-        stream._position.share()
+        stream.share_position()
         self.stream = stream
         self.batch_size = stream.batch_size
         self._drop_last = drop_last
@@ -112,8 +112,7 @@ class PortraitLoader:
     def __iter__(self) -> Iterator[Any]:
         """Batches of the rest of the current epoch."""
         stream = self.stream
-        epoch, start = stream._position.epoch, stream._position.start
-        left = stream._share.count(len(stream.table), start)
+        epoch, left = stream.epoch, stream.remaining
         self._consumed = 0
         for batch in self._loader:
             size = min(self.batch_size, left - self._consumed)
@@ -121,7 +120,8 @@ class PortraitLoader:
             if batch is None or (self._drop_last and size < self.batch_size):
                 continue
             yield batch
-        stream._position.set(epoch + 1, 0)
+        # Without workers the stream has gone on by itself, and this changes nothing.
+        stream.set_epoch(epoch + 1)
         self._consumed = 0
 
     @property

@@ -9,12 +9,12 @@ from typing import Final
 
 import numpy as np
 
-from .. import schema
-from ..errors import ShardError
-from ..shards import RawSample, read_sample
-from .http import RemoteError
-from .index import SampleTable
-from .sources import Source, Window
+from ld_portrait_20k import schema
+from ld_portrait_20k.errors import ShardError
+from ld_portrait_20k.shards import RawSample, read_sample
+from ld_portrait_20k.streaming.http import RemoteError
+from ld_portrait_20k.streaming.index import SampleTable
+from ld_portrait_20k.streaming.sources import DatasetSource, Window
 
 REQUEST_BYTES: Final = 8 * 2**20
 """Neighbouring samples are fetched in one request up to this size."""
@@ -25,7 +25,7 @@ Outcome = RawSample | ShardError
 
 
 def read_rows(
-    source: Source,
+    source: DatasetSource,
     table: SampleTable,
     rows: np.ndarray,
     *,
@@ -107,7 +107,7 @@ def _groups(table: SampleTable, rows: np.ndarray, limit: int) -> Iterator[np.nda
 
 
 def _read_group(
-    source: Source, table: SampleTable, group: np.ndarray, check: bool
+    source: DatasetSource, table: SampleTable, group: np.ndarray, check: bool
 ) -> list[Outcome]:
     if len(group) == 1:
         return [read_row(source, table, int(group[0]), check)]
@@ -128,7 +128,7 @@ def _read_group(
     return outcomes
 
 
-def read_row(source: Source, table: SampleTable, row: int, check: bool) -> Outcome:
+def read_row(source: DatasetSource, table: SampleTable, row: int, check: bool) -> Outcome:
     """One sample; see :func:`read_rows`."""
     path = table.paths[table.shard[row]]
     for attempt in range(1 + (_RETRIES if source.remote else 0)):
@@ -146,7 +146,9 @@ def read_row(source: Source, table: SampleTable, row: int, check: bool) -> Outco
     raise AssertionError("unreachable")
 
 
-def _parse(source: Source, table: SampleTable, row: int, part: Window, check: bool) -> RawSample:
+def _parse(
+    source: DatasetSource, table: SampleTable, row: int, part: Window, check: bool
+) -> RawSample:
     path = source.locate(table.paths[table.shard[row]])
     key = schema.sample_id(int(table.number[row]))
     expected = int(table.crc32[row])

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from .. import schema
-from ..errors import DatasetNotFoundError, PortraitError
-from ..manifest import Manifest
-from .http import Patience
-from .sources import HttpSource, LocalSource, Source
+from ld_portrait_20k import schema
+from ld_portrait_20k.errors import DatasetNotFoundError, PortraitError
+from ld_portrait_20k.manifest import Manifest
+from ld_portrait_20k.streaming.http import Patience
+from ld_portrait_20k.streaming.sources import DatasetSource, HttpSource, ListedSource, LocalSource
 
 REPO_VARIABLE: Final = "LD_PORTRAIT_20K_REPO"
 """Environment variable that names the Hub repository to load by default."""
@@ -26,7 +27,7 @@ def resolve(
     token: bool | str | None = None,
     cache_dir: Path | str | None = None,
     patience: Patience | None = None,
-) -> Source:
+) -> DatasetSource:
     """Find a dataset.
 
     In this order: ``repo_id`` if given; a folder of the name ``path``; a URL; a repository
@@ -64,9 +65,43 @@ def resolve(
             f'dataset {text!r} not found: {"; ".join(looked)}. Mend: pass repo_id="owner/name", '
             f"or build it here: python -m builder regenerate --output {schema.NAME}"
         )
-    from .hub import hub_source
+    from ld_portrait_20k.streaming.hub import hub_source
 
     return hub_source(repo_id, revision, token, cache_dir, patience)
+
+
+def open_source(
+    source: str | Path | Sequence[str | Path] | DatasetSource,
+    *,
+    repo_id: str | None = None,
+    revision: str | None = None,
+    token: bool | str | None = None,
+    cache_dir: str | Path | None = None,
+    patience: Patience | None = None,
+) -> DatasetSource:
+    """A source from whatever a stream accepts: a name, a list of shards, or a source itself.
+
+    Args:
+        source: As for :func:`resolve`; or paths and URLs of shards; or a source, which is
+            returned as it is.
+        repo_id: As for :func:`resolve`.
+        revision: As for :func:`resolve`.
+        token: As for :func:`resolve`.
+        cache_dir: As for :func:`resolve`.
+        patience: As for :func:`resolve`.
+
+    Raises:
+        DatasetNotFoundError: The dataset is nowhere.
+        PortraitError: It cannot be read, or the list is empty.
+    """
+    if isinstance(source, (str, Path)):
+        return resolve(
+            source, repo_id=repo_id, revision=revision, token=token, cache_dir=cache_dir,
+            patience=patience,
+        )  # fmt: skip
+    if isinstance(source, Sequence):
+        return ListedSource(source, token if isinstance(token, str) else None, patience)
+    return source
 
 
 def fingerprint(manifest: Manifest) -> str:
@@ -90,7 +125,7 @@ def default_repo(token: bool | str | None = None, looked: list[str] | None = Non
     if named:
         return named
     looked.append(f"{REPO_VARIABLE} is not set")
-    from .hub import user_name
+    from ld_portrait_20k.streaming.hub import user_name
 
     try:
         user = user_name(token)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-import zlib
 from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,9 +11,12 @@ from types import TracebackType
 from typing import Any, Final, Protocol
 from urllib.parse import quote, urlsplit
 
-from ..errors import DatasetNotFoundError, PortraitError, ShardError
-from ..manifest import FILE_NAME, Manifest
-from .http import HttpClient, Patience, RemoteError, public_url
+from ld_portrait_20k.errors import DatasetNotFoundError, PortraitError, ShardError
+from ld_portrait_20k.manifest import FILE_NAME, Manifest
+from ld_portrait_20k.streaming.http import HttpClient, Patience, RemoteError, public_url
+from ld_portrait_20k.streaming.windows import FileWindow, OpenFile, Window
+
+__all__ = ["DatasetSource", "HttpSource", "ListedSource", "LocalSource", "Stream", "Window"]
 
 MAX_MANIFEST_BYTES: Final = 256 * 2**20
 _OPEN_FILES = 64
@@ -42,62 +44,7 @@ class Stream(Protocol):
     ) -> Any: ...
 
 
-class Window:
-    """A part of a file, read from front to back without copying more than once.
-
-    Use it at once: its bytes may rest in a buffer that the source uses again.
-
-    Args:
-        data: The bytes.
-    """
-
-    def __init__(self, data: memoryview) -> None:
-        self._data = data
-        self.length = len(data)
-        self.position = 0
-        self.checking = False
-
-    def read(self, size: int, /) -> bytes:
-        """The next ``size`` bytes, or what is left."""
-        part = self._data[self.position : self.position + size]
-        self.position += len(part)
-        return bytes(part)
-
-    def crc32(self) -> int:
-        """Of all of its bytes; ``checking`` must have been set before reading."""
-        return zlib.crc32(self._data)
-
-    def part(self, start: int, length: int) -> Window:
-        """A part of this part."""
-        return Window(self._data[start : start + length])
-
-
-class _FileWindow(Window):
-    """Read from disk member by member, straight into what the caller keeps."""
-
-    def __init__(self, file: _File, start: int, length: int) -> None:
-        super().__init__(memoryview(b""))
-        self._file = file
-        self._start = start
-        self.length = length
-        self._crc32 = 0
-
-    def read(self, size: int, /) -> bytes:
-        size = min(size, self.length - self.position)
-        part = os.pread(self._file.descriptor, size, self._start + self.position)
-        self.position += len(part)
-        if self.checking:
-            self._crc32 = zlib.crc32(part, self._crc32)
-        return part
-
-    def crc32(self) -> int:
-        return self._crc32
-
-    def part(self, start: int, length: int) -> Window:
-        return _FileWindow(self._file, self._start + start, length)
-
-
-class Source(Protocol):
+class DatasetSource(Protocol):
     """The files of one dataset, by path relative to its root.
 
     Sources may be shared by threads, forked and pickled.
@@ -148,7 +95,7 @@ class LocalSource:
             ShardError: The file is absent; reading beyond its end gives fewer bytes.
         """
         try:
-            return _FileWindow(self._file(path), start, length)
+            return FileWindow(self._file(path), start, length)
         except OSError as problem:
             raise ShardError(self.locate(path), f"cannot be read ({problem.strerror})") from problem
 
@@ -171,13 +118,13 @@ class LocalSource:
         """
         return Manifest.load(self.root)
 
-    def _file(self, path: str) -> _File:
+    def _file(self, path: str) -> OpenFile:
         if self._pid != os.getpid():
             self._reset()
         with self._lock:
             file = self._files.get(path)
             if file is None:
-                file = self._files[path] = _File(self.root / path)
+                file = self._files[path] = OpenFile(self.root / path)
                 if len(self._files) > _OPEN_FILES:
                     self._files.popitem(last=False)
             else:
@@ -187,7 +134,7 @@ class LocalSource:
     def _reset(self) -> None:
         self._pid = os.getpid()
         self._lock = threading.Lock()
-        self._files: OrderedDict[str, _File] = OrderedDict()
+        self._files: OrderedDict[str, OpenFile] = OrderedDict()
 
     def __getstate__(self) -> dict[str, Any]:
         return {"root": self.root}
@@ -197,17 +144,6 @@ class LocalSource:
 
     def __repr__(self) -> str:
         return f"LocalSource({self.name!r})"
-
-
-class _File:
-    """A descriptor that is closed when the last reader lets go of it."""
-
-    def __init__(self, path: Path) -> None:
-        self.descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
-
-    def __del__(self) -> None:
-        if hasattr(self, "descriptor"):
-            os.close(self.descriptor)
 
 
 class HttpSource:

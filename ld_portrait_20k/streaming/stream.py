@@ -9,20 +9,20 @@ from typing import Any, Final
 
 import numpy as np
 
-from .. import codec, schema
-from ..errors import PortraitError, ShardError
-from ..shards import RawSample
-from .http import Patience
-from .index import open_table
-from .order import Share, epoch_order, sample_seed
-from .reader import Outcome, read_row, read_rows
-from .resolve import resolve
-from .sources import ListedSource, Source
+from ld_portrait_20k import schema
+from ld_portrait_20k.errors import PortraitError, ShardError
+from ld_portrait_20k.streaming.decoding import Sample, decode_sample
+from ld_portrait_20k.streaming.http import Patience
+from ld_portrait_20k.streaming.index import open_table
+from ld_portrait_20k.streaming.order import Share, epoch_order
+from ld_portrait_20k.streaming.position import Position, distributed_rank, loader_worker
+from ld_portrait_20k.streaming.reader import Outcome, read_row, read_rows
+from ld_portrait_20k.streaming.resolve import open_source
+from ld_portrait_20k.streaming.sources import DatasetSource
 
 STATE_VERSION: Final = 1
 POLICIES: Final = ("raise", "skip")
 
-Sample = dict[str, Any]
 Transform = Callable[[Sample], Any]
 
 
@@ -87,7 +87,7 @@ class PortraitStream:
 
     def __init__(
         self,
-        source: str | Path | Sequence[str | Path] | Source = schema.NAME,
+        source: str | Path | Sequence[str | Path] | DatasetSource = schema.NAME,
         *,
         split: str | None = "train",
         subset: str = "default",
@@ -114,7 +114,10 @@ class PortraitStream:
             raise ValueError(f"on_error {on_error!r} is none of {', '.join(POLICIES)}")
         if (rank is None) != (world_size is None):
             raise ValueError("rank and world_size go together")
-        self.source = _source(source, repo_id, revision, token, cache_dir, patience)
+        self.source = open_source(
+            source, repo_id=repo_id, revision=revision, token=token, cache_dir=cache_dir,
+            patience=patience,
+        )  # fmt: skip
         self.table, self.identity = open_table(self.source, subset, split)
         self.shuffle = shuffle
         self.seed = seed
@@ -128,9 +131,9 @@ class PortraitStream:
         self._connections = connections
         self._read_ahead = read_ahead
         if rank is None or world_size is None:
-            rank, world_size = _distributed()
+            rank, world_size = distributed_rank()
         self._share = Share(rank, world_size, block=batch_size, remainder=remainder)
-        self._position = _Position()
+        self._position = Position()
         self._taken = 0  # by this worker since the position, skipped ones too
         self._resumed: dict[str, int] | None = None
         register_with_torch()
@@ -154,11 +157,6 @@ class PortraitStream:
         if epoch != self._position.epoch:
             self._position.set(epoch, 0)
             self._taken, self._resumed = 0, None
-
-    def set_rank(self, rank: int, world_size: int) -> None:
-        """Say which part is this process's."""
-        share = self._share
-        self._share = Share(rank, world_size, block=share.block, remainder=share.remainder)
 
     def __len__(self) -> int:
         """Samples that this rank gets in a whole epoch."""
@@ -185,7 +183,16 @@ class PortraitStream:
         outcome = read_row(self.source, self.table, row, self.check)
         if isinstance(outcome, ShardError):
             raise outcome
-        return self._decoded(outcome, self.epoch)
+        return decode_sample(outcome, self.seed, self.epoch)
+
+    @property
+    def remaining(self) -> int:
+        """Samples that this rank gets from where the current epoch (or a resume) began."""
+        return self._share.count(len(self.table), self._position.start)
+
+    def share_position(self) -> None:
+        """Keep the position in shared memory, so that worker processes see it move."""
+        self._position.share()
 
     def __iter__(self) -> Iterator[Any]:
         """The rest of the current epoch; then the stream stands at the next one."""
@@ -297,7 +304,7 @@ class PortraitStream:
         try:
             if isinstance(outcome, ShardError):
                 raise outcome
-            sample: Any = self._decoded(outcome, epoch) if self.decode else outcome
+            sample: Any = decode_sample(outcome, self.seed, epoch) if self.decode else outcome
         except ShardError as problem:
             if self.on_error == "raise":
                 raise
@@ -306,38 +313,13 @@ class PortraitStream:
             return None
         return self.transform(sample) if self.transform else sample
 
-    def _decoded(self, raw: RawSample, epoch: int) -> Sample:
-        try:
-            foreground = codec.decode_foreground(raw.foreground)
-            alpha = codec.decode_alpha(raw.alpha)
-        except codec.ImageError as problem:
-            raise raw.error(str(problem)) from problem
-        metadata = raw.metadata
-        height, width = alpha.shape
-        recorded = (metadata.get("height"), metadata.get("width"))
-        if foreground.shape[:2] != alpha.shape or recorded != (height, width):
-            raise raw.error(
-                f"dimensions differ: foreground {foreground.shape[1]}x{foreground.shape[0]}, "
-                f"alpha {width}x{height}, metadata {recorded[1]}x{recorded[0]}"
-            )
-        if metadata.get("id") != raw.id:
-            raise raw.error(f"metadata has the id {metadata.get('id')!r}")
-        return {
-            "id": raw.id,
-            "seed": sample_seed(int(raw.id[4:]), self.seed, epoch),
-            "foreground": foreground,
-            "alpha": alpha,
-            "prompt": metadata.get("prompt") or "",
-            "metadata": metadata,
-        }
-
     def _order(self, epoch: int) -> np.ndarray:
         return epoch_order(
             self.table.shard, self.seed, epoch, shuffle=self.shuffle, window=self.window
         )
 
     def _worker_share(self) -> Share:
-        worker, workers = _worker()
+        worker, workers = loader_worker()
         share = self._share
         return Share(share.rank, share.world_size, worker, workers, share.block, share.remainder)
 
@@ -352,36 +334,9 @@ class PortraitStream:
         }
 
     def _end_epoch(self) -> None:
-        # Workers have the position in common; there the loader moves it.
-        if _worker()[1] == 1:
-            self._position.set(self._position.epoch + 1, 0)
-            self._taken, self._resumed = 0, None
-
-
-class _Position:
-    """Epoch and start, seen by loader workers that live on from epoch to epoch."""
-
-    def __init__(self) -> None:
-        self._values: Any = [0, 0]
-        self.share()
-
-    def share(self) -> None:
-        """Move into shared memory, if torch is imported."""
-        torch = sys.modules.get("torch")
-        if torch is not None and isinstance(self._values, list):
-            self._values = torch.tensor(self._values, dtype=torch.int64).share_memory_()
-
-    @property
-    def epoch(self) -> int:
-        return int(self._values[0])
-
-    @property
-    def start(self) -> int:
-        return int(self._values[1])
-
-    def set(self, epoch: int, start: int) -> None:
-        self._values[0] = epoch
-        self._values[1] = start
+        # Worker processes share one position; there the loader moves it.
+        if loader_worker()[1] == 1:
+            self.set_epoch(self.epoch + 1)
 
 
 def register_with_torch() -> None:
@@ -394,42 +349,3 @@ def register_with_torch() -> None:
         from torch.utils.data import IterableDataset
 
         IterableDataset.register(PortraitStream)
-
-
-def _worker() -> tuple[int, int]:
-    if sys.modules.get("torch") is not None:
-        from torch.utils.data import get_worker_info
-
-        info = get_worker_info()
-        if info is not None:
-            return info.id, info.num_workers
-    return 0, 1
-
-
-def _distributed() -> tuple[int, int]:
-    torch = sys.modules.get("torch")
-    if (
-        torch is not None
-        and torch.distributed.is_available()
-        and torch.distributed.is_initialized()
-    ):
-        return torch.distributed.get_rank(), torch.distributed.get_world_size()
-    return 0, 1
-
-
-def _source(
-    source: Any,
-    repo_id: str | None,
-    revision: str | None,
-    token: bool | str | None,
-    cache_dir: str | Path | None,
-    patience: Patience | None,
-) -> Source:
-    if isinstance(source, (str, Path)):
-        return resolve(
-            source, repo_id=repo_id, revision=revision, token=token, cache_dir=cache_dir,
-            patience=patience,
-        )  # fmt: skip
-    if isinstance(source, Sequence):
-        return ListedSource(source, token if isinstance(token, str) else None, patience)
-    return source

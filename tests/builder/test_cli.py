@@ -10,8 +10,7 @@ from PIL import Image
 
 from builder.cli import COMMANDS, main
 from ld_portrait_20k.version import __version__
-
-ROOT = Path(__file__).parents[2]
+from tests.processes import ROOT
 
 
 @pytest.fixture(scope="module")

@@ -16,8 +16,8 @@ from ld_portrait_20k.integrity import verify
 from ld_portrait_20k.manifest import Manifest
 from ld_portrait_20k.shards import read_samples
 from tests.builder.generation.layer_diffusion.tiny import TinyPaths, make_tiny
+from tests.processes import ROOT
 
-ROOT = Path(__file__).parents[2]
 COUNT = 5
 
 

@@ -27,6 +27,7 @@ from PIL import Image
 
 from ld_portrait_20k import schema, ustar
 from tests.hub import HubServer, RefusedError, Token
+from tests.processes import start_module
 
 REPO = "tester/portraits"
 
@@ -298,10 +299,7 @@ def test_datasets_loads_from_it(hub: HubServer, api: HfApi, streaming: bool) -> 
 
 
 def test_by_hand() -> None:
-    server = subprocess.Popen(
-        [sys.executable, "-m", "tests.hub", "--port", "0", "--token", "hf_hand"],
-        stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2],
-    )  # fmt: skip
+    server = start_module("tests.hub", "--port", 0, "--token", "hf_hand", stdout=subprocess.PIPE)
     assert server.stdout is not None
     lines = iter(server.stdout.readline, "")
     told = [next(lines)]

@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ld_portrait_20k import PortraitStream, load_dataset, schema
+from ld_portrait_20k import PortraitStream, load_dataset
 from ld_portrait_20k.cli import main
 from ld_portrait_20k.integrity import verify
 from ld_portrait_20k.manifest import Manifest
+from ld_portrait_20k.version import __version__
+from tests.processes import run_code, run_module, start_module
 
 from .samples import build, picture
 from .server import Server, Trouble
@@ -39,7 +41,7 @@ def test_help_and_import_are_quick_and_light():
         "print(time.perf_counter() - t, [m for m in ('torch', 'datasets', 'cv2', 'numba', "
         "'huggingface_hub', 'pyarrow') if m in sys.modules])\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    done = run_code(code)
     *text, last = done.stdout.splitlines()
     seconds, modules = last.split(" ", 1)
     assert modules == "[]" and float(seconds) < 0.5
@@ -75,7 +77,7 @@ def test_errors_are_one_line(tmp_path, capsys, monkeypatch):
     export = ("export", ".", "--to", "folder", "--output", "o")
     for arguments in (("info",), ("info", "./nowhere"), export, ("download",)):
         code, out, err = run(capsys, *arguments)
-        assert code == 2 and not out and err.startswith("error: ") and err.count("\n") == 1
+        assert code == 1 and not out and err.startswith("error: ") and err.count("\n") == 1
 
 
 def test_download_a_part_then_the_rest(root, tmp_path, capsys):
@@ -124,7 +126,7 @@ def test_a_broken_download_goes_on_where_it_stood(root, tmp_path, capsys, monkey
             Trouble(path="train-00001", status=500, times=1),
         ]
         server.troubles += [Trouble(path="train-00001", status=500, times=50)]
-        assert run(capsys, "download", server.url, "--output", target)[0] == 2
+        assert run(capsys, "download", server.url, "--output", target)[0] == 1
         assert not (target / "manifest.json").exists()
         server.troubles = []
         server.requests.clear()
@@ -147,15 +149,15 @@ def test_damaged_leftovers_and_wrong_servers(root, tmp_path, capsys):
         other = tmp_path / "other"
         server.troubles = [Trouble(change=lambda b: b[:-9] + b"different", times=99)]
         code, _, err = run(capsys, "download", server.url, "--output", other)
-        assert code == 2 and "not as recorded" in err and "train-0000" in err
+        assert code == 1 and "not as recorded" in err and "train-0000" in err
         assert not list(other.rglob("*.tar"))
         build(tmp_path / "third")
         manifest = (tmp_path / "third/manifest.json").read_text().replace("0" * 64, "1" * 64)
         (tmp_path / "third/manifest.json").write_text(manifest)
         server.troubles = []
         code, _, err = run(capsys, "download", server.url, "--output", tmp_path / "third")
-        assert code == 2 and "another dataset" in err
-    assert run(capsys, "download", root, "--output", other)[0] == 2
+        assert code == 1 and "another dataset" in err
+    assert run(capsys, "download", root, "--output", other)[0] == 1
 
 
 def test_download_can_be_killed(root, tmp_path):
@@ -163,10 +165,9 @@ def test_download_can_be_killed(root, tmp_path):
     with Server(root) as server:
         for delay in (0.6, 0.9):
             server.troubles = [Trouble(stall=0.2, times=99)]
-            running = subprocess.Popen(
-                [sys.executable, "-m", "ld_portrait_20k", "download", server.url,
-                 "--output", str(target)],
-                cwd=Path(__file__).parents[2], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            running = start_module(
+                "ld_portrait_20k", "download", server.url, "--output", target,
+                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             )  # fmt: skip
             try:
                 running.wait(delay)
@@ -229,7 +230,7 @@ def test_export_refuses_damage(root, tmp_path, capsys):
     data[700] ^= 1
     path.write_bytes(data)
     code, _, err = run(capsys, "export", root, "--to", "parquet", "--output", tmp_path / "o")
-    assert code == 2 and "ldp-0000004" in err
+    assert code == 1 and "ldp-0000004" in err
     assert not list((tmp_path / "o").glob("*train*"))
 
 
@@ -239,19 +240,15 @@ def test_export_lance(root, tmp_path, capsys):
         import lance
     except ImportError:
         code, _, err = run(capsys, *arguments)
-        assert code == 2 and "pip install pylance" in err
+        assert code == 1 and "pip install pylance" in err
         return
     assert run(capsys, *arguments)[0] == 0
     assert lance.dataset(str(tmp_path / "o/test.lance")).count_rows() == 2
 
 
 def test_as_a_module():
-    done = subprocess.run(
-        [sys.executable, "-m", "ld_portrait_20k", "--version"], capture_output=True, text=True,
-        cwd=Path(__file__).parents[2], env={**os.environ},
-    )  # fmt: skip
-    assert done.returncode == 0 and done.stdout.strip() == "0.1.0"
-    assert schema.NAME
+    done = run_module("ld_portrait_20k", "--version")
+    assert done.returncode == 0 and done.stdout.strip() == __version__
 
 
 def test_export_does_not_mix_with_another_export(root, tmp_path, capsys):
@@ -261,7 +258,7 @@ def test_export_does_not_mix_with_another_export(root, tmp_path, capsys):
     listing = tmp_path / "o" / "train" / "metadata.jsonl"
     before = listing.read_bytes()
     code, out, err = run(capsys, *export, "--max-samples", 3)
-    assert code == 2 and not out
+    assert code == 1 and not out
     assert "of another export; mend: --output an empty folder" in err
     assert len(err.splitlines()) == 1
     assert listing.read_bytes() == before
@@ -270,7 +267,7 @@ def test_export_does_not_mix_with_another_export(root, tmp_path, capsys):
 def test_export_without_lance_leaves_nothing(root, tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "lance", None)
     code, _, err = run(capsys, "export", root, "--to", "lance", "--output", tmp_path / "o")
-    assert code == 2 and "pip install pylance" in err
+    assert code == 1 and "pip install pylance" in err
     assert not (tmp_path / "o").exists()
 
 
@@ -282,9 +279,9 @@ def test_a_reader_that_leaves_is_no_error(root, module, arguments):
     reader, writer = os.pipe()
     os.close(reader)
     try:
-        done = subprocess.run(
-            [sys.executable, "-m", module, *arguments, str(root)], stdout=writer,
-            stderr=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2],
+        done = run_module(
+            module, *arguments, root,
+            capture_output=False, stdout=writer, stderr=subprocess.PIPE,
         )  # fmt: skip
     finally:
         os.close(writer)

@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +13,7 @@ from ld_portrait_20k import load_dataset, schema
 from ld_portrait_20k.errors import PortraitError, ShardError
 from ld_portrait_20k.shards import ShardWriter
 from tests.hub.server import HubServer
+from tests.processes import clean_environment, run_code
 
 from .samples import build, metadata, picture
 
@@ -164,14 +164,8 @@ def test_nowhere_is_one_clear_error_at_once(tmp_path, extra):
         "print(time.time() - t)\n"
     )
     # Nothing listens on the discard port: this is a machine without a Hub.
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(("HF_", "LD_"))}
-    environment |= {
-        "HF_ENDPOINT": "http://127.0.0.1:9", "HF_HOME": str(tmp_path), **extra,
-        "PYTHONPATH": str(Path(__file__).parents[2]),
-    }  # fmt: skip
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, env=environment
-    )
+    environment = {**clean_environment(tmp_path), "HF_ENDPOINT": "http://127.0.0.1:9", **extra}
+    done = run_code(code, cwd=tmp_path, env=environment)
     lines = done.stdout.splitlines()
     assert len(lines) == 2, done.stderr + done.stdout
     assert "not found" in lines[0] and "python -m builder" in lines[0]
@@ -223,13 +217,11 @@ def hub(tmp_path, monkeypatch):
 def from_hub(hub, tmp_path, *loads, **environment):
     """The lines that each (options) or (options, environment) prints, in one process."""
     loads = [load if isinstance(load, tuple) else (load, {}) for load in loads]
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("HF_", "LD_"))}
-    done = subprocess.run(
-        [sys.executable, "-c", HUB, json.dumps(loads)],
-        capture_output=True, text=True, cwd=tmp_path, timeout=120,
+    done = run_code(
+        HUB, json.dumps(loads), cwd=tmp_path, timeout=120,
         env={
-            **kept, "HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "hf-home"),
-            "PYTHONPATH": str(Path(__file__).parents[2]), "HF_HUB_DISABLE_XET": "1", **environment,
+            **clean_environment(tmp_path / "hf-home"), "HF_ENDPOINT": hub.url,
+            "HF_HUB_DISABLE_XET": "1", **environment,
         },
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

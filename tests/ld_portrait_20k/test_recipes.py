@@ -1,14 +1,11 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
 from ld_portrait_20k import schema
+from tests.processes import run_module
 
 from .samples import build
 
@@ -25,10 +22,9 @@ def root(tmp_path_factory):
 
 
 def recipe(name, root):
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.ld_portrait_20k.recipes", name, str(root)],
-        capture_output=True, text=True, timeout=150, cwd=Path(__file__).parents[2],
-        env={**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"},
+    done = run_module(
+        "tests.ld_portrait_20k.recipes", name, root, timeout=150,
+        env={"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(done.stdout.splitlines()[-1])

@@ -3,15 +3,13 @@ from __future__ import annotations
 import itertools
 import pickle
 import random
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from ld_portrait_20k import PortraitStream, schema
 from ld_portrait_20k.errors import PortraitError, ShardError
+from tests.processes import run_code
 
 from .samples import build, metadata, picture
 
@@ -300,10 +298,7 @@ def test_without_torch(roots):
         "state = stream.state_dict()\n"
         "print(first['id'], state['start'], len(list(stream)))\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(roots[4])], capture_output=True, text=True,
-        cwd=Path(__file__).parents[2],
-    )  # fmt: skip
+    done = run_code(code, roots[4])
     assert done.returncode == 0, done.stderr
     first = PortraitStream(roots[4], shuffle=True).order(0)[0]
     assert done.stdout.split() == [first, "1", "40"]

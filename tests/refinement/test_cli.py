@@ -21,6 +21,7 @@ from PIL import Image, ImageOps
 from refinement import Options, pictures, refine
 from refinement.cli import main
 from refinement.preview import sheet
+from tests.processes import ROOT
 from tests.refinement import synthetic
 
 PROFILE = b"not a real profile, but kept byte for byte" * 9
@@ -231,7 +232,7 @@ def test_help_is_fast_and_teaches():
         capture_output=True,
         text=True,
         check=True,
-        cwd=Path(__file__).parents[2],
+        cwd=ROOT,
     )
     assert "examples:" in done.stdout
     for heavy in ("torch", "numba", "scipy", "pymatting", "datasets"):
@@ -422,7 +423,7 @@ def started(*words: object) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        cwd=Path(__file__).parents[2],
+        cwd=ROOT,
         start_new_session=True,
     )
 

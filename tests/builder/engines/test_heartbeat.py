@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from builder.engines.heartbeat import Heartbeat, Limits, Watch
+from tests.processes import ROOT
 
-ROOT = Path(__file__).parents[3]
 LIMITS = Limits(silent=10, begin=30, task=None)
 
 

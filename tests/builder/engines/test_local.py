@@ -22,11 +22,11 @@ from ld_portrait_20k.errors import PortraitError
 from tests.builder.building import plan_and_build
 from tests.builder.engines.killing import killer, running
 from tests.builder.engines.launching import launch
+from tests.processes import ROOT
 
 pytest.importorskip("datatrove", reason="the extra 'cluster' is not installed")
 
 Digest = Callable[[Path], dict[str, str]]
-ROOT = Path(__file__).parents[3]
 OPTIONS = ClusterOptions("local", parallel=2, workers=0, limits=Limits(silent=3, begin=60))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ from builder.cli import main
 from builder.cli.cluster_options import parse_time
 from builder.engines import cluster
 from ld_portrait_20k.errors import PortraitError
+from tests.processes import run_code
 
 REFUSED = [
     (["--engine", "ray", "--partition", "gpu"], "--partition goes with --engine slurm"),
@@ -56,16 +56,14 @@ def test_a_missing_ray_is_named(
 
 def test_nothing_of_datatrove_is_imported_by_the_engines() -> None:
     """Only the modules that say so import it, and they are imported where they are used."""
-    import subprocess
-
     script = (
         "import sys\n"
         "sys.modules.update({'datatrove': None, 'ray': None, 'torch': None})\n"
         "import builder.engines.cluster, builder.engines.slurm, builder.engines.jobs\n"
         "import builder.engines.driver, builder.engines.exchange\n"
     )
-    root = Path(__file__).parents[3]
-    subprocess.run([sys.executable, "-c", script], cwd=root, check=True, timeout=60)
+    done = run_code(script, timeout=60)
+    assert done.returncode == 0, done.stderr
 
 
 def test_times() -> None:

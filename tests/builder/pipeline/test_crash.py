@@ -15,11 +15,10 @@ import pytest
 
 from builder.config import BuildConfig
 from tests.builder.building import plan_and_build
+from tests.processes import ROOT
 
 KILLS = int(os.environ.get("LD_PORTRAIT_KILLS", "10"))
 """How many kills the random test makes; more by hand."""
-
-ROOT = Path(__file__).parents[3]
 
 
 def command(cutouts: Path, output: Path, workers: int = 2) -> list[str]:

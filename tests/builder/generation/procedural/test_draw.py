@@ -6,7 +6,6 @@ import hashlib
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -14,8 +13,8 @@ import pytest
 
 from builder.generation.procedural import Portrait, draw
 from builder.prompts.vocabulary import VOCABULARY
+from tests.processes import ROOT
 
-ROOT = Path(__file__).resolve().parents[4]
 PLAIN = {
     "age": "adult",
     "gender": "woman",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,8 +12,7 @@ from builder.generation.procedural import VERSION, ProceduralGenerator, draw
 from builder.generation.protocol import Generated, Rejection, Request
 from builder.plan import PlanRow
 from ld_portrait_20k import schema
-
-ROOT = Path(__file__).resolve().parents[4]
+from tests.processes import ROOT
 
 
 def request(seed: int, width: int = 128, height: int = 160, **attributes: str | None) -> Request:

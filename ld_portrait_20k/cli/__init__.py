@@ -1,0 +1,80 @@
+"""``python -m ld_portrait_20k``: what people do with a dataset that is already built.
+
+One module a sub-command; each imports what it needs only when it runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from ld_portrait_20k import exit_codes
+from ld_portrait_20k.errors import PortraitError
+from ld_portrait_20k.version import __version__
+
+COMMANDS = ("info", "download", "verify", "export")
+
+_DESCRIPTION = """\
+Look at, fetch, check and convert LD-Portrait-20K.
+
+SOURCE is a dataset folder, a URL of one, a Hub repository (owner/name), or the bare name
+ld-portrait-20k. The bare name means a folder of that name here, else the repository that
+LD_PORTRAIT_20K_REPO names, else the logged-in user's own.
+"""
+
+_EPILOG = f"""\
+examples:
+  python -m ld_portrait_20k info someone/ld-portrait-20k
+  python -m ld_portrait_20k download --repo someone/ld-portrait-20k --split test
+  python -m ld_portrait_20k verify ld-portrait-20k --deep
+  python -m ld_portrait_20k export ld-portrait-20k --to parquet --output parquet
+
+{exit_codes.EXPLAINED}
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line; cheap to build, no heavy imports."""
+    root = argparse.ArgumentParser(
+        prog="python -m ld_portrait_20k",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    root.add_argument("--version", action="version", version=__version__)
+    commands = root.add_subparsers(required=True, metavar="COMMAND")
+    for name in COMMANDS:
+        import_module(f"ld_portrait_20k.cli.{name}").add_parser(commands)
+    return root
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Args:
+        arguments: Of the command line; ``sys.argv`` by default.
+
+    Returns:
+        One of :mod:`ld_portrait_20k.exit_codes`.
+    """
+    options = parser().parse_args(arguments)
+    try:
+        code = int(options.run(options))
+        sys.stdout.flush()
+        return code
+    except (PortraitError, ValueError) as problem:
+        print(f"error: {problem}", file=sys.stderr)
+    except BrokenPipeError:
+        # The reader of our output left (`... | head`): nothing is wrong with us.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return exit_codes.DONE
+    except OSError as problem:
+        name = f"{problem.filename}: " if problem.filename else ""
+        print(f"error: {name}{problem.strerror or problem}", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("interrupted; run the same command again to go on", file=sys.stderr)
+        return exit_codes.INTERRUPTED
+    return exit_codes.PROBLEM

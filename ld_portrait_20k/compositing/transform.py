@@ -1,0 +1,56 @@
+"""What a transform is: a sample goes in, a new one comes out, random numbers from its seed.
+
+Foreground, alpha, trimap, background and image of a sample stay aligned. Every random
+number comes from the sample's ``seed`` (which follows from its id, the epoch and the
+stream's seed) and from the transform's place in its :class:`Compose`: the same sample comes
+out the same, whatever worker or rank treats it and in whatever order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+Sample = dict[str, Any]
+Range = tuple[float, float]
+
+
+class Transform:
+    """Base: draws its random numbers from the sample's seed."""
+
+    def __call__(self, sample: Sample, place: int = 0) -> Sample:
+        """The transformed sample.
+
+        Args:
+            sample: With ``seed`` (0 if absent) and the pictures that the transform needs.
+            place: Of this transform among others, so that each draws numbers of its own.
+        """
+        seed = int(sample.get("seed", 0))
+        key = np.array([seed, place], np.uint64)
+        return self.apply(sample, np.random.Generator(np.random.Philox(key=key)))
+
+    def apply(self, sample: Sample, rng: np.random.Generator) -> Sample:
+        """The transformed sample, random numbers from ``rng``."""
+        raise NotImplementedError
+
+
+class Compose(Transform):
+    """One transform after another.
+
+    Args:
+        transforms: Transforms, or plain functions of a sample.
+    """
+
+    def __init__(self, transforms: Sequence[Transform | Callable[[Sample], Any]]) -> None:
+        self.transforms = list(transforms)
+
+    def __call__(self, sample: Sample, place: int = 0) -> Any:
+        """The sample after all of them."""
+        for number, transform in enumerate(self.transforms):
+            if isinstance(transform, Transform):
+                sample = transform(sample, place * 1000 + number + 1)
+            else:
+                sample = transform(sample)
+        return sample

@@ -1,0 +1,76 @@
+"""Parts of files, read from front to back without copying them more than once."""
+
+from __future__ import annotations
+
+import os
+import zlib
+from pathlib import Path
+
+
+class Window:
+    """A part of a file, read from front to back without copying more than once.
+
+    Use it at once: its bytes may rest in a buffer that the source uses again.
+
+    Args:
+        data: The bytes.
+    """
+
+    def __init__(self, data: memoryview) -> None:
+        self._data = data
+        self.length = len(data)
+        self.position = 0
+        self.checking = False
+
+    def read(self, size: int, /) -> bytes:
+        """The next ``size`` bytes, or what is left."""
+        part = self._data[self.position : self.position + size]
+        self.position += len(part)
+        return bytes(part)
+
+    def crc32(self) -> int:
+        """Of all of its bytes; ``checking`` must have been set before reading."""
+        return zlib.crc32(self._data)
+
+    def part(self, start: int, length: int) -> Window:
+        """A part of this part."""
+        return Window(self._data[start : start + length])
+
+
+class FileWindow(Window):
+    """Read from disk member by member, straight into what the caller keeps."""
+
+    def __init__(self, file: OpenFile, start: int, length: int) -> None:
+        super().__init__(memoryview(b""))
+        self._file = file
+        self._start = start
+        self.length = length
+        self._crc32 = 0
+
+    def read(self, size: int, /) -> bytes:
+        """The next ``size`` bytes, or what is left; fewer where the file ends before."""
+        size = min(size, self.length - self.position)
+        part = os.pread(self._file.descriptor, size, self._start + self.position)
+        self.position += len(part)
+        if self.checking:
+            self._crc32 = zlib.crc32(part, self._crc32)
+        return part
+
+    def crc32(self) -> int:
+        """Of the bytes read so far; ``checking`` must have been set before reading."""
+        return self._crc32
+
+    def part(self, start: int, length: int) -> Window:
+        """A part of this part."""
+        return FileWindow(self._file, self._start + start, length)
+
+
+class OpenFile:
+    """A descriptor that is closed when the last reader lets go of it."""
+
+    def __init__(self, path: Path) -> None:
+        self.descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+
+    def __del__(self) -> None:
+        if hasattr(self, "descriptor"):
+            os.close(self.descriptor)
