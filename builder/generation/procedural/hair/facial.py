@@ -7,7 +7,8 @@ import numpy as np
 from builder.generation.procedural.canvas import stream
 from builder.generation.procedural.eyes import EYE_Y, lids_of
 from builder.generation.procedural.face import beard_area
-from builder.generation.procedural.hair import growth, styles
+from builder.generation.procedural.hair import growth
+from builder.generation.procedural.hair.wig import Wig, taper
 from builder.generation.procedural.hair.render import project, ramp, strand_width, tones
 from builder.generation.procedural.head import outline, relief
 from builder.generation.procedural.light import Light
@@ -50,7 +51,7 @@ def facial_hair(person: Traits, view: View, light: Light) -> list[tuple[np.ndarr
     return layers
 
 
-def _brows(person: Traits, rng: np.random.Generator) -> styles.Wig:
+def _brows(person: Traits, rng: np.random.Generator) -> Wig:
     n = 900
     side = np.where(rng.random(n) < 0.5, -1.0, 1.0)
     t = rng.random(n)
@@ -76,16 +77,16 @@ def _brows(person: Traits, rng: np.random.Generator) -> styles.Wig:
     path = root[:, None] + heading[:, None] * s * length[:, None, None]
     path[..., 1] += (s[..., 0] ** 2) * 0.006
     path[..., 2] += 0.008
-    return styles.Wig(
+    return Wig(
         path.astype(np.float32),
-        styles.taper(rng, n, 6, 0.25, 0.3) * 1.15,
+        taper(rng, n, 6, 0.25, 0.3) * 1.15,
         np.full(n, 0.95),
         np.full(n, 0.3),
         np.ones(n, bool),
     )
 
 
-def _lashes(person: Traits, rng: np.random.Generator) -> styles.Wig:
+def _lashes(person: Traits, rng: np.random.Generator) -> Wig:
     n = 150
     side = np.where(np.arange(n) % 2 == 0, -1.0, 1.0)
     e = rng.uniform(-0.92, 1.02, n)
@@ -101,9 +102,9 @@ def _lashes(person: Traits, rng: np.random.Generator) -> styles.Wig:
     path = root[:, None] + growth.normalise(heading)[:, None] * s * length[:, None, None]
     path[..., 1] -= (s[..., 0] ** 2) * 0.55 * length[:, None]
     path[..., 2] += 0.006
-    return styles.Wig(
+    return Wig(
         path.astype(np.float32),
-        styles.taper(rng, n, 5, 0.15, 0.2),
+        taper(rng, n, 5, 0.15, 0.2),
         np.ones(n),
         np.zeros(n),
         np.ones(n, bool),
@@ -115,7 +116,7 @@ def low_of(v: np.ndarray) -> np.ndarray:
     return np.clip((v - 0.30) / 0.15, 0, 1)
 
 
-def _beard(person: Traits, rng: np.random.Generator, view: View) -> styles.Wig | None:
+def _beard(person: Traits, rng: np.random.Generator, view: View) -> Wig | None:
     kind = person["facial_hair"]
     if kind == "none":
         return None
@@ -176,9 +177,9 @@ def _beard(person: Traits, rng: np.random.Generator, view: View) -> styles.Wig |
         path = growth.curl(path, rng, member, length, size, 0.075, jitter=0.8)
     thin = 0.8 if kind == "stubble" else 1.0
     depth = rng.random(n)
-    return styles.Wig(
+    return Wig(
         path.astype(np.float32),
-        styles.taper(rng, n, k, 0.25) * thin,
+        taper(rng, n, k, 0.25) * thin,
         1.0 + 0.16 * rng.standard_normal(n),
         (1 - depth) * 0.7,
         np.ones(n, bool),

@@ -9,7 +9,7 @@ import numpy as np
 
 from builder.generation.procedural.canvas import dot, srgb
 from builder.generation.procedural.hair import growth
-from builder.generation.procedural.hair.styles import Wig
+from builder.generation.procedural.hair.wig import Wig
 from builder.generation.procedural.light import Light
 from builder.generation.procedural.strands import Strands, rasterise
 from builder.generation.procedural.traits import Traits
