@@ -135,7 +135,9 @@ def _tail(
     path = centre + offset * np.interp(position, np.arange(k), spread)[..., None]
     length = np.full(n, 1.6 * reach + 0.4)
     depth = np.clip(np.sqrt((offset[:, 0] ** 2).sum(-1)) / 1.6, 0, 1)
-    wig = wig_from_strands(person, rng, path.astype(np.float32), length, depth, None, clumps=n // 30)
+    wig = wig_from_strands(
+        person, rng, path.astype(np.float32), length, depth, None, clumps=n // 30
+    )
     wig.width *= 1.1
     return wig
 
