@@ -196,6 +196,16 @@ class Dresser(Tailor):
         legs = legs * (1.0 - between)
         self.cloth(canvas, legs, height, colour=tone, texture="weave", fold=0.8)
 
+    def hand_on_hip(self, canvas: Canvas, index: int) -> None:
+        """The hand of an arm, drawn over the clothes if it rests on the hip."""
+        arm = self.body.arms[index]
+        wrist, elbow = arm.limb.path[-1], arm.limb.path[4]
+        if abs(wrist[0] - elbow[0]) < 0.3:
+            return  # this arm hangs
+        cover, dome = limb_field(self.view, arm.hand)
+        canvas.shadow(blur(cover, 0.03 * self.unit) * (1 - cover) * canvas.alpha * 0.4)
+        self.skin(canvas, cover, dome * self.unit * 0.9)
+
     # -- cuts -----------------------------------------------------------------------
 
     def _grown(self, by: float) -> np.ndarray:
