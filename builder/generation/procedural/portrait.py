@@ -12,7 +12,15 @@ from numpy.typing import NDArray
 from builder.generation.procedural import headwear
 from builder.generation.procedural.anatomy import Body, body_of, outline_mask
 from builder.generation.procedural.arrays import FloatArray
-from builder.generation.procedural.canvas import Canvas, blur, extend, shift, smoothstep, srgb
+from builder.generation.procedural.canvas import (
+    Canvas,
+    blur,
+    extend,
+    full_frame,
+    shift,
+    smoothstep,
+    srgb,
+)
 from builder.generation.procedural.clothing import Dresser
 from builder.generation.procedural.ears import ear
 from builder.generation.procedural.face import paint_face
@@ -154,7 +162,7 @@ def _lay_head(
         dx, dy = -light.key[0] * 0.05 * view.scale, -light.key[1] * 0.05 * view.scale
         cast = blur(shift(hair.front[1], dx, dy), 0.02 * view.scale)
         colour = colour * (1.0 - 0.42 * cast[seen.box])[..., None]
-    canvas.over(_full(srgb(colour), seen.box, view.shape), head_mask)
+    canvas.over(full_frame(srgb(colour), seen.box, view.shape), head_mask)
     if abs(view.yaw) >= 0.12:
         ear(canvas, person, view, light, near)
 
@@ -170,12 +178,6 @@ def _lay_front_hair(canvas: Canvas, view: View, light: Light, hair: HairLayers) 
     )
     canvas.shadow(cast * (1 - hair.front[1]) * below_chin[:, None] * 0.5)
     canvas.over_premultiplied(*hair.front)
-
-
-def _full(colour: FloatArray, box: tuple[slice, slice], shape: tuple[int, int]) -> FloatArray:
-    full = np.zeros((*shape, 3), np.float32)
-    full[box] = colour
-    return full
 
 
 def _neck_shadow(canvas: Canvas, head: FloatArray, view: View, key: FloatArray) -> None:
