@@ -15,7 +15,7 @@ from builder.generation.procedural.canvas import (
     spline,
     stream,
 )
-from builder.generation.procedural.ears import lobe, placement
+from builder.generation.procedural.ears import HIDDEN, lobe, placement
 from builder.generation.procedural.light import Light
 from builder.generation.procedural.solids import lay_solid
 from builder.generation.procedural.traits import Traits
@@ -50,8 +50,8 @@ def earrings(canvas: Canvas, person: Traits, view: View, light: Light) -> None:
     unit = view.scale
     for side in (-1.0, 1.0):
         _, open_, facing = placement(person, view, side)
-        if facing < -0.30:
-            continue  # the ear is behind the head
+        if facing < HIDDEN:
+            continue
         hook = view.body(view.tilt(lobe(person, view, side)[:2]))
         if kind == "stud earrings":
             mask = polygon(view.shape, [hook + _circle(48) * 0.022 * unit])
