@@ -15,8 +15,8 @@ from builder.generation.procedural.canvas import (
     spline,
     srgb,
 )
-from builder.generation.procedural.head import base_point
 from builder.generation.procedural.light import Light, shade
+from builder.generation.procedural.relief import base_point
 from builder.generation.procedural.traits import Traits
 from builder.generation.procedural.view import View
 

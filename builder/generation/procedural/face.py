@@ -7,8 +7,9 @@ import numpy as np
 
 from builder.generation.procedural.canvas import blur, fractal, mix, noise, smoothstep, stream
 from builder.generation.procedural.eyes import EYE_Y, Paint, paint_eyes
-from builder.generation.procedural.head import Mouth, Surface, mouth_of
+from builder.generation.procedural.head import Surface
 from builder.generation.procedural.light import Light, shade
+from builder.generation.procedural.relief import Mouth, mouth_of
 from builder.generation.procedural.traits import Traits
 
 

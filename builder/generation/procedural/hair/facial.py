@@ -11,8 +11,8 @@ from builder.generation.procedural.face import beard_area
 from builder.generation.procedural.hair import growth
 from builder.generation.procedural.hair.render import project, ramp, strand_width, tones
 from builder.generation.procedural.hair.wig import Wig, taper
-from builder.generation.procedural.head import outline, relief
 from builder.generation.procedural.light import Light
+from builder.generation.procedural.relief import outline, relief
 from builder.generation.procedural.strands import Strands, rasterise
 from builder.generation.procedural.traits import Traits
 from builder.generation.procedural.view import View

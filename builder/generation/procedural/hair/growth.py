@@ -10,13 +10,13 @@ import numpy as np
 
 from builder.generation.procedural.arrays import BoolArray, FloatArray, IndexArray
 from builder.generation.procedural.canvas import dot
-from builder.generation.procedural.head import base_point, outline
+from builder.generation.procedural.relief import base_point, outline
 from builder.generation.procedural.traits import Traits
 
 CENTRE = np.array([0.0, -0.09, -0.02])
 RADII = np.array([0.340, 0.415, 0.425])
 """The skull as an ellipsoid: hair collides with it and grows away from it. Fitted by eye to
-the relief of :mod:`head`."""
+the relief of :mod:`relief`."""
 
 _FACE_Y = np.array([-0.345, -0.325, -0.28, -0.18, 0.0, 0.2, 0.45, 0.62, 0.95, 1.3])
 _FACE_X = np.array([0.0, 0.10, 0.205, 0.255, 0.29, 0.285, 0.24, 0.20, 0.17, 0.0])
