@@ -1,4 +1,7 @@
-"""The body's outline and limbs: neck, shoulders, torso, arms that leave gaps, hands."""
+"""The body's outline and limbs: neck, shoulders, torso, arms that leave gaps, hands.
+
+Proportions are in head units and were chosen by eye.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from builder.generation.procedural.arrays import FloatArray
 from builder.generation.procedural.canvas import polygon, spline, stream
 from builder.generation.procedural.traits import Traits
 from builder.generation.procedural.view import View
@@ -21,18 +25,16 @@ class Limb:
         radius: (N,) half-widths.
     """
 
-    path: np.ndarray
-    radius: np.ndarray
+    path: FloatArray
+    radius: FloatArray
 
 
 @dataclass(slots=True)
 class Arm:
-    """One arm: sleeve and skin are cut from the same limb; ``behind`` is under the head."""
+    """One arm with its hand; sleeves are cut from the same limb as the skin."""
 
     limb: Limb
     hand: list[Limb]
-    behind: bool = False
-    raised: bool = False
 
 
 @dataclass(slots=True)
@@ -47,33 +49,78 @@ class Body:
         arms: Left one of the picture first.
     """
 
-    torso: np.ndarray
-    neck: np.ndarray
+    torso: FloatArray
+    neck: FloatArray
     neck_half: float
     shoulder: float
     arms: list[Arm] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class _Build:
+    """Half-widths of one body, head units, and the thickness of its limbs as a factor."""
+
+    neck: float
+    shoulder: float
+    chest: float
+    waist: float
+    hip: float
+    thick: float
+
+
+def _build_of(person: Traits) -> _Build:
+    man = person.masculine
+    fat = 1.0 + 0.06 * person.build
+    return _Build(
+        neck=(0.178 + 0.04 * man) * (1.0 + 0.03 * person.build),
+        shoulder=person.shoulder,
+        chest=(0.60 + 0.10 * man) * (0.6 + 0.4 * fat),
+        waist=(0.50 + 0.13 * man) * fat,
+        hip=(0.67 - 0.02 * man) * fat,
+        thick=(0.85 + 0.17 * man) * (1.0 + 0.05 * person.build),
+    )
+
+
 def body_of(person: Traits) -> Body:
     """The body of this person in the pose that the attributes ask for."""
-    man, sh = person.masculine, person.shoulder
-    fat = 1.0 + 0.06 * person.build
-    neck = (0.178 + 0.04 * man) * (1.0 + 0.03 * person.build)
-    waist = (0.50 + 0.13 * man) * fat
-    hip = (0.67 - 0.02 * man) * fat
-    chest = (0.60 + 0.10 * man) * (0.6 + 0.4 * fat)
+    build = _build_of(person)
     rng = stream(person.seed, "body")
     slope = 0.03 * rng.uniform(-1, 1)
-    right = [
+    torso = _mirrored(_torso_side(build, slope))
+    upper = _mirrored(_neck_side(build, slope))
+    body = Body(torso, upper, build.neck, build.shoulder)
+    pose = person["arms"]
+    both = pose == "hands on hips" or (pose == "behind the head" and rng.random() < 0.5)
+    chosen = 1.0 if rng.random() < 0.5 else -1.0
+    for side in (-1.0, 1.0):
+        body.arms.append(_arm(pose if both or side == chosen else "at the sides", side, build, rng))
+    return body
+
+
+def _mirrored(right: list[tuple[float, float]]) -> FloatArray:
+    """A closed, smooth outline from the points of its right side."""
+    side = np.array(right)
+    return spline(np.concatenate([side, side[::-1] * (-1, 1)]), closed=True, steps=8)
+
+
+def _torso_side(build: _Build, slope: float) -> list[tuple[float, float]]:
+    neck, shoulder, chest, waist, hip = (
+        build.neck,
+        build.shoulder,
+        build.chest,
+        build.waist,
+        build.hip,
+    )
+    return [
         (neck * 0.92, 0.44),
         (neck * 1.00, 0.56),
         (neck * 1.12, 0.635),
         (neck * 1.52, 0.71),
-        (0.50 * sh, 0.785 + slope),
-        (0.74 * sh, 0.865 + slope),
-        (0.90 * sh, 0.975 + slope),
-        (0.955 * sh, 1.12),
-        (0.90 * sh, 1.28),
+        (0.50 * shoulder, 0.785 + slope),
+        (0.74 * shoulder, 0.865 + slope),
+        (0.90 * shoulder, 0.975 + slope),
+        (0.955 * shoulder, 1.12),
+        (0.90 * shoulder, 1.28),
         (chest * 1.05, 1.48),
         (chest * 0.98, 1.75),
         (waist * 1.04, 2.1),
@@ -84,86 +131,71 @@ def body_of(person: Traits) -> Body:
         (hip * 0.92, 4.4),
         (hip * 0.86, 6.4),
     ]
-    half = np.array(right)
-    torso = spline(np.concatenate([half, half[::-1] * (-1, 1)]), closed=True, steps=8)
-    side = np.array(
-        [
-            (neck * 0.98, 0.2),
-            (neck * 0.98, 0.42),
-            (neck * 1.00, 0.56),
-            (neck * 1.12, 0.635),
-            (neck * 1.52, 0.71),
-            (0.50 * sh, 0.785 + slope),
-            (0.74 * sh, 0.865 + slope),
-            (0.90 * sh, 0.975 + slope),
-            (0.95 * sh, 1.12),
-            (0.8 * sh, 1.5),
-            (0.5 * sh, 1.9),
-        ]
-    )
-    upper = spline(np.concatenate([side, side[::-1] * (-1, 1)]), closed=True, steps=8)
-    body = Body(torso, upper, neck, sh)
-    thick = (0.85 + 0.17 * man) * (1.0 + 0.05 * person.build)
-    both = person["arms"] in ("hands on hips",) or (
-        person["arms"] == "behind the head" and rng.random() < 0.5
-    )
-    chosen = 1.0 if rng.random() < 0.5 else -1.0
-    for side_sign in (-1.0, 1.0):
-        pose = person["arms"] if both or side_sign == chosen else "at the sides"
-        body.arms.append(_arm(pose, side_sign, sh, waist, hip, thick, rng))
-    return body
 
 
-def _arm(
-    pose: str,
-    side: float,
-    sh: float,
-    waist: float,
-    hip: float,
-    thick: float,
-    rng: np.random.Generator,
-) -> Arm:
-    jitter = rng.uniform(-0.05, 0.05, 6)
-    shoulder = np.array([0.795 * sh, 1.09])
-    behind = raised = False
-    if pose in ("hand on hip", "hands on hips"):
-        elbow = np.array([1.42 * sh + 0.1 + jitter[0], 2.02 + jitter[1]])
-        wrist = np.array([hip * 0.98 + 0.10, 2.66])
-        hand_to = np.array([hip * 0.62, 2.80])
-    elif pose == "arm raised":
-        elbow = np.array([1.35 * sh + 0.1 + jitter[0], 0.55 + jitter[1]])
-        wrist = np.array([1.20 * sh + 0.16 + jitter[2], -0.36 + jitter[3]])
-        hand_to = wrist + np.array([-0.04 + jitter[4], -0.36])
-        raised = True
-    elif pose == "behind the head":
-        elbow = np.array([1.34 * sh + 0.12 + jitter[0], -0.02 + jitter[1]])
-        wrist = np.array([0.42, -0.16 + jitter[3]])
-        hand_to = np.array([0.1, -0.18])
-        behind = raised = True
-    else:
-        elbow = np.array([1.0 * sh + 0.06 + jitter[0] * 0.5, 2.18])
-        wrist = np.array([0.98 * sh + 0.03 + jitter[2], 3.2])
-        hand_to = wrist + np.array([-0.07, 0.4])
+def _neck_side(build: _Build, slope: float) -> list[tuple[float, float]]:
+    neck, shoulder = build.neck, build.shoulder
+    return [
+        (neck * 0.98, 0.2),
+        (neck * 0.98, 0.42),
+        (neck * 1.00, 0.56),
+        (neck * 1.12, 0.635),
+        (neck * 1.52, 0.71),
+        (0.50 * shoulder, 0.785 + slope),
+        (0.74 * shoulder, 0.865 + slope),
+        (0.90 * shoulder, 0.975 + slope),
+        (0.95 * shoulder, 1.12),
+        (0.8 * shoulder, 1.5),
+        (0.5 * shoulder, 1.9),
+    ]
+
+
+def _arm(pose: str, side: float, build: _Build, rng: np.random.Generator) -> Arm:
+    """The arm of the picture's left (-1) or right (1) side in a pose."""
+    elbow, wrist, fingertips = _joints(pose, build, rng.uniform(-0.05, 0.05, 6))
+    raised = pose in ("arm raised", "behind the head")
+    shoulder = np.array([0.795 * build.shoulder, 1.09])
     upper = np.linspace(shoulder, elbow, 5)
     fore = np.linspace(elbow, wrist, 6)[1:]
     path = np.concatenate([upper, fore])
     radius = (
-        np.array([0.168, 0.165, 0.156, 0.146, 0.128, 0.135, 0.130, 0.115, 0.098, 0.086]) * thick
+        np.array([0.168, 0.165, 0.156, 0.146, 0.128, 0.135, 0.130, 0.115, 0.098, 0.086])
+        * build.thick
     )
     if raised:
-        path[0] = (0.72 * sh, 1.10)
-        radius[0] = 0.19 * thick
-    hand = _hand(wrist, hand_to, thick, spread=pose == "arm raised", fist=pose == "at the sides")
+        path[0] = (0.72 * build.shoulder, 1.10)
+        radius[0] = 0.19 * build.thick
+    spread, fist = pose == "arm raised", pose == "at the sides"
+    hand = _hand(wrist, fingertips, build.thick, spread=spread, fist=fist)
     mirror = np.array([side, 1.0])
     return Arm(
-        Limb(path * mirror, radius),
-        [Limb(part.path * mirror, part.radius) for part in hand],
-        behind,
-        raised,
+        Limb(path * mirror, radius), [Limb(part.path * mirror, part.radius) for part in hand]
     )
 
 
-def _hand(wrist: np.ndarray, tip: np.ndarray, thick: float, spread: bool, fist: bool) -> list[Limb]:
+def _joints(
+    pose: str, build: _Build, jitter: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Elbow, wrist and fingertips (2,) of an arm on the right side; places chosen by eye."""
+    shoulder, hip = build.shoulder, build.hip
+    if pose in ("hand on hip", "hands on hips"):
+        elbow = np.array([1.42 * shoulder + 0.1 + jitter[0], 2.02 + jitter[1]])
+        wrist = np.array([hip * 0.98 + 0.10, 2.66])
+        return elbow, wrist, np.array([hip * 0.62, 2.80])
+    if pose == "arm raised":
+        elbow = np.array([1.35 * shoulder + 0.1 + jitter[0], 0.55 + jitter[1]])
+        wrist = np.array([1.20 * shoulder + 0.16 + jitter[2], -0.36 + jitter[3]])
+        return elbow, wrist, wrist + np.array([-0.04 + jitter[4], -0.36])
+    if pose == "behind the head":
+        elbow = np.array([1.34 * shoulder + 0.12 + jitter[0], -0.02 + jitter[1]])
+        return elbow, np.array([0.42, -0.16 + jitter[3]]), np.array([0.1, -0.18])
+    elbow = np.array([1.0 * shoulder + 0.06 + jitter[0] * 0.5, 2.18])
+    wrist = np.array([0.98 * shoulder + 0.03 + jitter[2], 3.2])
+    return elbow, wrist, wrist + np.array([-0.07, 0.4])
+
+
+def _hand(wrist: FloatArray, tip: FloatArray, thick: float, spread: bool, fist: bool) -> list[Limb]:
+    """Palm, four fingers and thumb of a hand that points from the wrist to ``tip``."""
     along = tip - wrist
     length = float(np.hypot(*along))
     along = along / max(length, 1e-6)
@@ -203,7 +235,7 @@ def _hand(wrist: np.ndarray, tip: np.ndarray, thick: float, spread: bool, fist: 
 
 def limb_field(
     view: View, limbs: Sequence[Limb], grow: float = 0.0
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[FloatArray, FloatArray]:
     """Coverage and rounded height of limbs, by their signed distance.
 
     Args:
@@ -225,26 +257,26 @@ def limb_field(
         if x0 >= x1 or y0 >= y1:
             continue
         box = (slice(y0, y1), slice(x0, x1))
-        gx, gy = view.body_grid(box)
-        best = np.full((y1 - y0, x1 - x0), -1e3, np.float32)
-        dome = np.zeros_like(best)
+        x, y = view.body_grid(box)
+        inside = np.full((y1 - y0, x1 - x0), -1e3, np.float32)  # distance to the edge
+        dome = np.zeros_like(inside)
         radii = (limb.radius + grow).astype(np.float32)
         for i in range(len(limb.path) - 1):
             a, b = limb.path[i].astype(np.float32), limb.path[i + 1].astype(np.float32)
             d = b - a
-            t = ((gx - a[0]) * d[0] + (gy - a[1]) * d[1]) / max(float(d @ d), 1e-9)
+            t = ((x - a[0]) * d[0] + (y - a[1]) * d[1]) / max(float(d @ d), 1e-9)
             t = np.clip(t, 0.0, 1.0)
             r = radii[i] + (radii[i + 1] - radii[i]) * t
-            distance = np.hypot(gx - a[0] - d[0] * t, gy - a[1] - d[1] * t)
-            best = np.maximum(best, r - distance)
+            distance = np.hypot(x - a[0] - d[0] * t, y - a[1] - d[1] * t)
+            inside = np.maximum(inside, r - distance)
             dome = np.maximum(dome, np.sqrt(np.maximum(r * r - distance * distance, 0.0)))
-        cover = np.clip(best * np.float32(view.scale) + 0.5, 0.0, 1.0)
+        cover = np.clip(inside * np.float32(view.scale) + 0.5, 0.0, 1.0)
         coverage[box] = np.maximum(coverage[box], cover)
         height[box] = np.maximum(height[box], dome)
     return coverage, height
 
 
-def outline_mask(view: View, outline: np.ndarray) -> np.ndarray:
+def outline_mask(view: View, outline: FloatArray) -> FloatArray:
     """Coverage (H, W) of a closed body outline (N, 2) in head units."""
     return polygon(view.shape, [view.body(outline)])
 
@@ -254,6 +286,6 @@ def cut(limb: Limb, start: float, stop: float) -> Limb:
     steps = np.hypot(*np.diff(limb.path, axis=0).T)
     along = np.concatenate([[0.0], np.cumsum(steps)]) / steps.sum()
     inner = along[(along > start) & (along < stop)]
-    at = np.concatenate([[start], inner, [stop]])
-    path = np.stack([np.interp(at, along, limb.path[:, i]) for i in (0, 1)], 1)
-    return Limb(path, np.interp(at, along, limb.radius))
+    shares = np.concatenate([[start], inner, [stop]])
+    path = np.stack([np.interp(shares, along, limb.path[:, i]) for i in (0, 1)], 1)
+    return Limb(path, np.interp(shares, along, limb.radius))

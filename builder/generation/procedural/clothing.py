@@ -1,4 +1,7 @@
-"""Neck, arms and clothes: cut from the body's outline, inflated, folded, shaded."""
+"""Neck, arms and clothes: cut from the body's outline, inflated, folded, shaded.
+
+Shapes are in head units and were chosen by eye.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import numpy as np
 
 from builder.generation.procedural import collars
 from builder.generation.procedural.anatomy import Limb, cut, limb_field, outline_mask
+from builder.generation.procedural.arrays import FloatArray
 from builder.generation.procedural.canvas import (
     Canvas,
     blur,
@@ -34,7 +38,7 @@ _HEM = {
 class Dresser(Tailor):
     """Draws the body of one person onto a canvas, part by part."""
 
-    def torso_height(self, mask: np.ndarray) -> np.ndarray:
+    def torso_height(self, mask: FloatArray) -> FloatArray:
         """Rounded height (pixels) of the trunk under ``mask``, with the chest's form."""
         h = inflate(mask, 0.42 * self.unit)
         box = bounds(mask)
@@ -52,8 +56,8 @@ class Dresser(Tailor):
         h[box] += (chest * self.unit).astype(np.float32)
         return h
 
-    def form(self, trunk: np.ndarray, limbs: np.ndarray, dome: np.ndarray) -> np.ndarray:
-        """Height (pixels) of trunk and arms as one: joined at the shoulder, apart below it.
+    def form(self, trunk: FloatArray, limbs: FloatArray, dome: FloatArray) -> FloatArray:
+        """Height (pixels) of trunk and arms: joined at the shoulder, apart below it.
 
         Args:
             trunk: (H, W) coverage of the trunk.
@@ -86,7 +90,7 @@ class Dresser(Tailor):
         a = np.abs(x)
         half = self.body.neck_half
         fade = np.clip((1.0 - y) / 0.4, 0, 1)
-        post = (
+        cylinder = (
             half
             * np.cos(np.clip(x / (half * 1.25), -1, 1) * (np.pi / 2)).clip(0) ** 1.5
             * fade
@@ -106,12 +110,12 @@ class Dresser(Tailor):
             0.016 * self.person.masculine * np.exp(-((x / 0.035) ** 2) - ((y - 0.66) / 0.04) ** 2)
         )
         near = (y < 1.1) & (a < 0.8)
-        h[box] += ((post * 0.7 + (bone - hollow + cord + adam) * near) * self.unit).astype(
+        h[box] += ((cylinder * 0.7 + (bone - hollow + cord + adam) * near) * self.unit).astype(
             np.float32
         )
         self.skin(canvas, mask, h)
 
-    def sleeves(self) -> tuple[np.ndarray, np.ndarray]:
+    def sleeves(self) -> tuple[FloatArray, FloatArray]:
         """Coverage and rounded height (head units) of both sleeves."""
         g = self.garment
         cover = np.zeros(self.view.shape, np.float32)
@@ -130,31 +134,20 @@ class Dresser(Tailor):
     def trunk(self, canvas: Canvas) -> None:
         """The garment over trunk and arms, with collars and details."""
         name = self.person["clothing"]
-        inner = name in ("blazer", "leather jacket")
+        jacket = name in ("blazer", "leather jacket")
         body = outline_mask(self.view, self._grown(self.garment.thick))
         sleeves, dome = self.sleeves()
         depth, wide = self.garment.neckline
         half = self.body.neck_half
-        opening = self._neckline(depth, half * wide, vee=name in ("collared shirt", "blazer"))
         height = self.form(body, sleeves, dome)
-        if name in _HEM:
-            x, y = self.view.body_grid((slice(0, body.shape[0]), slice(0, body.shape[1])))
-            hem = _HEM[name] + 0.02 * np.cos(2.2 * x)
-            body = body * np.clip((hem - y) * self.unit + 0.5, 0, 1)
-        if inner:
-            under_open = (
-                self._neckline(0.17, half * 1.3, vee=False)
-                if name == "leather jacket"
-                else self._neckline(0.20, half, vee=True)
-            )
-            shirt = body * (1.0 - under_open)
-            self.drop(canvas, shirt)
-            self.cloth(canvas, shirt, height, colour=self.under, fold=0.5, texture="weave")
-            if name == "blazer":
-                collars.wings(self, canvas, self.under)
+        body = self._hemmed(body, name)
+        if jacket:
+            self._lay_shirt(canvas, body, height, name)
             opening = self._vee(
                 0.30 if name == "leather jacket" else 0.24, 2.1 if name == "blazer" else 3.3
             )
+        else:
+            opening = self._neckline(depth, half * wide, vee=name == "collared shirt")
         if name in ("dress", "tank top"):
             garment = body * self._straps(half, name)
         else:
@@ -162,9 +155,36 @@ class Dresser(Tailor):
         self.drop(canvas, garment)
         self.cloth(canvas, garment, height)
         self.clip = np.maximum(body, sleeves)
+        self._lay_collar(canvas, name)
+
+    def _hemmed(self, body: FloatArray, name: str) -> FloatArray:
+        """The trunk's coverage (H, W), cut off at the garment's hem."""
+        if name not in _HEM:
+            return body
+        x, y = self.view.body_grid((slice(0, body.shape[0]), slice(0, body.shape[1])))
+        hem = _HEM[name] + 0.02 * np.cos(2.2 * x)
+        return body * np.clip((hem - y) * self.unit + 0.5, 0, 1)
+
+    def _lay_shirt(self, canvas: Canvas, body: FloatArray, height: FloatArray, name: str) -> None:
+        """The shirt under a jacket."""
+        half = self.body.neck_half
+        if name == "leather jacket":
+            opening = self._neckline(0.17, half * 1.3, vee=False)
+        else:
+            opening = self._neckline(0.20, half, vee=True)
+        shirt = body * (1.0 - opening)
+        self.drop(canvas, shirt)
+        self.cloth(canvas, shirt, height, colour=self.under, fold=0.5, texture="weave")
+        if name == "blazer":
+            collars.wings(self, canvas, self.under)
+
+    def _lay_collar(self, canvas: Canvas, name: str) -> None:
+        """Collar and trimmings of the garment."""
+        depth, wide = self.garment.neckline
+        half = self.body.neck_half * wide
         if name in ("t-shirt", "sweater"):
             width = 0.035 if name == "t-shirt" else 0.055
-            collars.rib(self, canvas, self._edge(half * wide), depth, half * wide, width)
+            collars.rib(self, canvas, self._edge(half), depth, half, width)
         elif name == "turtleneck":
             collars.tube(self, canvas)
         elif name == "collared shirt":
@@ -172,8 +192,8 @@ class Dresser(Tailor):
             collars.wings(self, canvas, self.colour)
         elif name == "hoodie":
             collars.hood(self, canvas)
-        elif inner:
-            collars.lapels(self, canvas, name == "leather jacket")
+        elif name in ("blazer", "leather jacket"):
+            collars.lapels(self, canvas, leather=name == "leather jacket")
 
     def trousers(self, canvas: Canvas) -> None:
         """What shows below the hem of a top."""
@@ -196,9 +216,20 @@ class Dresser(Tailor):
         legs = legs * (1.0 - between)
         self.cloth(canvas, legs, height, colour=tone, texture="weave", fold=0.8)
 
+    def hand_on_hip(self, canvas: Canvas, index: int) -> None:
+        """The hand of an arm, drawn over the clothes if it rests on the hip."""
+        arm = self.body.arms[index]
+        wrist, elbow = arm.limb.path[-1], arm.limb.path[4]
+        if abs(wrist[0] - elbow[0]) < 0.3:
+            return  # this arm hangs
+        cover, dome = limb_field(self.view, arm.hand)
+        canvas.shadow(blur(cover, 0.03 * self.unit) * (1 - cover) * canvas.alpha * 0.4)
+        self.skin(canvas, cover, dome * self.unit * 0.9)
+
     # -- cuts -----------------------------------------------------------------------
 
-    def _grown(self, by: float) -> np.ndarray:
+    def _grown(self, by: float) -> FloatArray:
+        """The torso's outline (N, 2), moved outwards by so many head units."""
         outline = self.body.torso.copy()
         tangent = np.gradient(outline, axis=0)
         normal = np.stack([tangent[:, 1], -tangent[:, 0]], 1)
@@ -212,7 +243,8 @@ class Dresser(Tailor):
         y = np.interp(half, [neck, neck * 1.12, neck * 1.52, 0.5 * sh], [0.56, 0.635, 0.71, 0.785])
         return float(y) - 0.9 * self.garment.thick
 
-    def _neckline(self, depth: float, half: float, vee: bool) -> np.ndarray:
+    def _neckline(self, depth: float, half: float, vee: bool) -> FloatArray:
+        """Coverage (H, W) of the opening at the neck, and of everything above it."""
         t = np.linspace(-1, 1, 33)
         drop = (1 - np.abs(t)) ** 0.9 if vee else np.sqrt(1 - t**2)
         edge = self._edge(half)
@@ -223,14 +255,15 @@ class Dresser(Tailor):
             self._above(edge),
         )
 
-    def _above(self, y: float) -> np.ndarray:
+    def _above(self, y: float) -> FloatArray:
         """Coverage of everything above a height, or above the root of the neck, (H, 1)."""
         y = max(y, 0.60)
         rows = np.arange(self.view.shape[0], dtype=np.float32) + 0.5
         limit = self.view.body(np.array([0.0, y]))[1]
         return np.clip(limit - rows + 0.5, 0, 1)[:, None].astype(np.float32)
 
-    def _vee(self, half: float, bottom: float) -> np.ndarray:
+    def _vee(self, half: float, bottom: float) -> FloatArray:
+        """Coverage (H, W) of a jacket's opening; below 3 head units it stays open."""
         points = np.array(
             [
                 (half, 0.5),
@@ -260,22 +293,23 @@ class Dresser(Tailor):
             polygon(self.view.shape, [self.view.body(points)]), self._above(self._edge(half))
         )
 
-    def _straps(self, half: float, name: str) -> np.ndarray:
+    def _straps(self, half: float, name: str) -> FloatArray:
+        """Coverage (H, W) of a top with straps."""
         strap = 0.10 if name == "tank top" else 0.055
         place = half * 1.75
         top = 1.02 if name == "tank top" else 1.12
         # The armhole runs into the side of the chest without a corner.
         right_side = self.body.torso[self.body.torso[:, 0] > 0]
-        near = right_side[np.argsort(np.abs(right_side[:, 1] - 1.5), kind="stable")[0], 0]
+        chest = right_side[np.argsort(np.abs(right_side[:, 1] - 1.5), kind="stable")[0], 0]
         side = [
             (place - strap, 0.60),
             (place + strap, 0.60),
             (place + strap * 1.2, 0.95),
-            (near - 0.12, 1.20),
-            (near - 0.05, 1.38),
-            (near - 0.015, 1.50),
-            (near + 0.02, 1.66),
-            (near + 0.3, 2.0),
+            (chest - 0.12, 1.20),
+            (chest - 0.05, 1.38),
+            (chest - 0.015, 1.50),
+            (chest + 0.02, 1.66),
+            (chest + 0.3, 2.0),
             (1.6, 2.6),
             (1.6, 6.6),
         ]
@@ -291,13 +325,13 @@ class Dresser(Tailor):
         return polygon(self.view.shape, [self.view.body(outline)])
 
 
-def _half_plane(view: View, limb: Limb, stop: float) -> np.ndarray:
-    """1 before, 0 beyond the cross-section at a share of the limb's length (antialiased)."""
-    end = cut(limb, 0.0, stop).path
-    at, before = end[-1], end[-2]
-    direction = (at - before) / max(float(np.hypot(*(at - before))), 1e-6)
+def _half_plane(view: View, limb: Limb, stop: float) -> FloatArray:
+    """1 before and 0 beyond the cross-section at a share of the limb's length, antialiased."""
+    path = cut(limb, 0.0, stop).path
+    end, before = path[-1], path[-2]
+    direction = (end - before) / max(float(np.hypot(*(end - before))), 1e-6)
     x, y = view.body_grid((slice(0, view.shape[0]), slice(0, view.shape[1])))
-    away = (x - at[0]) * direction[0] + (y - at[1]) * direction[1]
-    near = np.hypot(x - at[0], y - at[1]) < 0.45
+    away = (x - end[0]) * direction[0] + (y - end[1]) * direction[1]
+    near = np.hypot(x - end[0], y - end[1]) < 0.45
     plane = np.clip(0.5 - away * view.scale, 0.0, 1.0)
     return np.where(near, plane, 1.0).astype(np.float32)

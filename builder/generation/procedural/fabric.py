@@ -13,6 +13,7 @@ from builder.generation.procedural.canvas import (
     blur,
     bounds,
     fractal,
+    full_frame,
     inflate,
     linear,
     noise,
@@ -122,7 +123,7 @@ class Tailor:
         albedo = self.person.skin * (1.0 + 0.03 * mottle + 0.015 * pores)[..., None]
         albedo = albedo * (1.0 + mottle[..., None] * np.array([0.01, -0.02, -0.02], np.float32))
         lit = shade(self.light, normals(h), albedo, translucent=0.4, gloss=0.03, roughness=0.5)
-        canvas.over(_pad(srgb(lit), box, canvas.shape), mask)
+        canvas.over(full_frame(srgb(lit), box, canvas.shape), mask)
 
     def cloth(
         self,
@@ -160,7 +161,7 @@ class Tailor:
             occlusion=1.0 - 0.45 * np.clip(crease, 0, 1),
             lit=1.0 - 0.25 * np.clip(crease, 0, 1),
         )
-        canvas.over(_pad(srgb(lit), box, canvas.shape), mask)
+        canvas.over(full_frame(srgb(lit), box, canvas.shape), mask)
 
     def _folds(self, shape: tuple[int, int], box: tuple[slice, slice], flow: float) -> np.ndarray:
         """Soft ridges: noise stretched along a direction, sharpened at the crests."""
@@ -252,9 +253,3 @@ class Tailor:
             fold=0.0,
             texture=texture,
         )
-
-
-def _pad(colour: np.ndarray, box: tuple[slice, slice], shape: tuple[int, int]) -> np.ndarray:
-    full = np.zeros((*shape, 3), np.float32)
-    full[box] = colour
-    return full

@@ -1,4 +1,7 @@
-"""Light and its answer from matte, translucent and shiny surfaces."""
+"""Light, and what matte, translucent and shiny surfaces send back of it.
+
+Colours and strengths were chosen by eye.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from builder.generation.procedural.arrays import FloatArray
 from builder.generation.procedural.canvas import stream
 from builder.generation.procedural.traits import Traits
 
@@ -26,13 +30,13 @@ class Light:
         rim_colour: Linear RGB.
     """
 
-    key: np.ndarray
-    key_colour: np.ndarray
+    key: FloatArray
+    key_colour: FloatArray
     hardness: float
-    ambient: np.ndarray
-    sky: np.ndarray
-    rim: np.ndarray
-    rim_colour: np.ndarray
+    ambient: FloatArray
+    sky: FloatArray
+    rim: FloatArray
+    rim_colour: FloatArray
 
 
 _SETUPS: dict[str, tuple[tuple[float, ...], ...]] = {
@@ -74,16 +78,16 @@ def light_of(person: Traits) -> Light:
 
 def shade(
     light: Light,
-    normal: np.ndarray,
-    albedo: np.ndarray,
+    normal: FloatArray,
+    albedo: FloatArray,
     *,
     gloss: float = 0.0,
     roughness: float = 0.4,
     translucent: float = 0.0,
-    occlusion: np.ndarray | None = None,
-    lit: np.ndarray | None = None,
-) -> np.ndarray:
-    """Linear light from a surface.
+    occlusion: FloatArray | None = None,
+    lit: FloatArray | None = None,
+) -> FloatArray:
+    """Shade a surface.
 
     Args:
         light: The lights.
@@ -91,28 +95,23 @@ def shade(
         albedo: (H, W, 3) or (3,), linear.
         gloss: Strength of the highlight, 0..1.
         roughness: 0.1 sharp .. 1 broad.
-        translucent: How far light bleeds past the terminator, reddened (skin 0.4).
-        occlusion: (H, W) share of the surroundings that is open, 0..1.
+        translucent: Strength of the reddened light past the terminator; 0.4 for skin.
+        occlusion: (H, W) share of the surroundings that is not occluded, 0..1.
         lit: (H, W) share of the key light that arrives, 0..1.
 
     Returns:
-        (H, W, 3) float32.
+        (H, W, 3) float32, linear light.
     """
     facing = normal[..., 0] * light.key[0] + normal[..., 1] * light.key[1]
     facing = facing + normal[..., 2] * light.key[2]
+    # A soft source reaches around the form.
     wrap = 0.42 * (1.0 - light.hardness) + 0.06
     direct = np.maximum(facing + wrap, 0.0) / (1.0 + wrap)
     if lit is not None:
         direct = direct * lit
     energy = direct[..., None] * light.key_colour
     if translucent:
-        # Red travels furthest under skin: it reaches past where the others stop.
-        bleed = np.maximum(facing + wrap + 0.35, 0.0) / (1.35 + wrap)
-        if lit is not None:
-            bleed = bleed * (0.35 + 0.65 * lit)
-        energy = energy + (bleed - direct).clip(0.0)[..., None] * light.key_colour * (
-            np.array([0.75, 0.2, 0.1], np.float32) * translucent
-        )
+        energy = energy + _bled(light, facing + wrap, wrap, direct, lit, translucent)
     up = np.clip(0.5 - 0.5 * normal[..., 1], 0.0, 1.0)
     around = light.ambient + up[..., None] * light.sky
     if occlusion is not None:
@@ -123,12 +122,35 @@ def shade(
     rim = np.maximum(behind + normal[..., 2] * light.rim[2] + 0.15, 0.0) * edge**2
     out = out + (rim[..., None] * light.rim_colour) * (albedo * 0.75 + 0.12)
     if gloss:
-        half = light.key + np.array([0.0, 0.0, 1.0], np.float32)
-        half = half / np.sqrt((half**2).sum())
-        aligned = normal[..., 0] * half[0] + normal[..., 1] * half[1] + normal[..., 2] * half[2]
-        power = 2.0 / max(roughness, 0.05) ** 2
-        spot = gloss * np.maximum(aligned, 0.0) ** power
-        if lit is not None:
-            spot = spot * lit
-        out = out + spot[..., None] * light.key_colour
+        out = out + _highlight(light, normal, gloss, roughness, lit)[..., None] * light.key_colour
     return out.astype(np.float32)
+
+
+def _bled(
+    light: Light,
+    wrapped: FloatArray,
+    wrap: float,
+    direct: FloatArray,
+    lit: FloatArray | None,
+    translucent: float,
+) -> FloatArray:
+    """Light (H, W, 3) under the skin past the terminator: red travels furthest."""
+    bleed = np.maximum(wrapped + 0.35, 0.0) / (1.35 + wrap)
+    if lit is not None:
+        bleed = bleed * (0.35 + 0.65 * lit)
+    return (
+        (bleed - direct).clip(0.0)[..., None]
+        * light.key_colour
+        * (np.array([0.75, 0.2, 0.1], np.float32) * translucent)
+    )
+
+
+def _highlight(
+    light: Light, normal: FloatArray, gloss: float, roughness: float, lit: FloatArray | None
+) -> FloatArray:
+    """Strength (H, W) of Blinn's highlight of the key light."""
+    half = light.key + np.array([0.0, 0.0, 1.0], np.float32)
+    half = half / np.sqrt((half**2).sum())
+    aligned = normal[..., 0] * half[0] + normal[..., 1] * half[1] + normal[..., 2] * half[2]
+    spot = gloss * np.maximum(aligned, 0.0) ** (2.0 / max(roughness, 0.05) ** 2)
+    return spot if lit is None else spot * lit

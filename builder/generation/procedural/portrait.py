@@ -1,4 +1,4 @@
-"""Put the parts together: one seed and its attributes to a portrait with exact alpha."""
+"""Draws a portrait with exact alpha from a seed and attributes."""
 
 from __future__ import annotations
 
@@ -7,19 +7,31 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
-from builder.generation.procedural import accessories, headwear
-from builder.generation.procedural.anatomy import body_of, outline_mask
-from builder.generation.procedural.canvas import Canvas, blur, extend, shift, smoothstep, srgb
+from builder.generation.procedural import headwear
+from builder.generation.procedural.anatomy import Body, body_of, outline_mask
+from builder.generation.procedural.arrays import FloatArray
+from builder.generation.procedural.canvas import (
+    Canvas,
+    blur,
+    extend,
+    full_frame,
+    shift,
+    smoothstep,
+    srgb,
+)
 from builder.generation.procedural.clothing import Dresser
 from builder.generation.procedural.ears import ear
 from builder.generation.procedural.face import paint_face
+from builder.generation.procedural.glasses import glasses
 from builder.generation.procedural.hair import growth
 from builder.generation.procedural.hair.facial import facial_hair
-from builder.generation.procedural.hair.render import render
+from builder.generation.procedural.hair.render import HairLayers, render
 from builder.generation.procedural.hair.styles import wig_of
-from builder.generation.procedural.head import surface
-from builder.generation.procedural.light import light_of
+from builder.generation.procedural.head import Surface, surface
+from builder.generation.procedural.jewellery import earrings, necklace
+from builder.generation.procedural.light import Light, light_of
 from builder.generation.procedural.traits import Traits, traits
 from builder.generation.procedural.view import View, frame
 
@@ -33,8 +45,8 @@ class Portrait:
         alpha: (H, W) uint8, coverage.
     """
 
-    foreground: np.ndarray
-    alpha: np.ndarray
+    foreground: NDArray[np.uint8]
+    alpha: NDArray[np.uint8]
 
 
 def draw(seed: int, attributes: Mapping[str, str | None], width: int, height: int) -> Portrait:
@@ -44,8 +56,8 @@ def draw(seed: int, attributes: Mapping[str, str | None], width: int, height: in
 
     Args:
         seed: 0 .. 2**63 - 1.
-        attributes: Values of :data:`builder.prompts.vocabulary.VOCABULARY`; what is None or
-            missing is drawn from the seed.
+        attributes: Values of :data:`builder.prompts.vocabulary.VOCABULARY`; the seed chooses
+            those that are None or missing.
         width: Pixels, 64 .. 4096.
         height: Pixels, 64 .. 4096; the aspect lies between 1:2 and 2:1.
 
@@ -60,46 +72,86 @@ def draw(seed: int, attributes: Mapping[str, str | None], width: int, height: in
     view = frame(person, width, height)
     canvas = _compose(person, view)
     alpha = np.rint(np.clip(canvas.alpha, 0, 1) * 255).astype(np.uint8)
-    # What rounds to nothing is nothing, so that its colour is the continued one.
+    # Where alpha rounds to 0 the colour is the continued one, not the drawn one.
     kept = np.where(alpha > 0, canvas.alpha, 0.0).astype(np.float32)
     straight = extend(canvas.colour * (alpha > 0)[..., None], kept)
     return Portrait(np.rint(straight * 255).astype(np.uint8), alpha)
 
 
 def _compose(person: Traits, view: View) -> Canvas:
+    """Lay all parts over each other, from the back to the front."""
     light = light_of(person)
     body = body_of(person)
     canvas = Canvas(view.shape)
-    dresser = Dresser(person, view, light, body)
-    rim = headwear.rim_of(person)
-    larger = view.scale / 215.0
-    detail = float(np.clip(larger ** (0.35 if larger > 1.0 else 0.6), 0.35, 1.5))
     seen = surface(person, view, light)
     head_mask = np.zeros(view.shape, np.float32)
     head_mask[seen.box] = seen.alpha
-    wigs = wig_of(person, detail, rim)
-    hair = None
-    if wigs:
-        solid = np.maximum.reduce(
-            [head_mask, outline_mask(view, body.torso), outline_mask(view, body.neck)]
-        )
-        covered = cv2.erode((solid > 0.99).astype(np.uint8), np.ones((9, 9), np.uint8)) > 0
-        relief = np.full(view.shape, -np.inf, np.float32)
-        relief[seen.box] = np.where(seen.alpha > 0.5, seen.depth, -np.inf)
-        hair = render(person, view, light, wigs, covered, relief)
+    hair = _hair(person, view, light, body, seen, head_mask)
 
     headwear.behind(canvas, person, view, light)
     if hair is not None:
         canvas.over_premultiplied(*hair.back)
+    _lay_body(canvas, person, view, light, body, head_mask)
+    _lay_head(canvas, person, view, light, seen, hair, head_mask)
+    for layer in facial_hair(person, view, light):
+        canvas.over_premultiplied(*layer)
+    earrings(canvas, person, view, light)
+    if hair is not None:
+        _lay_front_hair(canvas, view, light, hair)
+    headwear.front(canvas, person, view, light)
+    glasses(canvas, person, view, light)
+    return canvas
+
+
+def _hair(
+    person: Traits,
+    view: View,
+    light: Light,
+    body: Body,
+    seen: Surface,
+    head_mask: FloatArray,
+) -> HairLayers | None:
+    """The hair of the head in layers, or None for a bald or covered head."""
+    # More strands for larger pictures; the exponents were chosen by eye.
+    larger = view.scale / 215.0
+    detail = float(np.clip(larger ** (0.35 if larger > 1.0 else 0.6), 0.35, 1.5))
+    wigs = wig_of(person, detail, headwear.rim_of(person))
+    if not wigs:
+        return None
+    solid = np.maximum.reduce(
+        [head_mask, outline_mask(view, body.torso), outline_mask(view, body.neck)]
+    )
+    covered = cv2.erode((solid > 0.99).astype(np.uint8), np.ones((9, 9), np.uint8)) > 0
+    relief = np.full(view.shape, -np.inf, np.float32)
+    relief[seen.box] = np.where(seen.alpha > 0.5, seen.depth, -np.inf)
+    return render(person, view, light, wigs, covered, relief)
+
+
+def _lay_body(
+    canvas: Canvas, person: Traits, view: View, light: Light, body: Body, head_mask: FloatArray
+) -> None:
+    """Skin, necklace and clothes."""
+    dresser = Dresser(person, view, light, body)
     dresser.skin_body(canvas)
     _neck_shadow(canvas, head_mask, view, light.key)
-    accessories.necklace(canvas, person, view, light, body)
+    necklace(canvas, person, view, light, body)
     dresser.trousers(canvas)
     dresser.trunk(canvas)
     if person["arms"] in ("hand on hip", "hands on hips"):
         for index in range(2):
-            accessories.hand_on_hip(canvas, dresser, index)
+            dresser.hand_on_hip(canvas, index)
 
+
+def _lay_head(
+    canvas: Canvas,
+    person: Traits,
+    view: View,
+    light: Light,
+    seen: Surface,
+    hair: HairLayers | None,
+    head_mask: FloatArray,
+) -> None:
+    """The painted head with its ears: the far one behind it, the near one over it."""
     far, near = (-1.0, 1.0) if view.yaw < 0 else (1.0, -1.0)
     ear(canvas, person, view, light, far)
     if abs(view.yaw) < 0.12:
@@ -107,43 +159,28 @@ def _compose(person: Traits, view: View) -> Canvas:
     colour = paint_face(person, seen, light, view.pixel)
     if hair is not None:
         colour = _scalp(person, colour, seen.angle, seen.v)
-        cast = blur(
-            shift(
-                hair.front[1], -light.key[0] * 0.05 * view.scale, -light.key[1] * 0.05 * view.scale
-            ),
-            0.02 * view.scale,
-        )
+        dx, dy = -light.key[0] * 0.05 * view.scale, -light.key[1] * 0.05 * view.scale
+        cast = blur(shift(hair.front[1], dx, dy), 0.02 * view.scale)
         colour = colour * (1.0 - 0.42 * cast[seen.box])[..., None]
-    canvas.over(_full(srgb(colour), seen.box, view.shape), head_mask)
+    canvas.over(full_frame(srgb(colour), seen.box, view.shape), head_mask)
     if abs(view.yaw) >= 0.12:
         ear(canvas, person, view, light, near)
-    for layer in facial_hair(person, view, light):
-        canvas.over_premultiplied(*layer)
-    accessories.earrings(canvas, person, view, light)
-    if hair is not None:
-        cast = blur(
-            shift(hair.front[1], -light.key[0] * 0.07 * view.scale, 0.06 * view.scale),
-            0.035 * view.scale,
-        )
-        below = smoothstep(
-            view.y + 0.45 * view.scale,
-            view.y + 0.6 * view.scale,
-            np.arange(view.shape[0], dtype=np.float32),
-        )
-        canvas.shadow(cast * (1 - hair.front[1]) * below[:, None] * 0.5)
-        canvas.over_premultiplied(*hair.front)
-    headwear.front(canvas, person, view, light)
-    accessories.glasses(canvas, person, view, light)
-    return canvas
 
 
-def _full(colour: np.ndarray, box: tuple[slice, slice], shape: tuple[int, int]) -> np.ndarray:
-    full = np.zeros((*shape, 3), np.float32)
-    full[box] = colour
-    return full
+def _lay_front_hair(canvas: Canvas, view: View, light: Light, hair: HairLayers) -> None:
+    """The hair before the head, and its shadow on neck and clothes."""
+    dx, dy = -light.key[0] * 0.07 * view.scale, 0.06 * view.scale
+    cast = blur(shift(hair.front[1], dx, dy), 0.035 * view.scale)
+    below_chin = smoothstep(
+        view.y + 0.45 * view.scale,
+        view.y + 0.6 * view.scale,
+        np.arange(view.shape[0], dtype=np.float32),
+    )
+    canvas.shadow(cast * (1 - hair.front[1]) * below_chin[:, None] * 0.5)
+    canvas.over_premultiplied(*hair.front)
 
 
-def _neck_shadow(canvas: Canvas, head: np.ndarray, view: View, key: np.ndarray) -> None:
+def _neck_shadow(canvas: Canvas, head: FloatArray, view: View, key: FloatArray) -> None:
     """The head darkens the neck under the jaw and away from the light."""
     cast = shift(head, -key[0] * 0.16 * view.scale, 0.13 * view.scale)
     cast = blur(cast, 0.035 * view.scale)
@@ -153,7 +190,7 @@ def _neck_shadow(canvas: Canvas, head: np.ndarray, view: View, key: np.ndarray) 
     canvas.shadow(np.clip(cast * 0.62 + close * 0.35, 0, 0.85) * fade)
 
 
-def _scalp(person: Traits, colour: np.ndarray, angle: np.ndarray, v: np.ndarray) -> np.ndarray:
+def _scalp(person: Traits, colour: FloatArray, angle: FloatArray, v: FloatArray) -> FloatArray:
     """Tint the skin under the hair with the hair's shaded colour, soft at the hairline."""
     edge = growth.hairline(person, angle)
     inside = smoothstep(-0.004, 0.05, edge - v)

@@ -8,35 +8,38 @@ from __future__ import annotations
 
 import numpy as np
 
+from builder.generation.procedural.arrays import BoolArray, FloatArray, IndexArray
 from builder.generation.procedural.canvas import dot
-from builder.generation.procedural.head import base_point, outline
+from builder.generation.procedural.relief import base_point, outline
 from builder.generation.procedural.traits import Traits
 
 CENTRE = np.array([0.0, -0.09, -0.02])
 RADII = np.array([0.340, 0.415, 0.425])
-"""The skull as an ellipsoid, for collisions and for the direction away from it."""
+"""The skull as an ellipsoid: hair collides with it and grows away from it. Fitted by eye to
+the relief of :mod:`relief`."""
 
 _FACE_Y = np.array([-0.345, -0.325, -0.28, -0.18, 0.0, 0.2, 0.45, 0.62, 0.95, 1.3])
 _FACE_X = np.array([0.0, 0.10, 0.205, 0.255, 0.29, 0.285, 0.24, 0.20, 0.17, 0.0])
-"""Half-width of the face that hair leaves clear."""
+"""Half-width of the face that hair leaves clear, by height; chosen by eye."""
 
 _LINE_ANGLE = np.array([0.0, 22.0, 42.0, 56.0, 68.0, 78.0, 88.0, 96.0, 108.0, 130.0, 180.0])
 _LINE_Y = np.array([-0.335, -0.325, -0.29, -0.215, -0.10, 0.02, 0.06, -0.05, 0.04, 0.24, 0.30])
+"""Height of the hairline by the angle about the head in degrees (0 front); chosen by eye."""
 
 
-def outward(points: np.ndarray) -> np.ndarray:
+def outward(points: FloatArray) -> FloatArray:
     """Unit directions away from the skull."""
     return normalise((points - CENTRE.astype(points.dtype)) / (RADII**2).astype(points.dtype))
 
 
-def normalise(v: np.ndarray) -> np.ndarray:
+def normalise(v: FloatArray) -> FloatArray:
     """Unit vectors along the last axis."""
     length = np.sqrt(dot(v, v))
-    unit: np.ndarray = v / np.maximum(length, 1e-9)[..., None]
+    unit: FloatArray = v / np.maximum(length, 1e-9)[..., None]
     return unit
 
 
-def hairline(person: Traits, angle: np.ndarray) -> np.ndarray:
+def hairline(person: Traits, angle: FloatArray) -> FloatArray:
     """Lowest y at which scalp hair grows, by the angle about the head (radians, 0 front)."""
     degrees = np.degrees(np.abs(angle))
     y = np.interp(degrees, _LINE_ANGLE, _LINE_Y)
@@ -45,9 +48,9 @@ def hairline(person: Traits, angle: np.ndarray) -> np.ndarray:
     return y - recede * (0.10 * temple + 0.03 * (degrees < 60.0))
 
 
-def scalp(person: Traits, rng: np.random.Generator, count: int) -> np.ndarray:
+def scalp(person: Traits, rng: np.random.Generator, count: int) -> FloatArray:
     """Roots (count, 3), about evenly spread over the hairy part of the head."""
-    found: list[np.ndarray] = []
+    found: list[FloatArray] = []
     total = 0
     while total < count:
         d = normalise(rng.standard_normal((count * 2, 3)))
@@ -60,30 +63,30 @@ def scalp(person: Traits, rng: np.random.Generator, count: int) -> np.ndarray:
     return np.concatenate(found)[:count]
 
 
-def parting(person: Traits, rng: np.random.Generator, at: float, count: int) -> np.ndarray:
-    """Further roots (count, 3) along the line where the hair is parted at x = ``at``."""
+def parting(person: Traits, rng: np.random.Generator, line: float, count: int) -> FloatArray:
+    """Further roots (count, 3) along the line where the hair is parted, x = ``line``."""
     over = rng.uniform(-0.35, 1.0, count)  # from the back of the crown to the hairline
     y = np.where(over >= 0, -0.493 + 0.155 * np.abs(over) ** 1.6, -0.493 + 0.25 * over**2)
-    x = at + 0.028 * rng.standard_normal(count)
+    x = line + 0.028 * rng.standard_normal(count)
     width = np.maximum(outline(person, y)[0], 1e-3)
     angle = np.arcsin(np.clip(x / width, -0.98, 0.98))
     return base_point(person, np.where(over >= 0, angle, np.pi - angle), y)
 
 
 def grow(
-    roots: np.ndarray,
-    direction: np.ndarray,
-    length: np.ndarray,
+    roots: FloatArray,
+    direction: FloatArray,
+    length: FloatArray,
     rng: np.random.Generator,
     *,
-    gravity: np.ndarray,
-    margin: np.ndarray,
+    gravity: FloatArray,
+    margin: FloatArray,
     steps: int = 26,
     part_face: bool = True,
     wander: float = 0.05,
-    pull: np.ndarray | None = None,
+    pull: FloatArray | None = None,
     ceiling: float | None = None,
-) -> np.ndarray:
+) -> FloatArray:
     """Grow strands step by step under gravity, along the skull and past the neck.
 
     Args:
@@ -94,7 +97,7 @@ def grow(
         gravity: (3,) pull for every head unit of length.
         margin: (N,) distance to the skull that the strand keeps once it lies on it.
         steps: Number of points.
-        part_face: Push strands aside that would hang before the face.
+        part_face: Push aside strands that would hang before the face.
         wander: Strength of the random walk of the direction.
         pull: (N, 3) further constant pull, if any.
         ceiling: How far above the skull (share of its radius) hair of the upper head may
@@ -107,58 +110,85 @@ def grow(
     path = np.empty((n, steps, 3), np.float32)
     position, heading = roots.copy(), direction.copy()
     path[:, 0] = position
-    ds = (length / (steps - 1))[:, None]
+    step = (length / (steps - 1))[:, None]
     # Neighbours wander together, so that hair falls in locks rather than as fuzz.
     walk = np.zeros((n, 3))
     centres = roots[rng.permutation(n)[: min(n, 110)]]
-    group = np.argmin(sum((roots[:, None, i] - centres[None, :, i]) ** 2 for i in range(3)), 1)
+    lock = np.argmin(sum((roots[:, None, i] - centres[None, :, i]) ** 2 for i in range(3)), 1)
     for k in range(1, steps):
-        shared = rng.standard_normal((len(centres), 3))[group]
+        shared = rng.standard_normal((len(centres), 3))[lock]
         walk = 0.8 * walk + wander * (shared + 0.25 * rng.standard_normal((n, 3)))
         turn = gravity + walk
         if pull is not None:
             turn = turn + pull * max(0.0, 1.0 - 2.2 * k / steps)
-        heading = normalise(heading + turn * np.minimum(ds * 9.0, 0.6))
+        heading = normalise(heading + turn * np.minimum(step * 9.0, 0.6))
         if part_face:
-            clear = np.interp(position[:, 1], _FACE_Y, _FACE_X)
-            before = (position[:, 2] > 0.03) & (np.abs(position[:, 0]) < clear)
-            aside = np.where(position[:, 0] >= 0, 1.0, -1.0)
-            heading[before, 0] += 0.6 * aside[before]
-            heading[before, 2] -= 0.45
-            heading = normalise(heading)
-            gap = (clear - np.abs(position[:, 0]))[before]
-            position[before, 0] += aside[before] * np.minimum(gap, 0.06) * 0.7
-            position[before, 2] -= np.minimum(gap, 0.06) * 0.5
-        position = position + heading * ds
-        rel = (position - CENTRE) / (RADII + margin[:, None] * min(1.0, 0.25 + 4.0 * k / steps))
-        inside = np.sqrt((rel * rel).sum(1))
-        hit = inside < 1.0
-        if hit.any():
-            out = outward(position[hit])
-            position[hit] = (
-                CENTRE + (position[hit] - CENTRE) / np.maximum(inside[hit], 1e-3)[:, None]
-            )
-            into = (heading[hit] * out).sum(1, keepdims=True)
-            heading[hit] = normalise(heading[hit] - np.minimum(into, 0.0) * out + 1e-6)
+            heading = _part_face(position, heading)
+        position = position + heading * step
+        height = _leave_skull(position, heading, margin[:, None] * min(1.0, 0.25 + 4.0 * k / steps))
         if ceiling is not None:
-            limit = 1.0 + ceiling + margin * 2.0
-            high = (position[:, 1] < 0.0) & (inside > limit)
-            if high.any():
-                ease = 1.0 + 0.5 * (limit[high] / inside[high] - 1.0)
-                position[high] = CENTRE + (position[high] - CENTRE) * ease[:, None]
-        # The neck is a post that hair hangs around.
-        low = (position[:, 1] > 0.36) & (position[:, 1] < 0.75)
-        radial = np.hypot(position[:, 0], position[:, 2] + 0.06)
-        close = low & (radial < 0.235)
-        if close.any():
-            factor = 0.235 / np.maximum(radial[close], 1e-3)
-            position[close, 0] *= factor
-            position[close, 2] = (position[close, 2] + 0.06) * factor - 0.06
+            _lower(position, height, 1.0 + ceiling + margin * 2.0)
+        _leave_neck(position)
         path[:, k] = position
     return relax(path)
 
 
-def relax(path: np.ndarray, times: int = 2) -> np.ndarray:
+def _part_face(position: FloatArray, heading: FloatArray) -> FloatArray:
+    """Push positions (N, 3), in place, and headings aside where they are before the face."""
+    clear = np.interp(position[:, 1], _FACE_Y, _FACE_X)
+    before = (position[:, 2] > 0.03) & (np.abs(position[:, 0]) < clear)
+    aside = np.where(position[:, 0] >= 0, 1.0, -1.0)
+    heading[before, 0] += 0.6 * aside[before]
+    heading[before, 2] -= 0.45
+    heading = normalise(heading)
+    gap = (clear - np.abs(position[:, 0]))[before]
+    position[before, 0] += aside[before] * np.minimum(gap, 0.06) * 0.7
+    position[before, 2] -= np.minimum(gap, 0.06) * 0.5
+    return heading
+
+
+def _leave_skull(position: FloatArray, heading: FloatArray, margin: FloatArray) -> FloatArray:
+    """Move positions and headings out of the skull, in place.
+
+    Args:
+        position: (N, 3).
+        heading: (N, 3).
+        margin: (N, 1) distance that is kept, head units.
+
+    Returns:
+        (N,) distance from the skull's centre before the move, in radii with margin.
+    """
+    offset = (position - CENTRE) / (RADII + margin)
+    height = np.sqrt((offset * offset).sum(1))
+    hit = height < 1.0
+    if hit.any():
+        out = outward(position[hit])
+        position[hit] = CENTRE + (position[hit] - CENTRE) / np.maximum(height[hit], 1e-3)[:, None]
+        into = (heading[hit] * out).sum(1, keepdims=True)
+        heading[hit] = normalise(heading[hit] - np.minimum(into, 0.0) * out + 1e-6)
+    return height
+
+
+def _lower(position: FloatArray, height: FloatArray, limit: FloatArray) -> None:
+    """Draw hair of the upper head that stands above its limit (N,) half-way back, in place."""
+    high = (position[:, 1] < 0.0) & (height > limit)
+    if high.any():
+        ease = 1.0 + 0.5 * (limit[high] / height[high] - 1.0)
+        position[high] = CENTRE + (position[high] - CENTRE) * ease[:, None]
+
+
+def _leave_neck(position: FloatArray) -> None:
+    """Move positions (N, 3) out of the neck, a post of radius 0.235, in place."""
+    low = (position[:, 1] > 0.36) & (position[:, 1] < 0.75)
+    radial = np.hypot(position[:, 0], position[:, 2] + 0.06)
+    close = low & (radial < 0.235)
+    if close.any():
+        factor = 0.235 / np.maximum(radial[close], 1e-3)
+        position[close, 0] *= factor
+        position[close, 2] = (position[close, 2] + 0.06) * factor - 0.06
+
+
+def relax(path: FloatArray, times: int = 2) -> FloatArray:
     """Smooth strands (N, K, 3) along their length; roots and tips stay."""
     for _ in range(times):
         inner = 0.25 * path[:, :-2] + 0.5 * path[:, 1:-1] + 0.25 * path[:, 2:]
@@ -167,9 +197,9 @@ def relax(path: np.ndarray, times: int = 2) -> np.ndarray:
 
 
 def clear_face(
-    path: np.ndarray, which: np.ndarray, rng: np.random.Generator, room: float = 0.0
-) -> np.ndarray:
-    """Push the strands in ``which`` (N,) bool aside where they would cross the face."""
+    path: FloatArray, which: BoolArray, rng: np.random.Generator, room: float = 0.0
+) -> FloatArray:
+    """Push the strands that ``which`` (N,) marks aside where they would cross the face."""
     border = np.interp(path[..., 1], _FACE_Y, _FACE_X).astype(np.float32)
     border = (border + np.float32(room)) * rng.uniform(0.86, 1.06, (len(path), 1)).astype(
         np.float32
@@ -188,29 +218,29 @@ def clear_face(
     return out
 
 
-def refine(path: np.ndarray, points: int) -> np.ndarray:
+def refine(path: FloatArray, points: int) -> FloatArray:
     """Resample (N, K, 3) to ``points`` a strand with a cubic through the given ones."""
     k = path.shape[1]
-    at = np.linspace(0.0, k - 1.0, points)
-    i = np.minimum(at.astype(int), k - 2)
-    t = (at - i).astype(np.float32)[None, :, None]
+    position = np.linspace(0.0, k - 1.0, points)
+    i = np.minimum(position.astype(int), k - 2)
+    t = (position - i).astype(np.float32)[None, :, None]
     a, b = path[:, np.maximum(i - 1, 0)], path[:, i]
     c, d = path[:, i + 1], path[:, np.minimum(i + 2, k - 1)]
-    smooth: np.ndarray = b + 0.5 * t * (
+    smooth: FloatArray = b + 0.5 * t * (
         c - a + t * (2 * a - 5 * b + 4 * c - d + t * (3 * (b - c) + d - a))
     )
     return smooth
 
 
 def clump(
-    path: np.ndarray,
+    path: FloatArray,
     rng: np.random.Generator,
     count: int,
     strength: float,
     spread: float,
     start: float = 0.1,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Draw strands together towards leaders among them.
+) -> tuple[FloatArray, IndexArray]:
+    """Gather strands into clumps, each around a strand that leads it.
 
     Args:
         path: (N, K, 3).
@@ -225,33 +255,33 @@ def clump(
     """
     n, k, _ = path.shape
     leaders = rng.permutation(n)[: min(count, n)]
-    roots, heads = path[:, 0], path[leaders, 0]
+    roots, leader_roots = path[:, 0], path[leaders, 0]
     member = np.empty(n, np.intp)
-    for first in range(0, n, 2048):
+    for first in range(0, n, 2048):  # in parts, which bounds the memory of the distances
         part = roots[first : first + 2048]
-        distance = sum((part[:, None, i] - heads[None, :, i]) ** 2 for i in range(3))
+        distance = sum((part[:, None, i] - leader_roots[None, :, i]) ** 2 for i in range(3))
         member[first : first + 2048] = np.argmin(distance, 1)
     t = np.clip((np.linspace(0, 1, k, dtype=np.float32) - start) / (1 - start), 0, 1)
     gather = (strength * t * (2 - t))[None, :, None]
-    own = (rng.standard_normal((n, 1, 3)) * spread).astype(np.float32)
-    target = path[leaders][member] + own * (0.4 + 0.6 * t[None, :, None])
+    offset = (rng.standard_normal((n, 1, 3)) * spread).astype(np.float32)
+    target = path[leaders][member] + offset * (0.4 + 0.6 * t[None, :, None])
     return path + (target - path) * gather * rng.uniform(0.55, 1.0, (n, 1, 1)).astype(
         np.float32
     ), member
 
 
 def curl(
-    path: np.ndarray,
+    path: FloatArray,
     rng: np.random.Generator,
-    member: np.ndarray,
-    length: np.ndarray,
+    member: IndexArray,
+    length: FloatArray,
     radius: float,
     wavelength: float,
     *,
     flat: float = 0.0,
     jitter: float = 0.5,
     rise: float = 0.15,
-) -> np.ndarray:
+) -> FloatArray:
     """Wind strands around their own course.
 
     Args:
