@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ld_portrait_20k.errors import PortraitError
 
@@ -32,7 +33,7 @@ JPEG_QUALITY: Final = 98
 _PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 _RUN_LENGTH = 3  # zlib's Z_RLE
 
-_Decoder = Callable[[bytes, "Header"], np.ndarray]
+_Decoder = Callable[[bytes, "Header"], NDArray[np.uint8]]
 
 
 class ImageError(PortraitError):
@@ -56,7 +57,7 @@ class Header:
     channels: int
 
 
-def encode_foreground(rgb: np.ndarray, format: str = "png") -> bytes:  # noqa: A002
+def encode_foreground(rgb: NDArray[np.uint8], format: str = "png") -> bytes:  # noqa: A002
     """Encode a foreground.
 
     Args:
@@ -83,7 +84,7 @@ def encode_foreground(rgb: np.ndarray, format: str = "png") -> bytes:  # noqa: A
     return out.getvalue()
 
 
-def encode_alpha(alpha: np.ndarray) -> bytes:
+def encode_alpha(alpha: NDArray[np.uint8]) -> bytes:
     """Encode an alpha matte as an 8-bit grey PNG.
 
     Args:
@@ -99,7 +100,7 @@ def encode_alpha(alpha: np.ndarray) -> bytes:
     return _encode_png(alpha)
 
 
-def decode_foreground(data: bytes, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+def decode_foreground(data: bytes, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
     """Decode a foreground member.
 
     Args:
@@ -118,7 +119,7 @@ def decode_foreground(data: bytes, *, max_pixels: int = MAX_PIXELS) -> np.ndarra
     return _decode(data, header, max_pixels)
 
 
-def decode_alpha(data: bytes, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+def decode_alpha(data: bytes, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
     """Decode an alpha member.
 
     Args:
@@ -155,7 +156,7 @@ def decoders() -> dict[str, str]:
     return {"png": _png_decoder()[0], "jpeg": _jpeg_decoder()[0]}
 
 
-def _check_array(picture: np.ndarray, channels: int) -> None:
+def _check_array(picture: NDArray[np.uint8], channels: int) -> None:
     expected = "(H, W, 3)" if channels == 3 else "(H, W)"
     shape_ok = picture.ndim == 2 if channels == 1 else picture.ndim == 3 and picture.shape[2] == 3
     if picture.dtype != np.uint8 or not shape_ok or 0 in picture.shape:
@@ -167,7 +168,7 @@ def _check_array(picture: np.ndarray, channels: int) -> None:
         raise ValueError(f"{width}x{height} is over the limit of {MAX_PIXELS} pixels")
 
 
-def _encode_png(picture: np.ndarray) -> bytes:
+def _encode_png(picture: NDArray[np.uint8]) -> bytes:
     from PIL import Image
 
     out = io.BytesIO()
@@ -177,7 +178,7 @@ def _encode_png(picture: np.ndarray) -> bytes:
     return out.getvalue()
 
 
-def _decode(data: bytes, header: Header, max_pixels: int) -> np.ndarray:
+def _decode(data: bytes, header: Header, max_pixels: int) -> NDArray[np.uint8]:
     if header.width * header.height > max_pixels or max(header.width, header.height) > MAX_SIDE:
         raise ImageError(
             f"a {header.format} of {header.width}x{header.height}, "
@@ -257,14 +258,14 @@ def _jpeg_decoder() -> tuple[str, _Decoder]:
     )
 
 
-def _decode_pillow(data: bytes, header: Header) -> np.ndarray:
+def _decode_pillow(data: bytes, header: Header) -> NDArray[np.uint8]:
     from PIL import Image
 
     with Image.open(io.BytesIO(data), formats=[header.format.upper()]) as picture:
         return np.array(picture)
 
 
-def _decode_cv2(data: bytes, header: Header) -> np.ndarray:
+def _decode_cv2(data: bytes, header: Header) -> NDArray[np.uint8]:
     import cv2
 
     flags = cv2.IMREAD_COLOR_RGB if header.channels == 3 else cv2.IMREAD_GRAYSCALE

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 
 def jitter_colour(
-    picture: np.ndarray,
+    picture: NDArray[np.uint8],
     brightness: float = 1.0,
     contrast: float = 1.0,
     saturation: float = 1.0,
     balance: tuple[float, float, float] = (1.0, 1.0, 1.0),
     gamma: float = 1.0,
-) -> np.ndarray:
+) -> NDArray[np.uint8]:
     """Change colours by one table a channel and one matrix.
 
     Args:
@@ -39,12 +40,14 @@ def jitter_colour(
     return cv2.transform(changed, matrix)
 
 
-def blur(picture: np.ndarray, sigma: float) -> np.ndarray:
+def blur(picture: NDArray[np.uint8], sigma: float) -> NDArray[np.uint8]:
     """Gaussian blur of a standard deviation in pixels; none for 0."""
     return cv2.GaussianBlur(picture, (0, 0), sigma) if sigma > 0.1 else picture
 
 
-def add_noise(picture: np.ndarray, sigma: float, rng: np.random.Generator) -> np.ndarray:
+def add_noise(
+    picture: NDArray[np.uint8], sigma: float, rng: np.random.Generator
+) -> NDArray[np.uint8]:
     """Gaussian noise of a standard deviation in 8-bit steps, drawn for every value."""
     if sigma <= 0:
         return picture
@@ -53,7 +56,7 @@ def add_noise(picture: np.ndarray, sigma: float, rng: np.random.Generator) -> np
     return cv2.add(picture, noise, dtype=cv2.CV_8U)
 
 
-def compress_jpeg(picture: np.ndarray, quality: int) -> np.ndarray:
+def compress_jpeg(picture: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
     """What JPEG of a quality (1..100, with chroma subsampling) leaves of a picture."""
     # The channels' order decides which is luma: it must be told right.
     done, data = cv2.imencode(

@@ -9,6 +9,7 @@ from typing import Any, Final, Protocol
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from ld_portrait_20k.codec import MAX_PIXELS
 from ld_portrait_20k.compositing.geometry import resize_picture
@@ -25,7 +26,7 @@ _REDUCED = {
 class Backgrounds(Protocol):
     """A source of backgrounds."""
 
-    def draw(self, rng: np.random.Generator, height: int, width: int) -> np.ndarray:
+    def draw(self, rng: np.random.Generator, height: int, width: int) -> NDArray[np.uint8]:
         """A background of a size, drawn from ``rng``: (height, width, 3) uint8 sRGB."""
         ...
 
@@ -69,12 +70,12 @@ class PictureBackgrounds:
         self._flip = flip
         self._cache_bytes = cache_bytes
         self._held = 0
-        self._cache: OrderedDict[tuple[int, int], np.ndarray] = OrderedDict()
+        self._cache: OrderedDict[tuple[int, int], NDArray[np.uint8]] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._pictures)
 
-    def draw(self, rng: np.random.Generator, height: int, width: int) -> np.ndarray:
+    def draw(self, rng: np.random.Generator, height: int, width: int) -> NDArray[np.uint8]:
         """A random crop of a random picture, scaled to (height, width, 3) uint8 sRGB.
 
         Raises:
@@ -95,7 +96,7 @@ class PictureBackgrounds:
             result = result[:, ::-1]
         return np.ascontiguousarray(result)
 
-    def _load(self, index: int, height: int, width: int, share: float) -> np.ndarray:
+    def _load(self, index: int, height: int, width: int, share: float) -> NDArray[np.uint8]:
         item = self._pictures[index]
         if isinstance(item, dict):
             item = item[self._column]
@@ -108,7 +109,9 @@ class PictureBackgrounds:
             )
         return picture
 
-    def _read(self, index: int, path: Path, height: int, width: int, share: float) -> np.ndarray:
+    def _read(
+        self, index: int, path: Path, height: int, width: int, share: float
+    ) -> NDArray[np.uint8]:
         """A file, decoded no larger than the window needs where its format allows that."""
         size, form = _header(path)
         room = share * min(size) / max(height, width) if form == "JPEG" else 1.0
@@ -141,7 +144,7 @@ class ColourBackgrounds:
     def __init__(self, colours: Sequence[tuple[int, int, int]] | None = None) -> None:
         self._colours = colours
 
-    def draw(self, rng: np.random.Generator, height: int, width: int) -> np.ndarray:
+    def draw(self, rng: np.random.Generator, height: int, width: int) -> NDArray[np.uint8]:
         """One colour all over: (height, width, 3) uint8."""
         if self._colours is None:
             colour = rng.integers(0, 256, 3)
@@ -164,7 +167,7 @@ def _header(path: Path) -> tuple[tuple[int, int], str | None]:
     return size, form
 
 
-def _decode(path: Path, reduction: int) -> np.ndarray:
+def _decode(path: Path, reduction: int) -> NDArray[np.uint8]:
     flags = _REDUCED.get(reduction, cv2.IMREAD_COLOR)
     picture = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), flags)
     if picture is None:

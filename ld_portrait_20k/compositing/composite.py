@@ -7,6 +7,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 
 def composite(foreground: Any, alpha: Any, background: Any, *, linear: bool = False) -> Any:
@@ -43,8 +44,11 @@ def composite(foreground: Any, alpha: Any, background: Any, *, linear: bool = Fa
 
 
 def merge_foregrounds(
-    foreground: np.ndarray, alpha: np.ndarray, behind: np.ndarray, behind_alpha: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+    foreground: NDArray[np.uint8],
+    alpha: NDArray[np.uint8],
+    behind: NDArray[np.uint8],
+    behind_alpha: NDArray[np.uint8],
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """One foreground over another, as one foreground (Porter and Duff's *over*).
 
     Matting papers enlarge their training data so: ``a = 1 - (1 - a1)(1 - a2)`` with the
@@ -70,19 +74,21 @@ def merge_foregrounds(
     return np.rint(colour).astype(np.uint8), np.rint(merged * 255).astype(np.uint8)
 
 
-def to_linear(srgb: np.ndarray) -> np.ndarray:
+def to_linear(srgb: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
     """Linear light 0..1 of sRGB values 0..1 (IEC 61966-2-1)."""
     return np.where(srgb <= 0.04045, srgb / 12.92, ((np.maximum(srgb, 0) + 0.055) / 1.055) ** 2.4)
 
 
-def to_srgb(light: np.ndarray) -> np.ndarray:
+def to_srgb(light: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
     """The sRGB values 0..1 of linear light 0..1 (IEC 61966-2-1)."""
     return np.where(
         light <= 0.0031308, light * 12.92, 1.055 * np.maximum(light, 0.0031308) ** (1 / 2.4) - 0.055
     )
 
 
-def _composite_u8(foreground: np.ndarray, alpha: np.ndarray, background: np.ndarray) -> np.ndarray:
+def _composite_u8(
+    foreground: NDArray[np.uint8], alpha: NDArray[np.uint8], background: NDArray[np.uint8]
+) -> NDArray[np.uint8]:
     # 16-bit integers throughout; (x + 128 + (x + 128 >> 8)) >> 8 is x / 255 to nearest.
     weight = cv2.merge((alpha, alpha, alpha)).astype(np.uint16)
     total = foreground * weight
@@ -96,8 +102,8 @@ def _composite_u8(foreground: np.ndarray, alpha: np.ndarray, background: np.ndar
 
 
 def _composite_linear_u8(
-    foreground: np.ndarray, alpha: np.ndarray, background: np.ndarray
-) -> np.ndarray:
+    foreground: NDArray[np.uint8], alpha: NDArray[np.uint8], background: NDArray[np.uint8]
+) -> NDArray[np.uint8]:
     forth, back = _tables()
     weight = alpha.astype(np.float32)[..., None] * np.float32(1 / 255)
     light = weight * forth[foreground] + (1 - weight) * forth[background]
@@ -105,7 +111,7 @@ def _composite_linear_u8(
 
 
 @functools.cache
-def _tables() -> tuple[np.ndarray, np.ndarray]:
+def _tables() -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
     forth = to_linear(np.arange(256) / 255).astype(np.float32)
     # Fine enough that every 8-bit value survives the way there and back.
     back = np.rint(to_srgb(np.linspace(0, 1, 2**16)) * 255).astype(np.uint8)
@@ -132,7 +138,7 @@ def _composite_tensor(foreground: Any, alpha: Any, background: Any, linear: bool
     return torch.where(light <= 0.0031308, light * 12.92, power)
 
 
-def _check(foreground: np.ndarray, alpha: np.ndarray, background: np.ndarray) -> None:
+def _check(foreground: NDArray[Any], alpha: NDArray[Any], background: NDArray[Any]) -> None:
     same = foreground.shape == background.shape == (*alpha.shape, 3)
     if not same or not foreground.dtype == alpha.dtype == background.dtype:
         raise ValueError(

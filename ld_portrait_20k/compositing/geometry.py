@@ -7,13 +7,14 @@ from typing import Any, Final
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 PICTURES: Final = ("foreground", "alpha", "trimap", "background", "image")
 """The keys of a sample that are pictures; whichever are there are transformed alike."""
 
 
 def unknown_center(
-    alpha: np.ndarray, rng: np.random.Generator, trimap: np.ndarray | None = None
+    alpha: NDArray[np.uint8], rng: np.random.Generator, trimap: NDArray[np.uint8] | None = None
 ) -> tuple[int, int]:
     """A pixel of the unknown region, every one equally likely.
 
@@ -87,8 +88,8 @@ def resize(sample: dict[str, Any], size: tuple[int, int]) -> dict[str, Any]:
 
 
 def resize_picture(
-    picture: np.ndarray, size: tuple[int, int], *, nearest: bool = False
-) -> np.ndarray:
+    picture: NDArray[np.uint8], size: tuple[int, int], *, nearest: bool = False
+) -> NDArray[np.uint8]:
     """A picture at another size (height, width): area-averaged down, linear up.
 
     Down by less than a third is linear too: it skips no pixel, at a sixth of the time.
@@ -97,7 +98,8 @@ def resize_picture(
         return picture
     shrink = max(picture.shape[0] / size[0], picture.shape[1] / size[1])
     how = cv2.INTER_NEAREST if nearest else cv2.INTER_AREA if shrink > 1.5 else cv2.INTER_LINEAR
-    return cv2.resize(picture, (size[1], size[0]), interpolation=how)
+    resized = cv2.resize(picture, (size[1], size[0]), interpolation=how)
+    return cast("NDArray[np.uint8]", resized)
 
 
 def _inside(
@@ -112,14 +114,14 @@ def _inside(
 
 
 def _window(
-    picture: np.ndarray,
+    picture: NDArray[np.uint8],
     size: tuple[int, int],
     center: tuple[float, float],
     scale: float,
     angle: float,
     flip: bool,
     nearest: bool,
-) -> np.ndarray:
+) -> NDArray[np.uint8]:
     height, width = size
     if angle == 0 and scale == 1:
         left, top = math.floor(center[0] - width / 2), math.floor(center[1] - height / 2)
@@ -138,19 +140,20 @@ def _window(
     middle = np.array([(width - 1) / 2, (height - 1) / 2])
     matrix[:, 2] = np.array(center) - 0.5 - matrix[:, :2] @ middle
     how = cv2.INTER_NEAREST if nearest else cv2.INTER_LINEAR
-    return cv2.warpAffine(
+    warped = cv2.warpAffine(
         picture, matrix, (width, height), flags=how | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_REPLICATE,
     )  # fmt: skip
+    return cast("NDArray[np.uint8]", warped)
 
 
 def _shrink(
-    picture: np.ndarray,
+    picture: NDArray[np.uint8],
     size: tuple[int, int],
     center: tuple[float, float],
     scale: float,
     angle: float,
-) -> tuple[np.ndarray, tuple[float, float], float]:
+) -> tuple[NDArray[np.uint8], tuple[float, float], float]:
     """The part that a window needs, area-averaged to the window's scale."""
     height, width = size
     reach = np.hypot(height, width) / 2 if angle else max(height, width) / 2

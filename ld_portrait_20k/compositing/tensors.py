@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from ld_portrait_20k.compositing.transform import Sample, Transform
 from ld_portrait_20k.errors import missing_extra
@@ -45,8 +46,8 @@ class ToTensors(Transform):
                 result[key] = self._convert(key, sample[key])
         return result
 
-    def _convert(self, key: str, picture: np.ndarray) -> Any:
-        planes: np.ndarray
+    def _convert(self, key: str, picture: NDArray[np.uint8]) -> Any:
+        planes: NDArray[Any]
         if picture.ndim == 2:
             planes = picture[None]
         else:

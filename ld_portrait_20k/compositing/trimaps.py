@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 FOREGROUND = 255
 UNKNOWN = 128
@@ -11,8 +12,8 @@ BACKGROUND = 0
 
 
 def trimap(
-    alpha: np.ndarray, erosion: float, dilation: float, *, low: int = 0, high: int = 255
-) -> np.ndarray:
+    alpha: NDArray[np.uint8], erosion: float, dilation: float, *, low: int = 0, high: int = 255
+) -> NDArray[np.uint8]:
     """A trimap by erosion of the definite regions with discs.
 
     Args:
@@ -33,13 +34,13 @@ def trimap(
 
 
 def random_trimap(
-    alpha: np.ndarray,
+    alpha: NDArray[np.uint8],
     rng: np.random.Generator,
     *,
     radius: tuple[float, float] = (1.0, 30.0),
     low: int = 0,
     high: int = 255,
-) -> np.ndarray:
+) -> NDArray[np.uint8]:
     """A trimap of random width, as deep matting trains with.
 
     Both radii are drawn on their own (Xu et al., "Deep Image Matting", CVPR 2017).
@@ -58,7 +59,7 @@ def random_trimap(
     return trimap(alpha, erosion, dilation, low=low, high=high)
 
 
-def _eroded(region: np.ndarray, radius: float) -> np.ndarray:
+def _eroded(region: NDArray[np.bool_], radius: float) -> NDArray[np.bool_]:
     if radius <= 0 or region.all():
         return region
     # A distance costs the same for any radius; a disc as structuring element does not.

@@ -8,8 +8,10 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ld_portrait_20k import schema
 from ld_portrait_20k.errors import PortraitError
@@ -36,11 +38,11 @@ class SampleTable:
     """
 
     paths: tuple[str, ...]
-    shard: np.ndarray
-    number: np.ndarray
-    offset: np.ndarray
-    length: np.ndarray
-    crc32: np.ndarray
+    shard: NDArray[np.int32]
+    number: NDArray[np.int64]
+    offset: NDArray[np.int64]
+    length: NDArray[np.int64]
+    crc32: NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.number)
@@ -48,7 +50,7 @@ class SampleTable:
     @classmethod
     def from_records(cls, records: Sequence[ShardRecord]) -> SampleTable:
         """From the manifest's records of the shards."""
-        columns: list[tuple[np.ndarray, ...]] = []
+        columns: list[tuple[NDArray[np.integer[Any]], ...]] = []
         for place, record in enumerate(records):
             rows = np.array(record.index, np.int64).reshape(-1, 4)
             sizes = rows[:, 1:]

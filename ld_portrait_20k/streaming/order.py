@@ -11,9 +11,10 @@ depend on the random generator of any library's version.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 REMAINDERS: Final = ("drop", "pad", "uneven")
 
@@ -21,7 +22,7 @@ _U64 = np.uint64
 _MASK = 2**64 - 1
 
 
-def mix(values: np.ndarray, *keys: int) -> np.ndarray:
+def mix(values: NDArray[np.integer[Any]], *keys: int) -> NDArray[np.uint64]:
     """A well-spread 64-bit number for each value, given integer keys.
 
     The finalizer of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014), once a key.
@@ -49,8 +50,8 @@ def sample_seed(number: int, seed: int, epoch: int) -> int:
 
 
 def epoch_order(
-    shard: np.ndarray, seed: int, epoch: int, *, shuffle: bool, window: int = 8
-) -> np.ndarray:
+    shard: NDArray[np.integer[Any]], seed: int, epoch: int, *, shuffle: bool, window: int = 8
+) -> NDArray[np.int64]:
     """The global order of an epoch.
 
     Shards are permuted; then the samples of every ``window`` consecutive shards are
@@ -117,7 +118,7 @@ class Share:
             return -(-left // self.world_size)
         return len(range(self.rank, left, self.world_size))
 
-    def places(self, total: int, start: int = 0) -> np.ndarray:
+    def places(self, total: int, start: int = 0) -> NDArray[np.int64]:
         """The places in the global order that are this worker's, in its order.
 
         Args:

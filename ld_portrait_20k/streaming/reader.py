@@ -8,6 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ld_portrait_20k import schema
 from ld_portrait_20k.errors import ShardError
@@ -27,7 +28,7 @@ Outcome = RawSample | ShardError
 def read_rows(
     source: DatasetSource,
     table: SampleTable,
-    rows: np.ndarray,
+    rows: NDArray[np.int64],
     *,
     check: bool,
     connections: int = 4,
@@ -84,7 +85,7 @@ def read_rows(
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _groups(table: SampleTable, rows: np.ndarray, limit: int) -> Iterator[np.ndarray]:
+def _groups(table: SampleTable, rows: NDArray[np.int64], limit: int) -> Iterator[NDArray[np.int64]]:
     """Split rows where the next one does not follow on in the same shard."""
     limit = min(limit, REQUEST_BYTES)
     first = 0
@@ -107,7 +108,7 @@ def _groups(table: SampleTable, rows: np.ndarray, limit: int) -> Iterator[np.nda
 
 
 def _read_group(
-    source: DatasetSource, table: SampleTable, group: np.ndarray, check: bool
+    source: DatasetSource, table: SampleTable, group: NDArray[np.int64], check: bool
 ) -> list[Outcome]:
     if len(group) == 1:
         return [read_row(source, table, int(group[0]), check)]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ld_portrait_20k import schema
 from ld_portrait_20k.errors import PortraitError, ShardError
@@ -313,7 +314,7 @@ class PortraitStream:
             return None
         return self.transform(sample) if self.transform else sample
 
-    def _order(self, epoch: int) -> np.ndarray:
+    def _order(self, epoch: int) -> NDArray[np.int64]:
         return epoch_order(
             self.table.shard, self.seed, epoch, shuffle=self.shuffle, window=self.window
         )
