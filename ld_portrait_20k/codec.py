@@ -15,7 +15,7 @@ import io
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -272,4 +272,4 @@ def _decode_cv2(data: bytes, header: Header) -> NDArray[np.uint8]:
     picture = cv2.imdecode(np.frombuffer(data, np.uint8), flags | cv2.IMREAD_IGNORE_ORIENTATION)
     if picture is None:
         raise ValueError("cannot be decoded")
-    return picture
+    return cast("NDArray[np.uint8]", picture)

@@ -105,7 +105,9 @@ def _refuse_strays(folder: Path, ids: list[str], foreground_format: str) -> None
         ours = {f"{key}.{end}" for key in ids}
         for path in sorted((folder / name).glob("[!.]*")):
             if path.name not in ours:
-                raise PortraitError(f"{path}: of another export; mend: --output an empty folder")
+                raise PortraitError(
+                    f"{path}: from another export; try: --output with an empty folder"
+                )
 
 
 def _to_folder(samples: Iterator[RawSample], folder: Path) -> None:

@@ -310,7 +310,7 @@ def _find_strays(root: Path, manifest: Manifest) -> Iterator[Problem]:
         for path in sorted((root / folder).rglob("*")):
             name = path.relative_to(root).as_posix()
             if not path.is_dir() and name not in listed:
-                yield Problem(name, "not listed in the manifest; mend: move it away")
+                yield Problem(name, "not listed in the manifest; try: move it away")
 
 
 def _missing(value: Any, declared: Any, prefix: str = "") -> list[str]:

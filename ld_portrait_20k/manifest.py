@@ -188,7 +188,7 @@ class Manifest:
             if body["format"] > FORMAT:
                 raise PortraitError(
                     f"{where}: format {body['format']} is newer than this package reads; "
-                    "mend: pip install --upgrade ld-portrait-20k"
+                    "try: a newer version of it"
                 )
             shards = tuple(
                 ShardRecord.from_dict(subset, item)
@@ -208,7 +208,7 @@ class Manifest:
             KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError
         ) as problem:  # fmt: skip
             raise PortraitError(
-                f"{where}: not a valid manifest ({problem}); mend: build or download it again"
+                f"{where}: not a valid manifest ({problem}); try: build or download it again"
             ) from problem
 
     @classmethod
@@ -224,7 +224,7 @@ class Manifest:
         except FileNotFoundError:
             raise PortraitError(
                 f"{path}: no such file; the dataset is unfinished or this is not one "
-                f"(mend: python -m builder regenerate --output {root})"
+                f"(try: python -m builder regenerate --output {root})"
             ) from None
         except (OSError, UnicodeDecodeError) as problem:
             raise PortraitError(f"{path}: cannot be read ({problem})") from problem

@@ -21,13 +21,14 @@ def run(options: argparse.Namespace) -> int:
     """Print subsets, splits, sizes and origin."""
     source = resolve_source(options)
     manifest = source.manifest()
+    subsets = _subsets(manifest)
     body = {
         "source": source.name,
         "commit": getattr(source, "identity", None),
         "generator": manifest.generator,
         "foreground_format": manifest.foreground_format,
         "plan_hash": manifest.plan_hash,
-        "subsets": _subsets(manifest),
+        "subsets": subsets,
         "about": manifest.about,
     }
     lines = [
@@ -37,7 +38,7 @@ def run(options: argparse.Namespace) -> int:
     ]
     if body["commit"]:
         lines.append(f"commit {body['commit']}")
-    for subset, splits in body["subsets"].items():
+    for subset, splits in subsets.items():
         for split, row in splits.items():
             lines.append(
                 f"  {subset:8s} {split:10s} {row['samples']:7d} samples  {row['shards']:4d} shards"

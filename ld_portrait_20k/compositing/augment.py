@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -32,17 +34,19 @@ def jitter_colour(
     values = ((values - 0.5) * contrast + 0.5) * brightness
     table = np.clip(values[:, None] * np.array(balance) * 255, 0, 255)
     table = np.rint(table).astype(np.uint8)
-    changed = cv2.LUT(picture, table[None])
+    changed = cast("NDArray[np.uint8]", cv2.LUT(picture, table[None]))
     if saturation == 1.0:
         return changed
     luma = np.array([0.299, 0.587, 0.114])
     matrix = saturation * np.eye(3) + (1 - saturation) * np.tile(luma, (3, 1))
-    return cv2.transform(changed, matrix)
+    return cast("NDArray[np.uint8]", cv2.transform(changed, matrix))
 
 
 def blur(picture: NDArray[np.uint8], sigma: float) -> NDArray[np.uint8]:
     """Gaussian blur of a standard deviation in pixels; none for 0."""
-    return cv2.GaussianBlur(picture, (0, 0), sigma) if sigma > 0.1 else picture
+    if sigma <= 0.1:  # narrower than a pixel: it would change nothing
+        return picture
+    return cast("NDArray[np.uint8]", cv2.GaussianBlur(picture, (0, 0), sigma))
 
 
 def add_noise(
@@ -53,7 +57,7 @@ def add_noise(
         return picture
     noise = rng.standard_normal(picture.shape, dtype=np.float32)
     noise *= np.float32(sigma)
-    return cv2.add(picture, noise, dtype=cv2.CV_8U)
+    return cast("NDArray[np.uint8]", cv2.add(picture, noise, dtype=cv2.CV_8U))
 
 
 def compress_jpeg(picture: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
@@ -64,4 +68,4 @@ def compress_jpeg(picture: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]
     )
     if not done:
         raise ValueError(f"cannot compress a picture of shape {picture.shape}")
-    return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR_RGB))
+    return cast("NDArray[np.uint8]", cv2.imdecode(data, cv2.IMREAD_COLOR_RGB))

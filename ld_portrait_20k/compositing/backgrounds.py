@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, cast
 
 import cv2
 import numpy as np
@@ -172,4 +172,4 @@ def _decode(path: Path, reduction: int) -> NDArray[np.uint8]:
     picture = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), flags)
     if picture is None:
         raise PortraitError(f"{path}: cannot be decoded")
-    return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+    return cast("NDArray[np.uint8]", cv2.cvtColor(picture, cv2.COLOR_BGR2RGB))

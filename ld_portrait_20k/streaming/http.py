@@ -89,7 +89,7 @@ class HttpClient:
         return b"".join(parts)
 
     def open(self, url: str, start: int = 0, length: int | None = None) -> HttpStream:
-        """A stream from ``start`` on; it mends itself when cut.
+        """A stream from ``start`` on; a transfer that is cut goes on where it stood.
 
         Args:
             url: What to read.

@@ -95,7 +95,7 @@ def _manifest_file(
     )
 
     where = f"{repo_id} on {constants.ENDPOINT}" + (f" at {revision}" if revision else "")
-    mend = "mend: check the name, or log in with `hf auth login` if it is private"
+    advice = "try: check the name, or log in with `hf auth login` if it is private"
     for attempt in range(LOOK_UP.attempts):
         try:
             found = hf_hub_download(
@@ -113,7 +113,9 @@ def _manifest_file(
                 f"{where} is gated: ask for access on its page, then log in with `hf auth login`"
             ) from problem
         except RepositoryNotFoundError as problem:
-            raise DatasetNotFoundError(f"{where}: no such dataset repository ({mend})") from problem
+            raise DatasetNotFoundError(
+                f"{where}: no such dataset repository ({advice})"
+            ) from problem
         except RevisionNotFoundError as problem:
             raise DatasetNotFoundError(f"{where}: no such revision") from problem
         except LocalEntryNotFoundError as problem:

@@ -166,8 +166,10 @@ class Requests:
         if status == 206:
             raise RemoteError(url, "the server gave another range than asked for", status)
         if status in (401, 403):
-            mend = "this token may not read it" if self._token else "mend: hf auth login, or token="
-            raise RemoteError(url, f"HTTP {status}, access refused ({mend})", status)
+            reason = (
+                "this token may not read it" if self._token else "try: hf auth login, or token="
+            )
+            raise RemoteError(url, f"HTTP {status}, access refused ({reason})", status)
         if status in (404, 410):
             raise RemoteError(url, f"not there (HTTP {status})", status)
         if status == BEYOND_THE_END:

@@ -62,7 +62,7 @@ def resolve(
         repo_id = default_repo(token, looked)
     if repo_id is None:
         raise DatasetNotFoundError(
-            f'dataset {text!r} not found: {"; ".join(looked)}. Mend: pass repo_id="owner/name", '
+            f'dataset {text!r} not found: {"; ".join(looked)}. Try: repo_id="owner/name", '
             f"or build it here: python -m builder regenerate --output {schema.NAME}"
         )
     from ld_portrait_20k.streaming.hub import hub_source

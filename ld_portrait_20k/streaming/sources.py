@@ -183,7 +183,7 @@ class HttpSource:
         return Window(self.client.read(self.url(path), start, length))
 
     def open(self, path: str) -> Stream:
-        """A file as a stream from its start; it mends itself when cut."""
+        """A file as a stream from its start; a transfer that is cut goes on where it stood."""
         return self.client.open(self.url(path))
 
     def locate(self, path: str) -> str:

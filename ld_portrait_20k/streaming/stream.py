@@ -286,7 +286,7 @@ class PortraitStream:
             if any(self._resumed[name] != here[name] for name in here if name != "taken"):
                 raise PortraitError(
                     f"the state of a worker of {self._resumed} cannot go on as {here}; "
-                    "mend: same numbers, or a PortraitLoader, whose state fits any"
+                    "try: the same numbers, or a PortraitLoader, whose state fits any"
                 )
             self._taken = int(self._resumed["taken"])
         rows = self._order(epoch)[places[self._taken :]]

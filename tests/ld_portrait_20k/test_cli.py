@@ -259,7 +259,7 @@ def test_export_does_not_mix_with_another_export(root, tmp_path, capsys):
     before = listing.read_bytes()
     code, out, err = run(capsys, *export, "--max-samples", 3)
     assert code == 1 and not out
-    assert "of another export; mend: --output an empty folder" in err
+    assert "from another export; try: --output with an empty folder" in err
     assert len(err.splitlines()) == 1
     assert listing.read_bytes() == before
 
