@@ -1,6 +1,6 @@
-"""LD-Portrait-20K: portrait foregrounds with alpha mattes, to load and to stream.
+"""Load and stream LD-Portrait-20K: portrait foregrounds with alpha mattes.
 
-Importing this package is cheap: ``datasets`` and torch are imported when first needed.
+Importing this package is cheap: it imports ``datasets`` and torch only when they are needed.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Pictures to member bytes and back: deterministic encoding, bounded and strict decoding.
+"""Encoding pictures deterministically and decoding them within bounds.
 
-Encoding. PNG is written with Pillow's adaptive filters and zlib's run-length strategy: on
-real portraits 3 % larger than level 6 (alpha 5 % smaller) at a quarter of its time, and its
-bytes do not depend on the hash functions that zlib chooses by processor. JPEG is quality
-98, 4:4:4. Decoding reads the header first and refuses anything but the formats that shards
-hold, of a bounded size, before a decoder sees it.
+PNG is written with Pillow's adaptive filters and zlib's run-length strategy. On real
+portraits it is 3 % larger than level 6 (alpha 5 % smaller) at a quarter of the time, and its
+bytes do not depend on the hash functions that zlib chooses by processor. JPEG has quality 98
+and 4:4:4. Decoding reads the header first and refuses any format that shards do not hold and
+any picture over the size limit before a decoder sees it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from ld_portrait_20k.errors import PortraitError
 
 MAX_PIXELS: Final = 8192 * 8192
-"""Pictures of more pixels than this are refused undecoded."""
+"""Pictures of more pixels than this are refused undecoded; 192 MiB as RGB."""
 
 MAX_SIDE: Final = 65_500
 """The longest side that every decoder here handles."""
@@ -37,12 +37,12 @@ _Decoder = Callable[[bytes, "Header"], NDArray[np.uint8]]
 
 
 class ImageError(PortraitError):
-    """A member that is not the picture it should be, or that is too large to decode."""
+    """A member is not the picture it should be, or too large to decode."""
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What a picture's first bytes say.
+    """Format and dimensions from a picture's first bytes.
 
     Attributes:
         format: ``"png"`` or ``"jpeg"``.
@@ -248,7 +248,7 @@ def _png_decoder() -> tuple[str, _Decoder]:
 
 @functools.cache
 def _jpeg_decoder() -> tuple[str, _Decoder]:
-    # cv2 is not asked: it may return a partly grey picture for damaged data.
+    # cv2 is not used: it may return a partly grey picture for damaged data.
     try:
         from kornia_rs.io import decode_image_jpegturbo
     except ImportError:

@@ -1,6 +1,6 @@
 """The ``datasets`` builder behind :func:`ld_portrait_20k.load_dataset`.
 
-Imported only when a dataset is loaded: ``datasets`` is slow to import.
+It is imported only when a dataset is loaded, because ``datasets`` is slow to import.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def _read_shard(
 
 @dataclass
 class PortraitConfig(datasets.BuilderConfig):
-    """What to read.
+    """What :class:`PortraitBuilder` reads.
 
     Attributes:
         source: Where the dataset is.
@@ -100,11 +100,11 @@ class PortraitConfig(datasets.BuilderConfig):
 
 
 class PortraitBuilder(datasets.GeneratorBasedBuilder):
-    """Reads shards strictly, for streaming and for map-style datasets alike."""
+    """Reads shards strictly, for streaming and for map-style datasets."""
 
     BUILDER_CONFIG_CLASS = PortraitConfig
     VERSION = datasets.Version(f"{schema.SCHEMA_VERSION}.0.0")
-    # A row is a megabyte or two: the stock 1000 rows would be gigabytes in memory.
+    # A row has one or two megabytes: the default of 1000 rows would take gigabytes.
     DEFAULT_WRITER_BATCH_SIZE = 50
 
     def _info(self) -> datasets.DatasetInfo:

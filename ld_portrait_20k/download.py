@@ -1,4 +1,4 @@
-"""Copying a dataset, or a part of it, to disk: resumable, and verified before it counts."""
+"""Downloading a dataset, or a part of it: resumable, and every file verified."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ def download_file(
     sha256: str,
     progress: Callable[[int], None] | None = None,
 ) -> bool:
-    """Fetch one file; what an earlier try left behind is continued, not fetched again.
+    """Fetch one file; an earlier try that was interrupted is continued.
 
     Args:
         source: Where from.
         path: The file's path there.
-        target: Where to; it appears complete and verified, or not at all.
+        target: Where to; the file appears complete and verified, or not at all.
         size: Its size in bytes.
         sha256: Its sha256 in hex.
         progress: Called with bytes as they arrive.
@@ -46,7 +46,7 @@ def download_file(
         False if the file was there already.
 
     Raises:
-        RemoteError: It cannot be had.
+        RemoteError: It cannot be fetched.
         ShardError: What the server has is not what the manifest says.
     """
     if target.exists() and target.stat().st_size == size and file_sha256(target) == sha256:
@@ -55,7 +55,7 @@ def download_file(
         return False
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f".{target.name}.{sha256[:16]}.part")
-    # One fresh start: a continued file may rest on bytes that were damaged on disk.
+    # If the hash is wrong, start once more: bytes of the earlier try may be damaged.
     for fresh in (False, True):
         digest = hashlib.sha256()
         have = 0
@@ -131,7 +131,7 @@ def select(
     split: str | None = None,
     max_samples: int | None = None,
 ) -> tuple[list[ShardRecord], Manifest]:
-    """The shards to fetch and the manifest of what that makes.
+    """The shards to fetch, and the manifest of the folder that they make.
 
     Args:
         manifest: The whole dataset's.
@@ -179,14 +179,14 @@ def download(
 ) -> Manifest:
     """Fetch a dataset into a folder that loads like the original.
 
-    Shards first, then card and licence, the manifest last: a folder without a manifest is
-    unfinished, and running again goes on where it stood.
+    Shards are fetched first, then card and licence, and the manifest last: a folder without
+    a manifest is unfinished, and running again goes on where it stood.
 
     Returns:
         The manifest of what is now there.
 
     Raises:
-        PortraitError: Something cannot be had, or the folder holds another dataset.
+        PortraitError: Something cannot be fetched, or the folder holds another dataset.
     """
     whole = source.manifest()
     chosen, part = select(whole, subset, split, max_samples)
@@ -212,7 +212,7 @@ def download(
 
 
 def _merge(whole: Manifest, old: Manifest, new: Manifest) -> Manifest:
-    """What was fetched earlier stays listed."""
+    """The new manifest with the shards that were fetched earlier."""
     listed = {shard.path for shard in (*old.shards, *new.shards)}
     shards = tuple(shard for shard in whole.shards if shard.path in listed)
     splits = dict.fromkeys(whole.splits, 0)
@@ -223,9 +223,9 @@ def _merge(whole: Manifest, old: Manifest, new: Manifest) -> Manifest:
 
 
 def _fit_card(card: bytes, manifest: Manifest) -> bytes:
-    """The dataset card with those subsets and splits only that are there.
+    """The dataset card with only those subsets and splits that were fetched.
 
-    The stock library takes the card at its word: a split without files is an error.
+    ``datasets`` raises an error for a split in the card that has no files.
     """
     import yaml
 

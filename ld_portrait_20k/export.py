@@ -1,4 +1,4 @@
-"""Copying a dataset into other formats, pictures as they are, never encoded again."""
+"""Copying a dataset into other formats; pictures are not encoded again."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ def export(
         Split to number of samples written.
 
     Raises:
-        PortraitError: Nothing to copy, damaged samples, a package that is missing, or pictures
-            of another export in the folder.
+        PortraitError: There is nothing to copy, a sample is damaged, a package is missing, or the
+            folder holds pictures of another export.
         ValueError: An unknown format.
     """
     from ld_portrait_20k.streaming.stream import PortraitStream
@@ -61,7 +61,7 @@ def export(
     if to not in FORMATS:
         raise ValueError(f"format {to!r} is none of {', '.join(FORMATS)}")
     if to == "lance":
-        _lance()  # not there: say so before a folder is made
+        _lance()  # raises before a folder is made if it is not installed
     manifest = source.manifest()
     present = [name for name in schema.SPLITS if manifest.select(subset, name)]
     chosen = present if split is None else [split]
@@ -99,7 +99,7 @@ def _first(
 
 
 def _refuse_strays(folder: Path, ids: list[str], foreground_format: str) -> None:
-    """Refuse a folder with pictures of another export: loaders would take them for ours."""
+    """Refuse a folder with pictures of another export, which loaders would include."""
     suffix = "png" if foreground_format == "png" else "jpg"
     for name, end in (("foreground", suffix), ("alpha", "png")):
         ours = {f"{key}.{end}" for key in ids}
@@ -168,7 +168,7 @@ def _lance() -> Any:
         import lance
     except ImportError as problem:
         raise PortraitError(
-            "this needs Lance, which is not installed: pip install pylance"
+            "this needs Lance, which is not installed; try: pip install pylance"
         ) from problem
     return lance
 

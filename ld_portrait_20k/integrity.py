@@ -1,9 +1,10 @@
 """Verification of a built or downloaded dataset folder against its manifest.
 
-Shallow: the manifest, every shard's and guarded file's size and sha256, nothing unexpected
-beside them. Deep: every sample is read, checked against index and checksum, decoded, and
-its metadata compared with the schema and with the picture. A damaged shard is always looked
-into, so that the report names the sample and the byte offset, not only the file.
+A shallow check reads the manifest, compares size and sha256 of every shard and listed file,
+and finds files that are not listed. A deep check also reads every sample, compares it with
+index and checksum, decodes it, and compares its metadata with the schema and the picture.
+The samples of a damaged shard are always read, so that the report names the sample and the
+byte offset, not only the file.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from ld_portrait_20k.shards import RawSample, read_samples
 from ld_portrait_20k.ustar import BLOCK, END, padding
 
 MAX_PROBLEMS_A_SHARD: Final = 20
-"""A shard that is wrong throughout is reported this often, then counted."""
+"""After so many problems a shard is not read on; enough to see a pattern."""
 
 
 @dataclass(frozen=True, slots=True)

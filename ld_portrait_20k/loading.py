@@ -1,4 +1,4 @@
-"""``load_dataset``: a name becomes a dataset, from a folder, the Hub, or made anew."""
+"""``load_dataset``: the dataset by name, from a folder, the Hub, or built on this machine."""
 
 from __future__ import annotations
 
@@ -75,10 +75,10 @@ def load_dataset(
         A ``Dataset`` or ``IterableDataset`` with ``split``, else a dict of them.
 
     Raises:
-        DatasetNotFoundError: It is nowhere; the message says where was looked.
+        DatasetNotFoundError: There is none; the message lists the places that were tried.
         PortraitError: It was found but is unfinished, damaged or cannot be reached.
         ValueError: No such subset or split.
-        TypeError: Options that mean nothing here.
+        TypeError: An option that is unknown, or that goes with ``regenerate`` only.
     """
     if builder_options and name != REGENERATE:
         raise TypeError(
@@ -87,7 +87,7 @@ def load_dataset(
         )
     if streaming and num_proc is not None:
         raise NotImplementedError(
-            "num_proc does not go with streaming: give the DataLoader num_workers instead"
+            "num_proc does not work with streaming; try: num_workers of the DataLoader"
         )
     from ld_portrait_20k.streaming.resolve import fingerprint, resolve
 
@@ -129,7 +129,7 @@ def _prepare(builder: Any, download_mode: Any, num_proc: int | None) -> None:
     try:
         builder.download_and_prepare(download_mode=download_mode, num_proc=num_proc)
     except DatasetGenerationError as problem:
-        # The stock wrapper hides which shard and sample it was.
+        # The error of `datasets` hides which shard and sample it was.
         cause: BaseException | None = problem
         while cause is not None and not isinstance(cause, PortraitError):
             cause = cause.__cause__
@@ -164,7 +164,7 @@ def _cache(cache_dir: str | Path | None) -> Path:
 
 
 def _hub(cache_dir: str | Path | None) -> Path | None:
-    """Small files of the Hub go to its own cache, unless one folder shall hold everything."""
+    """Cache of the Hub's small files: its own, or inside ``cache_dir`` where that is given."""
     return None if cache_dir is None else Path(cache_dir).expanduser() / "hub"
 
 

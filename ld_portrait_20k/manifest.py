@@ -1,4 +1,4 @@
-"""``manifest.json``: what a built dataset consists of, to the byte."""
+"""``manifest.json``: the shards of a dataset, their hashes and the places of all samples."""
 
 from __future__ import annotations
 
@@ -31,11 +31,12 @@ class ShardRecord:
         split: ``train``, ``validation`` or ``test``.
         bytes: The file's size.
         sha256: Of the whole file, in hex.
-        index: A row a sample, in shard order: its number (42 for ``ldp-0000042``) and the
-            sizes in bytes of its foreground, alpha and JSON members. Offsets follow.
-        crc32: A CRC-32 a sample, over all of its bytes in the shard (headers and padding
-            too), so that one sample can be checked without reading the whole shard; empty
-            where it was not recorded.
+        index: One row a sample, in shard order: its number (42 for ``ldp-0000042``) and the
+            sizes in bytes of its foreground, alpha and JSON members. Offsets follow from
+            the sizes.
+        crc32: One CRC-32 a sample, over all its bytes in the shard (headers and padding too), so
+            that a sample can be checked without reading the whole shard; empty if they were
+            not recorded.
     """
 
     path: str
@@ -72,7 +73,7 @@ class ShardRecord:
             yield key, (found[0], found[1], found[2])
 
     def to_dict(self) -> dict[str, Any]:
-        """As it stands in ``manifest.json``, under its subset."""
+        """The record as ``manifest.json`` holds it under its subset."""
         return {
             "path": self.path,
             "split": self.split,
@@ -85,7 +86,7 @@ class ShardRecord:
 
     @classmethod
     def from_dict(cls, subset: str, item: Mapping[str, Any]) -> ShardRecord:
-        """Read what :meth:`to_dict` gave; the item may come from anywhere.
+        """Read what :meth:`to_dict` returned; the item is not trusted.
 
         Raises:
             KeyError, TypeError, ValueError: Not a shard's record, or an unsafe path.
@@ -125,8 +126,8 @@ class Manifest:
         generator: Name of the generator that made every sample.
         splits: Split to its number of samples (of the subset ``default``).
         shards: Every shard of every subset, in path order within a subset.
-        files: Other files under guard (``rejected.jsonl``): path to bytes and sha256.
-        about: Anything else worth keeping: versions, counts of rejects, plan header.
+        files: Other files that are verified (``rejected.jsonl``): path to bytes and sha256.
+        about: Versions, counts of rejects, header of the plan.
     """
 
     foreground_format: str

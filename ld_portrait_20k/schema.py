@@ -1,6 +1,6 @@
-"""One declaration of a sample; writer, card, checker and loader all read it.
+"""The declaration of a sample that writer, card, checker and loader share.
 
-A sample is three members of a shard, always all of them and always in this order:
+A sample is three members of a shard, always in this order:
 
 ========================  ======================================================
 ``ID.foreground.png``     straight (not premultiplied) sRGB, 8 bit, or ``.jpg``
@@ -8,8 +8,8 @@ A sample is three members of a shard, always all of them and always in this orde
 ``ID.json``               the metadata, :data:`METADATA`, UTF-8, sorted keys
 ========================  ======================================================
 
-The same members hold the refined samples (subset ``default``), what the generator gave
-before refinement (``raw``) and, where a generator knows it, the exact matte (``truth``).
+The subset ``default`` holds the refined samples, ``raw`` what the generator made before
+refinement, and ``truth`` the exact mattes of generators that know them.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ ATTRIBUTES: Final = (
     "light",
     "camera",
 )
-"""What the prompt says of the portrait; each a string, or null where unknown or not applicable."""
+"""What the prompt says about the portrait; each a string, or null if unknown or not applicable."""
 
 MODEL_FIELDS: Final[dict[str, Any]] = {
     "role": "string",
@@ -114,7 +114,7 @@ METADATA: Final[dict[str, Any]] = {
 }
 """Every key of a sample's JSON and its type (a dtype of ``datasets``, a struct or a list).
 
-No key is ever missing: what does not apply is null. Areas are shares of the picture, 0..1;
+Every key is always present; what does not apply is null. Areas are shares of the picture, 0..1;
 ``raw_haze`` is the mean raw alpha over the cleared background, 0..1; SAD is in thousands of
 pixels over the whole picture, MSE is its mean squared error times 1000.
 """
@@ -187,7 +187,7 @@ def _typed(key: str, value: Any, kind: Any) -> Any:
     if kind.startswith("int") and isinstance(value, int) and not isinstance(value, bool):
         return value
     if kind.startswith("float") and isinstance(value, (int, float)):
-        # Six significant digits: all that a float32 column keeps, and stable text.
+        # A float32 column keeps six significant digits; more would not be stable as text.
         return float(f"{float(value):.6g}")
     raise ValueError(f"metadata {key}: {value!r} is not of type {kind}")
 

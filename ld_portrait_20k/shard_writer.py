@@ -1,4 +1,4 @@
-"""Writing a shard: deterministic USTAR that appears complete and on disk, or not at all."""
+"""Writing a shard as deterministic USTAR; the file appears complete or not at all."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class ShardWriter:
     :meth:`close`; leaving the context with an exception removes what was written.
 
     Args:
-        path: Where the shard shall be; parent folders are made.
+        path: Where to write the shard; parent folders are made.
         foreground_format: ``"png"`` or ``"jpeg"``; it names the foreground members.
 
     Attributes:
@@ -80,7 +80,7 @@ class ShardWriter:
         self.crc32.append(zlib.crc32(block))
 
     def close(self) -> None:
-        """End the archive, put it on disk and give it its name."""
+        """End the archive, sync it to disk and give the file its name."""
         if self._file is None:
             return
         self._write(END)
@@ -89,7 +89,7 @@ class ShardWriter:
         self.sha256 = self._hash.hexdigest()
 
     def abort(self) -> None:
-        """Give up: nothing stays on disk."""
+        """Remove what was written."""
         if self._file is not None:
             self._file.discard()
             self._file = None

@@ -1,9 +1,9 @@
-"""Shards read back strictly; :class:`ShardWriter` writes them.
+"""Reading shards strictly; :class:`ShardWriter` writes them.
 
-Reading believes nothing: three members a sample, in order, of one well-formed id, ids
-rising through the shard, sizes bounded, two zero blocks and nothing after them. Whatever
-else is found is a :class:`~ld_portrait_20k.errors.ShardError` that names shard, sample
-and byte offset.
+A shard has three members a sample, in order and with one well-formed id; ids rise through
+the shard, sizes are bounded, and nothing follows the two zero blocks at the end. Anything
+else raises a :class:`~ld_portrait_20k.errors.ShardError` that names shard, sample and byte
+offset.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class RawSample:
 
 
 class Readable(Protocol):
-    """What the reader needs of a stream: ``read`` that gives up to so many bytes."""
+    """A stream as readers need it: ``read`` returns up to so many bytes."""
 
     def read(self, size: int, /) -> bytes:
         """Up to ``size`` bytes; none at the end."""
@@ -108,16 +108,16 @@ def read_samples(source: Path | str | Readable, name: str | None = None) -> Iter
 
 
 class Part(Readable, Protocol):
-    """A readable that knows how long it is and where it stands."""
+    """A readable that knows its length and its position."""
 
     @property
     def length(self) -> int:
-        """Bytes in all."""
+        """Its length in bytes."""
         ...
 
     @property
     def position(self) -> int:
-        """Bytes read."""
+        """Bytes read so far."""
         ...
 
 
@@ -131,7 +131,7 @@ def read_sample(part: Part, shard: str, offset: int, expected_id: str | None = N
         expected_id: The id that the index gives for this place, if there is an index.
 
     Raises:
-        ShardError: It is not one whole, well-formed sample, or another one.
+        ShardError: It is not one whole, well-formed sample, or it is another sample.
     """
     try:
         sample = _read_one(part, shard, offset)
@@ -154,7 +154,7 @@ def read_sample(part: Part, shard: str, offset: int, expected_id: str | None = N
 def split_sample(
     block: bytes, shard: str, offset: int, expected_id: str | None = None
 ) -> RawSample:
-    """:func:`read_sample` of bytes that are at hand."""
+    """Parse one sample from bytes; see :func:`read_sample`."""
     return read_sample(_Block(block), shard, offset, expected_id)
 
 
@@ -263,7 +263,7 @@ def _read_headers(
 
 
 def _check_member(entry: Entry | None, position: int, key: str, shard: str, offset: int) -> str:
-    """The sample id of a member that is in its place, or an error."""
+    """The sample id of a member, after checking that the member is in its place."""
     if entry is None:
         if position:
             raise ShardError(shard, "ends within a sample", offset=offset, sample=key)
@@ -298,7 +298,7 @@ def _check_rising(number: int, previous: int, shard: str, offset: int) -> None:
 
 
 def _check_end(stream: Readable, shard: str, offset: int) -> None:
-    """After the first zero block: a second one, and nothing but zeros (bounded)."""
+    """Check that a second zero block and nothing but a few zeros follow the first."""
     position = offset + BLOCK
     block = read_exactly(stream, BLOCK)
     if len(block) < BLOCK:

@@ -1,9 +1,8 @@
-"""Plain USTAR, read and written so that bytes depend on content alone and reading is safe.
+"""Reading and writing plain USTAR headers.
 
-Written by hand because both directions are what this project is for: a shard must be the
-same bytes everywhere (fixed mtime, owner and mode), and an untrusted shard must be refused
-in bounded memory before any of it is believed. Only regular files with flat names exist
-here; links, devices, long-name extensions and paths are errors.
+``tarfile`` does not do: a shard must have the same bytes everywhere (fixed mtime, owner and
+mode), and an untrusted shard must be refused in bounded memory. Only regular files with flat
+names are allowed; links, devices, long-name extensions and paths are errors.
 """
 
 from __future__ import annotations
@@ -18,10 +17,10 @@ from ld_portrait_20k.errors import ShardError
 BLOCK: Final = 512
 END: Final = bytes(2 * BLOCK)
 MAX_MEMBER_BYTES: Final = 256 * 2**20
-"""A member that declares more than this is refused unread."""
+"""A member that declares more than this is refused unread; chosen far above any picture."""
 
 MAX_JSON_BYTES: Final = 2**20
-"""The same for a sample's metadata."""
+"""The same limit for a sample's metadata, which has a few kilobytes."""
 
 _NAME = re.compile(rb"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}\Z")
 

@@ -9,10 +9,10 @@ from ld_portrait_20k.compositing.transform import Sample, Transform
 
 
 class JitterColour(Transform):
-    """Random colours for one picture of the sample.
+    """Changes the colours of one picture of the sample at random.
 
-    On the foreground before compositing it keeps all of the sample consistent; on the
-    image after it, ``foreground`` and ``background`` no longer compose to ``image``.
+    Applied to the foreground before compositing, all pictures stay consistent. Applied to
+    the image afterwards, ``foreground`` and ``background`` no longer compose to ``image``.
 
     Args:
         amount: Brightness, contrast, saturation and each channel within 1 plus or minus
@@ -40,7 +40,7 @@ class JitterColour(Transform):
 
 
 class DegradeImage(Transform):
-    """What cameras and networks do to ``image``: blur, noise, JPEG, each in some cases.
+    """Degrades ``image`` as cameras and networks do: blur, noise, JPEG, each with a probability.
 
     Args:
         probability: Of each of the three.

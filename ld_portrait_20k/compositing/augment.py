@@ -1,4 +1,4 @@
-"""Changes of colour, sharpness, noise and compression; all on (H, W, 3) uint8 sRGB."""
+"""Changes of colour, sharpness, noise and compression, on (H, W, 3) uint8 sRGB pictures."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def jitter_colour(
     balance: tuple[float, float, float] = (1.0, 1.0, 1.0),
     gamma: float = 1.0,
 ) -> NDArray[np.uint8]:
-    """Change colours by one table a channel and one matrix.
+    """Change brightness, contrast, saturation, balance and gamma of a picture.
 
     Args:
         picture: (H, W, 3) uint8.
@@ -61,8 +61,8 @@ def add_noise(
 
 
 def compress_jpeg(picture: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
-    """What JPEG of a quality (1..100, with chroma subsampling) leaves of a picture."""
-    # The channels' order decides which is luma: it must be told right.
+    """A picture after JPEG compression of a quality 1..100, with chroma subsampling."""
+    # cv2 expects BGR; in another order luma would be wrong.
     done, data = cv2.imencode(
         ".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality]
     )

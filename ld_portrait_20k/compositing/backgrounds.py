@@ -1,4 +1,4 @@
-"""Where backgrounds come from."""
+"""Sources of backgrounds: pictures and plain colours."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ class PictureBackgrounds:
             (H, W, 3) uint8 arrays; or a map-style dataset (``datasets.Dataset`` or any
             sequence of dicts).
         column: Column of a dataset that holds the picture.
-        zoom: A crop shows at least one part in ``zoom`` of the picture's largest crop.
+        zoom: Side of the largest possible crop divided by the side of the smallest one drawn.
         flip: Mirror half of them.
-        cache_bytes: Keep decoded files up to so many bytes, in each process; decoding a
+        cache_bytes: Each process keeps decoded files up to so many bytes, because decoding a
             photograph costs more than all the rest of a training sample.
 
     Raises:
-        PortraitError: No pictures there.
+        PortraitError: There are no pictures.
     """
 
     def __init__(
@@ -79,10 +79,10 @@ class PictureBackgrounds:
         """A random crop of a random picture, scaled to (height, width, 3) uint8 sRGB.
 
         Raises:
-            PortraitError: A file that is not a picture, or too large.
+            PortraitError: A file is not a picture, or is too large.
         """
         index = int(rng.integers(len(self._pictures)))
-        # The largest window of the wanted shape, or up to `zoom` times smaller.
+        # Draw a window of the wanted shape, up to `zoom` times smaller than the largest.
         share = 1 / rng.uniform(1.0, self._zoom)
         picture = self._load(index, height, width, share)
         window = share * min(picture.shape[0] / height, picture.shape[1] / width)
@@ -115,7 +115,8 @@ class PictureBackgrounds:
         """A file, decoded no larger than the window needs where its format allows that."""
         size, form = _header(path)
         room = share * min(size) / max(height, width) if form == "JPEG" else 1.0
-        # A quarter too coarse is let pass: backgrounds are seldom sharp, decoding is dear.
+        # Up to a quarter too coarse is accepted (chosen by eye): backgrounds are seldom sharp,
+        # and decoding is expensive.
         reduction = next((r for r in (8, 4, 2) if room >= 0.75 * r), 1)
         key = (index, reduction)
         picture = self._cache.get(key)
@@ -135,7 +136,7 @@ class PictureBackgrounds:
 
 
 class ColourBackgrounds:
-    """Plain colours, drawn evenly, or from a list.
+    """Plain colours, drawn uniformly or from a list.
 
     Args:
         colours: (r, g, b) triples of 0..255; any colour by default.

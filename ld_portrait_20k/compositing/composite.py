@@ -25,7 +25,7 @@ def composite(foreground: Any, alpha: Any, background: Any, *, linear: bool = Fa
         The composite, shape and dtype of the foreground; uint8 is rounded to nearest.
 
     Raises:
-        ValueError: Shapes or dtypes that do not go together.
+        ValueError: Shapes or dtypes do not match.
     """
     if not isinstance(foreground, np.ndarray):
         return _composite_tensor(foreground, alpha, background, linear)
@@ -49,11 +49,11 @@ def merge_foregrounds(
     behind: NDArray[np.uint8],
     behind_alpha: NDArray[np.uint8],
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """One foreground over another, as one foreground (Porter and Duff's *over*).
+    """Merge two foregrounds into one, the first over the second (Porter and Duff's *over*).
 
-    Matting papers enlarge their training data so: ``a = 1 - (1 - a1)(1 - a2)`` with the
-    colour that a straight foreground of that alpha must have (Tang et al., "Learning-Based
-    Sampling for Natural Image Matting", CVPR 2019).
+    The merged alpha is ``a = 1 - (1 - a1)(1 - a2)``, with the straight colour that gives the
+    same composite. Matting papers enlarge their training data this way (Tang et al.,
+    "Learning-Based Sampling for Natural Image Matting", CVPR 2019).
 
     Args:
         foreground: (H, W, 3) uint8, straight sRGB, the one in front.
@@ -89,7 +89,7 @@ def to_srgb(light: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
 def _composite_u8(
     foreground: NDArray[np.uint8], alpha: NDArray[np.uint8], background: NDArray[np.uint8]
 ) -> NDArray[np.uint8]:
-    # 16-bit integers throughout; (x + 128 + (x + 128 >> 8)) >> 8 is x / 255 to nearest.
+    # All in 16-bit integers; (x + 128 + (x + 128 >> 8)) >> 8 is x / 255 to nearest.
     weight = cv2.merge((alpha, alpha, alpha)).astype(np.uint16)
     total = foreground * weight
     np.subtract(255, weight, out=weight)
@@ -113,7 +113,7 @@ def _composite_linear_u8(
 @functools.cache
 def _tables() -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
     forth = to_linear(np.arange(256) / 255).astype(np.float32)
-    # Fine enough that every 8-bit value survives the way there and back.
+    # Fine enough that every 8-bit value survives the conversion there and back.
     back = np.rint(to_srgb(np.linspace(0, 1, 2**16)) * 255).astype(np.uint8)
     return forth, back
 
@@ -143,5 +143,5 @@ def _check(foreground: NDArray[Any], alpha: NDArray[Any], background: NDArray[An
     if not same or not foreground.dtype == alpha.dtype == background.dtype:
         raise ValueError(
             f"foreground {foreground.shape} {foreground.dtype}, alpha {alpha.shape} {alpha.dtype} "
-            f"and background {background.shape} {background.dtype} do not go together"
+            f"and background {background.shape} {background.dtype} do not match"
         )

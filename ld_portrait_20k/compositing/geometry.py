@@ -1,4 +1,4 @@
-"""Geometry of a sample: crops, flips, scale and rotation, all of its pictures together."""
+"""Crops, flips, scale and rotation of all pictures of a sample together."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 PICTURES: Final = ("foreground", "alpha", "trimap", "background", "image")
-"""The keys of a sample that are pictures; whichever are there are transformed alike."""
+"""The keys of a sample that hold pictures; all that are present are transformed alike."""
 
 
 def unknown_center(
     alpha: NDArray[np.uint8], rng: np.random.Generator, trimap: NDArray[np.uint8] | None = None
 ) -> tuple[int, int]:
-    """A pixel of the unknown region, every one equally likely.
+    """Draw a pixel of the unknown region, each equally likely.
 
     Args:
         alpha: (H, W) uint8.
@@ -26,7 +26,7 @@ def unknown_center(
     Returns:
         Column and row; any pixel where there is no unknown region.
     """
-    # One byte a pixel and a count a row: cheaper than a list of all the coordinates.
+    # A mask and a count a row are cheaper than a list of all coordinates.
     inside = cv2.inRange(alpha, 1, 254) if trimap is None else cv2.inRange(trimap, 128, 128)
     rows = cv2.reduce(inside, 1, cv2.REDUCE_SUM, dtype=cv2.CV_32S)[:, 0] // 255
     total = int(rows.sum())
@@ -61,8 +61,8 @@ def crop(
         flip: Mirror left and right.
 
     Returns:
-        A copy of the sample with new pictures. Beyond the border the outermost pixels go
-        on: a body that the frame cuts is continued, not cut in the middle of the picture.
+        A copy of the sample with new pictures. Beyond the border the outermost pixels
+        are repeated, so that a body that the frame cuts goes on to the edge of the result.
         Trimaps keep their three values.
     """
     found = {key: sample[key] for key in PICTURES if key in sample}
@@ -92,7 +92,8 @@ def resize_picture(
 ) -> NDArray[np.uint8]:
     """A picture at another size (height, width): area-averaged down, linear up.
 
-    Down by less than a third is linear too: it skips no pixel, at a sixth of the time.
+    Shrinking by less than a third is linear too: it skips no pixel and takes a sixth of the
+    time.
     """
     if picture.shape[:2] == size:
         return picture
@@ -130,7 +131,7 @@ def _window(
             if cut.shape[:2] == size:
                 return np.ascontiguousarray(cut[:, ::-1] if flip else cut)
     if scale < 1 and not nearest:
-        # Averaging first: a warp alone would skip pixels.
+        # Average first: a warp alone would skip pixels.
         picture, center, scale = _shrink(picture, size, center, scale, angle)
     radians = np.deg2rad(angle)
     cosine, sine = np.cos(radians) / scale, np.sin(radians) / scale

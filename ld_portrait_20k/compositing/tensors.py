@@ -16,17 +16,17 @@ _LAYERS: Final = ("image", "alpha", "trimap", "foreground", "background")
 
 
 class ToTensors(Transform):
-    """Pictures as tensors, and only what collates.
+    """Turns pictures into tensors and keeps only what collates.
 
-    Gives ``image``, ``foreground``, ``background`` (3, H, W), ``alpha`` and ``trimap``
-    (1, H, W), whichever are there, and the ``keep`` keys. Float32: 0..1, the trimap 0, 0.5
-    or 1. Uint8: 0..255 and 0, 128, 255, a quarter of the bytes between processes; divide
-    on the GPU.
+    The result has ``image``, ``foreground``, ``background`` (3, H, W), ``alpha`` and ``trimap``
+    (1, H, W), as far as the sample has them, and the ``keep`` keys. Float32 values are in
+    0..1, the trimap's 0, 0.5 or 1. Uint8 values are in 0..255, the trimap's 0, 128 or 255; they
+    take a quarter of the bytes between processes and are to be divided on the GPU.
 
     Args:
         dtype: ``"float32"`` or ``"uint8"``.
         keep: Keys passed on as they are.
-        numpy: Give arrays instead of tensors.
+        numpy: Return arrays instead of tensors.
     """
 
     def __init__(

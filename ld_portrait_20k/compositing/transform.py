@@ -18,14 +18,14 @@ Range = tuple[float, float]
 
 
 class Transform:
-    """Base: draws its random numbers from the sample's seed."""
+    """Base of transforms; random numbers come from the sample's seed."""
 
     def __call__(self, sample: Sample, place: int = 0) -> Sample:
         """The transformed sample.
 
         Args:
             sample: With ``seed`` (0 if absent) and the pictures that the transform needs.
-            place: Of this transform among others, so that each draws numbers of its own.
+            place: Number of this transform in its chain, so that each draws other numbers.
         """
         seed = int(sample.get("seed", 0))
         key = np.array([seed, place], np.uint64)

@@ -34,7 +34,7 @@ __all__ = [
 
 
 class ForegroundPool(Protocol):
-    """Other samples to merge with; a ``PortraitStream`` is one."""
+    """Samples to merge with, by number; a ``PortraitStream`` is one."""
 
     @property
     def total(self) -> int:
@@ -47,12 +47,13 @@ class ForegroundPool(Protocol):
 
 
 class MergeForegrounds(Transform):
-    """Puts the sample in front of another one, in a part of the cases.
+    """Puts the sample in front of another one, with some probability.
 
     Args:
-        pool: The others.
-        probability: Of merging at all.
-        limit: A merged sample whose opaque part exceeds this share is left as it was.
+        pool: Where the other sample is drawn from.
+        probability: Of merging.
+        limit: If more than this share of the merged sample is opaque, the sample stays as
+            it was; the default is chosen by eye.
     """
 
     def __init__(self, pool: ForegroundPool, probability: float = 0.5, limit: float = 0.95) -> None:
@@ -213,10 +214,10 @@ def training_transform(
     linear: float = 0.0,
     dtype: str = "float32",
 ) -> Compose:
-    """The usual way from a decoded sample to a training sample.
+    """The usual steps from a decoded sample to a training sample.
 
-    Merging (if there is a pool), crop around the unknown region, trimap, colour jitter of
-    the foreground, background, composite, degradation, tensors.
+    The steps are: merging (if there is a pool), crop around the unknown region, trimap,
+    colour jitter of the foreground, background, composite, degradation, tensors.
 
     Args:
         backgrounds: One or several sources.

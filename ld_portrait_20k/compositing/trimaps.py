@@ -24,8 +24,8 @@ def trimap(
         high: Alpha from this on is foreground.
 
     Returns:
-        (H, W) uint8 of 0, 128 and 255. Every soft pixel is unknown. Beyond the picture's
-        border the regions are taken to go on, so a body cut by it is not eroded there.
+        (H, W) uint8 of 0, 128 and 255. Every soft pixel is unknown. The regions are
+        assumed to go on beyond the picture's border, so a body that it cuts is not eroded there.
     """
     result = np.full(alpha.shape, UNKNOWN, np.uint8)
     result[_eroded(alpha >= high, erosion)] = FOREGROUND
@@ -41,9 +41,9 @@ def random_trimap(
     low: int = 0,
     high: int = 255,
 ) -> NDArray[np.uint8]:
-    """A trimap of random width, as deep matting trains with.
+    """A trimap of random width, for training.
 
-    Both radii are drawn on their own (Xu et al., "Deep Image Matting", CVPR 2017).
+    Both radii are drawn independently (Xu et al., "Deep Image Matting", CVPR 2017).
 
     Args:
         alpha: (H, W) uint8.
@@ -62,6 +62,6 @@ def random_trimap(
 def _eroded(region: NDArray[np.bool_], radius: float) -> NDArray[np.bool_]:
     if radius <= 0 or region.all():
         return region
-    # A distance costs the same for any radius; a disc as structuring element does not.
+    # The distance transform takes the same time for any radius; erosion by a disc does not.
     distance = cv2.distanceTransform(region.view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
     return distance > radius

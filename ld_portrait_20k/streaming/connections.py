@@ -1,4 +1,4 @@
-"""Connections to HTTP servers: opening one, how long to try, and what can go wrong."""
+"""Opening connections to HTTP servers, how long to try, and the errors that can occur."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ld_portrait_20k.errors import PortraitError
 
 
 class RemoteError(PortraitError):
-    """A server that cannot be reached, refuses, or gives something else than asked.
+    """The server cannot be reached, refuses, or sends something else than asked for.
 
     Attributes:
         status: The HTTP status, or None where there was no answer.
@@ -35,7 +35,7 @@ class RemoteError(PortraitError):
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long to try.
+    """Timeouts and retries; the defaults are chosen by eye.
 
     Attributes:
         timeout: Seconds without a byte after which a connection counts as stalled.
@@ -51,7 +51,7 @@ class Patience:
 
 
 class RetryError(Exception):
-    """A try that failed where another may help; ``wait`` is what the server asked for."""
+    """A try failed and another may help; ``wait`` is the pause that the server asked for."""
 
     def __init__(self, problem: str, status: int | None = None, wait: float | None = None) -> None:
         super().__init__(problem)
@@ -66,7 +66,7 @@ def public_url(url: str) -> str:
 
 
 def new_connection(scheme: str, netloc: str, timeout: float) -> http.client.HTTPConnection:
-    """A connection, not opened yet, through the proxy that the environment names, if any."""
+    """An unopened connection, through the proxy that the environment names, if any."""
     host = netloc.rpartition("@")[2]
     proxy = urllib.request.getproxies().get(scheme)
     if proxy and urllib.request.proxy_bypass(host.partition(":")[0]):
@@ -110,7 +110,7 @@ def retry_after(text: str | None) -> float | None:
 
 
 def words(problem: BaseException) -> str:
-    """What went wrong, in a few words for a message."""
+    """A few words on what went wrong, for a message."""
     if isinstance(problem, TimeoutError):
         return "no answer in time"
     if isinstance(problem, http.client.IncompleteRead):

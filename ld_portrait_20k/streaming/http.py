@@ -1,9 +1,9 @@
-"""Reading byte ranges over HTTP so that a bad network costs time, not data.
+"""Reading byte ranges over HTTP from servers and networks that fail now and then.
 
-A small client on ``http.client``: connections are kept and reused, a transfer that is cut
-goes on at the byte where it stood, and 408, 425, 429, 5xx, stalls and refused connections
-are tried again with growing pauses (``Retry-After`` is honoured up to a cap). A file that
-changes on the server between two parts of one read is an error, never a mixture.
+The client builds on ``http.client``. It keeps and reuses connections, continues a transfer
+that was cut at the byte where it stood, and tries again after 408, 425, 429, 5xx, stalls and
+refused connections, with growing pauses (``Retry-After`` is honoured up to a limit). A file
+that changes on the server during a read raises an error.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _PIECE = 2**18
 
 
 class HttpClient:
-    """Ranges of files from HTTP servers.
+    """Reads ranges of files from HTTP servers.
 
     Threads may share a client; a forked or unpickled copy opens connections of its own.
 
@@ -53,8 +53,8 @@ class HttpClient:
         """Exactly ``length`` bytes from ``start``.
 
         Returns:
-            The bytes, valid until this thread's next ``read``: the buffer is used again,
-            because getting and clearing megabytes costs as much as receiving them.
+            The bytes, valid until this thread's next ``read``. The buffer is reused, because
+            allocating megabytes costs as much as receiving them.
 
         Raises:
             RemoteError: See :meth:`open`; also a file that ends before.
@@ -97,8 +97,8 @@ class HttpClient:
             length: Bytes wanted; to the end by default.
 
         Raises:
-            RemoteError: Not there, not allowed, or not reachable with all patience; also
-                raised by the stream's ``read``.
+            RemoteError: The file is absent, access is refused, or all tries failed; the
+                stream's ``read`` raises it too.
         """
         return HttpStream(self, url, start, length)
 
@@ -111,7 +111,7 @@ class HttpClient:
         """
         patience = self.patience
         pause = patience.pause * 2 ** (failures - 1)
-        # Jitter keeps many workers from coming back in step; no output depends on it.
+        # Jitter keeps many workers from retrying at the same moment; no output depends on it.
         pause *= 0.75 + 0.5 * random.SystemRandom().random()
         time.sleep(min(max(pause, wait or 0.0), patience.longest_pause))
 
@@ -128,7 +128,7 @@ class HttpClient:
 
 
 class HttpStream:
-    """A file, or a part of one, as a stream that survives cuts. A context manager."""
+    """A file, or a part of one, as a stream that continues after cuts. A context manager."""
 
     def __init__(self, client: HttpClient, url: str, start: int, length: int | None) -> None:
         self._client = client
@@ -146,7 +146,7 @@ class HttpStream:
         """Up to ``size`` bytes; none at the end.
 
         Raises:
-            RemoteError: All patience is used up, or the file is gone or changed.
+            RemoteError: All tries failed, or the file is gone or has changed.
         """
         buffer = bytearray(min(size, _PIECE))
         count = self.readinto(memoryview(buffer))
@@ -177,16 +177,16 @@ class HttpStream:
 
     @property
     def size(self) -> int | None:
-        """The whole file's size, once something was read and if the server tells."""
+        """Size of the whole file, known after the first read if the server tells it."""
         return self._total
 
     @property
     def tag(self) -> str | None:
-        """What names the file's version on the server, once something was read."""
+        """The file's version on the server (ETag), known after the first read."""
         return self._tag
 
     def close(self) -> None:
-        """Give the connection back."""
+        """Return the connection for the next request."""
         answer, self._answer = self._answer, None
         if answer is not None:
             self._client.requests.finish(answer)
@@ -201,7 +201,7 @@ class HttpStream:
             self._client.requests.discard(answer)
             raise RemoteError(self._url, "changed on the server while it was read")
         if answer.position < self._position:
-            # The server does not know ranges: read from the start and drop what we have.
+            # The server ignores ranges: it sends the start again, which is dropped.
             self._skip(answer, self._position - answer.position)
         self._promised = None if answer.remaining is None else answer.position + answer.remaining
         self._answer = answer
@@ -239,7 +239,7 @@ class HttpStream:
 
 
 def _receive(response: http.client.HTTPResponse, view: memoryview) -> int:
-    """One receive: what has arrived before a cut is not lost, and nothing is copied twice."""
+    """Receive once into ``view``, without another copy; keeps what arrived before a cut."""
     if response.length is None or response.fp is None:
         data = response.read1(len(view))
         view[: len(data)] = data

@@ -1,4 +1,4 @@
-"""Finding a dataset repository on the Hub, quickly, and pinning it to a commit."""
+"""Finding a dataset repository on the Hub and pinning it to a commit."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ld_portrait_20k.streaming.http import RETRIED, HttpClient, Patience, Remote
 from ld_portrait_20k.streaming.sources import MAX_MANIFEST_BYTES, HttpSource
 
 LOOK_UP: Final = Patience(timeout=10.0, attempts=4, pause=0.5, longest_pause=10.0)
-"""Patience while looking for a repository: a name that is nowhere must not cost minutes."""
+"""Retries while looking for a repository: a wrong name must not cost minutes."""
 
 
 def hub_source(
@@ -28,7 +28,7 @@ def hub_source(
 
     Raises:
         DatasetNotFoundError: No such repository or revision, nothing built in it, or no
-            network and never seen before.
+            network and not in the cache.
         PortraitError: No access, or the server cannot be reached.
     """
     from huggingface_hub import constants, hf_hub_url
@@ -119,7 +119,7 @@ def _manifest_file(
         except RevisionNotFoundError as problem:
             raise DatasetNotFoundError(f"{where}: no such revision") from problem
         except LocalEntryNotFoundError as problem:
-            # huggingface_hub does not try a busy server again; no server at all is final.
+            # huggingface_hub does not retry a busy server, so it is done here.
             status = _status(problem.__cause__)
             if status in RETRIED and attempt + 1 < LOOK_UP.attempts:
                 time.sleep(min(LOOK_UP.pause * 2**attempt, LOOK_UP.longest_pause))

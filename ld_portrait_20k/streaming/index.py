@@ -1,4 +1,4 @@
-"""Where every sample lies: from the manifest, or from the shards themselves."""
+"""The table of all samples and their places, from the manifest or from the shards."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ _Rows = tuple[tuple[int, int, int, int], ...]
 
 @dataclass(frozen=True, slots=True)
 class SampleTable:
-    """Every sample of a selection of shards; all arrays are (N,).
+    """All samples of some shards; every array is (N,).
 
     Attributes:
         paths: The shards.
-        shard: int32, which of them holds the sample.
+        shard: int32, index into ``paths`` of the sample's shard.
         number: int64, 42 for ``ldp-0000042``.
         offset: int64, byte offset of its first header.
         length: int64, bytes to the end of its last padding.
@@ -71,7 +71,7 @@ def open_table(
     """The samples of a dataset's subset and split.
 
     Returns:
-        The table, and the identity of the selection's contents (for saved states).
+        The table, and a hash of its samples' ids that saved states are compared by.
 
     Raises:
         PortraitError: No such subset or split.
@@ -91,7 +91,7 @@ def open_table(
 
 
 def _identity(records: Sequence[ShardRecord]) -> str:
-    """What a saved position refers to: the samples' ids in order, whatever their bytes."""
+    """A hash of the samples' ids in order; the same for other bytes under the same ids."""
     digest = hashlib.sha256()
     for record in records:
         digest.update(np.array([row[0] for row in record.index], "<i8").tobytes() + b"|")
@@ -137,7 +137,7 @@ def _beside(source: ListedSource, path: str) -> ShardRecord | None:
 def _scan(source: ListedSource, path: str) -> _Rows:
     if not source.is_remote(path):
         return index_shard(Path(path))
-    # One long read: three small requests a sample would cost more than the bytes.
+    # Read it whole: three small requests a sample would cost more than the bytes.
     with source.open(path) as stream:
         return tuple(
             (int(s.id[4:]), len(s.foreground), len(s.alpha), len(s.json))
@@ -146,7 +146,7 @@ def _scan(source: ListedSource, path: str) -> _Rows:
 
 
 def _cache_file(source: ListedSource, path: str) -> Path:
-    """Named by the shard's address and version: another file has another index."""
+    """The cache file of a shard, named by its address and version."""
     if source.is_remote(path):
         with source.client.open(path, 0, 1) as stream:
             stream.read(1)

@@ -1,4 +1,4 @@
-"""``PortraitLoader``: batches with any number of workers, and a state that fits any other."""
+"""``PortraitLoader``: batches from any number of workers; its state fits any other number."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Collate = Callable[[list[Any]], Any]
 
 
 def default_collate(samples: list[Any]) -> Any:
-    """Stack what can be stacked, list the rest.
+    """Stack arrays and numbers, keep everything else as lists.
 
     Args:
         samples: Samples of one kind; dicts with arrays or tensors of equal shapes, numbers,
@@ -57,15 +57,15 @@ class PortraitLoader:
     exactly the next batch. Iterating gives the rest of the current epoch, then stands at
     the next; :meth:`set_epoch` is allowed but not needed.
 
-    Not a torch ``DataLoader``, so Accelerate's ``prepare`` leaves it alone and does not
-    split a second time; Lightning takes it as it takes any iterable.
+    It is not a torch ``DataLoader``, so Accelerate's ``prepare`` does not split the samples a
+    second time; Lightning accepts it like any iterable.
 
     Args:
-        stream: What to load; its ``batch_size`` is the loader's, its ``rank`` is honoured.
+        stream: What to load. Its ``batch_size`` is the loader's, and its rank is kept.
         num_workers: Worker processes; 0 loads in this one.
         collate: Makes a batch of a list of samples; :func:`default_collate` by default.
         pin_memory: As in torch.
-        prefetch: Batches that each worker has ready.
+        prefetch: Batches that each worker loads ahead.
         drop_last: Leave out a last batch that is smaller than the others.
         context: Start method of the workers (``"fork"``, ``"spawn"``, ``"forkserver"``).
         on_worker: Called in each worker with its number when it starts.
@@ -136,7 +136,10 @@ class PortraitLoader:
             self._consumed = 0
 
     def state_dict(self) -> dict[str, Any]:
-        """Where the loop stands; fits any number of workers, and of ranks if all stand alike."""
+        """The place where the loop stands.
+
+        It fits any number of workers, and any number of ranks if all have received equally.
+        """
         return self.stream.state_dict(consumed=self._consumed)
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -150,7 +153,7 @@ class PortraitLoader:
 
 
 class _Batches:
-    """The stream as batches, for a DataLoader that makes none itself."""
+    """The stream as batches, for a DataLoader with ``batch_size=None``."""
 
     def __init__(self, stream: PortraitStream, collate: Collate) -> None:
         from torch.utils.data import IterableDataset
@@ -164,9 +167,9 @@ class _Batches:
 
 
 def _one_thread(worker: int) -> None:
-    """Workers are parallel already; threads within them only get in each other's way."""
+    """Turn off threads in a worker: the workers are parallel already."""
     import cv2
 
-    # 0, not 1: in a forked process OpenCV 5 waits for ever, or crashes, when it is asked to
-    # make its pool smaller, whose threads stayed behind in the parent.
+    # Use 0, not 1: in a forked process OpenCV 5 hangs or crashes when it is asked to shrink
+    # its thread pool, because the threads exist only in the parent.
     cv2.setNumThreads(0)

@@ -1,11 +1,11 @@
-"""The order of an epoch: a seeded permutation, split over ranks and workers, resumable.
+"""The order in which an epoch reads its samples, and the part of it that each process reads.
 
-One global order exists per (seed, epoch); ranks and workers only take turns in it. So the
-state of a whole training job is one number, how many samples of the order are used up, and
+Each seed and epoch has one global order, in which ranks and workers take turns. The state
+of a whole training job is therefore one number, how many samples of the order are used, and
 a job may go on with another number of ranks or workers.
 
-Every draw is a 64-bit mix of seed, epoch and what is drawn for, sorted: the order does not
-depend on the random generator of any library's version.
+Shuffling sorts by a 64-bit mix of seed, epoch and index, so the order does not depend on
+the random generator of any library.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def mix(values: NDArray[np.integer[Any]], *keys: int) -> NDArray[np.uint64]:
 
     Args:
         values: (N,) integers, not negative.
-        keys: What the numbers shall depend on besides.
+        keys: Further integers that the numbers depend on.
 
     Returns:
         (N,) uint64.
@@ -45,7 +45,7 @@ def mix(values: NDArray[np.integer[Any]], *keys: int) -> NDArray[np.uint64]:
 
 
 def sample_seed(number: int, seed: int, epoch: int) -> int:
-    """The seed of everything random about one sample in one epoch, 0..2**64-1."""
+    """The seed, 0..2**64-1, for all random choices about one sample in one epoch."""
     return int(mix(np.array([number]), seed, epoch, 3)[0])
 
 
@@ -79,18 +79,18 @@ def epoch_order(
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """Whose turn is when.
+    """Which samples of an epoch this rank and this loader worker read.
 
     Attributes:
-        rank: Of this process.
-        world_size: Processes in all.
-        worker: Of this loader worker in its process.
-        workers: Workers a process.
-        block: Samples that a worker takes in a row: the batch size, so that a loader which
-            takes one batch from each worker in turn gives the order unchanged.
+        rank: Number of this process, from 0.
+        world_size: How many processes there are.
+        worker: Number of this loader worker in its process, from 0.
+        workers: How many workers each process has.
+        block: Samples that a worker takes in a row. This is the batch size: a loader that
+            takes one batch from each worker in turn then keeps the order.
         remainder: What to do where ``world_size`` does not divide the samples: ``"drop"``
-            leaves up to ``world_size - 1`` of the order's last samples out (others in
-            every shuffled epoch), ``"pad"`` repeats the epoch's first ones, ``"uneven"``
+            leaves out up to ``world_size - 1`` of the order's last samples (different
+            ones in every shuffled epoch), ``"pad"`` repeats the epoch's first ones, ``"uneven"``
             gives the first ranks one more.
     """
 
@@ -119,11 +119,11 @@ class Share:
         return len(range(self.rank, left, self.world_size))
 
     def places(self, total: int, start: int = 0) -> NDArray[np.int64]:
-        """The places in the global order that are this worker's, in its order.
+        """The places in the global order that this worker reads, in its order.
 
         Args:
             total: Samples in the global order.
-            start: How many of them, over all ranks, are used up.
+            start: How many of them all ranks together have used.
 
         Returns:
             (M,) int64; with ``"pad"`` the places wrap around.

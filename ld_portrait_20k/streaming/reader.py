@@ -1,4 +1,4 @@
-"""Reading samples in any order: checked, ahead of their use, in bounded memory."""
+"""Reading samples in any order, ahead of their use, checked, in bounded memory."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ld_portrait_20k.streaming.sources import DatasetSource, Window
 REQUEST_BYTES: Final = 8 * 2**20
 """Neighbouring samples are fetched in one request up to this size."""
 
-_RETRIES = 2  # of a sample whose bytes arrive wrong
+_RETRIES = 2  # for a sample whose bytes arrive wrong; chosen by eye
 
 Outcome = RawSample | ShardError
 
@@ -40,16 +40,16 @@ def read_rows(
         source: Where the shards are.
         table: What lies where.
         rows: (M,) rows of the table, in the wanted order.
-        check: Compare each sample's checksum, where the table has one.
-        connections: Requests under way at a time, for a remote source.
-        ahead_bytes: Most bytes to have read ahead of their use, for a remote source.
+        check: Compare each sample's checksum where the table has one.
+        connections: Parallel requests to a remote source.
+        ahead_bytes: Most bytes to read ahead from a remote source.
 
     Yields:
-        One outcome a row: the sample, or the :class:`ShardError` that tells what is wrong
-        with it (not raised: the caller decides, and the next rows are not lost).
+        One outcome a row: the sample, or the :class:`ShardError` that says what is wrong
+        with it. The error is not raised, so that the caller may go on with the next rows.
 
     Raises:
-        PortraitError: The source as a whole cannot be read (server gone, no access).
+        PortraitError: The source as a whole cannot be read (no server, no access).
     """
     if not source.remote:
         for row in rows:
@@ -75,7 +75,7 @@ def read_rows(
             size, future = waiting.popleft()
             outcomes = future.result()
             held -= size
-            # Handed out and let go of one by one: the consumer may keep none of them.
+            # Each sample is released as it is handed out, so memory falls while it is used.
             outcomes.reverse()
             while outcomes:
                 yield outcomes.pop()
@@ -86,7 +86,7 @@ def read_rows(
 
 
 def _groups(table: SampleTable, rows: NDArray[np.int64], limit: int) -> Iterator[NDArray[np.int64]]:
-    """Split rows where the next one does not follow on in the same shard."""
+    """Split rows into runs that lie one after the other in a shard."""
     limit = min(limit, REQUEST_BYTES)
     first = 0
     size = 0
@@ -117,7 +117,7 @@ def _read_group(
     try:
         window = source.window(path, start, int(table.length[group].sum()))
     except (ShardError, RemoteError):
-        # One of them lies beyond the end; the others shall not suffer for it.
+        # One of them may lie beyond the end of the file; read the others singly.
         return [read_row(source, table, int(row), check) for row in group]
     outcomes: list[Outcome] = []
     for row in group:

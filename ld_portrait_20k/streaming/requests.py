@@ -125,7 +125,7 @@ class Requests:
                 response = connection.getresponse()
             except (OSError, http.client.HTTPException) as problem:
                 connection.close()
-                # A kept connection may have been closed meanwhile; that is no failure.
+                # The server may have closed a kept connection; that does not count as a failure.
                 if reused and not isinstance(problem, TimeoutError):
                     continue
                 raise RetryError(words(problem)) from problem

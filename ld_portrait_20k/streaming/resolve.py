@@ -1,4 +1,4 @@
-"""Finding a dataset: a name, a path, a URL or a repository becomes a source."""
+"""Finding a dataset by name, path, URL or repository."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ def resolve(
 
     Args:
         path: Folder, URL, repository id or the dataset's bare name.
-        repo_id: Hub repository; then ``path`` is not looked at.
+        repo_id: Hub repository; with it, ``path`` is ignored.
         revision: Branch, tag or commit on the Hub; ``main`` by default. It is pinned to
             the commit that it names now.
         token: As in ``huggingface_hub``: a token, False for none, None or True for the
             stored one.
-        cache_dir: Cache of the Hub's small files.
+        cache_dir: Where small files of the Hub are cached.
         patience: How long to try.
 
     Raises:
-        DatasetNotFoundError: It is nowhere; the message says where was looked.
+        DatasetNotFoundError: There is none; the message lists the places that were tried.
         PortraitError: It was found but cannot be read.
     """
     text = str(path)
@@ -105,7 +105,7 @@ def open_source(
 
 
 def fingerprint(manifest: Manifest) -> str:
-    """A short hash of a dataset's contents, wherever it lies."""
+    """A short hash of a dataset's contents, the same for every copy."""
     text = "\n".join(f"{shard.path} {shard.sha256}" for shard in manifest.shards)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -115,7 +115,7 @@ def default_repo(token: bool | str | None = None, looked: list[str] | None = Non
 
     Args:
         token: As in ``huggingface_hub``.
-        looked: Why there is none is appended here.
+        looked: Reasons why there is none are appended to it.
 
     Returns:
         That of ``LD_PORTRAIT_20K_REPO``, else the logged-in user's own, else None.

@@ -1,4 +1,4 @@
-"""Where a dataset's files are: a local folder, an HTTP server, a repository on the Hub."""
+"""Where a dataset's files are read from: a local folder, an HTTP server, listed shards."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Stream(Protocol):
         ...
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close it."""
         ...
 
     def __enter__(self) -> Any: ...
@@ -147,14 +147,14 @@ class LocalSource:
 
 
 class HttpSource:
-    """A folder behind an HTTP server; Range requests make it fast, none are needed.
+    """A folder behind an HTTP server, faster if the server answers Range requests.
 
     Args:
         base: URL of the folder that holds ``manifest.json``.
         token: Bearer token, sent to the base's own host only.
         patience: How long to try.
-        manifest: The manifest, if it is at hand already.
-        identity: What tells this revision of the dataset from others (a commit).
+        manifest: The manifest, if the caller has it already.
+        identity: Name of this revision of the dataset, such as a commit.
     """
 
     remote = True
@@ -195,7 +195,7 @@ class HttpSource:
 
         Raises:
             DatasetNotFoundError: The server has none.
-            RemoteError: It cannot be had.
+            RemoteError: It cannot be fetched.
             PortraitError: It is invalid.
         """
         if self._manifest is None:
@@ -220,11 +220,11 @@ class HttpSource:
 
 
 class ListedSource:
-    """Shards by path or URL, wherever each lies.
+    """Single shards by path or URL.
 
     Args:
         paths: Paths and ``http(s)`` URLs of shards.
-        token: Bearer token, sent to the hosts of the URLs; all must be of one host then.
+        token: Bearer token, sent to the hosts of the URLs; with one, all must be of the same host.
         patience: How long to try.
     """
 
@@ -267,7 +267,7 @@ class ListedSource:
         return public_url(path) if self.is_remote(path) else path
 
     def manifest(self) -> Manifest:
-        """There is none over all of them.
+        """Single shards have no common manifest.
 
         Raises:
             PortraitError: Always.

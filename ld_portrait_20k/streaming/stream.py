@@ -1,4 +1,4 @@
-"""``PortraitStream``: the fast way from shards into a training loop."""
+"""``PortraitStream``: samples from shards for a training loop."""
 
 from __future__ import annotations
 
@@ -30,37 +30,37 @@ Transform = Callable[[Sample], Any]
 class PortraitStream:
     """Samples in a seeded order, split over ranks and workers, resumable to the sample.
 
-    A plain iterable; a torch ``IterableDataset`` too as soon as torch is imported. Without
-    a transform it yields dicts:
+    It is a plain iterable, and counts as a torch ``IterableDataset`` once torch is
+    imported. Without a transform it yields dicts:
 
     =============  ==================================================================
     ``id``         ``ldp-0000042``
-    ``seed``       int, differs by sample, epoch and the stream's seed; what is random
-                   about this sample is drawn from it
+    ``seed``       int, differs by sample, epoch and the stream's seed; transforms
+                   draw their random numbers from it
     ``foreground`` (H, W, 3) uint8, straight sRGB
     ``alpha``      (H, W) uint8, 0 transparent, 255 opaque
     ``prompt``     str
     ``metadata``   dict, see :data:`ld_portrait_20k.schema.METADATA`
     =============  ==================================================================
 
-    Order. Shards are permuted, then the samples of every ``window`` shards among
-    themselves; another order each epoch. Ranks take turns in this one global order, and
-    the workers of a rank take turns of ``batch_size`` samples, so a ``DataLoader`` with
-    that batch size gives the same order for any number of workers.
+    Order: each epoch permutes the shards, then the samples within each group of ``window``
+    shards. Ranks take turns in this one global order, and the workers of a rank take turns
+    of ``batch_size`` samples, so a ``DataLoader`` with that batch size gives the same order
+    for any number of workers.
 
-    State. :meth:`state_dict` is small and exact, and resuming costs the same anywhere in
-    an epoch. See :class:`~ld_portrait_20k.streaming.loader.PortraitLoader` for the loader
-    that keeps it with any number of workers and ranks.
+    State: :meth:`state_dict` is small and exact, and resuming costs the same anywhere in an
+    epoch. :class:`~ld_portrait_20k.streaming.loader.PortraitLoader` keeps it with any number
+    of workers and ranks.
 
     Args:
         source: Folder, URL, Hub repository id or the bare name, as for
             :func:`ld_portrait_20k.load_dataset`; or a list of shard paths and URLs.
         split: ``"train"``, ``"validation"``, ``"test"``, or None for all of them.
         subset: ``"default"``, ``"raw"`` or ``"truth"``.
-        shuffle: Whether to permute.
-        seed: Of the order and of everything random about samples.
+        shuffle: Whether to permute the samples.
+        seed: Determines the order and the seeds of the samples.
         window: Shards mixed at a time when shuffling; 0 for all.
-        batch_size: The loader's; see above.
+        batch_size: The loader's batch size; see above.
         transform: Called with each decoded sample (or :class:`RawSample` with
             ``decode=False``); what it returns is yielded.
         decode: False yields :class:`~ld_portrait_20k.shards.RawSample`, pictures encoded.
@@ -68,16 +68,17 @@ class PortraitStream:
             (a damaged PNG is noticed either way when it is decoded).
         on_error: A damaged sample is raised (``"raise"``) or left out (``"skip"``, counted
             in :attr:`skipped`).
-        rank: Of this process; from ``torch.distributed`` if it is initialised, else 0.
-        world_size: Processes in all; likewise.
+        rank: Number of this process; by default from ``torch.distributed`` if that is
+            initialised, else 0.
+        world_size: How many processes there are; by default likewise, else 1.
         remainder: ``"drop"``, ``"pad"`` or ``"uneven"``; see
             :class:`~ld_portrait_20k.streaming.order.Share`.
         revision: Branch, tag or commit on the Hub; pinned when the stream is made.
         token: As in ``huggingface_hub``.
-        repo_id: Hub repository, whatever ``source`` says.
-        cache_dir: Cache of the Hub's small files.
-        connections: Requests under way at a time, for remote sources, in each worker.
-        read_ahead: Most bytes read ahead, for remote sources, in each worker.
+        repo_id: Hub repository to read, whatever ``source`` says.
+        cache_dir: Where small files of the Hub are cached.
+        connections: Parallel requests of each worker to a remote source.
+        read_ahead: Most bytes that each worker reads ahead from a remote source.
         patience: Timeouts and retries of remote sources.
 
     Raises:
@@ -150,17 +151,17 @@ class PortraitStream:
         return self._position.epoch
 
     def set_epoch(self, epoch: int) -> None:
-        """Go to the beginning of an epoch; within the current one, change nothing.
+        """Go to the beginning of an epoch; for the current one, change nothing.
 
-        So a loop may call it at each epoch's start, also right after a resume. With a
-        plain DataLoader it must: there the stream does not see an epoch end.
+        A loop may therefore call it at the start of each epoch, also right after a resume.
+        With a plain DataLoader it must, because there the stream does not see an epoch end.
         """
         if epoch != self._position.epoch:
             self._position.set(epoch, 0)
             self._taken, self._resumed = 0, None
 
     def __len__(self) -> int:
-        """Samples that this rank gets in a whole epoch."""
+        """Samples that this rank reads in a whole epoch."""
         return self._share.count(len(self.table))
 
     def order(self, epoch: int | None = None) -> list[str]:
@@ -170,11 +171,11 @@ class PortraitStream:
 
     @property
     def total(self) -> int:
-        """Samples of all ranks together."""
+        """Samples that all ranks together read."""
         return len(self.table)
 
     def sample(self, index: int) -> Sample:
-        """One sample out of turn, by its place in the shards; decoded, not transformed.
+        """One sample by its place in the shards, whatever the order; decoded, not transformed.
 
         Raises:
             ShardError: It is damaged.
@@ -196,7 +197,7 @@ class PortraitStream:
         self._position.share()
 
     def __iter__(self) -> Iterator[Any]:
-        """The rest of the current epoch; then the stream stands at the next one."""
+        """Yield the rest of the current epoch, then go to the beginning of the next one."""
         share = self._worker_share()
         for outcome, epoch in self._outcomes(share):
             self._taken += 1
@@ -206,7 +207,7 @@ class PortraitStream:
         self._end_epoch()
 
     def batches(self, collate: Callable[[list[Any]], Any]) -> Iterator[Any]:
-        """Like iterating, in batches of ``batch_size``; a wholly skipped one is None."""
+        """Yield batches of ``batch_size``; None for a batch whose samples were all skipped."""
         share = self._worker_share()
         batch: list[Any] = []
         pending = 0
@@ -224,10 +225,8 @@ class PortraitStream:
             yield collate(batch) if batch else None
         self._end_epoch()
 
-    # State.
-
     def state_dict(self, consumed: int | None = None) -> dict[str, Any]:
-        """Where the stream stands.
+        """The place where the stream stands, as a small dict of plain values.
 
         In the process that iterates, it is exact at every sample. In the main process of
         a plain DataLoader with workers, say how many samples of this rank were consumed
@@ -237,7 +236,7 @@ class PortraitStream:
         worker's own and fits the same number of workers and ranks.
 
         Args:
-            consumed: See above; counted here by default.
+            consumed: See above; by default what this process has counted.
         """
         state: dict[str, Any] = {
             "version": STATE_VERSION,
@@ -258,10 +257,10 @@ class PortraitStream:
         return state
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go to where a state says; the next iteration continues there.
+        """Go to the place that a state names; the next iteration continues there.
 
         Raises:
-            PortraitError: A state of another dataset, seed, order or number of workers.
+            PortraitError: The state belongs to another dataset, seed, order or number of workers.
         """
         if state.get("version") != STATE_VERSION:
             raise PortraitError(f"a state of version {state.get('version')!r}, not {STATE_VERSION}")
@@ -274,8 +273,6 @@ class PortraitStream:
         self._position.set(int(state["epoch"]), int(state["start"]))
         self._resumed = dict(state["worker"]) if "worker" in state else None
         self._taken = self._resumed["taken"] if self._resumed else 0
-
-    # The rest is inside.
 
     def _outcomes(self, share: Share) -> Iterator[tuple[Outcome, int]]:
         epoch, start = self._position.epoch, self._position.start
@@ -341,9 +338,9 @@ class PortraitStream:
 
 
 def register_with_torch() -> None:
-    """Make streams ``IterableDataset`` for torch, if torch is imported.
+    """Let torch see streams as ``IterableDataset``, if torch is imported.
 
-    A virtual subclass: the class itself must be there without torch.
+    Registering makes a virtual subclass, so the class itself does not need torch.
     """
     torch = sys.modules.get("torch")
     if torch is not None and hasattr(torch, "utils"):

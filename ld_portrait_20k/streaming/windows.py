@@ -8,9 +8,9 @@ from pathlib import Path
 
 
 class Window:
-    """A part of a file, read from front to back without copying more than once.
+    """A part of a file, read from front to back and copied only once.
 
-    Use it at once: its bytes may rest in a buffer that the source uses again.
+    It must be used at once: its bytes may lie in a buffer that the source overwrites.
 
     Args:
         data: The bytes.
@@ -29,7 +29,7 @@ class Window:
         return bytes(part)
 
     def crc32(self) -> int:
-        """Of all of its bytes; ``checking`` must have been set before reading."""
+        """The CRC-32 of all its bytes; set ``checking`` before reading."""
         return zlib.crc32(self._data)
 
     def part(self, start: int, length: int) -> Window:
@@ -38,7 +38,7 @@ class Window:
 
 
 class FileWindow(Window):
-    """Read from disk member by member, straight into what the caller keeps."""
+    """A part of a local file, read when asked for."""
 
     def __init__(self, file: OpenFile, start: int, length: int) -> None:
         super().__init__(memoryview(b""))
@@ -57,7 +57,7 @@ class FileWindow(Window):
         return part
 
     def crc32(self) -> int:
-        """Of the bytes read so far; ``checking`` must have been set before reading."""
+        """The CRC-32 of the bytes read so far; set ``checking`` before reading."""
         return self._crc32
 
     def part(self, start: int, length: int) -> Window:
@@ -66,7 +66,7 @@ class FileWindow(Window):
 
 
 class OpenFile:
-    """A descriptor that is closed when the last reader lets go of it."""
+    """A file descriptor that is closed with the last reference to it."""
 
     def __init__(self, path: Path) -> None:
         self.descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
