@@ -1,4 +1,4 @@
-"""Portraits drawn with exact alpha and no model weights, and damage like Layer Diffusion's."""
+"""Draws portraits with exact alpha, without model weights, and damages mattes on request."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
+from typing import Any
 
 import cv2
 import numpy as np
@@ -20,6 +21,12 @@ def stream(seed: int, name: str) -> np.random.Generator:
     """
     sequence = np.random.SeedSequence([int(seed), zlib.crc32(name.encode())])
     return np.random.Generator(np.random.PCG64(sequence))
+
+
+def _floats(image: Any) -> FloatArray:
+    """What cv2 returns for floats, whose type it leaves open."""
+    result: FloatArray = image
+    return result
 
 
 def smoothstep(low: float | FloatArray, high: float | FloatArray, x: FloatArray) -> FloatArray:
@@ -155,7 +162,7 @@ def inflate(mask: FloatArray, depth: float) -> FloatArray:
     t = np.clip(distance / depth, 0.0, 1.0)
     dome = np.sqrt(np.maximum(1.0 - (1.0 - t) ** 2, 0.0)) * depth
     dome = blur(dome, depth * 0.16 / step)
-    return cv2.resize(dome, (width, height), interpolation=cv2.INTER_LINEAR)
+    return _floats(cv2.resize(dome, (width, height), interpolation=cv2.INTER_LINEAR))
 
 
 def blur(image: FloatArray, sigma: float) -> FloatArray:
@@ -167,8 +174,8 @@ def blur(image: FloatArray, sigma: float) -> FloatArray:
     if step > 1 and min(height, width) > 4 * step:
         small = cv2.resize(image, (width // step, height // step), interpolation=cv2.INTER_AREA)
         small = cv2.GaussianBlur(small, (0, 0), sigma / step, borderType=cv2.BORDER_REPLICATE)
-        return cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
-    return cv2.GaussianBlur(image, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
+        return _floats(cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR))
+    return _floats(cv2.GaussianBlur(image, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE))
 
 
 def noise(
@@ -187,7 +194,7 @@ def noise(
         (max(width, int(grid_x * cell_x)), max(height, int(grid_y * cell_y))),
         interpolation=cv2.INTER_CUBIC,
     )
-    return full[:height, :width]
+    return _floats(full[:height, :width])
 
 
 def fractal(
@@ -262,12 +269,9 @@ def full_frame(colour: FloatArray, box: tuple[slice, slice], shape: tuple[int, .
 def shift(image: FloatArray, dx: float, dy: float) -> FloatArray:
     """Move a picture (H, W) by a sub-pixel offset; zeros come in from outside."""
     matrix = np.array([[1.0, 0.0, dx], [0.0, 1.0, dy]])
-    return cv2.warpAffine(
-        image,
-        matrix,
-        (image.shape[1], image.shape[0]),
-        flags=cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_CONSTANT,
+    size = (image.shape[1], image.shape[0])
+    return _floats(
+        cv2.warpAffine(image, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
     )
 
 
@@ -295,9 +299,8 @@ def extend(colour: FloatArray, alpha: FloatArray) -> FloatArray:
     levels: list[FloatArray] = [np.dstack([colour, alpha]).astype(np.float32)]
     while min(levels[-1].shape[:2]) > 2:
         h, w = levels[-1].shape[:2]
-        levels.append(
-            cv2.resize(levels[-1], ((w + 1) // 2, (h + 1) // 2), interpolation=cv2.INTER_AREA)
-        )
+        size = ((w + 1) // 2, (h + 1) // 2)
+        levels.append(_floats(cv2.resize(levels[-1], size, interpolation=cv2.INTER_AREA)))
     filled = levels[-1][..., :3] / np.maximum(levels[-1][..., 3:], 1e-6)
     for level in levels[-2::-1]:
         h, w = level.shape[:2]

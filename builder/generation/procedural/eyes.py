@@ -201,7 +201,7 @@ def _eyeball(person: Traits, eye: _Eye, light: Light, energy: FloatArray) -> Flo
     iris = _iris(person, e - gaze_x, f - gaze_y, radius)
     soft = eye.soft
     inside = smoothstep(_IRIS_RADIUS + soft, _IRIS_RADIUS - soft, radius)
-    colour = white + (iris - white) * inside[..., None]
+    colour: FloatArray = white + (iris - white) * inside[..., None]
     pupil = smoothstep(_PUPIL_RADIUS + soft, _PUPIL_RADIUS - soft, radius)
     colour = mix(colour, [0.004, 0.004, 0.004], pupil)
     lid_shadow = 1.0 - 0.62 * np.exp(-(np.maximum(f - eye.upper, 0.0) / 0.13))

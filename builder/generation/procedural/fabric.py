@@ -1,4 +1,7 @@
-"""Cloth and skin as surfaces: folds, weave and knit, laid with coverage and height."""
+"""Cloth and skin as surfaces: folds, weave and knit, laid with coverage and height.
+
+Colours and strengths were chosen by eye.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ import cv2
 import numpy as np
 
 from builder.generation.procedural.anatomy import Body
+from builder.generation.procedural.arrays import FloatArray
 from builder.generation.procedural.canvas import (
     Canvas,
     blur,
@@ -26,11 +30,22 @@ from builder.generation.procedural.light import Light, shade
 from builder.generation.procedural.traits import Traits
 from builder.generation.procedural.view import View
 
-PALETTE = (
+_PALETTE = (
     (236, 233, 226), (38, 40, 46), (52, 70, 104), (122, 38, 44), (92, 108, 82), (196, 168, 128),
     (96, 120, 148), (168, 96, 72), (72, 60, 88), (206, 150, 60), (60, 100, 98), (196, 128, 140),
     (120, 120, 124), (226, 208, 180), (44, 62, 54), (140, 92, 58),
 )  # fmt: skip
+"""sRGB of clothes; garments with colours of their own are in :data:`_PALETTES`."""
+
+_PALETTES = {
+    "leather jacket": ((34, 32, 33), (34, 32, 33), (74, 46, 32)),
+    "blazer": ((44, 52, 72), (40, 40, 44), (92, 92, 96), (104, 84, 66), (62, 40, 48)),
+    "collared shirt": (
+        (236, 238, 240), (170, 196, 222), (60, 78, 110), (228, 206, 206), (126, 60, 56),
+    ),
+}  # fmt: skip
+_SHIRTS = ((238, 238, 236), (40, 42, 46), (150, 152, 156), (196, 208, 224))
+"""sRGB of what is worn under a jacket."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,33 +101,19 @@ class Tailor:
         self.person, self.view, self.light, self.body = person, view, light, body
         self.garment = GARMENTS[person["clothing"]]
         rng = stream(person.seed, "clothes")
-        pick = PALETTE[int(rng.integers(len(PALETTE)))]
-        if person["clothing"] == "leather jacket":
-            pick = ((34, 32, 33), (34, 32, 33), (74, 46, 32))[int(rng.integers(3))]
-        elif person["clothing"] == "blazer":
-            pick = ((44, 52, 72), (40, 40, 44), (92, 92, 96), (104, 84, 66), (62, 40, 48))[
-                int(rng.integers(5))
-            ]
-        elif person["clothing"] == "collared shirt":
-            pick = (
-                (236, 238, 240),
-                (170, 196, 222),
-                (60, 78, 110),
-                (228, 206, 206),
-                (126, 60, 56),
-            )[int(rng.integers(5))]
+        pick = _PALETTE[int(rng.integers(len(_PALETTE)))]
+        own = _PALETTES.get(person["clothing"])
+        if own is not None:
+            pick = own[int(rng.integers(len(own)))]
         self.colour = linear(np.array(pick) / 255.0) * (1.0 + 0.1 * rng.uniform(-1, 1, 3)).astype(
             np.float32
         )
-        under = ((238, 238, 236), (40, 42, 46), (150, 152, 156), (196, 208, 224))[
-            int(rng.integers(4))
-        ]
-        self.under = linear(np.array(under) / 255.0)
+        self.under = linear(np.array(_SHIRTS[int(rng.integers(4))]) / 255.0)
         self.rng = stream(person.seed, "folds")
         self.clip = np.ones(view.shape, np.float32)
         self.unit = view.scale
 
-    def skin(self, canvas: Canvas, mask: np.ndarray, height: np.ndarray) -> None:
+    def skin(self, canvas: Canvas, mask: FloatArray, height: FloatArray) -> None:
         """Lay skin with this coverage and height (pixels)."""
         box = bounds(mask)
         if box is None:
@@ -128,33 +129,39 @@ class Tailor:
     def cloth(
         self,
         canvas: Canvas,
-        mask: np.ndarray,
-        height: np.ndarray,
-        colour: np.ndarray | None = None,
-        garment: Garment | None = None,
+        mask: FloatArray,
+        height: FloatArray,
+        colour: FloatArray | None = None,
         fold: float | None = None,
         texture: str | None = None,
-        flow: float = 0.0,
     ) -> None:
-        """Lay cloth with this coverage and height (pixels)."""
+        """Lay cloth.
+
+        Args:
+            canvas: Where it is laid.
+            mask: (H, W) coverage, 0..1.
+            height: (H, W) pixels.
+            colour: (3,) linear; the garment's where None. Another colour has no highlight.
+            fold: Strength of folds; the garment's where None.
+            texture: See :class:`Garment`; the garment's where None.
+        """
         box = bounds(mask)
         if box is None:
             return
-        g = garment or self.garment
+        g = self.garment
         kind = texture or g.texture
         h = height[box].copy()
         strength = (g.fold if fold is None else fold) * self.unit
-        h += self._folds(h.shape, box, flow) * strength * 0.030
+        h += self._folds(h.shape) * strength * 0.030
         albedo = np.broadcast_to(self.colour if colour is None else colour, (*h.shape, 3)).astype(
             np.float32
         )
         bump, tint = self._texture(kind, h.shape, box)
         h += bump
-        n = normals(h)
         crease = np.clip(blur(h, self.unit * 0.03) - h, 0, None) / (0.02 * self.unit)
         lit = shade(
             self.light,
-            n,
+            normals(h),
             albedo * (1.0 + tint)[..., None],
             gloss=g.gloss if colour is None else 0.0,
             roughness=0.28 if kind == "leather" else 0.5,
@@ -163,29 +170,29 @@ class Tailor:
         )
         canvas.over(full_frame(srgb(lit), box, canvas.shape), mask)
 
-    def _folds(self, shape: tuple[int, int], box: tuple[slice, slice], flow: float) -> np.ndarray:
-        """Soft ridges: noise stretched along a direction, sharpened at the crests."""
+    def _folds(self, shape: tuple[int, int]) -> FloatArray:
+        """Height (H, W) of folds: noise stretched along three directions, sharp at the crests."""
         rng, unit = self.rng, self.unit
         warp_x = noise(rng, shape, unit * 0.5) * unit * 0.16
         warp_y = noise(rng, shape, unit * 0.5) * unit * 0.16
         total = np.zeros(shape, np.float32)
         yy, xx = np.mgrid[0 : shape[0], 0 : shape[1]].astype(np.float32)
         for angle, cell, weight in (
-            (0.9 + flow, 0.22, 0.6),
-            (-0.9 - flow, 0.22, 0.6),
+            (0.9, 0.22, 0.6),
+            (-0.9, 0.22, 0.6),
             (0.15, 0.45, 1.0),
         ):
-            big = noise(
-                rng, (shape[0] // 2 + 8, shape[1] // 2 + 8), (unit * cell * 0.35, unit * cell * 1.5)
-            )
+            # At half size: ridges are smooth.
+            half_shape = (shape[0] // 2 + 8, shape[1] // 2 + 8)
+            field = noise(rng, half_shape, (unit * cell * 0.35, unit * cell * 1.5))
             c, s = np.cos(angle), np.sin(angle)
             cx, cy = shape[1] / 4, shape[0] / 4
-            mx = (xx / 2 - cx) * c - (yy / 2 - cy) * s + cx + warp_x / 2
-            my = (xx / 2 - cx) * s + (yy / 2 - cy) * c + cy + warp_y / 2
+            map_x = (xx / 2 - cx) * c - (yy / 2 - cy) * s + cx + warp_x / 2
+            map_y = (xx / 2 - cx) * s + (yy / 2 - cy) * c + cy + warp_y / 2
             moved = cv2.remap(
-                big,
-                mx.astype(np.float32),
-                my.astype(np.float32),
+                field,
+                map_x.astype(np.float32),
+                map_y.astype(np.float32),
                 cv2.INTER_LINEAR,
                 borderMode=cv2.BORDER_REFLECT,
             )
@@ -195,8 +202,8 @@ class Tailor:
 
     def _texture(
         self, kind: str, shape: tuple[int, int], box: tuple[slice, slice]
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Height in pixels and relative tint of the fabric."""
+    ) -> tuple[FloatArray, FloatArray]:
+        """Height in pixels and relative tint, (H, W) each, of the fabric."""
         rng, unit = self.rng, self.unit
         zero = np.zeros(shape, np.float32)
         yy = np.arange(box[0].start, box[0].stop, dtype=np.float32)[:, None]
@@ -224,7 +231,7 @@ class Tailor:
         return zero, noise(rng, shape, 1.0) * 0.022 + noise(rng, shape, 2.5) * 0.02
 
     def drop(
-        self, canvas: Canvas, mask: np.ndarray, size: float = 0.03, strength: float = 0.5
+        self, canvas: Canvas, mask: FloatArray, size: float = 0.03, strength: float = 0.5
     ) -> None:
         """Darken what lies around ``mask``, within ``size`` head units."""
         near = np.clip(blur(mask, size * self.unit) * 1.6, 0, 1) * (1 - mask)
@@ -233,9 +240,9 @@ class Tailor:
     def band(
         self,
         canvas: Canvas,
-        path: np.ndarray,
+        path: FloatArray,
         radius: float,
-        colour: np.ndarray | None = None,
+        colour: FloatArray | None = None,
         texture: str | None = None,
         inside: bool = False,
     ) -> None:

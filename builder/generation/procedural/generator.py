@@ -1,4 +1,4 @@
-"""The ``procedural`` generator: planned rows to drawn portraits, damaged on request."""
+"""The generator ``procedural``: draws planned rows, and damages the mattes on request."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from builder.generation.procedural.portrait import draw
 from builder.generation.protocol import Generated, Rejection, Request
 
 VERSION = "1.0"
-"""Of the drawing: it changes whenever the same seed would give other pixels."""
+"""Raise it whenever the same seed gives other pixels."""
 
 
 class ProceduralGenerator:
-    """Draws portraits with exact alpha; no model weights.
+    """Draws portraits with exact alpha, without model weights.
 
     Attributes:
         name: ``procedural``.
         batch_size: 1.
-        repeatable: True: another attempt has another seed.
-        damage: Strength of the damage done to the matte, 0 for none; see
+        repeatable: True, because another attempt has another seed.
+        damage: Strength of the damage to the matte, 0 (none) to 4; see
             :func:`builder.generation.procedural.damage.damage`.
     """
 
@@ -39,8 +39,8 @@ class ProceduralGenerator:
     def generate(self, requests: Sequence[Request]) -> Iterator[Generated | Rejection]:
         """Draw each request from its seed, the row's attributes and size.
 
-        A row that cannot be drawn (size, unknown value) comes back as a rejection named
-        ``bad-request``.
+        A row that cannot be drawn, for its size or an unknown value, comes back as a
+        rejection with the reason ``bad-request``.
         """
         for request in requests:
             row = request.row
@@ -57,7 +57,7 @@ class ProceduralGenerator:
             yield Generated(request, foreground, alpha, self.record(), truth)
 
     def record(self) -> dict[str, Any]:
-        """What made the picture, for the sample's metadata."""
+        """The ``generator`` section of a sample's metadata."""
         return {
             "name": self.name,
             "version": VERSION,

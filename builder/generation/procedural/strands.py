@@ -1,10 +1,10 @@
 """Strands of hair to colour and alpha: exact coverage far below a pixel's width.
 
-A strand is a polyline with a width at every point. It is sampled in every row (or column,
-where it runs across) at the row's own position, and the interval that it covers there is
-split exactly between the pixels it touches. Coverages ``c`` of different strands combine
-as ``1 - (1 - a)(1 - b)``, which is a plain sum of optical depths ``-log(1 - c)``; sums need
-no order within a layer, and layers are laid over each other from back to front.
+A strand is a polyline with a width at every point. It is sampled at the middle of every row
+that it crosses (of every column, where it is flat), and the interval that it covers there is
+split exactly between the pixels it touches. Coverages ``a`` and ``b`` of two strands combine
+to ``1 - (1 - a)(1 - b)``, so their optical depths ``-log(1 - coverage)`` add up. A sum needs
+no order within a layer; layers are laid over each other from back to front.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-_SAMPLES = 1  # per row
+from builder.generation.procedural.arrays import BoolArray, FloatArray, IndexArray
 
 
 @dataclass(slots=True)
@@ -29,16 +29,16 @@ class Strands:
         drawn: (N, K - 1) bool, which segments to draw, or None for all.
     """
 
-    points: np.ndarray
-    width: np.ndarray
-    tone: np.ndarray
-    depth: np.ndarray
-    drawn: np.ndarray | None = None
+    points: FloatArray
+    width: FloatArray
+    tone: FloatArray
+    depth: FloatArray
+    drawn: BoolArray | None = None
 
 
 def rasterise(
-    groups: Sequence[Strands], shape: tuple[int, int], ramp: np.ndarray, layers: int = 12
-) -> tuple[np.ndarray, np.ndarray]:
+    groups: Sequence[Strands], shape: tuple[int, int], ramp: FloatArray, layers: int = 12
+) -> tuple[FloatArray, FloatArray]:
     """Draw strands.
 
     Args:
@@ -88,29 +88,30 @@ def rasterise(
 
 def _samples(
     strands: Strands, shape: tuple[int, int]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray] | None:
+) -> tuple[IndexArray, FloatArray, FloatArray, FloatArray] | None:
     """Pixels, optical depths, tones and depths of every sample of every strand."""
-    p = strands.points.astype(np.float32)
-    start, stop = p[:, :-1].reshape(-1, 2), p[:, 1:].reshape(-1, 2)
-    extra = [
+    points = strands.points.astype(np.float32)
+    start, stop = points[:, :-1].reshape(-1, 2), points[:, 1:].reshape(-1, 2)
+    ends = [
         np.stack([v[:, :-1].reshape(-1), v[:, 1:].reshape(-1)]).astype(np.float32)
         for v in (strands.width, strands.tone, strands.depth)
     ]
     h, w = shape
     low, high = np.minimum(start, stop), np.maximum(start, stop)
     seen = (high[:, 0] > -1) & (low[:, 0] < w + 1) & (high[:, 1] > -1) & (low[:, 1] < h + 1)
-    seen &= np.maximum(extra[0][0], extra[0][1]) > 1e-3
+    seen &= np.maximum(ends[0][0], ends[0][1]) > 1e-3
     if strands.drawn is not None:
         seen &= strands.drawn.reshape(-1)
     start, stop = start[seen], stop[seen]
-    extra = [e[:, seen] for e in extra]
+    ends = [e[:, seen] for e in ends]
     steep = np.abs(stop[:, 1] - start[:, 1]) >= np.abs(stop[:, 0] - start[:, 0])
     parts = []
     for vertical in (True, False):
         pick = steep == vertical
         if pick.any():
-            part = _march(start[pick], stop[pick], [e[:, pick] for e in extra], shape, vertical)
-            parts.append(part)
+            parts.append(
+                _march(start[pick], stop[pick], [e[:, pick] for e in ends], shape, vertical)
+            )
     if not parts:
         return None
     pixel, thickness, tone, depth = (np.concatenate(column) for column in zip(*parts, strict=True))
@@ -120,45 +121,70 @@ def _samples(
 
 
 def _march(
-    start: np.ndarray,
-    stop: np.ndarray,
-    extra: list[np.ndarray],
+    start: FloatArray,
+    stop: FloatArray,
+    ends: list[FloatArray],
     shape: tuple[int, int],
     vertical: bool,
-) -> tuple[np.ndarray, ...]:
+) -> tuple[FloatArray, ...]:
+    """Sample segments once in every row (or column) that they cross.
+
+    Args:
+        start: (N, 2) pixels.
+        stop: (N, 2) pixels.
+        ends: Width, tone and depth, (2, N) each, at start and stop.
+        shape: (H, W) of the picture.
+        vertical: Whether the segments are steep and are sampled by rows, else by columns.
+
+    Returns:
+        As :func:`_samples`.
+    """
     main, cross = (1, 0) if vertical else (0, 1)
-    m0, m1 = start[:, main] * _SAMPLES, stop[:, main] * _SAMPLES
-    first = np.ceil(np.minimum(m0, m1) - 0.5).astype(np.int32)
-    last = np.ceil(np.maximum(m0, m1) - 0.5).astype(np.int32)
+    first = np.ceil(np.minimum(start[:, main], stop[:, main]) - 0.5).astype(np.int32)
+    last = np.ceil(np.maximum(start[:, main], stop[:, main]) - 0.5).astype(np.int32)
     count = last - first
     segment = np.repeat(np.arange(count.size, dtype=np.int32), count)
-    ends = np.cumsum(count)
-    within = np.arange(segment.size, dtype=np.int32) - np.repeat(ends - count, count)
-    at = first[segment] + within
-    length = m1 - m0
-    inverse = 1.0 / np.where(np.abs(length) < 1e-6, 1.0, length)
-    t = (at.astype(np.float32) + 0.5 - m0[segment]) * inverse[segment]
-    slope = (stop[:, cross] - start[:, cross]) / np.where(
-        np.abs(length) < 1e-6, 1.0, length / _SAMPLES
-    )
+    offsets = np.cumsum(count)
+    within = np.arange(segment.size, dtype=np.int32) - np.repeat(offsets - count, count)
+    row = first[segment] + within
+    length = stop[:, main] - start[:, main]
+    length = np.where(np.abs(length) < 1e-6, 1.0, length)
+    inverse = 1.0 / length
+    t = (row.astype(np.float32) + 0.5 - start[segment, main]) * inverse[segment]
+    slope = (stop[:, cross] - start[:, cross]) / length
     stretch = np.sqrt(1.0 + np.minimum(slope * slope, 1.0)).astype(np.float32)
     middle = start[segment, cross] + (stop - start)[segment, cross] * t
-    width, tone, depth = (e[0][segment] + (e[1] - e[0])[segment] * t for e in extra)
-    width = width * stretch[segment]
-    row = at // _SAMPLES
+    width, tone, depth = (e[0][segment] + (e[1] - e[0])[segment] * t for e in ends)
+    return _cover(row, middle, width * stretch[segment], tone, depth, shape, vertical)
+
+
+def _cover(
+    row: IndexArray,
+    middle: FloatArray,
+    width: FloatArray,
+    tone: FloatArray,
+    depth: FloatArray,
+    shape: tuple[int, int],
+    vertical: bool,
+) -> tuple[FloatArray, ...]:
+    """Split the interval that each sample covers between the two pixels it touches.
+
+    Rows and columns are exchanged where ``vertical`` is False.
+    """
     left = middle - 0.5 * width
     cell = np.floor(left)
     split = np.minimum(cell + 1.0 - left, width)
     cell = cell.astype(np.int32)
     h, w = shape
-    limit_main, limit_cross = (h, w) if vertical else (w, h)
+    rows, columns = (h, w) if vertical else (w, h)
     results = []
-    ok = (row >= 0) & (row < limit_main)
+    in_rows = (row >= 0) & (row < rows)
     for offset, cover in ((0, split), (1, width - split)):
         column = cell + offset
-        good = ok & (column >= 0) & (column < limit_cross) & (cover > 1e-4)
-        r, c = row[good], column[good]
+        inside = in_rows & (column >= 0) & (column < columns) & (cover > 1e-4)
+        r, c = row[inside], column[inside]
         pixel = r * w + c if vertical else c * w + r
-        thickness = -np.log1p(-np.minimum(cover[good], 0.985)) / _SAMPLES
-        results.append((pixel, thickness, tone[good], depth[good]))
+        # Below 1, so that the optical depth is finite.
+        thickness = -np.log1p(-np.minimum(cover[inside], 0.985))
+        results.append((pixel, thickness, tone[inside], depth[inside]))
     return tuple(np.concatenate(column) for column in zip(*results, strict=True))

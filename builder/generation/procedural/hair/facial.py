@@ -69,7 +69,7 @@ def _brows(person: Traits, rng: np.random.Generator) -> Wig:
     across = rng.uniform(-1, 1, n)
     y = arch + across * half
     root = on_face(person, x * side, y)
-    heading = np.stack(
+    heading: FloatArray = np.stack(
         [side * (0.35 + 0.75 * t), -0.85 + 1.05 * t + 0.5 * across * -0.6, 0.1 + 0 * t], 1
     )
     heading = growth.normalise(heading + 0.15 * rng.standard_normal((n, 3)))
@@ -138,7 +138,7 @@ def _beard(person: Traits, rng: np.random.Generator, view: View) -> Wig | None:
     length = _beard_length(kind, u, v, over_lip, rng)
     points = 5 if kind == "stubble" else 16
     t = np.linspace(0, 1, points)[None, :, None]
-    path = root[:, None] + heading[:, None] * t * length[:, None, None]
+    path: FloatArray = root[:, None] + heading[:, None] * t * length[:, None, None]
     droop = (t[..., 0] ** 2) * length[:, None]
     path[..., 1] += 0.35 * droop
     path[..., 2] -= 0.25 * droop
