@@ -108,7 +108,7 @@ class SampleHandler:
         watch.lap("refine")
         report = refined.report
         figures = quality.measure(refined.foreground, alpha, report.bodies)
-        verdict = quality.judge(figures, report.reasons, made.request.row.attributes)
+        verdict = quality.QualityControl().judge(figures, report, made.request.row.attributes)
         watch.lap("judge")
         if verdict.reason is not None and self._reject:
             known = {**_refinement_section(report.to_dict()), **figures.to_dict()}
