@@ -13,9 +13,6 @@ from ld_portrait_20k.schema import ATTRIBUTES
 from .decks import draw
 from .vocabulary import Vocabulary, default_vocabulary
 
-NEGATIVE_PROMPT: Final = default_vocabulary().negative_prompt
-"""What a portrait's generator is told to avoid."""
-
 _STRIDE: Final = 813_527 / 1_105_920
 """Distance of one prompt's wording from the next, as a share of all wordings. Chosen so that
 813,527 is prime to the 1,105,920 wordings of the package's vocabulary and every choice of a

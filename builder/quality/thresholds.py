@@ -87,24 +87,47 @@ class Thresholds:
         return asdict(self)
 
     @classmethod
-    def from_options(cls, pairs: Iterable[str] = (), path: Path | None = None) -> Thresholds:
+    def from_options(
+        cls,
+        pairs: Iterable[str] = (),
+        path: Path | None = None,
+        *,
+        before: Mapping[str, float] | None = None,
+    ) -> Thresholds:
         """The thresholds that a command line gives; what is not given keeps its default.
 
         Args:
             pairs: ``min_coverage=0.05`` and the like (``--quality``); they win over the file.
             path: A TOML file of ``min_coverage = 0.05`` lines (``--quality-file``).
+            before: What holds where neither says otherwise, if not the defaults.
 
         Raises:
             PortraitError: An unreadable file, an unknown name, no number, or one outside
                 its range.
         """
-        given = _read(path) if path is not None else {}
+        values = dict(_read(path)) if path is not None else {}
+        where = f"--quality-file {path}:" if path is not None else "--quality"
+        found = cls.from_values({**(before or {}), **values}, where)
+        given: dict[str, object] = {}
         for pair in pairs:
             name, equals, text = (part.strip() for part in pair.partition("="))
             if not equals:
                 raise PortraitError(f"--quality {pair!r}: write it as min_coverage=0.05")
-            given[_known(name, "--quality")] = _number(name, text, "--quality")
-        return cls(**given)
+            given[name] = text
+        return cls.from_values({**found.to_dict(), **given})
+
+    @classmethod
+    def from_values(cls, values: Mapping[str, object], where: str = "--quality") -> Thresholds:
+        """Some thresholds by name, the others with their defaults.
+
+        Args:
+            values: Name to number, or to the text of one.
+            where: What gave them, for messages.
+
+        Raises:
+            PortraitError: An unknown name, no number, or one outside its range.
+        """
+        return cls(**{name: _number(name, value, where) for name, value in values.items()})
 
 
 def describe() -> dict[str, tuple[float, float, str]]:
@@ -115,24 +138,18 @@ def describe() -> dict[str, tuple[float, float, str]]:
     }
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> Mapping[str, object]:
     try:
-        body: Mapping[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise PortraitError(f"--quality-file {path}: no such file") from None
     except (OSError, ValueError) as problem:
         raise PortraitError(f"--quality-file {path}: not a TOML file ({problem})") from None
-    where = f"--quality-file {path}:"
-    return {_known(name, where): _number(name, value, where) for name, value in body.items()}
 
 
-def _known(name: str, where: str) -> str:
+def _number(name: str, value: object, where: str) -> Any:
     if name not in describe():
         raise PortraitError(f"{where} no threshold {name!r}; there are {', '.join(describe())}")
-    return name
-
-
-def _number(name: str, value: object, where: str) -> float | int:
     whole = name == "max_duplicate_distance"
     try:
         if isinstance(value, bool) or not isinstance(value, (str, int, float)):
