@@ -85,7 +85,8 @@ def test_the_code_of_the_page_builds_a_dataset_in_worker_processes(tmp_path: Pat
     assert header["quality"]["thresholds"]["min_coverage"] == 0.05
     card = (folder / "eggs" / "README.md").read_text(encoding="utf-8")
     assert "made by the generator egg" in card
-    assert "taste:upright" in card and "too-wide" in card
+    assert "Rules of other packages took part: taste" in card
+    assert "too-wide" in card
     assert verify(folder / "eggs", deep=True).ok
 
 
