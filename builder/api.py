@@ -39,7 +39,7 @@ def regenerate(output: Path, **options: Any) -> Path:
             f"no such builder option: {', '.join(sorted(unknown))}; there are preset, size, "
             f"{', '.join((*_RUN_FIELDS, *BuildConfig.__dataclass_fields__))}"
         )
-    for name in ("source", "prompts"):
+    for name in ("source", "prompts", "vocabulary"):
         if options.get(name) is not None:
             options[name] = Path(options[name])
     config = configure(preset, **options)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from builder import plugins
 from ld_portrait_20k import schema
 from ld_portrait_20k.errors import PortraitError
 
 GENERATORS = ("folder", "procedural", "layer-diffusion", "dataset")
-"""``dataset`` takes the raw pictures of a dataset built before: ``python -m builder refine``."""
+"""This package's generators; packages and users add others (:mod:`builder.plugins`).
+``dataset`` takes the raw pictures of a dataset built before: ``python -m builder refine``."""
+_WITHOUT_PROMPTS = ("folder", "dataset")
 MAX_COUNT = 10_000_000
 SIDE_RANGE = (64, 4096)
 
@@ -24,7 +27,9 @@ class BuildConfig:
     :class:`builder.pipeline.run_options.RunOptions`: it changes no byte.
 
     Attributes:
-        generator: One of :data:`GENERATORS`.
+        generator: One of :data:`GENERATORS`, the name of an installed one, or
+            ``package.module:Name``.
+        generator_options: Options of a generator of another package, name to text.
         count: How many samples to plan; None takes every picture of a folder.
         width: Picture width in pixels; a folder's pictures keep their own.
         height: Picture height in pixels.
@@ -37,6 +42,10 @@ class BuildConfig:
         damage: Strength of the damage that the procedural generator does to its alpha so
             that refinement has something to repair; 0 leaves it exact, 1 is as measured on
             Layer Diffusion.
+        quality: Thresholds of quality control that are not the default, by field name of
+            :class:`builder.quality.Thresholds`.
+        quality_rules: Further rules of quality control: names of installed ones, or
+            ``package.module:name``.
         reject: Whether quality control rejects; if not, everything that can be decoded is
             kept, near-duplicates too, with its figures.
         keep_raw: Whether to keep the unrefined pictures as the subset ``raw``.
@@ -45,11 +54,13 @@ class BuildConfig:
         origin: Where a folder's pictures come from, in plain text, for the card.
         source: Folder of RGBA pictures for the ``folder`` generator.
         prompts: Prompt file: ``{stem: prompt}`` for a folder, a list otherwise.
+        vocabulary: TOML file that replaces ``builder/prompts/vocabulary.toml``.
         layer_diffusion: Options of the ``layer-diffusion`` generator, by field name of its
             own configuration; not ``device`` and ``decode_memory_gib``.
     """
 
     generator: str = "procedural"
+    generator_options: Mapping[str, str] = field(default_factory=dict)
     count: int | None = 48
     width: int = 512
     height: int = 512
@@ -59,12 +70,15 @@ class BuildConfig:
     foreground_format: str = "png"
     attempts: int = 4
     damage: float = 0.0
+    quality: Mapping[str, float] = field(default_factory=dict)
+    quality_rules: Sequence[str] = ()
     reject: bool = True
     keep_raw: bool = True
     licence: str | None = None
     origin: str | None = None
     source: Path | None = None
     prompts: Path | None = None
+    vocabulary: Path | None = None
     layer_diffusion: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -73,8 +87,19 @@ class BuildConfig:
         Raises:
             PortraitError: An option outside its range, or one that contradicts another.
         """
-        _check(self.generator in GENERATORS, f"--generator is one of {', '.join(GENERATORS)}")
-        if self.generator in ("folder", "dataset"):
+        _check_generator(self.generator)
+        _check(
+            not self.generator_options or self.generator not in GENERATORS,
+            "--generator-option goes with a generator of another package; those of "
+            f"{self.generator} have options of their own",
+        )
+        if self.vocabulary is not None:
+            _check(
+                self.generator not in _WITHOUT_PROMPTS,
+                "--vocabulary goes with generators that draw from prompts",
+            )
+            _check(self.prompts is None, "--vocabulary and --prompts: give one of them")
+        if self.generator in _WITHOUT_PROMPTS:
             _check(self.source is not None, f"--generator {self.generator} needs --source DIR")
         else:
             _check(self.source is None, "--source goes with --generator folder")
@@ -109,6 +134,17 @@ class BuildConfig:
                 f"{name} is no part of a plan: give it to RunOptions, or to regenerate() itself",
             )
         _check(abs(sum(self.splits.values()) - 1.0) < 1e-9, "--splits: the shares sum to 1")
+
+
+def _check_generator(name: str) -> None:
+    if name in GENERATORS or plugins.is_path(name):
+        return
+    installed = plugins.installed(plugins.GENERATORS)
+    known = ", ".join([*(own for own in GENERATORS if own != "dataset"), *installed])
+    _check(
+        name in installed,
+        f"--generator is one of {known}, or package.module:Name for one of your own; not {name!r}",
+    )
 
 
 def _check(holds: bool, message: str) -> None:
@@ -172,6 +208,23 @@ def parse_splits(text: str) -> dict[str, float]:
     if len(splits) != len(pairs):
         raise PortraitError(f"--splits {text!r}: a split is named twice")
     return splits
+
+
+def parse_generator_options(pairs: Iterable[str]) -> dict[str, str]:
+    """``radius=0.3`` pairs as a dict.
+
+    Raises:
+        PortraitError: Not of that form, or an option that is named twice.
+    """
+    options: dict[str, str] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name.strip():
+            raise PortraitError(f"--generator-option {pair!r}: write it as NAME=VALUE")
+        if name.strip() in options:
+            raise PortraitError(f"--generator-option {name.strip()}: is given twice")
+        options[name.strip()] = value.strip()
+    return options
 
 
 def parse_size(text: str) -> tuple[int, int]:

@@ -102,6 +102,7 @@ def render(
         planned=_whole(about.get("planned")),
         rejected=_reasons(about.get("rejected")),
         retried=_reasons(about.get("retried")),
+        added_rules=about.get("plan", {}).get("quality", {}).get("added_rules", []),
         plan_hash=manifest.plan_hash,
         stages=[samples for samples, _ in about.get("plan", {}).get("stages", [])],
         history=about.get("plan", {}).get("history", []),

@@ -16,7 +16,7 @@ DESCRIPTIONS: Final[dict[str, str]] = {
     "width": "in pixels",
     "height": "in pixels",
     "generator": "what made the picture",
-    "generator.name": "procedural, folder or layer-diffusion",
+    "generator.name": "procedural, folder, layer-diffusion, or that of another package",
     "generator.version": "version of the generator's code",
     "generator.models": "the weights used; empty where none were",
     "generator.models.role": "base, vae, layer diffusion offsets, transparent decoder ...",

@@ -13,7 +13,7 @@ from types import FrameType
 from ld_portrait_20k import exit_codes
 from ld_portrait_20k.version import __version__
 
-COMMANDS = ("plan", "regenerate", "refine", "publish", "status", "verify", "preview")
+COMMANDS = ("plan", "regenerate", "refine", "publish", "status", "verify", "preview", "generators")
 
 _EPILOG = f"""\
 typical ways in:

@@ -180,6 +180,7 @@ def _print(submission: Submission) -> None:
 
 
 def _cluster(config: BuildConfig, options: argparse.Namespace) -> ClusterOptions:
+    from builder.cli.options import runs_on_device
     from builder.engines.heartbeat import Limits
     from builder.engines.options import ClusterOptions
     from ld_portrait_20k.errors import PortraitError
@@ -189,7 +190,7 @@ def _cluster(config: BuildConfig, options: argparse.Namespace) -> ClusterOptions
             raise PortraitError(f"{_flag(name)} is 1 or more")
     if options.gpus_per_task is not None and options.gpus_per_task < 0:
         raise PortraitError("--gpus-per-task is 0 or more")
-    on_gpu = config.generator == "layer-diffusion"
+    on_gpu = runs_on_device(config)
     gpus = options.gpus_per_task if options.gpus_per_task is not None else int(on_gpu)
     cpus = options.cpus_per_task
     if cpus is None and options.engine == "local":

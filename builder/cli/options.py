@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from builder.config import BuildConfig
     from builder.pipeline.run_options import RunOptions
 
@@ -39,9 +41,17 @@ def add_build_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--generator",
-        choices=tuple(name for name in GENERATORS if name != "dataset"),
-        help="where portraits come from: RGBA pictures of a folder, drawn without weights, "
-        "or SDXL with latent transparency",
+        metavar="NAME|MODULE:NAME",
+        help=f"{', '.join(name for name in GENERATORS if name != 'dataset')}: RGBA pictures of a "
+        "folder, portraits drawn without weights, or SDXL with latent transparency; or one of "
+        "your own, package.module:Name (builder/generation/README.md); "
+        "`python -m builder generators` lists all",
+    )
+    group.add_argument(
+        "--generator-option",
+        action="append",
+        metavar="NAME=VALUE",
+        help="an option of a generator of your own or of another package; repeatable",
     )
     group.add_argument(
         "--source", type=Path, metavar="DIR", help="folder of RGBA PNG or WebP (folder generator)"
@@ -52,6 +62,13 @@ def add_build_options(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="folder: JSON {stem: prompt} (else STEM.txt beside the picture); "
         "others: JSON list or one prompt a line; default: the built-in grammar",
+    )
+    group.add_argument(
+        "--vocabulary",
+        type=Path,
+        metavar="FILE",
+        help="what the built-in grammar's prompts are made of: a changed copy of "
+        "builder/prompts/vocabulary.toml, which explains its keys",
     )
     group.add_argument("--count", type=int, metavar="N", help="how many samples")
     group.add_argument("--size", metavar="S|WxH", help="picture size in pixels, 1024 or 896x1152")
@@ -84,6 +101,7 @@ def add_build_options(parser: argparse.ArgumentParser) -> None:
         action=argparse.BooleanOptionalAction,
         help="leave out what quality control rejects (default: yes)",
     )
+    add_quality_options(group)
     group.add_argument(
         "--licence",
         metavar="ID",
@@ -95,6 +113,51 @@ def add_build_options(parser: argparse.ArgumentParser) -> None:
         action=argparse.BooleanOptionalAction,
         help="keep the unrefined pictures as the subset raw (default: yes)",
     )
+
+
+def add_quality_options(group: argparse._ArgumentGroup) -> None:
+    """Thresholds and further rules of quality control."""
+    group.add_argument(
+        "--quality",
+        action="append",
+        metavar="NAME=VALUE",
+        help="a threshold of quality control, min_coverage=0.05; repeatable; "
+        "`python -m builder plan` shows names, values and ranges",
+    )
+    group.add_argument(
+        "--quality-file",
+        type=Path,
+        metavar="FILE",
+        help="TOML file of thresholds, a line min_coverage = 0.05 each; --quality wins over it",
+    )
+    group.add_argument(
+        "--quality-rule",
+        action="append",
+        metavar="NAME|MODULE:NAME",
+        help="a further rule, installed or package.module:name, asked after the built-in ones; "
+        "repeatable (builder/generation/README.md shows one)",
+    )
+
+
+def thresholds_from(
+    options: argparse.Namespace, before: Mapping[str, float] | None = None
+) -> dict[str, Any]:
+    """The thresholds that ``--quality`` and ``--quality-file`` give.
+
+    Args:
+        options: Of the command line.
+        before: What holds where neither says otherwise, if not the defaults.
+
+    Raises:
+        PortraitError: A wrong name or value, or an unreadable file.
+    """
+    if not options.quality and options.quality_file is None:
+        return dict(before or {})
+    from builder.quality import Thresholds
+
+    return Thresholds.from_options(
+        options.quality or (), options.quality_file, before=before
+    ).to_dict()
 
 
 def add_layer_diffusion_options(parser: argparse.ArgumentParser) -> None:
@@ -157,7 +220,7 @@ def config_from(options: argparse.Namespace) -> BuildConfig:
     Raises:
         PortraitError: Options that make no sense, alone or together.
     """
-    from builder.config import configure, parse_size, parse_splits
+    from builder.config import configure, parse_generator_options, parse_size, parse_splits
     from ld_portrait_20k.errors import PortraitError
 
     given = {name: getattr(options, name) for name in LAYER_DIFFUSION_OPTIONS}
@@ -166,8 +229,10 @@ def config_from(options: argparse.Namespace) -> BuildConfig:
     config = configure(
         options.preset,
         generator=options.generator,
+        generator_options=parse_generator_options(options.generator_option or ()) or None,
         source=options.source,
         prompts=options.prompts,
+        vocabulary=options.vocabulary,
         count=options.count,
         width=width,
         height=height,
@@ -177,17 +242,29 @@ def config_from(options: argparse.Namespace) -> BuildConfig:
         foreground_format=options.foreground_format,
         damage=options.damage,
         attempts=options.attempts,
+        quality=thresholds_from(options) or None,
+        quality_rules=options.quality_rule,
         reject=options.reject,
         licence=options.licence,
         origin=options.origin,
         keep_raw=options.raw,
         layer_diffusion=layer_diffusion or None,
     )
-    given_names = [*layer_diffusion, *(["device"] if options.device else [])]
-    if given_names and config.generator != "layer-diffusion":
-        name = given_names[0].replace("_", "-")
+    if layer_diffusion and config.generator != "layer-diffusion":
+        name = next(iter(layer_diffusion)).replace("_", "-")
         raise PortraitError(f"--{name} goes with --generator layer-diffusion")
+    if options.device and not runs_on_device(config):
+        raise PortraitError(
+            "--device goes with --generator layer-diffusion, or another that runs on a device"
+        )
     return config
+
+
+def runs_on_device(config: BuildConfig) -> bool:
+    """Whether the generator owns a device; one of another package is imported to know."""
+    from builder.generation.registry import entry_named
+
+    return entry_named(config.generator).on_device
 
 
 def devices_from(options: argparse.Namespace) -> list[str]:

@@ -11,7 +11,8 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "plan",
         help="show what would be built, without building it",
-        description="Draw the whole plan - prompts, attributes, seeds, splits - and show it.",
+        description="Draw the whole plan (prompts, attributes, seeds, splits) and show it, with "
+        "the thresholds of quality control.",
         epilog="next: python -m builder regenerate, with the same options",
     )
     from builder.cli.options import add_build_options, add_json, add_layer_diffusion_options
@@ -19,7 +20,13 @@ def add_parser(commands: Any) -> None:
     add_build_options(parser)
     add_layer_diffusion_options(parser)
     parser.add_argument(
-        "--show", type=int, default=5, metavar="N", help="print the first N prompts (5)"
+        "--show",
+        type=int,
+        nargs="?",
+        const=5,
+        default=5,
+        metavar="N",
+        help="print the first N prompts (5)",
     )
     parser.add_argument(
         "--rows", action="store_true", help="print every planned sample, a JSON object a line"
@@ -33,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
     from dataclasses import asdict
 
     from builder.cli.options import config_from, devices_from
-    from builder.cli.plan_report import needs, plan_summary, print_needs, print_plan
+    from builder.cli.plan_report import needs, plan_summary, print_needs, print_plan, print_quality
     from builder.files import canonical_json
     from builder.pipeline.planner import make_plan
 
@@ -48,6 +55,7 @@ def run(options: argparse.Namespace) -> int:
         return 0
     print_plan(summary)
     print_needs(needed)
+    print_quality(summary["quality"])
     for row in plan.rows[: max(0, options.show)]:
         print(f"{row.id}  {row.prompt or '(no prompt)'}")
     return 0

@@ -19,6 +19,8 @@ def plan_summary(plan: Plan) -> dict[str, Any]:
     return {
         "plan_hash": plan.hash,
         "generator": plan.header["generator"]["name"],
+        "generator_spec": plan.header["generator"],
+        "quality": plan.header["quality"],
         "samples": len(plan.rows),
         "shards": len(units),
         "splits": splits,
@@ -34,6 +36,17 @@ def print_plan(summary: dict[str, Any]) -> None:
         print(f"{split:10} {entry['samples']} samples in {entry['shards']} shards")
     print(f"subsets    {', '.join(summary['subsets'])}, foreground {summary['foreground_format']}")
     print(f"plan       {summary['plan_hash'][:16]}")
+
+
+def print_quality(section: dict[str, Any]) -> None:
+    """The thresholds of quality control with their ranges and meanings, and added rules."""
+    from builder.quality.thresholds import describe
+
+    print("quality control, set with --quality NAME=VALUE:")
+    for name, (low, high, meaning) in describe().items():
+        print(f"  {name:22} {section['thresholds'][name]:<7g} {low:g} to {high:g}; {meaning}")
+    for rule in section["added_rules"]:
+        print(f"  rule {rule['path']}, version {rule['version']}")
 
 
 def needs(plan: Plan) -> dict[str, Any]:

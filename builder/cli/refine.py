@@ -18,7 +18,7 @@ def add_parser(commands: Any) -> None:
         "version is recorded.",
         epilog="next: python -m builder verify, preview and publish on the new folder",
     )
-    from builder.cli.options import add_json
+    from builder.cli.options import add_json, add_quality_options
 
     parser.add_argument("dataset", type=Path, help="dataset folder with a raw subset")
     parser.add_argument(
@@ -26,6 +26,9 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("--workers", type=int, metavar="N", help="CPU processes (one a core)")
     parser.add_argument("--dry-run", action="store_true", help="show the plan and stop")
+    add_quality_options(
+        parser.add_argument_group("quality control (default: as the dataset was built)")
+    )
     add_json(parser)
     parser.set_defaults(run=run)
 
@@ -33,6 +36,7 @@ def add_parser(commands: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Refine again and say what came of it."""
     from builder.cli.building import build_and_report, dry_run
+    from builder.cli.options import thresholds_from
     from builder.config import BuildConfig
     from builder.generation import dataset
     from builder.pipeline.planner import plan_for_output
@@ -45,6 +49,7 @@ def run(options: argparse.Namespace) -> int:
         options.output = root.with_name(f"{root.name}-refined-{VERSION}")
         print(f"output: {options.output}", file=sys.stderr)
     before = manifest.about.get("plan", {})
+    quality = before.get("quality", {"added_rules": []})
     config = BuildConfig(
         generator="dataset",
         count=None,
@@ -53,6 +58,8 @@ def run(options: argparse.Namespace) -> int:
         splits=dataset.shares(manifest),
         foreground_format=manifest.foreground_format,
         reject=bool(before.get("reject", True)),
+        quality=thresholds_from(options, quality.get("thresholds")),
+        quality_rules=options.quality_rule or [rule["path"] for rule in quality["added_rules"]],
         licence=before.get("licence"),
         origin=before.get("origin"),
     )

@@ -1,6 +1,7 @@
 """The ``dataset`` generator: the raw pictures of a dataset that was built before.
 
-With it a better refinement is run over a published dataset, nothing generated again.
+``python -m builder refine`` uses it to run a newer refinement over a dataset without generating
+its pictures again.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ def open_manifest(root: Path) -> Manifest:
     if SUBSET not in manifest.subsets():
         raise PortraitError(
             f"{root}: has no raw subset (built with --no-raw?), so there is nothing to refine; "
-            "mend: build it again"
+            "try: build it again"
         )
     return manifest
 
@@ -119,7 +120,7 @@ class _Reader:
 
 
 class DatasetGenerator:
-    """Gives the raw pictures of a dataset, byte for byte as they were kept.
+    """Reads the raw pictures of a dataset and keeps their encoded bytes.
 
     Args:
         root: The dataset folder.
@@ -134,7 +135,7 @@ class DatasetGenerator:
         self._truth = _Reader(root, "truth")
 
     def generate(self, requests: Sequence[Request]) -> Iterator[Generated | Rejection]:
-        """Read the pictures; a damaged one is a rejection."""
+        """Read the pictures; a damaged one becomes a rejection."""
         for request in requests:
             try:
                 yield self._read(request)

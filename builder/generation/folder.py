@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from builder.files import WORK_FOLDER
 from builder.generation.protocol import Generated, Rejection, Request
@@ -21,36 +22,38 @@ from ld_portrait_20k.errors import PortraitError
 VERSION: Final = "1"
 SUFFIXES: Final = frozenset({".png", ".webp"})
 MIN_SIDE: Final = 64
+"""Shortest side in pixels; chosen by eye: below it no hair can be told from its background."""
 MAX_PIXELS: Final = codec.MAX_PIXELS
-"""What a shard may hold: enough for 8k, too little for a decompression bomb to hurt."""
+"""What a shard may hold: enough for 8k, too little for a decompression bomb to do harm."""
 MAX_FILE_BYTES: Final = 1 << 30
+"""Largest file in bytes that is read; an uncompressed 8k RGBA picture has 133 MB."""
 
 
 def list_pictures(source: Path) -> list[str]:
     """The PNG and WebP files under a folder, relative, sorted, forward slashes.
 
-    Hidden files and folders are passed over, and so are datasets of ours that were built
-    inside the folder: their gallery is no source.
+    Hidden files and folders are skipped. So are datasets that this package built inside the
+    folder, because their gallery pictures are no source.
 
     Raises:
         PortraitError: No such folder, or no such file in it.
     """
     if not source.is_dir():
-        raise PortraitError(f"{source}: no such folder; mend: --source DIR with RGBA PNG or WebP")
+        raise PortraitError(f"{source}: no such folder; try: --source DIR with RGBA PNG or WebP")
     found = []
     for folder, inner, names in os.walk(source):
-        inner[:] = [name for name in inner if not _is_ours_or_hidden(Path(folder, name))]
+        inner[:] = [name for name in inner if not _is_skipped(Path(folder, name))]
         found += [
             Path(folder, name).relative_to(source).as_posix()
             for name in names
             if Path(name).suffix.lower() in SUFFIXES and not name.startswith(".")
         ]
     if not found:
-        raise PortraitError(f"{source}: no PNG or WebP files in it; mend: --source another folder")
+        raise PortraitError(f"{source}: no PNG or WebP files in it; try: --source another folder")
     return sorted(found)
 
 
-def _is_ours_or_hidden(folder: Path) -> bool:
+def _is_skipped(folder: Path) -> bool:
     return folder.name.startswith(".") or (folder / WORK_FOLDER / HEADER_FILE).exists()
 
 
@@ -66,8 +69,8 @@ class BadPictureError(PortraitError):
         self.reason = reason
 
 
-def read_rgba(content: bytes, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Decode an untrusted picture, its header judged before its pixels are touched.
+def read_rgba(content: bytes, name: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Decode an untrusted picture. The header is checked before any pixel is decoded.
 
     EXIF orientation is applied and a foreign colour profile converted to sRGB.
 
@@ -85,7 +88,7 @@ def read_rgba(content: bytes, name: str) -> tuple[np.ndarray, np.ndarray]:
 
     try:
         with warnings.catch_warnings():
-            # Our own limit below names the file; Pillow's would only warn.
+            # Pillow only warns of large pictures; the limit below refuses them by name.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             picture = Image.open(io.BytesIO(content), formats=("PNG", "WEBP"))
         width, height = picture.size
@@ -133,12 +136,12 @@ def _to_srgb(picture: Any, profile: bytes | None) -> Any:
         if colour is None:
             return picture
     except (ImageCms.PyCMSError, OSError, ValueError):
-        return picture  # an unreadable or grey profile: the values are taken as sRGB
+        return picture  # the profile is unreadable or grey: take the values as sRGB
     return Image.merge("RGBA", (*colour.split(), picture.getchannel("A")))
 
 
 class FolderGenerator:
-    """Takes the planned files of a folder as they are.
+    """Reads the planned files of a folder.
 
     Args:
         source: The folder that the plan was made from.
@@ -152,7 +155,7 @@ class FolderGenerator:
         self._source = source
 
     def generate(self, requests: Sequence[Request]) -> Iterator[Generated | Rejection]:
-        """Read the pictures; a bad one is a rejection with its name and reason."""
+        """Read the pictures; a bad one becomes a rejection that names it and says why."""
         for request in requests:
             try:
                 yield self._read(request)

@@ -36,7 +36,11 @@ def finish_dataset(plan: Plan, work: WorkFolder, results: Sequence[UnitResult]) 
     """
     output = work.output
     (output / FILE_NAME).unlink(missing_ok=True)
-    selection = select(results, reject=bool(plan.header["reject"]))
+    selection = select(
+        results,
+        max_distance=plan.header["quality"]["thresholds"]["max_duplicate_distance"],
+        reject=bool(plan.header["reject"]),
+    )
     if not selection.samples:
         counts = Counter(line["reason"] for line in selection.rejected)
         listed = ", ".join(f"{reason} {count}" for reason, count in sorted(counts.items()))

@@ -32,18 +32,19 @@ class Selection:
     rejected: list[dict[str, Any]]
 
 
-def select(results: Iterable[UnitResult], *, reject: bool = True) -> Selection:
+def select(results: Iterable[UnitResult], *, max_distance: int, reject: bool = True) -> Selection:
     """Take the accepted samples, less those that look like an earlier one of the plan.
 
     Args:
         results: Every finished unit.
+        max_distance: Bits in which the hashes of near-duplicates differ at most.
         reject: Whether near-duplicates are left out.
     """
     results = list(results)
     samples = sorted((item for result in results for item in result.samples), key=_id)
     rejected = [line for result in results for line in result.rejected]
     hashes = [item["quality"]["perceptual_hash"] for item in samples]
-    duplicates = find_duplicates(hashes) if reject else []
+    duplicates = find_duplicates(hashes, max_distance) if reject else []
     for duplicate in duplicates:
         item, original = samples[duplicate.position], samples[duplicate.of]
         rejected.append(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from builder import plan as planned
 from builder.config import BuildConfig
@@ -22,6 +22,9 @@ from builder.pipeline.source_index import known_hashes
 from builder.plan import Plan, PlanRow, SourceFile
 from ld_portrait_20k import schema
 from ld_portrait_20k.errors import PortraitError
+
+if TYPE_CHECKING:
+    from builder.prompts.vocabulary import Vocabulary
 
 SAMPLES_PER_SHARD: Final = 256
 """At most, where no number of shards is given; chosen by eye."""
@@ -116,13 +119,47 @@ def make_plan(
     """
     from builder.generation import registry
 
-    rows = tuple(_rows(config, known or {}))
-    shards = config.shards or _default_shards(len(rows))
+    quality = _quality(config)
     spec = registry.generator_spec(config, device, allow_unresolved=allow_unresolved)
-    return Plan(_header(config, spec, len(rows), shards), library_versions(spec), rows)
+    vocabulary = _vocabulary(config)
+    rows = tuple(_rows(config, vocabulary, known or {}))
+    shards = config.shards or _default_shards(len(rows))
+    header = _header(config, spec, quality, vocabulary, len(rows), shards)
+    return Plan(header, library_versions(spec), rows)
 
 
-def _rows(config: BuildConfig, known: Mapping[str, str]) -> Iterator[PlanRow]:
+def _quality(config: BuildConfig) -> dict[str, Any]:
+    """The plan's section on quality control; every added rule is imported once."""
+    from builder.quality import QualityControl, Thresholds
+
+    thresholds = Thresholds.from_values(config.quality)
+    return QualityControl.from_names(thresholds, config.quality_rules).to_dict()
+
+
+def _vocabulary(config: BuildConfig) -> Vocabulary | None:
+    """What prompts are made of; None where they are given, or there are none."""
+    if config.generator in ("folder", "dataset") or config.prompts is not None:
+        return None
+    from builder.generation import registry
+    from builder.prompts.vocabulary import default_vocabulary, load_vocabulary
+
+    assert config.count is not None
+    if config.vocabulary is None:
+        vocabulary = default_vocabulary()
+    else:
+        vocabulary = load_vocabulary(config.vocabulary)
+        registry.entry_named(config.generator).check_values(vocabulary.values)
+    if config.count > vocabulary.capacity:
+        raise PortraitError(
+            f"--count {config.count}: the vocabulary has phrases for {vocabulary.capacity:,} "
+            "different prompts; try: a smaller --count, or --vocabulary with more phrases"
+        )
+    return vocabulary
+
+
+def _rows(
+    config: BuildConfig, vocabulary: Vocabulary | None, known: Mapping[str, str]
+) -> Iterator[PlanRow]:
     if config.generator == "folder":
         return _folder_rows(config, known)
     if config.generator == "dataset":
@@ -130,14 +167,19 @@ def _rows(config: BuildConfig, known: Mapping[str, str]) -> Iterator[PlanRow]:
 
         assert config.source is not None
         return dataset.plan_rows(config.source)
-    return _prompt_rows(config)
+    return _prompt_rows(config, vocabulary)
 
 
 def _header(
-    config: BuildConfig, generator_spec: Mapping[str, Any], count: int, shards: int
+    config: BuildConfig,
+    generator_spec: Mapping[str, Any],
+    quality: Mapping[str, Any],
+    vocabulary: Vocabulary | None,
+    count: int,
+    shards: int,
 ) -> dict[str, Any]:
     import refinement
-    from builder import quality
+    from builder.quality import VERSION
 
     return {
         "format": planned.FORMAT,
@@ -145,7 +187,9 @@ def _header(
         "schema_version": schema.SCHEMA_VERSION,
         "generator": dict(generator_spec),
         "refinement_version": refinement.VERSION,
-        "quality_version": quality.VERSION,
+        "quality_version": VERSION,
+        "quality": dict(quality),
+        "vocabulary": None if vocabulary is None else vocabulary.sha256,
         "seed": config.seed,
         "count": count,
         "shards": shards,
@@ -154,13 +198,13 @@ def _header(
         "foreground_format": config.foreground_format,
         "attempts": config.attempts,
         "reject": config.reject,
-        **_continued(config),
+        **_continued(config, generator_spec),
         "licence": config.licence,
         "origin": config.origin,
     }
 
 
-def _continued(config: BuildConfig) -> dict[str, Any]:
+def _continued(config: BuildConfig, generator_spec: Mapping[str, Any]) -> dict[str, Any]:
     """The subsets to write, and the versions that came before."""
     if config.generator == "dataset":
         from builder.generation import dataset
@@ -168,16 +212,21 @@ def _continued(config: BuildConfig) -> dict[str, Any]:
         assert config.source is not None
         subsets = dataset.open_manifest(config.source).subsets()
         return {"subsets": subsets, "history": dataset.history(config.source)}
-    has_truth = config.generator == "procedural" and config.damage > 0
-    raw, truth = ["raw"] if config.keep_raw else [], ["truth"] if has_truth else []
+    from builder.generation import registry
+
+    truth = ["truth"] if registry.gives_truth(generator_spec) else []
+    raw = ["raw"] if config.keep_raw else []
     return {"subsets": ["default", *raw, *truth], "history": []}
 
 
-def _prompt_rows(config: BuildConfig) -> Iterator[PlanRow]:
+def _prompt_rows(config: BuildConfig, vocabulary: Vocabulary | None) -> Iterator[PlanRow]:
+    from builder.generation import registry
     from builder.prompts import grammar
+    from builder.prompts.vocabulary import default_vocabulary
 
     assert config.count is not None
     own = _own_prompts(config.prompts) if config.prompts is not None else None
+    with_negative = registry.entry_named(config.generator).reads_negative_prompt
     if own is not None and len(own) < config.count:
         raise PortraitError(
             f"{config.prompts}: {len(own)} prompts for {config.count} samples; "
@@ -186,15 +235,15 @@ def _prompt_rows(config: BuildConfig) -> Iterator[PlanRow]:
     for index in range(config.count):
         sample_id = schema.sample_id(index)
         if own is None:
-            prompt = grammar.prompt_at(index, config.seed)
+            prompt = grammar.prompt_at(index, config.seed, vocabulary)
             text, negative, attributes = prompt.text, prompt.negative, prompt.attributes
         else:
-            text, negative, attributes = own[index], grammar.NEGATIVE_PROMPT, {}
+            text, negative, attributes = own[index], default_vocabulary().negative_prompt, {}
         yield PlanRow(
             id=sample_id,
             split=planned.split_of(sample_id, config.splits),
             prompt=text,
-            negative_prompt=negative if config.generator == "layer-diffusion" else None,
+            negative_prompt=negative if with_negative else None,
             attributes=dict(attributes),
             seed=planned.derive_seed(config.seed, "sample", sample_id),
             width=config.width,

@@ -50,7 +50,7 @@ class SampleHandler:
 
     Args:
         plan: What of the plan decides a sample: ``generator``, ``foreground_format``,
-            ``subsets``, ``attempts``, ``reject``.
+            ``subsets``, ``attempts``, ``reject``, ``quality``.
         options: What does not decide bytes (the ``source`` folder).
     """
 
@@ -59,6 +59,7 @@ class SampleHandler:
         self._subsets: list[str] = list(plan["subsets"])
         self._attempts: int = plan["attempts"]
         self._reject: bool = plan["reject"]
+        self._quality = quality.QualityControl.from_plan(plan["quality"])
         self._generator: Generator | None = None
         if runs_in_workers(plan["generator"]):
             self._generator = open_generator(plan["generator"], options)
@@ -108,7 +109,7 @@ class SampleHandler:
         watch.lap("refine")
         report = refined.report
         figures = quality.measure(refined.foreground, alpha, report.bodies)
-        verdict = quality.judge(figures, report.reasons, made.request.row.attributes)
+        verdict = self._quality.judge(figures, report, made.request.row.attributes)
         watch.lap("judge")
         if verdict.reason is not None and self._reject:
             known = {**_refinement_section(report.to_dict()), **figures.to_dict()}

@@ -14,7 +14,7 @@ from builder.pipeline.work_folder import FinishedSamples, UnitResult, WorkFolder
 from builder.plan import Plan, Unit
 from builder.workers.pool import Answer, Pool, open_pool
 
-HANDLER_FIELDS = ("generator", "foreground_format", "subsets", "attempts", "reject")
+HANDLER_FIELDS = ("generator", "foreground_format", "subsets", "attempts", "reject", "quality")
 """What of a plan's header the workers need."""
 
 

@@ -1,16 +1,15 @@
-"""Stratified draws: every prefix of the sequence is balanced, and any place is had at once.
+"""Stratified draws: the first ``n`` samples are balanced for every ``n``, and any can be drawn.
 
-A deck is a multiset of values, each as often as its weight says; the sequence of an
-attribute is one seeded shuffle of its deck after another. Draw ``i`` of an attribute is
-therefore card ``i % size`` of shuffle ``i // size``: nothing before it has to be drawn, and
-after any number of draws each value has been seen as often as its weight asks, to within
-less than one deck.
+A deck holds each value of an attribute as often as its weight says. The sequence of an
+attribute is one seeded shuffle of its deck after another, so draw ``i`` is card ``i % size``
+of shuffle ``i // size``. Nothing before it has to be drawn, and after any number of draws each
+value has been seen as often as its weight asks, to within less than one deck.
 
 An attribute that depends on another (``arms`` on ``framing``) has a deck in each branch of
-it. The samples of a branch are numbered within the branch, and that number, too, follows
-from the parent's deck alone: full decks hold a known count of the branch, and the rest is
-counted in one deck. So balance, random access and independence of the total count hold at
-every depth.
+it. The samples of a branch are numbered within the branch. That number follows from the
+parent's deck alone: full decks hold a known count of the branch, and the rest is counted in
+one deck. So every attribute is balanced, can be drawn at any index, and does not depend on how
+many samples there are, however deep the tree is.
 """
 
 from __future__ import annotations
@@ -21,19 +20,21 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 Path = tuple[tuple[str, str], ...]
-"""The branches taken so far: (attribute, group of its value) pairs."""
+"""The branches taken so far: pairs of attribute and branch."""
 
 ABSENT = "absent"
-"""What a child's ``group`` is given where the parent does not apply."""
+"""The parent's value as a child's ``group`` sees it where the parent does not apply."""
 
 
-def _identity(value: str) -> str:
+def _own_branch(value: str) -> str:
     return value
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rule:
     """How one attribute is drawn.
+
+    Rules compare by identity, so that they are quick keys of the caches below.
 
     Attributes:
         attribute: Its name.
@@ -46,7 +47,7 @@ class Rule:
     attribute: str
     weights: Callable[[Mapping[str, str]], Mapping[str, int]]
     parent: str | None = None
-    group: Callable[[str], str] = _identity
+    group: Callable[[str], str] = _own_branch
 
 
 def draw(rules: Sequence[Rule], index: int, seed: int) -> dict[str, str | None]:
@@ -90,8 +91,8 @@ class _Shuffle:
     cards: tuple[str, ...]
 
 
-# Decks and shuffles compare by identity, which makes them quick keys; the caches only save
-# time: what is made again is the same.
+# Decks and shuffles compare by identity, which makes them quick keys. The caches only save
+# time: a deck or shuffle that was dropped is made again with the same content.
 
 
 @lru_cache(maxsize=4096)

@@ -5,26 +5,18 @@ from __future__ import annotations
 import hashlib
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from ld_portrait_20k.schema import ATTRIBUTES
 
 from .decks import draw
-from .rules import RULES
-from .wording import RADICES, word
+from .vocabulary import Vocabulary, default_vocabulary
 
-NEGATIVE_PROMPT: Final = (
-    "multiple people, crowd, text, watermark, logo, signature, frame, border, cropped head, "
-    "extra limbs, extra fingers, deformed hands, bad anatomy, blurry, low quality, "
-    "low resolution, jpeg artifacts, cartoon, painting, 3d render, nsfw"
-)
-"""What a portrait's generator is told to avoid."""
-
-CAPACITY: Final = math.prod(RADICES)
-"""How many prompts of one seed are distinct by construction: 1,105,920."""
-
-_STRIDE: Final = 813_527
-"""Prime to :data:`CAPACITY`; chosen so that every choice of a wording is spread evenly too."""
+_STRIDE: Final = 813_527 / 1_105_920
+"""Distance of one prompt's wording from the next, as a share of all wordings. Chosen so that
+813,527 is prime to the 1,105,920 wordings of the package's vocabulary and every choice of a
+wording is spread evenly too (``test_grammar.py`` counts them)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,38 +35,52 @@ class Prompt:
     attributes: dict[str, str | None]
 
 
-def prompt_at(index: int, seed: int) -> Prompt:
+def prompt_at(index: int, seed: int, vocabulary: Vocabulary | None = None) -> Prompt:
     """Prompt ``index`` of the sequence that ``seed`` names.
 
     Its attributes are dealt from stratified decks (:mod:`builder.prompts.decks`), so every
     prefix of the sequence is balanced. Its wording is number
-    ``(start + stride * index) mod CAPACITY``; the stride is prime to the capacity, so no two
+    ``(start + stride * index) mod capacity``; the stride is prime to the capacity, so no two
     indices below it share a wording, and texts of different wordings differ.
 
     Args:
-        index: Which prompt, 0 up to :data:`CAPACITY` - 1.
+        index: Which prompt, 0 up to one less than the vocabulary's capacity.
         seed: Which sequence; any integer.
+        vocabulary: What portraits may look like, and how that is worded; by default the
+            package's own.
 
     Raises:
         ValueError: The index is outside that range.
     """
-    if not 0 <= index < CAPACITY:
-        raise ValueError(f"prompt {index}: a seed has prompts 0 to {CAPACITY - 1}; take another")
-    values = draw(RULES, index, seed)
+    vocabulary = vocabulary or default_vocabulary()
+    capacity = vocabulary.capacity
+    if not 0 <= index < capacity:
+        raise ValueError(f"prompt {index}: a seed has prompts 0 to {capacity - 1}; take another")
+    values = draw(vocabulary.rules, index, seed)
     attributes = {name: values[name] for name in ATTRIBUTES}
     start = int.from_bytes(hashlib.sha256(f"wording/{seed}".encode()).digest())
-    number = (start + _STRIDE * index) % CAPACITY
+    number = (start + _stride(capacity) * index) % capacity
     digits = []
-    for radix in RADICES:
+    for radix in vocabulary.wording.radices:
         number, digit = divmod(number, radix)
         digits.append(digit)
-    return Prompt(word(attributes, tuple(digits)), NEGATIVE_PROMPT, attributes)
+    text = vocabulary.wording.word(attributes, tuple(digits))
+    return Prompt(text, vocabulary.negative_prompt, attributes)
 
 
-def draw_prompts(count: int, seed: int) -> list[Prompt]:
+@lru_cache(maxsize=16)
+def _stride(capacity: int) -> int:
+    """The first number from the share of the capacity upwards that is prime to it."""
+    stride = max(1, round(_STRIDE * capacity))
+    while math.gcd(stride, capacity) > 1:
+        stride += 1
+    return stride
+
+
+def draw_prompts(count: int, seed: int, vocabulary: Vocabulary | None = None) -> list[Prompt]:
     """The first ``count`` prompts of a seed, all distinct.
 
     Raises:
-        ValueError: More than :data:`CAPACITY`.
+        ValueError: More than the vocabulary's capacity.
     """
-    return [prompt_at(index, seed) for index in range(count)]
+    return [prompt_at(index, seed, vocabulary) for index in range(count)]

@@ -28,10 +28,10 @@ def read_prompts(path: Path) -> dict[str, str]:
     body = _json(path)
     if not isinstance(body, dict):
         raise PortraitError(
-            f'{path}: holds {_kind(body)}; mend: one JSON object {{"file stem": "prompt"}}'
+            f'{path}: holds {_kind(body)}; try: one JSON object {{"file stem": "prompt"}}'
         )
     if not body:
-        raise PortraitError(f'{path}: holds no prompts; mend: {{"file stem": "prompt"}}')
+        raise PortraitError(f'{path}: holds no prompts; try: {{"file stem": "prompt"}}')
     return {
         _unicode(stem, path, "a file stem"): _checked(text, path, f"prompt of {stem!r:.100}")
         for stem, text in body.items()
@@ -52,14 +52,14 @@ def read_prompt_list(path: Path) -> list[str]:
     if path.suffix.lower() == ".json":
         body = _json(path)
         if not isinstance(body, list):
-            raise PortraitError(f"{path}: holds {_kind(body)}; mend: one JSON list of prompts")
+            raise PortraitError(f"{path}: holds {_kind(body)}; try: one JSON list of prompts")
         prompts = [_checked(text, path, f"prompt {n}") for n, text in enumerate(body, 1)]
     else:
         # Only line feeds end a line: str.splitlines() would also cut at form feeds and such.
         lines = enumerate(_text(path).split("\n"), 1)
         prompts = [_checked(line, path, f"line {n}") for n, line in lines if line.strip()]
     if not prompts:
-        raise PortraitError(f"{path}: holds no prompts; mend: one prompt a line")
+        raise PortraitError(f"{path}: holds no prompts; try: one prompt a line")
     return prompts
 
 
@@ -82,7 +82,7 @@ def _text(path: Path) -> str:
         raise PortraitError(f"{path}: no such file") from None
     except UnicodeDecodeError as problem:
         raise PortraitError(
-            f"{path}: not UTF-8 at byte {problem.start}; mend: save it as UTF-8"
+            f"{path}: not UTF-8 at byte {problem.start}; try: save it as UTF-8"
         ) from None
     except OSError as problem:
         raise PortraitError(f"{path}: cannot be read ({problem.strerror})") from None
@@ -93,7 +93,7 @@ def _json(path: Path) -> Any:
         body: dict[str, Any] = {}
         for key, value in pairs:
             if key in body:
-                raise PortraitError(f"{path}: {key!r:.100} is there twice; mend: keep one")
+                raise PortraitError(f"{path}: {key!r:.100} is there twice; try: keep one")
             body[key] = value
         return body
 
@@ -114,10 +114,10 @@ def _kind(value: Any) -> str:
 
 def _checked(value: Any, path: Path, what: str) -> str:
     if not isinstance(value, str):
-        raise PortraitError(f"{path}: {what} is {_kind(value)}; mend: make it a string")
+        raise PortraitError(f"{path}: {what} is {_kind(value)}; try: make it a string")
     text = _unicode(value.strip(), path, what)
     if not text:
-        raise PortraitError(f"{path}: {what} is empty; mend: write one, or leave it out")
+        raise PortraitError(f"{path}: {what} is empty; try: write one, or leave it out")
     if len(text) > MAX_PROMPT_CHARACTERS:
         raise PortraitError(
             f"{path}: {what} has {len(text)} characters, the limit is {MAX_PROMPT_CHARACTERS}"
@@ -127,7 +127,7 @@ def _checked(value: Any, path: Path, what: str) -> str:
 
 def _unicode(text: str, path: Path, what: str) -> str:
     if "\0" in text:
-        raise PortraitError(f"{path}: {what} holds a NUL byte; mend: save it as plain text")
+        raise PortraitError(f"{path}: {what} holds a NUL byte; try: save it as plain text")
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -1,198 +1,190 @@
-"""Which attributes go together, and how often each value is wanted.
+"""From the attribute tables of a vocabulary file to the rules that draw their values.
 
-The rules make a tree (see :mod:`builder.prompts.decks`). Values are uniform where nothing
-speaks against it; the exceptions are written out here and reported by
-:func:`builder.prompts.decks.targets`. What keeps a person consistent:
-
-- ``facial_hair`` other than ``none`` only on men; ``dress`` on anybody but men;
-- a bald or buzz-cut head has no texture and no style, and takes no headband;
-- ponytail, bun and braid need hair to the shoulders; an afro is curly or coily and not
-  long; dreadlocks are coily and at least chin-length; hats leave only styles that show;
-- a headscarf hides the hair: colour, length, texture and style do not apply, and neither
-  do earrings;
-- ``hair_color`` applies where hair or facial hair shows;
-- ``gaze`` does not apply behind sunglasses;
-- ``arms`` applies to half body and three-quarter length only.
+``vocabulary.toml`` says what the keys of a table mean. Here they are read and checked, and
+become :class:`builder.prompts.decks.Rule` objects.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
 
+from .checking import VocabularyError, check_keys, strings, table
 from .decks import ABSENT, Rule
-from .vocabulary import VOCABULARY
 
-KIND = "kind"
-"""An attribute of the rules' own, not of the sample: what the head shows."""
-
-_KINDS: dict[str, dict[str, int]] = {
-    "woman": {"haired": 21, "covered": 2, "bald": 1},
-    "man": {"haired": 8, "haired bearded": 12, "bald": 2, "bald bearded": 2},
-    "androgynous person": {"haired": 21, "covered": 1, "bald": 2},
-}
-_LENGTHS: dict[str, dict[str, int]] = {
-    "woman": {"buzz cut": 1, "short": 3, "chin-length": 3, "shoulder-length": 4, "long": 5},
-    "man": {"buzz cut": 3, "short": 6, "chin-length": 2, "shoulder-length": 2, "long": 3},
-    "androgynous person": {
-        "buzz cut": 2,
-        "short": 4,
-        "chin-length": 3,
-        "shoulder-length": 3,
-        "long": 4,
-    },
-}
-_JEWELLERY: dict[str, tuple[int, ...]] = {
-    "woman": (4, 2, 2, 2, 2),
-    "man": (8, 1, 1, 0, 2),
-    "androgynous person": (4, 1, 1, 1, 1),
-}
-_STYLE_LENGTHS: dict[str, tuple[str, ...]] = {
-    "loose": ("chin-length", "shoulder-length", "long"),
-    "messy": ("short", "chin-length", "shoulder-length", "long"),
-    "slicked back": ("short", "chin-length"),
-    "side part": ("short", "chin-length", "shoulder-length", "long"),
-    "with bangs": ("short", "chin-length", "shoulder-length", "long"),
-    "ponytail": ("shoulder-length", "long"),
-    "bun": ("shoulder-length", "long"),
-    "braid": ("shoulder-length", "long"),
-    "afro": ("short", "chin-length", "shoulder-length"),
-    "dreadlocks": ("chin-length", "shoulder-length", "long"),
-}
-_STYLE_TEXTURES: dict[str, tuple[str, ...]] = {
-    "slicked back": ("straight", "wavy"),
-    "side part": ("straight", "wavy"),
-    "with bangs": ("straight", "wavy", "curly"),
-    "afro": ("curly", "coily"),
-    "dreadlocks": ("coily",),
-}
-_STYLES_UNDER_HAT = ("loose", "messy", "ponytail", "braid", "dreadlocks")
+MAX_DECK: Final = 10_000
+"""Cards in a deck. Balance is promised to within a deck, so larger ones promise nothing."""
 
 
-def _uniform(attribute: str) -> dict[str, int]:
-    return dict.fromkeys(VOCABULARY[attribute], 1)
+@dataclass(frozen=True, slots=True)
+class Deck:
+    """The weights of an attribute's values under a condition.
+
+    Attributes:
+        when: Attribute to the branches in which the deck counts.
+        weights: Value to number of cards; empty where the attribute does not apply.
+    """
+
+    when: dict[str, tuple[str, ...]]
+    weights: dict[str, int]
 
 
-def _weighted(attribute: str, *weights: int) -> dict[str, int]:
-    return dict(zip(VOCABULARY[attribute], weights, strict=True))
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """One attribute table, checked.
+
+    Attributes:
+        name: The attribute.
+        values: Its values.
+        helper: Whether it only helps the rules and is not stored.
+        parent: The attribute in whose branches it is drawn.
+        branch_of: A value of the parent to its branch.
+        decks: In the order in which they are tried.
+        only: Value to the branches it needs, by attribute.
+    """
+
+    name: str
+    values: tuple[str, ...]
+    helper: bool
+    parent: str | None
+    branch_of: dict[str, str]
+    decks: tuple[Deck, ...]
+    only: dict[str, dict[str, tuple[str, ...]]]
+
+    def weights(self, taken: Mapping[str, str]) -> dict[str, int]:
+        """The deck that counts in a branch.
+
+        Args:
+            taken: Attribute to branch, for every branch taken so far.
+        """
+        deck = dict.fromkeys(self.values, 1)
+        for candidate in self.decks:
+            if _agrees(candidate.when, taken):
+                deck = candidate.weights
+                break
+        return {
+            value: weight
+            for value, weight in deck.items()
+            if _agrees(self.only.get(value, {}), taken)
+        }
+
+    def rule(self) -> Rule:
+        """The rule that draws it."""
+        return Rule(self.name, self.weights, self.parent, self._group())
+
+    def _group(self) -> Callable[[str], str]:
+        return lambda value: self.branch_of.get(value, value)
 
 
-def _head(kind: str) -> str:
-    return kind.split()[0]
+def _agrees(wanted: Mapping[str, tuple[str, ...]], taken: Mapping[str, str]) -> bool:
+    return all(taken[name] in branches for name, branches in wanted.items())
 
 
-def _hair_color(at: Mapping[str, str]) -> dict[str, int]:
-    return _uniform("hair_color") if at[KIND] == "shown" else {}
+def read_attributes(body: Mapping[str, Any]) -> tuple[Attribute, ...]:
+    """Read and check the ``attributes`` tables.
+
+    Args:
+        body: Attribute to its table, parents before children.
+
+    Raises:
+        VocabularyError: What is wrong, and where.
+    """
+    found: dict[str, Attribute] = {}
+    # Attribute to what its children's decks may speak of: ancestors and their branches.
+    branches: dict[str, dict[str, set[str]]] = {}
+    for name, raw in body.items():
+        where = f"attributes.{name}"
+        fields = table(raw, where)
+        check_keys(fields, where, ("values", "helper", "parent", "branches", "decks", "only"))
+        values = strings(fields.get("values"), f"{where}.values")
+        parent = fields.get("parent")
+        if parent is not None and parent not in found:
+            raise VocabularyError(f"{where}.parent", f"no attribute {parent!r} stands before it")
+        parent_values = found[parent].values if parent is not None else ()
+        branch_of = _branches(fields.get("branches", {}), f"{where}.branches", parent_values)
+        known: dict[str, set[str]] = {}
+        if parent is not None:
+            inside = {branch_of.get(value, value) for value in (*parent_values, ABSENT)}
+            known = {**branches[parent], parent: inside}
+        branches[name] = known
+        found[name] = Attribute(
+            name,
+            values,
+            _flag(fields.get("helper", False), f"{where}.helper"),
+            parent,
+            branch_of,
+            _decks(fields.get("decks", []), f"{where}.decks", values, known),
+            {
+                value: _conditions(conditions, f"{where}.only.{value}", known)
+                for value, conditions in table(fields.get("only", {}), f"{where}.only").items()
+            },
+        )
+        for value in found[name].only:
+            _one_of(value, values, f"{where}.only")
+    return tuple(found.values())
 
 
-def _facial_hair(at: Mapping[str, str]) -> dict[str, int]:
-    if at[KIND] == "shaven":
-        return {"none": 1}
-    return {value: 1 for value in VOCABULARY["facial_hair"] if value != "none"}
+def _flag(value: Any, where: str) -> bool:
+    if not isinstance(value, bool):
+        raise VocabularyError(where, "is true or false")
+    return value
 
 
-def _headwear(at: Mapping[str, str]) -> dict[str, int]:
-    if at[KIND] == "covered":
-        return {"headscarf": 1}
-    weights = {"none": 10, "beanie": 1, "baseball cap": 1, "wide-brimmed hat": 1}
-    return weights if at[KIND] == "bald" else weights | {"headband": 1}
+def _one_of(value: str, values: tuple[str, ...], where: str) -> str:
+    if value not in values:
+        raise VocabularyError(where, f"no value {value!r}; there are {', '.join(values)}")
+    return value
 
 
-def _hair_length(at: Mapping[str, str]) -> dict[str, int]:
-    if at[KIND] == "covered":
-        return {}
-    return {"bald": 1} if at[KIND] == "bald" else _LENGTHS[at["gender"]]
+def _branches(raw: Any, where: str, parent_values: tuple[str, ...]) -> dict[str, str]:
+    branch_of: dict[str, str] = {}
+    for branch, members in table(raw, where).items():
+        if branch == ABSENT:
+            raise VocabularyError(where, f"{ABSENT!r} is the branch of what does not apply")
+        for value in strings(members, f"{where}.{branch}"):
+            _one_of(value, parent_values, f"{where}.{branch}")
+            if value in branch_of:
+                raise VocabularyError(where, f"{value!r} is in two branches")
+            branch_of[value] = branch
+    return branch_of
 
 
-def _hair_texture(at: Mapping[str, str]) -> dict[str, int]:
-    shaped = at["hair_length"] not in (ABSENT, "bald", "buzz cut")
-    return _uniform("hair_texture") if shaped else {}
+def _decks(
+    raw: Any, where: str, values: tuple[str, ...], known: Mapping[str, set[str]]
+) -> tuple[Deck, ...]:
+    if not isinstance(raw, list):
+        raise VocabularyError(where, "is a list of tables")
+    decks = []
+    for number, item in enumerate(raw, 1):
+        here = f"{where}[{number}]"
+        fields = table(item, here)
+        check_keys(fields, here, ("when", "values"))
+        weights = table(fields.get("values", {}), f"{here}.values")
+        for value, weight in weights.items():
+            _one_of(value, values, f"{here}.values")
+            if isinstance(weight, bool) or not isinstance(weight, int) or weight < 1:
+                raise VocabularyError(
+                    f"{here}.values", f"{value!r} needs a whole number of at least 1"
+                )
+        if sum(weights.values()) > MAX_DECK:
+            raise VocabularyError(f"{here}.values", f"more than {MAX_DECK} cards in all")
+        decks.append(Deck(_conditions(fields.get("when", {}), f"{here}.when", known), weights))
+    return tuple(decks)
 
 
-def _hair_style(at: Mapping[str, str]) -> dict[str, int]:
-    if at["hair_texture"] == ABSENT:
-        return {}
-    return {
-        style: 1
-        for style in VOCABULARY["hair_style"]
-        if at["hair_length"] in _STYLE_LENGTHS[style]
-        and at["hair_texture"] in _STYLE_TEXTURES.get(style, VOCABULARY["hair_texture"])
-        and (at["headwear"] == "bare" or style in _STYLES_UNDER_HAT)
-    }
-
-
-def _jewellery(at: Mapping[str, str]) -> dict[str, int]:
-    if at[KIND] == "covered":
-        return {"none": 2, "necklace": 1}
-    weights = _weighted("jewellery", *_JEWELLERY[at["gender"]])
-    return {value: weight for value, weight in weights.items() if weight}
-
-
-def _clothing(at: Mapping[str, str]) -> dict[str, int]:
-    weights = _uniform("clothing")
-    if at["gender"] == "man":
-        del weights["dress"]
-    return weights
-
-
-def _arms(at: Mapping[str, str]) -> dict[str, int]:
-    if at["framing"] == "no arms":
-        return {}
-    return _weighted("arms", 3, 2, 2, 1, 1)
-
-
-def _gaze(at: Mapping[str, str]) -> dict[str, int]:
-    return {} if at["glasses"] == "sunglasses" else _weighted("gaze", 4, 1, 1, 1, 1)
-
-
-def _even(attribute: str) -> Rule:
-    return Rule(attribute, lambda _: _uniform(attribute))
-
-
-RULES: tuple[Rule, ...] = (
-    Rule("gender", lambda _: {"woman": 2, "man": 2, "androgynous person": 1}),
-    Rule(KIND, lambda at: _KINDS[at["gender"]], parent="gender"),
-    _even("age"),
-    _even("skin_tone"),
-    Rule(
-        "hair_color",
-        _hair_color,
-        parent=KIND,
-        group=lambda kind: "hidden" if kind in ("covered", "bald") else "shown",
-    ),
-    Rule("headwear", _headwear, parent=KIND, group=_head),
-    Rule(
-        "hair_length",
-        _hair_length,
-        parent="headwear",
-        group=lambda worn: "bare" if worn in ("none", "headband") else "hat",
-    ),
-    Rule("hair_texture", _hair_texture, parent="hair_length"),
-    Rule("hair_style", _hair_style, parent="hair_texture"),
-    Rule(
-        "facial_hair",
-        _facial_hair,
-        parent=KIND,
-        group=lambda kind: "bearded" if "bearded" in kind else "shaven",
-    ),
-    Rule("glasses", lambda _: _weighted("glasses", 6, 2, 2, 1)),
-    Rule("jewellery", _jewellery, parent=KIND, group=_head),
-    Rule("clothing", _clothing, parent="gender"),
-    _even("expression"),
-    Rule(
-        "gaze",
-        _gaze,
-        parent="glasses",
-        group=lambda worn: worn if worn == "sunglasses" else "eyes show",
-    ),
-    Rule("head_pose", lambda _: _weighted("head_pose", 4, 1, 1, 1, 1)),
-    Rule("framing", lambda _: _weighted("framing", 2, 3, 3, 2)),
-    Rule(
-        "arms",
-        _arms,
-        parent="framing",
-        group=lambda crop: "no arms" if crop in ("close-up", "head and shoulders") else "arms",
-    ),
-    _even("light"),
-    _even("camera"),
-)
-"""Parents before children."""
+def _conditions(raw: Any, where: str, known: Mapping[str, set[str]]) -> dict[str, tuple[str, ...]]:
+    conditions: dict[str, tuple[str, ...]] = {}
+    for name, wanted in table(raw, where).items():
+        if name not in known:
+            listed = ", ".join(known) or "none, for it has no parent"
+            raise VocabularyError(where, f"{name!r} is no branch taken so far; those are {listed}")
+        taken = (wanted,) if isinstance(wanted, str) else strings(wanted, f"{where}.{name}")
+        for branch in taken:
+            if branch not in known[name]:
+                raise VocabularyError(
+                    f"{where}.{name}",
+                    f"no branch {branch!r}; there are {', '.join(sorted(known[name]))}",
+                )
+        conditions[name] = taken
+    return conditions

@@ -8,16 +8,17 @@ from typing import Final
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
-MAX_DISTANCE: Final = 8
-"""Bits of 128 in which a near-duplicate may differ: a re-encoded or slightly scaled picture
-differs in none to four, two portraits drawn apart in forty and more."""
+from builder.quality.thresholds import Thresholds
 
 _SIDE: Final = 32
 _KEPT: Final = 8
+"""Side of the shrunk picture, and of the square of low frequencies that is kept: the sizes of
+the usual perceptual hash."""
 
 
-def perceptual_hash(foreground: np.ndarray, alpha: np.ndarray) -> str:
+def perceptual_hash(foreground: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> str:
     """Hash of what a sample looks like: 64 bits of its grey composite, 64 of its alpha.
 
     Each half is the sign pattern of the 8 x 8 lowest frequencies of a discrete cosine
@@ -38,8 +39,8 @@ def perceptual_hash(foreground: np.ndarray, alpha: np.ndarray) -> str:
     return _signs(composite) + _signs(small_alpha.astype(np.float32))
 
 
-def _signs(plane: np.ndarray) -> str:
-    # Rounded, so that the last bit of a transform on another machine decides nothing.
+def _signs(plane: NDArray[np.float32]) -> str:
+    # Rounding keeps differences between machines in a transform's last bit out of the hash.
     low = np.round(cv2.dct(plane)[:_KEPT, :_KEPT].ravel(), 2)
     bits = low > np.median(low[1:])
     return np.packbits(bits).tobytes().hex()
@@ -60,15 +61,17 @@ class Duplicate:
     distance: int
 
 
-def find_duplicates(hashes: Sequence[str], limit: int = MAX_DISTANCE) -> list[Duplicate]:
-    """Judge samples in order: one that is near a kept earlier one is a duplicate.
+def find_duplicates(
+    hashes: Sequence[str], limit: int = Thresholds().max_duplicate_distance
+) -> list[Duplicate]:
+    """Find the samples that are near a kept earlier one.
 
-    The outcome depends on the order of the sequence alone, so judged in plan order it is
-    the same however many workers made the samples.
+    The outcome depends on the order of the sequence alone: in plan order it is the same
+    however many workers made the samples.
 
     Args:
         hashes: Perceptual hashes, in plan order.
-        limit: Bits of difference up to which two samples are the same.
+        limit: Bits of 128 up to which two samples count as the same; -1 finds none.
     """
     kept = np.zeros((len(hashes), 2), np.uint64)
     places: list[int] = []

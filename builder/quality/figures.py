@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from builder.quality.duplicates import perceptual_hash
-
-OPAQUE: Final = 250
-"""8-bit alpha from which a pixel counts as opaque."""
+from builder.quality.thresholds import BODY_ABOVE, OPAQUE_FROM
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +41,7 @@ class Figures:
         return {name: getattr(self, name) for name in self.__slots__}
 
 
-def measure(foreground: np.ndarray, alpha: np.ndarray, bodies: int) -> Figures:
+def measure(foreground: NDArray[np.uint8], alpha: NDArray[np.uint8], bodies: int) -> Figures:
     """Measure a refined sample.
 
     Args:
@@ -52,12 +51,12 @@ def measure(foreground: np.ndarray, alpha: np.ndarray, bodies: int) -> Figures:
     """
     height, width = alpha.shape
     pixels = alpha.size
-    body = alpha > 127
+    body = alpha > BODY_ABOVE
     columns = np.flatnonzero(body.any(axis=0))
     rows = np.flatnonzero(body.any(axis=1))
     return Figures(
         coverage=float(alpha.mean(dtype=np.float64)) / 255.0,
-        opaque_area=np.count_nonzero(alpha >= OPAQUE) / pixels,
+        opaque_area=np.count_nonzero(alpha >= OPAQUE_FROM) / pixels,
         soft_area=np.count_nonzero((alpha > 0) & (alpha < 255)) / pixels,
         bodies=bodies,
         body_width=float(np.ptp(columns) + 1) / width if columns.size else 0.0,

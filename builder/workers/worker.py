@@ -40,6 +40,19 @@ def make_handler(setup: frames.Message) -> Handler:
     return handler
 
 
+def _open(setup: frames.Message) -> Handler:
+    """The handler; where it cannot be built for a reason with a name, one that says so."""
+    try:
+        return make_handler(setup)
+    except PortraitError as problem:
+        reason = str(problem)
+
+    def refuse(message: frames.Message, blobs: list[bytes]) -> tuple[frames.Message, frames.Blobs]:
+        raise PortraitError(reason)
+
+    return refuse
+
+
 def main() -> int:
     """Serve tasks until the parent closes the pipe."""
     tasks = sys.stdin.buffer
@@ -51,7 +64,7 @@ def main() -> int:
         import cv2
 
         cv2.setNumThreads(1)
-        handler = make_handler(setup)
+        handler = _open(setup)
         while True:
             message, blobs = frames.receive(tasks)
             try:

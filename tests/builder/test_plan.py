@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from builder.config import BuildConfig, configure, parse_size, parse_splits
 from builder.pipeline.planner import make_plan
 from builder.plan import Plan, apportion, derive_seed, difference, equal_parts, split_of
+from builder.prompts.vocabulary import DEFAULT_FILE
 from ld_portrait_20k import schema
 from ld_portrait_20k.errors import PortraitError
 
@@ -149,6 +150,58 @@ def test_presets_give_way_to_options() -> None:
 def test_impossible_options_are_named(options: dict[str, object], named: str) -> None:
     with pytest.raises(PortraitError, match=named):
         BuildConfig(**options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"quality": {"min_coverage": 2}}, "--quality min_coverage=2.0: is 0 to 1 "),
+        ({"quality": {"coverage": 0.1}}, "--quality no threshold 'coverage'; there are min_c"),
+        ({"vocabulary": Path("absent.toml")}, "absent.toml: no such file"),
+        ({"count": 1_200_000}, "the vocabulary has phrases for 1,105,920 different prompts"),
+    ],
+)
+def test_what_cannot_be_planned_is_named(options: dict[str, object], message: str) -> None:
+    with pytest.raises(PortraitError) as caught:
+        make_plan(BuildConfig(**options))  # type: ignore[arg-type]
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"generator_options": {"radius": "1"}}, "--generator-option goes with a generator of"),
+        ({"vocabulary": Path("a"), "prompts": Path("b")}, "--vocabulary and --prompts"),
+        (
+            {"generator": "folder", "source": Path("x"), "vocabulary": Path("a")},
+            "--vocabulary goes with generators that draw from prompts",
+        ),
+    ],
+)
+def test_options_that_do_not_go_together(options: dict[str, object], named: str) -> None:
+    with pytest.raises(PortraitError, match=named):
+        BuildConfig(**options)  # type: ignore[arg-type]
+
+
+def test_thresholds_and_vocabulary_are_in_the_plan(tmp_path: Path) -> None:
+    plain = make_plan(BuildConfig(count=3))
+    strict = make_plan(BuildConfig(count=3, quality={"min_coverage": 0.05}))
+    assert plain.rows == strict.rows
+    told = "quality.thresholds.min_coverage was 0.01, now 0.05"
+    assert difference(plain, strict) == told
+    path = tmp_path / "mine.toml"
+    text = DEFAULT_FILE.read_text(encoding="utf-8")
+    path.write_text(text.replace('"modern portrait",', '"modern portrait", "old portrait",'))
+    other = make_plan(BuildConfig(count=3, vocabulary=path))
+    assert other.header["vocabulary"] != plain.header["vocabulary"]
+    path.write_text(text)
+    assert make_plan(BuildConfig(count=3, vocabulary=path)).hash == plain.hash
+    path.write_text(text.replace('"tank top"', '"toga"'))
+    with pytest.raises(PortraitError, match="procedural generator cannot draw clothing 'toga'"):
+        make_plan(BuildConfig(count=3, vocabulary=path))
+    listed = tmp_path / "prompts.txt"
+    listed.write_text("a man\na woman\na boy\n")
+    assert make_plan(BuildConfig(count=3, prompts=listed)).header["vocabulary"] is None
 
 
 def test_texts_become_values() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -8,7 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builder.quality import REASONS, Figures, find_duplicates, judge, measure, perceptual_hash
+from builder.quality import (
+    REASONS,
+    Figures,
+    QualityControl,
+    Thresholds,
+    Verdict,
+    find_duplicates,
+    measure,
+    perceptual_hash,
+)
+from ld_portrait_20k.errors import PortraitError
+from refinement import Report
 from tests.builder.pictures import cutout
 
 GOOD = Figures(
@@ -17,8 +29,25 @@ GOOD = Figures(
 )  # fmt: skip
 
 
+REPORT = Report(
+    filled_area=0.01, cleared_area=0.01, pieces_removed=0, openings_kept=0, band_area=0.05,
+    raw_haze=0.0, doubtful_area=0.0, bodies=1, opaque_area=0.37, soft_area=0.05, confidence=1.0,
+    reasons=(),
+)  # fmt: skip
+
+
+def judge(
+    figures: Figures,
+    reasons: tuple[str, ...] = (),
+    attributes: dict[str, str] | None = None,
+    control: QualityControl | None = None,
+) -> Verdict:
+    control = control or QualityControl()
+    return control.judge(figures, replace(REPORT, reasons=reasons), attributes or {})
+
+
 def test_a_good_sample_passes() -> None:
-    assert judge(GOOD, (), {}).accepted
+    assert judge(GOOD).accepted
     assert judge(GOOD, (), {"framing": "half body"}).accepted
 
 
@@ -47,7 +76,81 @@ def test_each_rule_names_its_reason(
 
 
 def test_a_floating_body_is_fine_where_no_framing_is_known() -> None:
-    assert judge(replace(GOOD, touches_bottom=False), (), {}).accepted
+    assert judge(replace(GOOD, touches_bottom=False)).accepted
+
+
+@pytest.mark.parametrize(
+    ("change", "threshold"),
+    [
+        ({"coverage": 0.001}, {"min_coverage": 0.0, "min_body_coverage": 0.0}),
+        ({"coverage": 0.03}, {"min_body_coverage": 0.02}),
+        ({"body_height": 0.2}, {"min_body_height": 0.2}),
+        ({"coverage": 0.99}, {"max_coverage": 1.0, "min_opaque_share": 0.3}),
+        ({"soft_area": 0.0}, {"min_soft_area": 0.0}),
+        ({"opaque_area": 0.05}, {"min_opaque_share": 0.1}),
+    ],
+)
+def test_a_threshold_decides(change: dict[str, float], threshold: dict[str, float]) -> None:
+    figures = replace(GOOD, **change)  # type: ignore[arg-type]
+    assert not judge(figures).accepted
+    lenient = QualityControl(Thresholds(**threshold))  # type: ignore[arg-type]
+    assert judge(figures, control=lenient).accepted
+
+
+def test_the_duplicate_distance_decides() -> None:
+    near = ["0" * 32, "0" * 29 + "7ff"]  # 11 bits apart
+    assert find_duplicates(near) == []
+    assert len(find_duplicates(near, 11)) == 1
+    assert find_duplicates(["0" * 32] * 2, -1) == []
+
+
+def test_options_win_over_the_file_and_the_file_over_the_defaults(tmp_path: Path) -> None:
+    path = tmp_path / "quality.toml"
+    path.write_text("min_coverage = 0.02\nmax_coverage = 0.9\n")
+    found = Thresholds.from_options(["min_coverage=0.05"], path)
+    assert found == replace(Thresholds(), min_coverage=0.05, max_coverage=0.9)
+    assert Thresholds.from_options() == Thresholds()
+
+
+@pytest.mark.parametrize(
+    ("pair", "message"),
+    [
+        ("min_coverage", "--quality 'min_coverage': write it as min_coverage=0.05"),
+        ("min_covrage=1", "no threshold 'min_covrage'; there are min_coverage, "),
+        ("min_coverage=5", "--quality min_coverage=5.0: is 0 to 1 "),
+        ("min_coverage=nan", "--quality min_coverage=nan: is a number, 0 to 1"),
+        ("min_coverage=much", "--quality min_coverage=much: is a number, 0 to 1"),
+        ("max_duplicate_distance=1.5", "is a whole number, -1 to 64"),
+    ],
+)
+def test_bad_options_are_named_with_their_range(pair: str, message: str) -> None:
+    with pytest.raises(PortraitError) as caught:
+        Thresholds.from_options([pair])
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("min_coverage = true", "min_coverage=True: is a number"),
+        ("min_coverage 0.1", "not a TOML file"),
+        ("coverage = 0.1", "no threshold 'coverage'"),
+    ],
+)
+def test_bad_files_are_named(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "quality.toml"
+    path.write_text(text)
+    with pytest.raises(PortraitError) as caught:
+        Thresholds.from_options([], path)
+    assert str(caught.value).startswith(f"--quality-file {path}: ")
+    assert message in str(caught.value)
+    with pytest.raises(PortraitError, match="no such file"):
+        Thresholds.from_options([], tmp_path / "absent.toml")
+
+
+def test_what_the_plan_stores_gives_the_same_quality_control() -> None:
+    control = QualityControl(Thresholds(min_coverage=0.2))
+    assert QualityControl.from_plan(control.to_dict()) == control
 
 
 def test_figures_of_a_known_matte() -> None:

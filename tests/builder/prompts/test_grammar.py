@@ -7,17 +7,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from builder.prompts import wording
+from builder.files import canonical_json
 from builder.prompts.decks import targets
-from builder.prompts.grammar import CAPACITY, NEGATIVE_PROMPT, draw_prompts, prompt_at
-from builder.prompts.rules import RULES
-from builder.prompts.vocabulary import VOCABULARY
+from builder.prompts.grammar import draw_prompts, prompt_at
+from builder.prompts.vocabulary import VOCABULARY, default_vocabulary
 from ld_portrait_20k.schema import ATTRIBUTES
 
+BUILT_IN = default_vocabulary()
+WORDING = BUILT_IN.wording
+CAPACITY = BUILT_IN.capacity
+NEGATIVE_PROMPT = BUILT_IN.negative_prompt
 SEEDS = st.integers(-(2**63), 2**63 - 1)
 INDICES = st.integers(0, CAPACITY - 1)
 MANY = 50_000
-TARGETS = targets(RULES)
+TARGETS = targets(BUILT_IN.rules)
 HAIR = ("hair_color", "hair_length", "hair_style", "hair_texture")
 
 
@@ -40,11 +43,11 @@ def read_wording(text: str) -> tuple[int, ...]:
 
     (detail,) = {
         choices.index(parts[-1])
-        for choices in (wording.HAIR_DETAIL, wording.HAIR_DETAIL_TERSE, wording.SKIN_DETAIL)
+        for choices in (WORDING.hair_detail, WORDING.hair_detail_terse, WORDING.skin_detail)
         if parts[-1] in choices
     }
-    (medium,) = [m for m in wording.MEDIUMS if re.search(rf"(^|\W){m}(,| of )", text)]
-    (solo,) = [n for n, part in enumerate(parts) if part in wording.SOLO]
+    (medium,) = [m for m in WORDING.mediums if re.search(rf"(^|\W){m}(,| of )", text)]
+    (solo,) = [n for n, part in enumerate(parts) if part in WORDING.solo]
     light = find(r"(light|golden hour|softbox)$")
     camera = find(r"(lens|\dmm|medium format( camera)?)$")
     expression = find(r"(expression|smile|^laughing|^neutral|^serious|^surprised|^pensive)$")
@@ -61,11 +64,11 @@ def read_wording(text: str) -> tuple[int, ...]:
         layout = 0 if f"{medium} of " in text else 5
     return (
         detail,
-        wording.MEDIUMS.index(medium),
+        WORDING.mediums.index(medium),
         preposition + (camera < light),
-        wording.SOLO.index(parts[solo]),
+        WORDING.solo.index(parts[solo]),
         0 if "wearing " in text else 1 if "dressed in " in text else 2,
-        wording.QUALITY.index(parts[-2]),
+        WORDING.quality.index(parts[-2]),
         layout,
     )
 
@@ -79,7 +82,7 @@ def test_a_wording_can_be_read_off_the_text(index, seed):
     start = int.from_bytes(hashlib.sha256(f"wording/{seed}".encode()).digest())
     digits = read_wording(prompt.text)
     number = 0
-    for radix, digit in zip(reversed(wording.RADICES), reversed(digits), strict=True):
+    for radix, digit in zip(reversed(WORDING.radices), reversed(digits), strict=True):
         number = number * radix + digit
     found = (number - start) * pow(813_527, -1, CAPACITY) % CAPACITY
     assert found == index
@@ -87,17 +90,17 @@ def test_a_wording_can_be_read_off_the_text(index, seed):
 
 def test_phrases_of_a_wording_are_all_different():
     phrases = [
-        *wording.SOLO,
-        *wording.QUALITY,
-        *wording.HAIR_DETAIL,
-        *wording.HAIR_DETAIL_TERSE[1:],
-        *wording.SKIN_DETAIL,
-        *wording.MEDIUMS,
+        *WORDING.solo,
+        *WORDING.quality,
+        *WORDING.hair_detail,
+        *WORDING.hair_detail_terse[1:],
+        *WORDING.skin_detail,
+        *WORDING.mediums,
     ]
     assert len(phrases) == len(set(phrases))
     # The same choice, wherever both have the phrase.
-    assert wording.HAIR_DETAIL_TERSE[0] == wording.HAIR_DETAIL[0]
-    details = (wording.HAIR_DETAIL, wording.HAIR_DETAIL_TERSE, wording.SKIN_DETAIL)
+    assert WORDING.hair_detail_terse[0] == WORDING.hair_detail[0]
+    details = (WORDING.hair_detail, WORDING.hair_detail_terse, WORDING.skin_detail)
     assert len({len(choices) for choices in details}) == 1
     assert CAPACITY >= 200_000
 
@@ -244,12 +247,12 @@ wearing white wide window with woman young
 def test_every_word_has_been_counted_with_clips_vocabulary(many):
     texts = [prompt.text for prompt in many] + [NEGATIVE_PROMPT]
     words = {word for text in texts for word in re.findall(r"[a-z]+", text)}
-    assert words == set(WHOLE_WORDS.split()) | set(wording.SPLIT_WORDS)
+    assert words == set(WHOLE_WORDS.split()) | set(WORDING.tokens)
 
 
 def test_prompts_fit_the_text_encoders(many):
-    assert max(wording.count_tokens(prompt.text) for prompt in many) <= 75
-    assert wording.count_tokens(NEGATIVE_PROMPT) <= 75
+    assert max(WORDING.count_tokens(prompt.text) for prompt in many) <= 75
+    assert WORDING.count_tokens(NEGATIVE_PROMPT) <= 75
     # Few words only where they are needed.
     assert 0.005 * MANY < len(terse_ones(many)) < 0.015 * MANY
 
@@ -264,7 +267,7 @@ def test_no_prompt_of_any_seed_is_longer(many):
     }
 
     def count(attributes, digits=(0,) * 7):
-        return wording.count_tokens(wording.text_of(attributes, digits, terse=True))
+        return WORDING.count_tokens(WORDING.text_of(attributes, digits, terse=True))
 
     base = many[0].attributes | {"framing": "half body", "arms": "arm raised"}
     longest = max(
@@ -278,7 +281,7 @@ def test_no_prompt_of_any_seed_is_longer(many):
     crops = [("close-up", None), ("head and shoulders", None)]
     crops += [(crop, arms) for crop in VOCABULARY["framing"][2:] for arms in VOCABULARY["arms"]]
     most += max(count(longest | {"framing": c, "arms": a}) for c, a in crops) - count(longest)
-    for at, radix in enumerate(wording.RADICES):
+    for at, radix in enumerate(WORDING.radices):
         digits = [(0,) * at + (digit,) + (0,) * (6 - at) for digit in range(radix)]
         most += max(count(longest, one) for one in digits) - count(longest)
     assert most <= 75
@@ -295,6 +298,23 @@ def test_a_prompt_depends_on_index_and_seed_alone(index, seed, count):
 
 def test_seeds_differ():
     assert draw_prompts(5, 0) != draw_prompts(5, 1)
+
+
+def digest_of(count, seed):
+    digest = hashlib.sha256()
+    for prompt in draw_prompts(count, seed):
+        record = [prompt.text, prompt.negative, prompt.attributes]
+        digest.update(canonical_json(record).encode() + b"\n")
+    return digest.hexdigest()
+
+
+def test_the_prompts_of_the_dataset_are_pinned():
+    # All 20,051 prompts of the preset: text, negative prompt, attributes. The hash is from
+    # the code before the vocabulary became a data file.
+    expected = "a98caf6ad363b0c5ba1e6d4fc2296479863585be4b271cb5bf7b1a6f012bcb54"
+    assert digest_of(20_051, 0) == expected
+    expected = "4bffbadc823058c18c86827993a15ae32be95aa45d9be7d49db7e5d2d97a7569"
+    assert digest_of(2_000, 7) == expected
 
 
 def test_the_sequence_is_pinned():
