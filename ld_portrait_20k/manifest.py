@@ -188,7 +188,7 @@ class Manifest:
             if body["format"] > FORMAT:
                 raise PortraitError(
                     f"{where}: format {body['format']} is newer than this package reads; "
-                    "mend: pip install --upgrade ld-portrait-20k"
+                    "try: install a newer version of this project"
                 )
             shards = tuple(
                 ShardRecord.from_dict(subset, item)
