@@ -96,7 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "try: install a newer version of this project"
         )
     if problem is not None:
-        print(f"error: {problem}", file=sys.stderr)  # noqa: T201
+        print(f"error: {problem}", file=sys.stderr)
         return PROBLEM
     run = import_module(command.module).main
     return int(run([*command.words, *arguments[1:]], adapt=name_as_typed))
