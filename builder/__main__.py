@@ -5,7 +5,7 @@ import sys
 
 def _main() -> int:
     # Checked before anything of `builder` is imported: a foreign one may have taken its place.
-    from ld_portrait_20k.installation import foreign_package
+    from ld_portrait_20k.own_packages import foreign_package
 
     problem = foreign_package()
     if problem is not None:

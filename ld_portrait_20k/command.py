@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 
-from ld_portrait_20k.installation import foreign_package
+from ld_portrait_20k.own_packages import foreign_package
 from ld_portrait_20k.version import __version__
 
 PROGRAM = "ld-portrait"

@@ -60,8 +60,6 @@ def missing_extra(package: str, extra: str) -> PortraitError:
     Returns:
         An error to raise, whose text is the command that installs it.
     """
-    from ld_portrait_20k.installation import install_command
-
     return PortraitError(
         f"this needs {package}, which is not installed; try: {install_command(extra)}"
     )

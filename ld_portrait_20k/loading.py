@@ -145,8 +145,6 @@ def _regenerate(folder: Path, options: dict[str, Any]) -> Path:
     except ImportError as problem:
         if (problem.name or "").partition(".")[0] != "builder":
             raise missing_extra(str(problem.name), "generate") from problem
-        from ld_portrait_20k.installation import install_command
-
         raise PortraitError(
             "the builder is not installed beside ld_portrait_20k; "
             f"try: {install_command('generate')}"

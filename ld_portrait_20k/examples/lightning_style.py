@@ -53,7 +53,7 @@ def fit(module: Module, steps: int | None = None) -> list[str]:
     for number, batch in enumerate(module.train_dataloader()):
         loss = module.training_step(batch, number)
         optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimizer.step()
         seen += batch["id"]
         if number + 1 == steps:

@@ -41,7 +41,7 @@ def over(colour: np.ndarray, alpha: np.ndarray, ground: tuple[int, int, int]) ->
 
 def row(rgba: np.ndarray, crop: tuple[slice, slice], choices: list[Options]) -> np.ndarray:
     """The raw picture and what each choice of options makes of it, on one ground."""
-    results = [(rgba[..., :3], rgba[..., 3] / 255)]
+    results: list[tuple[np.ndarray, np.ndarray]] = [(rgba[..., :3], rgba[..., 3] / 255)]
     results += [(r.foreground, r.alpha) for r in (refine(rgba, options=o) for o in choices)]
     parts = [over(colour[crop], alpha[crop], GROUND) for colour, alpha in results]
     gap = np.full((parts[0].shape[0], 6, 3), 255, np.uint8)

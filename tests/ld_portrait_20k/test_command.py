@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from ld_portrait_20k import command
+from ld_portrait_20k.own_packages import foreign_package
 from ld_portrait_20k.version import __version__
 
 from .samples import build
@@ -135,6 +136,10 @@ def test_a_foreign_package_is_named(package: str, module: str, tmp_path: Path) -
     # `python -m builder` imports the package before our __main__ can look.
     ran = module == "builder" and package == "builder"
     assert done.stdout == ("foreign code ran\n" if ran else "")
+
+
+def test_our_packages_are_known_as_ours() -> None:
+    assert foreign_package() is None
 
 
 def test_help_is_light() -> None:

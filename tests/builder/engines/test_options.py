@@ -9,8 +9,7 @@ import pytest
 from builder.cli import main
 from builder.cli.cluster_options import parse_time
 from builder.engines import cluster
-from ld_portrait_20k.errors import PortraitError
-from ld_portrait_20k.installation import install_command
+from ld_portrait_20k.errors import PortraitError, install_command
 from tests.processes import run_code
 
 REFUSED = [
