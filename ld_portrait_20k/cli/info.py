@@ -21,7 +21,7 @@ def run(options: argparse.Namespace) -> int:
     """Print subsets, splits, sizes and origin."""
     source = resolve_source(options)
     manifest = source.manifest()
-    body = {
+    body: dict[str, Any] = {
         "source": source.name,
         "commit": getattr(source, "identity", None),
         "generator": manifest.generator,
