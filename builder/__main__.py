@@ -2,7 +2,19 @@
 
 import sys
 
-from builder.cli import main
+
+def _main() -> int:
+    # Checked before anything of `builder` is imported: a foreign one may have taken its place.
+    from ld_portrait_20k.own_packages import foreign_package
+
+    problem = foreign_package()
+    if problem is not None:
+        print(f"error: {problem}", file=sys.stderr)  # noqa: T201
+        return 1
+    from builder.cli import main
+
+    return main()
+
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(_main())

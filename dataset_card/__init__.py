@@ -7,4 +7,7 @@ from dataset_card.licence import licence_text
 from dataset_card.plots import figures
 from dataset_card.statistics import Statistics
 
+# Other packages may have this name: ld_portrait_20k/own_packages.py looks for this line.
+PROJECT = "ld-portrait-20k"
+
 __all__ = ["Statistics", "figures", "licence_text", "render"]

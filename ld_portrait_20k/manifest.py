@@ -189,7 +189,7 @@ class Manifest:
             if body["format"] > FORMAT:
                 raise PortraitError(
                     f"{where}: format {body['format']} is newer than this package reads; "
-                    "try: a newer version of it"
+                    "try: install a newer version of this project"
                 )
             shards = tuple(
                 ShardRecord.from_dict(subset, item)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO
@@ -97,16 +97,22 @@ def _positive(text: str) -> int:
     return int(text)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(
+    arguments: Sequence[str] | None = None,
+    adapt: Callable[[argparse.ArgumentParser], None] | None = None,
+) -> int:
     """Run the command line.
 
     Args:
         arguments: Without the program's name; ``sys.argv`` by default.
+        adapt: Changes the parser first, such as to another program's name.
 
     Returns:
         The exit status.
     """
     command = parser()
+    if adapt is not None:
+        adapt(command)
     given = command.parse_args(arguments)
     try:
         return _run(given, command.prog)

@@ -18,7 +18,7 @@ not generate, and cv2 may come from another of its wheels."""
 
 def library_versions(generator_spec: Mapping[str, Any]) -> dict[str, str]:
     """The versions on this machine of Python and of what a generator's bytes depend on."""
-    libraries = _EVERYWHERE
+    libraries: tuple[str, ...] = _EVERYWHERE
     if not runs_in_workers(generator_spec):
         libraries += _ON_DEVICES
     found = {"python": platform.python_version()}

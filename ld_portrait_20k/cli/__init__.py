@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 
 from ld_portrait_20k import exit_codes
@@ -51,16 +51,23 @@ def parser() -> argparse.ArgumentParser:
     return root
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(
+    arguments: Sequence[str] | None = None,
+    adapt: Callable[[argparse.ArgumentParser], None] | None = None,
+) -> int:
     """Run a command.
 
     Args:
         arguments: Of the command line; ``sys.argv`` by default.
+        adapt: Changes the parser first, such as to the names that ``ld-portrait`` uses.
 
     Returns:
         One of :mod:`ld_portrait_20k.exit_codes`.
     """
-    options = parser().parse_args(arguments)
+    command_line = parser()
+    if adapt is not None:
+        adapt(command_line)
+    options = command_line.parse_args(arguments)
     try:
         code = int(options.run(options))
         sys.stdout.flush()

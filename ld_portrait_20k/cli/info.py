@@ -22,7 +22,7 @@ def run(options: argparse.Namespace) -> int:
     source = resolve_source(options)
     manifest = source.manifest()
     subsets = _subsets(manifest)
-    body = {
+    body: dict[str, Any] = {
         "source": source.name,
         "commit": getattr(source, "identity", None),
         "generator": manifest.generator,

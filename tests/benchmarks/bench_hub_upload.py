@@ -80,7 +80,7 @@ def bare(root: Path, url: str) -> None:
 
 def overlap(root: Path, url: str, pace: float, beside: bool) -> tuple[float, list[str]]:
     """Build at a pace and publish, beside the build or after it; seconds and a timeline."""
-    from builder.hub import Uploader, UploadState, finish
+    from builder.hub import Uploader, UploadState, finish_publication
     from ld_portrait_20k.manifest import Manifest
 
     begun = time.perf_counter()
@@ -103,7 +103,7 @@ def overlap(root: Path, url: str, pace: float, beside: bool) -> tuple[float, lis
             if beside:
                 uploader.add(shard.path, root / shard.path, shard.sha256, shard.bytes)
         line.append(f"{time.perf_counter() - begun:7.2f} s  build finished")
-        finish(root, uploader)
+        finish_publication(root, uploader)
     seconds = time.perf_counter() - begun
     line.append(f"{seconds:7.2f} s  published")
     return seconds, line

@@ -108,7 +108,9 @@ def bench_decoder(
     network = TransparencyUNet().to(device=device, dtype=dtype).eval()
     plain = TransparencyUNet().to(device=device, dtype=dtype).eval()
     plain.load_state_dict(network.state_dict())
-    ours = TransparentVAEDecoder(network.to(memory_format=torch.channels_last))
+    ours = TransparentVAEDecoder(
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    )
     clock = "processor time" if device.type == "cpu" else "wall time"
     print(f"transparent decoder, {pictures} picture(s), {device}, {dtype}, {clock}, medians")
     for size in sizes:
@@ -144,9 +146,13 @@ def real_sdxl(device: torch.device, dtype: torch.dtype, folder: Path) -> Any:
 
     words = write_tokenizer(folder / "tokenizer", pad="<|endoftext|>")
     write_tokenizer(folder / "tokenizer_2", pad="!")
-    text = {"vocab_size": 49408, "bos_token_id": words - 2, "eos_token_id": words - 1}
+    text: dict[str, Any] = {
+        "vocab_size": 49408,
+        "bos_token_id": words - 2,
+        "eos_token_id": words - 1,
+    }
     with torch.device(device):
-        unet = UNet2DConditionModel(
+        unet: Any = UNet2DConditionModel(
             sample_size=128,
             block_out_channels=(320, 640, 1280),
             down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
@@ -158,8 +164,8 @@ def real_sdxl(device: torch.device, dtype: torch.dtype, folder: Path) -> Any:
             addition_time_embed_dim=256,
             projection_class_embeddings_input_dim=2816,
             use_linear_projection=True,
-        ).to(dtype)
-        vae = AutoencoderKL(
+        )
+        vae: Any = AutoencoderKL(
             block_out_channels=(128, 256, 512, 512),
             down_block_types=("DownEncoderBlock2D",) * 4,
             up_block_types=("UpDecoderBlock2D",) * 4,
@@ -168,8 +174,8 @@ def real_sdxl(device: torch.device, dtype: torch.dtype, folder: Path) -> Any:
             sample_size=1024,
             scaling_factor=0.13025,
             force_upcast=False,
-        ).to(dtype)
-        first = CLIPTextModel(
+        )
+        first: Any = CLIPTextModel(
             CLIPTextConfig(
                 hidden_size=768,
                 intermediate_size=3072,
@@ -177,8 +183,8 @@ def real_sdxl(device: torch.device, dtype: torch.dtype, folder: Path) -> Any:
                 num_attention_heads=12,
                 **text,
             )
-        ).to(dtype)
-        second = CLIPTextModelWithProjection(
+        )
+        second: Any = CLIPTextModelWithProjection(
             CLIPTextConfig(
                 hidden_size=1280,
                 intermediate_size=5120,
@@ -188,14 +194,14 @@ def real_sdxl(device: torch.device, dtype: torch.dtype, folder: Path) -> Any:
                 hidden_act="gelu",
                 **text,
             )
-        ).to(dtype)
+        )
     return StableDiffusionXLPipeline(
-        vae=vae,
-        text_encoder=first,
-        text_encoder_2=second,
+        vae=vae.to(dtype),
+        text_encoder=first.to(dtype),
+        text_encoder_2=second.to(dtype),
         tokenizer=CLIPTokenizer.from_pretrained(folder / "tokenizer"),
         tokenizer_2=CLIPTokenizer.from_pretrained(folder / "tokenizer_2"),
-        unet=unet,
+        unet=unet.to(dtype),
         scheduler=EulerDiscreteScheduler(
             beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear"
         ),
@@ -217,7 +223,9 @@ def make_pipeline(tiny: bool, device: torch.device, dtype: torch.dtype) -> Layer
         module.to(memory_format=torch.channels_last)
     with torch.device(device):
         network = TransparencyUNet().to(dtype)
-    decoder = TransparentVAEDecoder(network.to(memory_format=torch.channels_last))
+    decoder = TransparentVAEDecoder(
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    )
     return LayerDiffusionPipeline(sdxl, decoder)
 
 
@@ -254,7 +262,9 @@ def draw_plainly(pipeline: LayerDiffusionPipeline, count: int, size: int, steps:
                 return_dict=False,
             )[0].float()
 
-        def denoise(noisy: Tensor, sigma: float, text=text, negative=negative) -> Tensor:
+        def denoise(
+            noisy: Tensor, sigma: float, text: Any = text, negative: Any = negative
+        ) -> Tensor:
             away, toward = predict(noisy, sigma, negative), predict(noisy, sigma, text)
             return noisy - (away + 7.0 * (toward - away)) * sigma
 
@@ -348,7 +358,10 @@ class PortraitsInstead(LayerDiffusionGenerator):
 
     def __init__(self, config: LayerDiffusionConfig, size: int) -> None:
         super().__init__(config, models=[])
-        attributes = {"framing": "head and shoulders", "hair_texture": "curly"}
+        attributes: dict[str, str | None] = {
+            "framing": "head and shoulders",
+            "hair_texture": "curly",
+        }
         row = PlanRow("ldp-0000000", "train", "", None, attributes, 0, size, size)
         requests = [Request(row, 0, seed) for seed in range(3)]
         self._portraits = list(ProceduralGenerator(damage=1.0).generate(requests))

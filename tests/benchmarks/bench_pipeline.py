@@ -38,7 +38,10 @@ class CostlessGenerator:
     repeatable = False
 
     def __init__(self, size: int) -> None:
-        attributes = {"framing": "head and shoulders", "hair_texture": "curly"}
+        attributes: dict[str, str | None] = {
+            "framing": "head and shoulders",
+            "hair_texture": "curly",
+        }
         row = PlanRow("ldp-0000000", "train", "", None, attributes, 0, size, size)
         requests = [Request(row, 0, seed) for seed in range(3)]
         self._made = list(ProceduralGenerator(damage=1.0).generate(requests))

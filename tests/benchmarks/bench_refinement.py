@@ -203,8 +203,8 @@ def moved_again(rgba: np.ndarray, alpha: np.ndarray) -> int:
 
 
 def rank_correlation(first: list[float], second: list[float]) -> float:
-    ranks = (np.argsort(np.argsort(values)) for values in (first, second))
-    return float(np.corrcoef(*ranks)[0, 1])
+    ranks = [np.argsort(np.argsort(values)) for values in (first, second)]
+    return float(np.corrcoef(ranks[0], ranks[1])[0, 1])
 
 
 def speed(size: int) -> dict[str, float]:

@@ -85,7 +85,7 @@ def measure(count: int, size: int) -> None:
     table: dict[str, dict[str, list[float]]] = {}
     for seed in range(count):
         portrait = draw(100 + seed, {}, size, size)
-        alpha = portrait.alpha / np.float32(255)
+        alpha = portrait.alpha.astype(np.float32) / np.float32(255)
         for kind, observed in spoiled(portrait.foreground, portrait.alpha, seed).items():
             row = table.setdefault(kind, {})
             for name, method in METHODS.items():

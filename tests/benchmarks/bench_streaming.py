@@ -181,8 +181,8 @@ def obvious_training_sample(
     color = np.asarray(foreground, np.float32) / 255
     color = np.clip(color * rng.uniform(0.8, 1.2), 0, 1)
     weight = np.asarray(alpha, np.float32) / 255
-    with Image.open(files[int(rng.integers(len(files)))]) as picture:
-        picture = picture.convert("RGB")
+    with Image.open(files[int(rng.integers(len(files)))]) as stored:
+        picture = stored.convert("RGB")
         window = min(picture.size)
         x = int(rng.integers(picture.size[0] - window + 1))
         y = int(rng.integers(picture.size[1] - window + 1))
@@ -369,7 +369,8 @@ def bench_training(report: Report, root: Path, backgrounds: Path, rounds: int, c
         return rate(iter(loader), lambda b: len(b["image"]), count)
 
     def theirs(workers: int) -> Rate:
-        loader = DataLoader(ObviousDataset(root, backgrounds), batch_size=8, num_workers=workers)  # type: ignore[arg-type]
+        dataset: Any = ObviousDataset(root, backgrounds)
+        loader: DataLoader[Any] = DataLoader(dataset, batch_size=8, num_workers=workers)
         return rate(iter(loader), lambda b: len(b["image"]), count)
 
     for workers in (0, 2):

@@ -41,7 +41,7 @@ def over(colour: np.ndarray, alpha: np.ndarray, ground: tuple[int, int, int]) ->
 
 def row(rgba: np.ndarray, crop: tuple[slice, slice], choices: list[Options]) -> np.ndarray:
     """The raw picture and what each choice of options makes of it, on one ground."""
-    results = [(rgba[..., :3], rgba[..., 3] / 255)]
+    results: list[tuple[np.ndarray, np.ndarray]] = [(rgba[..., :3], rgba[..., 3] / 255)]
     results += [(r.foreground, r.alpha) for r in (refine(rgba, options=o) for o in choices)]
     parts = [over(colour[crop], alpha[crop], GROUND) for colour, alpha in results]
     gap = np.full((parts[0].shape[0], 6, 3), 255, np.uint8)
@@ -52,8 +52,8 @@ def wide_border(seed: int) -> np.ndarray:
     """A portrait in a haze of 0.4 that reaches 70 px of 640 beyond head and shoulders."""
     portrait = draw(seed, {**LOOK, "arms": "at the sides"}, 640, 640)
     body = (portrait.alpha > 127).astype(np.uint8)
-    veil = cv2.distanceTransform(1 - body, cv2.DIST_L2, 5) < 70
-    veil = cv2.GaussianBlur(veil.astype(np.float32), (0, 0), 14.0) * 102
+    near = cv2.distanceTransform(1 - body, cv2.DIST_L2, 5) < 70
+    veil = cv2.GaussianBlur(near.astype(np.float32), (0, 0), 14.0) * 102
     alpha = np.rint(np.maximum(portrait.alpha, veil)).astype(np.uint8)
     colour = np.where(portrait.alpha[..., None] > 127, portrait.foreground, np.uint8(235))
     return np.dstack(damage(colour, alpha, seed, 1.0))

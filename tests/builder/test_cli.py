@@ -130,7 +130,9 @@ def test_preview_draws_a_sheet(
     assert capsys.readouterr().out.strip() == str(picture)
     with Image.open(picture) as drawn:
         assert drawn.size[0] >= 64 * 8
-        assert len(drawn.convert("RGB").getcolors(1 << 24)) > 100
+        colours = drawn.convert("RGB").getcolors(1 << 24)
+        assert colours is not None
+        assert len(colours) > 100
     assert main([*arguments, "--subset", "truth"]) == 1
     assert "has no subset 'truth'; it has default, raw" in capsys.readouterr().err
 

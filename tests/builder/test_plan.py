@@ -88,7 +88,7 @@ def test_shards_are_apportioned(sizes: dict[str, int], shards: int) -> None:
     assert set(counts) == present
     assert all(1 <= counts[name] <= sizes[name] for name in present)
     if shards >= len(present) and sum(sizes.values()) >= shards:
-        assert sum(counts.values()) <= shards
+        assert sum(counts.values()) == shards
 
 
 @given(st.lists(st.integers(), max_size=400), st.integers(1, 40))

@@ -170,6 +170,7 @@ def test_the_hash_is_blind_to_encoding_and_scale_but_not_to_the_person() -> None
     foreground, alpha = picture[..., :3], picture[..., 3]
     _, coded = cv2.imencode(".jpg", foreground, [cv2.IMWRITE_JPEG_QUALITY, 90])
     again = cv2.imdecode(coded, cv2.IMREAD_COLOR)
+    assert again is not None
     scaled = cv2.resize(picture, None, fx=0.8, fy=0.8, interpolation=cv2.INTER_AREA)
     other = cutout(6)
     hashes = [

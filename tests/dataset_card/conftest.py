@@ -71,7 +71,8 @@ def write_dataset(
                     for suffix, data in zip(schema.members(foreground_format), files, strict=True):
                         content += ustar.encode_header(f"{items[number]['id']}.{suffix}", len(data))
                         content += data + bytes(ustar.padding(len(data)))
-                    rows.append((number, *map(len, files)))
+                    foreground, alpha, text = map(len, files)
+                    rows.append((number, foreground, alpha, text))
                 content += ustar.END
                 path = schema.shard_name(subset, split, place, len(parts))
                 (root / path).parent.mkdir(parents=True, exist_ok=True)
@@ -84,5 +85,5 @@ def write_dataset(
 
 
 @pytest.fixture(scope="session")
-def make():
+def make() -> SimpleNamespace:
     return SimpleNamespace(metadata=metadata, manifest=manifest, write_dataset=write_dataset)

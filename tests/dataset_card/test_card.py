@@ -1,6 +1,9 @@
 import html
 import json
 import re
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import yaml
@@ -63,7 +66,7 @@ TEXT = (
 INERT = re.compile(r"(?:&#\d+;|[^\W_]|[ ,+%'()._/-])*\Z")
 
 
-def front_matter(card: str):
+def front_matter(card: str) -> dict[str, Any]:
     _, head, _ = card.split("---\n", 2)
     return yaml.safe_load(head)
 
@@ -73,7 +76,7 @@ def body(card: str) -> str:
 
 
 @given(TEXT)
-def test_inline_text_is_inert_and_shows_what_it_was(text):
+def test_inline_text_is_inert_and_shows_what_it_was(text: str) -> None:
     shown = inline(text)
     assert INERT.match(shown)
     assert not re.search(r"www\.|://|\w@|[\n\r]", shown)
@@ -82,7 +85,7 @@ def test_inline_text_is_inert_and_shows_what_it_was(text):
         assert words == "".join(c if not c.isspace() else " " for c in text).split()
 
 
-def hostile_card(make, text: str, prompt: str) -> str:
+def hostile_card(make: SimpleNamespace, text: str, prompt: str) -> str:
     item = make.metadata(
         0,
         prompt=prompt,
@@ -107,7 +110,7 @@ def hostile_card(make, text: str, prompt: str) -> str:
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(TEXT)
-def test_no_text_of_others_changes_the_cards_structure(make, text):
+def test_no_text_of_others_changes_the_cards_structure(make: SimpleNamespace, text: str) -> None:
     card, plain = hostile_card(make, text, text), hostile_card(make, "PLAIN", text)
     assert card.split("---\n")[1] == plain.split("---\n")[1]
     fence = re.compile(r"```json\n(.*?)\n```", re.DOTALL)
@@ -121,7 +124,7 @@ def test_no_text_of_others_changes_the_cards_structure(make, text):
 
 
 @given(TEXT)
-def test_an_unknown_generators_name_is_inert_too(make, text):
+def test_an_unknown_generators_name_is_inert_too(make: SimpleNamespace, text: str) -> None:
     item = make.metadata(0, generator={"name": text})
     card = render(make.manifest(1, text), Statistics.of([item]))
     assert front_matter(card)["pretty_name"] == "LD-Portrait, from another generator"
@@ -129,7 +132,7 @@ def test_an_unknown_generators_name_is_inert_too(make, text):
 
 
 @pytest.mark.parametrize("generator", ["procedural", "folder", "layer-diffusion", "other"])
-def test_the_hub_can_read_the_metadata(make, generator):
+def test_the_hub_can_read_the_metadata(make: SimpleNamespace, generator: str) -> None:
     items = [make.metadata(n, generator={"name": generator}) for n in range(3)]
     text = render(make.manifest(3, generator), Statistics.of(items))
     card = DatasetCard(text)
@@ -144,7 +147,7 @@ def test_the_hub_can_read_the_metadata(make, generator):
         assert data["license"] == "other" and data["license_link"] == "LICENSE"
 
 
-def test_procedural_data_is_never_called_layer_diffusion_data(make):
+def test_procedural_data_is_never_called_layer_diffusion_data(make: SimpleNamespace) -> None:
     card = render(make.manifest(3), Statistics.of(make.metadata(n) for n in range(3)))
     head = front_matter(card)
     assert "layer-diffusion" not in head["tags"] and "procedural" in head["tags"]
@@ -155,7 +158,7 @@ def test_procedural_data_is_never_called_layer_diffusion_data(make):
     assert "generated with Layer Diffusion" not in card
 
 
-def test_generators_that_disagree_are_refused(make):
+def test_generators_that_disagree_are_refused(make: SimpleNamespace) -> None:
     statistics = Statistics.of([make.metadata(0)])
     with pytest.raises(PortraitError, match=r"'layer-diffusion' .* procedural"):
         render(make.manifest(1, "layer-diffusion"), statistics)
@@ -164,12 +167,12 @@ def test_generators_that_disagree_are_refused(make):
 
 
 @pytest.mark.parametrize("repo_id", ["", 'a"b', "a/b/c", "a b", "a`b", "a\nb", "é/x"])
-def test_a_repository_name_that_is_none_is_refused(make, repo_id):
+def test_a_repository_name_that_is_none_is_refused(make: SimpleNamespace, repo_id: str) -> None:
     with pytest.raises(PortraitError, match="repository"):
         render(make.manifest(1), Statistics.of([make.metadata(0)]), repo_id=repo_id)
 
 
-def test_a_licence_that_the_publisher_knows(make):
+def test_a_licence_that_the_publisher_knows(make: SimpleNamespace) -> None:
     statistics = Statistics.of([make.metadata(0, generator={"name": "folder"})])
     card = render(make.manifest(1, "folder"), statistics, licence="cc-by-4.0", origin="my camera")
     assert front_matter(card)["license"] == "cc-by-4.0"
@@ -181,7 +184,7 @@ def test_a_licence_that_the_publisher_knows(make):
             render(make.manifest(1, "folder"), statistics, licence=bad)
 
 
-def test_what_the_card_says(make):
+def test_what_the_card_says(make: SimpleNamespace) -> None:
     items = [make.metadata(n) for n in range(4)]
     about = {"planned": 6, "rejected": {"haze": 2}, "retried": {"empty": 1}}
     card = render(
@@ -202,7 +205,7 @@ def test_what_the_card_says(make):
     assert "2501.16147" in card and "2402.17113" in card
 
 
-def test_models_and_their_licences(make):
+def test_models_and_their_licences(make: SimpleNamespace) -> None:
     model = {"role": "base", "id": "SG161222/RealVisXL_V4.0", "revision": "49740684" * 5}
     generator = {"name": "layer-diffusion", "version": "1", "steps": 25, "models": [model]}
     items = [make.metadata(n, generator=generator, truth={}) for n in range(2)]
@@ -213,15 +216,15 @@ def test_models_and_their_licences(make):
     assert "steps 25" in card
 
 
-def test_the_same_dataset_gives_the_same_card(make):
+def test_the_same_dataset_gives_the_same_card(make: SimpleNamespace) -> None:
     items = [make.metadata(n) for n in range(9)]
     manifest = make.manifest(9)
     forwards = render(manifest, Statistics.of(items))
     assert render(manifest, Statistics.of(reversed(items))) == forwards
 
 
-def test_every_key_of_the_metadata_is_explained():
-    def paths(declared, prefix=""):
+def test_every_key_of_the_metadata_is_explained() -> None:
+    def paths(declared: dict[str, Any], prefix: str = "") -> Iterator[str]:
         for key, kind in declared.items():
             yield f"{prefix}{key}"
             if key != "attributes":
@@ -239,7 +242,7 @@ def test_every_key_of_the_metadata_is_explained():
         ("layer-diffusion", "LicenseRef-model-outputs"),
     ],
 )
-def test_the_licence_file(generator, identifier):
+def test_the_licence_file(generator: str, identifier: str) -> None:
     assert f"SPDX-License-Identifier: {identifier}\n" in licence_text(generator)
     stated = licence_text(generator, "cc-by-4.0")
     assert "publisher states it: cc-by-4.0\n" in stated and identifier not in stated

@@ -1,20 +1,25 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from PIL import Image
 
 from dataset_card import backdrops
 from dataset_card.gallery import contact_sheet, pictures_of
 
 
-def portrait(height=48, width=32, seed=0):
+def portrait(
+    height: int = 48, width: int = 32, seed: int = 0
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     rng = np.random.default_rng(seed)
     colour = rng.integers(0, 256, (height, width, 3), np.uint8)
     return colour, rng.integers(0, 256, (height, width), np.uint8)
 
 
-def test_composites_at_full_size_are_the_compositing_equation():
+def test_composites_at_full_size_are_the_compositing_equation() -> None:
     colour, alpha = portrait()
     background = backdrops.out_of_focus(32, 48, 0)
     light, dark, place, matte = pictures_of(colour, alpha, 48, 0)
@@ -27,7 +32,7 @@ def test_composites_at_full_size_are_the_compositing_equation():
 
 @settings(deadline=None, max_examples=40)
 @given(st.integers(1, 90), st.integers(1, 90), st.integers(8, 64))
-def test_aspect_is_kept(height, width, longest):
+def test_aspect_is_kept(height: int, width: int, longest: int) -> None:
     tiles = pictures_of(*portrait(height, width), longest, 3)
     for tile in tiles:
         assert tile.dtype == np.uint8 and max(tile.shape[:2]) == longest
@@ -36,7 +41,7 @@ def test_aspect_is_kept(height, width, longest):
         )
 
 
-def test_no_halo_from_colour_under_zero_alpha():
+def test_no_halo_from_colour_under_zero_alpha() -> None:
     # Straight colour outside the matte must not bleed in when the picture is made smaller.
     colour = np.full((64, 64, 3), (0, 255, 0), np.uint8)
     alpha = np.zeros((64, 64), np.uint8)
@@ -45,7 +50,7 @@ def test_no_halo_from_colour_under_zero_alpha():
     assert light[..., 1].max() <= backdrops.LIGHT[1] and (light[:, 6:] == backdrops.LIGHT).all()
 
 
-def test_the_sheet(tmp_path):
+def test_the_sheet(tmp_path: Path) -> None:
     samples = [(f"ldp-000000{n}", *portrait(40 + 10 * n, 50, n)) for n in range(5)]
     sheet = contact_sheet(samples, columns=2, cell=64)
     assert sheet.dtype == np.uint8 and sheet.ndim == 3
@@ -59,7 +64,7 @@ def test_the_sheet(tmp_path):
     assert one.shape[1] < 5 * 40
 
 
-def test_bad_samples():
+def test_bad_samples() -> None:
     with pytest.raises(ValueError, match="at least one"):
         contact_sheet([], columns=2, cell=64)
     colour, alpha = portrait()
@@ -67,7 +72,7 @@ def test_bad_samples():
         contact_sheet([("a", colour, alpha[:-1])], columns=1, cell=64)
 
 
-def test_made_places_differ_and_repeat():
+def test_made_places_differ_and_repeat() -> None:
     places = [backdrops.out_of_focus(80, 60, seed) for seed in range(6)]
     for seed, place in enumerate(places):
         assert place.shape == (60, 80, 3) and place.dtype == np.uint8
@@ -76,7 +81,7 @@ def test_made_places_differ_and_repeat():
     assert len({place.tobytes() for place in places}) == 6
 
 
-def test_real_portraits(shared):
+def test_real_portraits(shared: Path) -> None:
     samples = []
     for path in sorted((shared / "data" / "layerdiffuse").glob("portrait_*.png"))[:2]:
         rgba = np.asarray(Image.open(path).convert("RGBA"))

@@ -1,13 +1,22 @@
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import pytest
 
 from dataset_card import Statistics, render
 
+Loaded = tuple[Path, list[dict[str, Any]], str]
+"""Folder, metadata of its samples, name of the foreground column."""
 SHARDS = {"train": [[0, 1, 2, 3], [4, 5, 6, 7]], "validation": [[8, 9]]}
 
 
 @pytest.fixture(scope="module", params=["png", "jpeg"])
-def folder(make, request, tmp_path_factory):
+def folder(
+    make: SimpleNamespace, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Loaded:
     root = tmp_path_factory.mktemp("built") / "ld-portrait-20k"
     manifest, items = make.write_dataset(root, SHARDS, request.param)
     text = render(manifest, Statistics.of(items), pictures=["assets/gallery.png"])
@@ -16,12 +25,12 @@ def folder(make, request, tmp_path_factory):
 
 
 @pytest.fixture
-def load(folder, tmp_path, monkeypatch):
+def load(folder: Loaded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     import datasets
 
     monkeypatch.chdir(folder[0].parent)
 
-    def load(*args, **options):
+    def load(*args: Any, **options: Any) -> Any:
         return datasets.load_dataset("ld-portrait-20k", *args, cache_dir=tmp_path, **options)
 
     return load
@@ -29,7 +38,9 @@ def load(folder, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("subset", ["default", "raw"])
 @pytest.mark.parametrize("streaming", [False, True])
-def test_the_stock_library_loads_all_splits_by_name(folder, load, subset, streaming):
+def test_the_stock_library_loads_all_splits_by_name(
+    folder: Loaded, load: Callable[..., Any], subset: str, streaming: bool
+) -> None:
     _, items, foreground = folder
     found = load(subset, streaming=streaming)
     assert set(found) == set(SHARDS)
@@ -45,7 +56,9 @@ def test_the_stock_library_loads_all_splits_by_name(folder, load, subset, stream
         assert set(row["json"]) == set(item)
 
 
-def test_the_declared_features_are_the_loaded_ones(folder, load):
+def test_the_declared_features_are_the_loaded_ones(
+    folder: Loaded, load: Callable[..., Any]
+) -> None:
     import datasets
 
     _, items, foreground = folder
@@ -59,7 +72,7 @@ def test_the_declared_features_are_the_loaded_ones(folder, load):
     assert set(features["json"]["attributes"]) == set(items[0]["attributes"])
 
 
-def test_split_sizes_are_declared(folder, load):
+def test_split_sizes_are_declared(folder: Loaded, load: Callable[..., Any]) -> None:
     import datasets
 
     builder = datasets.load_dataset_builder("ld-portrait-20k")

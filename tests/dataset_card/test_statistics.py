@@ -1,4 +1,5 @@
 from collections import Counter
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
@@ -9,12 +10,12 @@ from dataset_card import Statistics, figures
 
 @settings(deadline=None, max_examples=40)
 @given(st.permutations(range(12)))
-def test_order_does_not_matter(make, order):
+def test_order_does_not_matter(make: SimpleNamespace, order: list[int]) -> None:
     items = [make.metadata(n, quality={"coverage": 0.1 + n / 7}) for n in range(12)]
     assert Statistics.of(items[n] for n in order) == Statistics.of(items)
 
 
-def test_counts(make):
+def test_counts(make: SimpleNamespace) -> None:
     items = [make.metadata(n) for n in range(10)]
     items.append(make.metadata(10, prompt="", attributes={}, truth={}, width=100))
     items.append(make.metadata(11, prompt=None))
@@ -31,7 +32,7 @@ def test_counts(make):
 
 
 @given(st.lists(st.floats(0, 1e4), min_size=1))
-def test_a_histogram_counts_each_once_where_it_belongs(values):
+def test_a_histogram_counts_each_once_where_it_belongs(values: list[float]) -> None:
     histogram = Statistics().histograms["coverage"]
     for value in values:
         histogram.add(value)
@@ -43,12 +44,12 @@ def test_a_histogram_counts_each_once_where_it_belongs(values):
         assert abs(count - len(inside)) <= sum(abs(v - e) < 2e-6 for v in values for e in edges)
 
 
-def test_undeclared_metadata_is_refused():
+def test_undeclared_metadata_is_refused() -> None:
     with pytest.raises(ValueError, match="not in the schema"):
         Statistics.of([{"surprise": 1}])
 
 
-def test_plots(make):
+def test_plots(make: SimpleNamespace) -> None:
     items = [make.metadata(n) for n in range(30)]
     found = figures(Statistics.of(items))
     assert list(found) == ["assets/histograms.png", "assets/attributes.png"]
@@ -60,7 +61,7 @@ def test_plots(make):
         assert (picture == again[path]).all()
 
 
-def test_plots_of_little_and_of_strange_words(make):
+def test_plots_of_little_and_of_strange_words(make: SimpleNamespace) -> None:
     assert figures(Statistics()) == {}
     bare = make.metadata(0, prompt="", attributes={}, refinement={}, quality={}, truth={})
     assert figures(Statistics.of([bare])) == {}
@@ -68,7 +69,7 @@ def test_plots_of_little_and_of_strange_words(make):
     assert set(figures(Statistics.of([odd]))) == {"assets/histograms.png", "assets/attributes.png"}
 
 
-def test_taller_bars_for_more(make):
+def test_taller_bars_for_more(make: SimpleNamespace) -> None:
     few = figures(Statistics.of([make.metadata(n) for n in range(4)]))
     many = figures(Statistics.of([make.metadata(2 * n) for n in range(4)]))
     assert (few["assets/attributes.png"].shape) != (many["assets/attributes.png"].shape)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +40,9 @@ def metadata(index: int, width: int = 24, height: int = 16) -> dict:
     }
 
 
-def encoded(index: int, width: int = 24, height: int = 16, form: str = "png"):
+def encoded(
+    index: int, width: int = 24, height: int = 16, form: str = "png"
+) -> tuple[bytes, bytes, bytes]:
     foreground, alpha = picture(index, width, height)
     return (
         codec.encode_foreground(foreground, form),
@@ -51,11 +54,11 @@ def encoded(index: int, width: int = 24, height: int = 16, form: str = "png"):
 def write_shard(
     root: Path,
     record_path: str,
-    indices,
-    split="train",
-    subset="default",
-    form="png",
-    size=(24, 16),
+    indices: Iterable[int],
+    split: str = "train",
+    subset: str = "default",
+    form: str = "png",
+    size: tuple[int, int] = (24, 16),
 ) -> ShardRecord:
     with ShardWriter(root / record_path, form) as writer:
         for index in indices:
@@ -67,8 +70,8 @@ def build(
     root: Path,
     counts: dict[str, tuple[int, int]] | None = None,
     form: str = "png",
-    subsets=("default",),
-    size=(24, 16),
+    subsets: Sequence[str] = ("default",),
+    size: tuple[int, int] = (24, 16),
     step: int = 1,
 ) -> Manifest:
     """A dataset folder: split to (shards, samples a shard), manifest and a minimal card."""

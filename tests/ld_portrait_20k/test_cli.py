@@ -23,18 +23,18 @@ COUNTS = {"train": (3, 4), "test": (1, 2)}
 
 
 @pytest.fixture
-def root(tmp_path):
+def root(tmp_path: Path) -> Path:
     build(tmp_path / "d", COUNTS, subsets=("default", "raw"))
     return tmp_path / "d"
 
 
-def run(capsys, *arguments):
+def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
     code = main([str(argument) for argument in arguments])
     out, err = capsys.readouterr()
     return code, out, err
 
 
-def test_help_and_import_are_quick_and_light():
+def test_help_and_import_are_quick_and_light() -> None:
     code = (
         "import sys, time; t = time.perf_counter(); import ld_portrait_20k.cli as c\n"
         "try: c.main(['--help'])\nexcept SystemExit: pass\n"
@@ -48,7 +48,7 @@ def test_help_and_import_are_quick_and_light():
     assert "download" in "\n".join(text) and "exit codes" in "\n".join(text)
 
 
-def test_info(root, capsys):
+def test_info(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(capsys, "info", root, "--json")
     body = json.loads(out)
     assert code == 0 and body["subsets"]["default"]["train"]["samples"] == 12
@@ -56,7 +56,7 @@ def test_info(root, capsys):
     assert "raw" in out and "12 samples" in out
 
 
-def test_verify(root, capsys):
+def test_verify(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(capsys, "verify", root)[0] == 0
     assert json.loads(run(capsys, "verify", root, "--deep", "--json")[1])["ok"]
     path = root / "data/train-00001-of-00003.tar"
@@ -70,7 +70,9 @@ def test_verify(root, capsys):
     assert run(capsys, "verify", root, "--partial")[0] == 0
 
 
-def test_errors_are_one_line(tmp_path, capsys, monkeypatch):
+def test_errors_are_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
     monkeypatch.delenv("HF_TOKEN", raising=False)
@@ -80,7 +82,9 @@ def test_errors_are_one_line(tmp_path, capsys, monkeypatch):
         assert code == 1 and not out and err.startswith("error: ") and err.count("\n") == 1
 
 
-def test_download_a_part_then_the_rest(root, tmp_path, capsys):
+def test_download_a_part_then_the_rest(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     import datasets
 
     target = tmp_path / "copy"
@@ -114,7 +118,9 @@ def test_download_a_part_then_the_rest(root, tmp_path, capsys):
     assert not [p for p in target.rglob("*") if p.name.endswith(".part")]
 
 
-def test_a_broken_download_goes_on_where_it_stood(root, tmp_path, capsys, monkeypatch):
+def test_a_broken_download_goes_on_where_it_stood(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     from ld_portrait_20k.streaming import http
 
     quick = http.Patience(timeout=2, attempts=2, pause=0.01, longest_pause=0.02)
@@ -137,7 +143,9 @@ def test_a_broken_download_goes_on_where_it_stood(root, tmp_path, capsys, monkey
     assert verify(target, deep=True).ok
 
 
-def test_damaged_leftovers_and_wrong_servers(root, tmp_path, capsys):
+def test_damaged_leftovers_and_wrong_servers(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     target = tmp_path / "copy"
     shard = Manifest.load(root).shards[0]
     (target / "data").mkdir(parents=True)
@@ -160,7 +168,7 @@ def test_damaged_leftovers_and_wrong_servers(root, tmp_path, capsys):
     assert run(capsys, "download", root, "--output", other)[0] == 1
 
 
-def test_download_can_be_killed(root, tmp_path):
+def test_download_can_be_killed(root: Path, tmp_path: Path) -> None:
     target = tmp_path / "copy"
     with Server(root) as server:
         for delay in (0.6, 0.9):
@@ -180,7 +188,9 @@ def test_download_can_be_killed(root, tmp_path):
 
 
 @pytest.mark.parametrize("form", ["png", "jpeg"])
-def test_export_folder_loads_as_imagefolder(tmp_path, capsys, form):
+def test_export_folder_loads_as_imagefolder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], form: str
+) -> None:
     import datasets
 
     build(tmp_path / "d", COUNTS, form=form)
@@ -202,7 +212,9 @@ def test_export_folder_loads_as_imagefolder(tmp_path, capsys, form):
     ).all()
 
 
-def test_export_parquet_keeps_columns_and_bytes(root, tmp_path, capsys):
+def test_export_parquet_keeps_columns_and_bytes(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     import datasets
 
     out = tmp_path / "o"
@@ -224,7 +236,9 @@ def test_export_parquet_keeps_columns_and_bytes(root, tmp_path, capsys):
     )
 
 
-def test_export_refuses_damage(root, tmp_path, capsys):
+def test_export_refuses_damage(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = root / "data/train-00001-of-00003.tar"
     data = bytearray(path.read_bytes())
     data[700] ^= 1
@@ -234,7 +248,7 @@ def test_export_refuses_damage(root, tmp_path, capsys):
     assert not list((tmp_path / "o").glob("*train*"))
 
 
-def test_export_lance(root, tmp_path, capsys):
+def test_export_lance(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ("export", root, "--to", "lance", "--output", tmp_path / "o", "--split", "test")
     try:
         import lance
@@ -246,12 +260,14 @@ def test_export_lance(root, tmp_path, capsys):
     assert lance.dataset(str(tmp_path / "o/test.lance")).count_rows() == 2
 
 
-def test_as_a_module():
+def test_as_a_module() -> None:
     done = run_module("ld_portrait_20k", "--version")
     assert done.returncode == 0 and done.stdout.strip() == __version__
 
 
-def test_export_does_not_mix_with_another_export(root, tmp_path, capsys):
+def test_export_does_not_mix_with_another_export(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     export = ("export", root, "--to", "folder", "--split", "train", "--output", tmp_path / "o")
     assert run(capsys, *export)[0] == 0
     assert run(capsys, *export)[0] == 0
@@ -264,7 +280,9 @@ def test_export_does_not_mix_with_another_export(root, tmp_path, capsys):
     assert listing.read_bytes() == before
 
 
-def test_export_without_lance_leaves_nothing(root, tmp_path, capsys, monkeypatch):
+def test_export_without_lance_leaves_nothing(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "lance", None)
     code, _, err = run(capsys, "export", root, "--to", "lance", "--output", tmp_path / "o")
     assert code == 1 and "pip install pylance" in err
@@ -275,7 +293,7 @@ def test_export_without_lance_leaves_nothing(root, tmp_path, capsys, monkeypatch
     ("module", "arguments"),
     [("ld_portrait_20k", ["info"]), ("ld_portrait_20k", ["verify"]), ("builder", ["verify"])],
 )
-def test_a_reader_that_leaves_is_no_error(root, module, arguments):
+def test_a_reader_that_leaves_is_no_error(root: Path, module: str, arguments: list[str]) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     try:

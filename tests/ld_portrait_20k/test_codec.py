@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from numpy.typing import NDArray
 from PIL import Image
 
 from ld_portrait_20k import codec
@@ -20,7 +21,7 @@ SHAPES = st.tuples(st.integers(1, 40), st.integers(1, 40))
 
 @settings(max_examples=60, deadline=None)
 @given(SHAPES.flatmap(lambda s: hnp.arrays(np.uint8, (*s, 3))))
-def test_png_foreground_round_trip_is_exact(rgb):
+def test_png_foreground_round_trip_is_exact(rgb: NDArray[np.uint8]) -> None:
     data = codec.encode_foreground(rgb)
     assert data == codec.encode_foreground(np.asfortranarray(rgb))
     assert (codec.decode_foreground(data) == rgb).all()
@@ -29,13 +30,13 @@ def test_png_foreground_round_trip_is_exact(rgb):
 
 @settings(max_examples=60, deadline=None)
 @given(SHAPES.flatmap(lambda s: hnp.arrays(np.uint8, s)))
-def test_alpha_round_trip_is_exact(alpha):
+def test_alpha_round_trip_is_exact(alpha: NDArray[np.uint8]) -> None:
     data = codec.encode_alpha(alpha)
     assert (codec.decode_alpha(data) == alpha).all()
     assert Image.open(io.BytesIO(data)).mode == "L"
 
 
-def test_jpeg_is_unsubsampled_and_close():
+def test_jpeg_is_unsubsampled_and_close() -> None:
     rgb = picture(3, 160, 120)[0]
     data = codec.encode_foreground(rgb, "jpeg")
     decoded = codec.decode_foreground(data)
@@ -48,7 +49,7 @@ def test_jpeg_is_unsubsampled_and_close():
 
 
 @pytest.mark.parametrize("name", ["_decode_cv2", "_decode_pillow"])
-def test_every_decoder_gives_the_same_pixels(name):
+def test_every_decoder_gives_the_same_pixels(name: str) -> None:
     rgb, alpha = picture(5, 90, 70)
     decode = getattr(codec, name)
     for data, expected in (
@@ -58,7 +59,7 @@ def test_every_decoder_gives_the_same_pixels(name):
         assert (decode(data, codec.read_header(data)) == expected).all()
 
 
-def test_encoding_refuses_what_cannot_be_stored():
+def test_encoding_refuses_what_cannot_be_stored() -> None:
     for bad in (
         np.zeros((4, 4, 4), np.uint8),
         np.zeros((4, 4, 3), np.float32),
@@ -89,7 +90,7 @@ def bomb(width: int, height: int, colour: int = 0) -> bytes:
     )
 
 
-def test_decompression_bomb_is_refused_undecoded():
+def test_decompression_bomb_is_refused_undecoded() -> None:
     data = bomb(60_000, 60_000)
     with pytest.raises(codec.ImageError, match="60000x60000"):
         codec.decode_alpha(data)
@@ -97,13 +98,13 @@ def test_decompression_bomb_is_refused_undecoded():
         codec.decode_alpha(codec.encode_alpha(np.zeros((64, 64), np.uint8)), max_pixels=4095)
 
 
-def test_8k_by_8k_passes():
+def test_8k_by_8k_passes() -> None:
     alpha = np.zeros((8192, 8192), np.uint8)
     assert codec.decode_alpha(codec.encode_alpha(alpha)).shape == alpha.shape
 
 
 @pytest.mark.parametrize("mode", ["P", "RGBA", "I;16", "1"])
-def test_other_png_kinds_are_refused(mode):
+def test_other_png_kinds_are_refused(mode: str) -> None:
     out = io.BytesIO()
     Image.new(mode, (8, 8)).save(out, "PNG")
     for decode in (codec.decode_alpha, codec.decode_foreground):
@@ -112,14 +113,14 @@ def test_other_png_kinds_are_refused(mode):
 
 
 @pytest.mark.parametrize("kind", ["GIF", "TIFF", "BMP", "WEBP"])
-def test_other_formats_are_refused(kind):
+def test_other_formats_are_refused(kind: str) -> None:
     out = io.BytesIO()
     Image.new("RGB", (8, 8)).save(out, kind)
     with pytest.raises(codec.ImageError, match="neither PNG nor JPEG"):
         codec.decode_foreground(out.getvalue())
 
 
-def test_swapped_members_are_refused():
+def test_swapped_members_are_refused() -> None:
     rgb, alpha = picture(1)
     with pytest.raises(codec.ImageError):
         codec.decode_alpha(codec.encode_foreground(rgb))
@@ -130,7 +131,7 @@ def test_swapped_members_are_refused():
 
 
 @pytest.mark.parametrize("form", ["png", "jpeg"])
-def test_truncation_anywhere_is_an_error(form):
+def test_truncation_anywhere_is_an_error(form: str) -> None:
     data = codec.encode_foreground(picture(2, 64, 48)[0], form)
     for length in range(0, len(data) - 16, 97):
         with pytest.raises(codec.ImageError):
@@ -139,7 +140,7 @@ def test_truncation_anywhere_is_an_error(form):
 
 @settings(max_examples=150, deadline=None)
 @given(st.data())
-def test_a_flipped_bit_in_a_png_never_gives_other_pixels(data):
+def test_a_flipped_bit_in_a_png_never_gives_other_pixels(data: st.DataObject) -> None:
     alpha = picture(4, 40, 30)[1]
     encoded = bytearray(codec.encode_alpha(alpha))
     position = data.draw(st.integers(0, len(encoded) - 1))
@@ -153,11 +154,11 @@ def test_a_flipped_bit_in_a_png_never_gives_other_pixels(data):
 
 @settings(max_examples=200, deadline=None)
 @given(st.binary(max_size=400), st.sampled_from([b"", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"]))
-def test_noise_is_refused_cleanly(noise, start):
+def test_noise_is_refused_cleanly(noise: bytes, start: bytes) -> None:
     for decode in (codec.decode_alpha, codec.decode_foreground):
         with pytest.raises(codec.ImageError):
             decode(start + noise)
 
 
-def test_decoders_are_named():
+def test_decoders_are_named() -> None:
     assert set(codec.decoders()) == {"png", "jpeg"}

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
@@ -19,8 +23,12 @@ from .samples import build, picture
 SHAPE = st.tuples(st.integers(1, 24), st.integers(1, 24))
 
 
+Layers = tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]
+"""Foreground (H, W, 3), alpha (H, W) and background (H, W, 3)."""
+
+
 @st.composite
-def layers(draw):
+def layers(draw: st.DrawFn) -> Layers:
     shape = draw(SHAPE)
     return (
         draw(hnp.arrays(np.uint8, (*shape, 3))),
@@ -30,7 +38,7 @@ def layers(draw):
 
 
 @given(layers())
-def test_composite_rounds_the_exact_value(data):
+def test_composite_rounds_the_exact_value(data: Layers) -> None:
     foreground, alpha, background = data
     a = alpha[..., None] / 255
     exact = a * foreground + (1 - a) * background
@@ -41,7 +49,7 @@ def test_composite_rounds_the_exact_value(data):
     assert np.allclose(floats * 255, exact)
 
 
-def test_every_weight_of_every_value_is_exact():
+def test_every_weight_of_every_value_is_exact() -> None:
     f, a = np.meshgrid(np.arange(256), np.arange(256))
     for b in (0, 1, 127, 255):
         found = cp.composite(
@@ -51,7 +59,7 @@ def test_every_weight_of_every_value_is_exact():
 
 
 @given(layers())
-def test_linear_light(data):
+def test_linear_light(data: Layers) -> None:
     foreground, alpha, background = data
     found = cp.composite(foreground, alpha, background, linear=True)
     floats = cp.composite(foreground / 255, alpha / 255, background / 255, linear=True)
@@ -61,19 +69,19 @@ def test_linear_light(data):
     assert (cp.composite(foreground, opaque * 0, background, linear=True) == background).all()
 
 
-def test_srgb_curve_is_the_standard():
+def test_srgb_curve_is_the_standard() -> None:
     # From IEC 61966-2-1: mid-grey 0.5 is 21.4 % of the light.
     assert to_linear(np.array(0.5)) == pytest.approx(0.21404, abs=1e-5)
     values = np.linspace(0, 1, 1001)
     assert np.allclose(to_srgb(to_linear(values)), values, atol=1e-6)
 
 
-def test_tensors_agree_with_arrays():
+def test_tensors_agree_with_arrays() -> None:
     torch = pytest.importorskip("torch")
     foreground, alpha = picture(1)
     background = picture(2)[0]
 
-    def planes(x):
+    def planes(x: NDArray[np.uint8]) -> Any:
         return torch.from_numpy(x.astype(np.float32) / 255).permute(2, 0, 1)
 
     for linear in (False, True):
@@ -85,7 +93,7 @@ def test_tensors_agree_with_arrays():
     assert cp.composite(planes(foreground), planes(alpha[..., None]), [0.0, 1.0, 0.0]).shape
 
 
-def test_unfit_layers_are_refused():
+def test_unfit_layers_are_refused() -> None:
     foreground, alpha = picture(1)
     for bad in (alpha[1:], alpha.astype(float)):
         with pytest.raises(ValueError, match="go together"):
@@ -93,7 +101,7 @@ def test_unfit_layers_are_refused():
 
 
 @given(layers(), st.data())
-def test_merging_is_compositing_twice(data, draw):
+def test_merging_is_compositing_twice(data: Layers, draw: st.DataObject) -> None:
     foreground, alpha, behind = data
     behind_alpha = draw.draw(hnp.arrays(np.uint8, alpha.shape))
     background = np.full_like(foreground, 90)
@@ -110,7 +118,7 @@ def test_merging_is_compositing_twice(data, draw):
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 1000), st.floats(0, 6), st.floats(0, 6))
-def test_trimaps_by_their_definition(seed, erosion, dilation):
+def test_trimaps_by_their_definition(seed: int, erosion: float, dilation: float) -> None:
     rng = np.random.default_rng(seed)
     alpha = (ndimage.gaussian_filter(rng.random((40, 50)), 4) - 0.5) * 4000
     alpha = np.clip(alpha + 128, 0, 255).astype(np.uint8)
@@ -127,7 +135,7 @@ def test_trimaps_by_their_definition(seed, erosion, dilation):
         assert not (found[region & (distance < radius * 0.97 - 0.1)] == value).any()
 
 
-def test_random_trimaps_vary_and_repeat():
+def test_random_trimaps_vary_and_repeat() -> None:
     alpha = picture(3, 64, 64)[1]
     drawn = [cp.random_trimap(alpha, np.random.default_rng(s), radius=(1, 9)) for s in range(6)]
     assert len({t.tobytes() for t in drawn}) > 3
@@ -135,7 +143,7 @@ def test_random_trimaps_vary_and_repeat():
     assert (cp.trimap(np.full((9, 9), 255, np.uint8), 3, 3) == 255).all()
 
 
-def full(index=0, width=60, height=40):
+def full(index: int = 0, width: int = 60, height: int = 40) -> dict[str, Any]:
     foreground, alpha = picture(index, width, height)
     sample = {"id": "x", "seed": 2**64 - 1 - index, "foreground": foreground, "alpha": alpha}
     sample["background"] = np.full_like(foreground, 7)
@@ -149,7 +157,9 @@ def full(index=0, width=60, height=40):
     st.tuples(st.integers(1, 70), st.integers(1, 70)), st.floats(-20, 80), st.floats(-20, 80),
     st.floats(0.3, 3), st.floats(-180, 180), st.booleans(),
 )  # fmt: skip
-def test_crops_keep_the_layers_aligned(size, x, y, scale, angle, flip):
+def test_crops_keep_the_layers_aligned(
+    size: tuple[int, int], x: float, y: float, scale: float, angle: float, flip: bool
+) -> None:
     sample = full()
     # A position in the picture, written into every layer: they must still agree.
     yy, xx = np.mgrid[:40, :60]
@@ -165,7 +175,7 @@ def test_crops_keep_the_layers_aligned(size, x, y, scale, angle, flip):
     assert (sample["alpha"] == xx * 4).all()
 
 
-def test_crops_show_what_they_should():
+def test_crops_show_what_they_should() -> None:
     sample = full()
     part = cp.crop(sample, (10, 20), (30, 20))
     assert (part["foreground"] == sample["foreground"][15:25, 20:40]).all()
@@ -189,12 +199,12 @@ def test_crops_show_what_they_should():
     assert (corner["image"] == sample["image"][-10:, :10]).all()
 
 
-def test_pictures_of_different_sizes_are_refused():
+def test_pictures_of_different_sizes_are_refused() -> None:
     with pytest.raises(ValueError, match="different sizes"):
         cp.crop({**full(), "alpha": np.zeros((3, 3), np.uint8)}, (4, 4), (0, 0))
 
 
-def test_crop_centres_are_evenly_spread_over_the_unknown_region():
+def test_crop_centres_are_evenly_spread_over_the_unknown_region() -> None:
     alpha = np.zeros((30, 40), np.uint8)
     alpha[5, 7] = alpha[5, 9] = alpha[20, 3] = 100
     alpha[10:15] = 255
@@ -208,7 +218,7 @@ def test_crop_centres_are_evenly_spread_over_the_unknown_region():
     assert 0 <= x < 5 and 0 <= y < 3
 
 
-def test_augmentations():
+def test_augmentations() -> None:
     image = picture(1, 64, 48)[0]
     assert (augment.jitter_colour(image) == image).all()
     grey = augment.jitter_colour(image, saturation=0.0)
@@ -225,7 +235,7 @@ def test_augmentations():
     assert np.abs(augment.compress_jpeg(red, 95).astype(int) - red).max() < 6
 
 
-def test_backgrounds(tmp_path):
+def test_backgrounds(tmp_path: Path) -> None:
     big = picture(1, 900, 700)[0]
     for name in ("a.png", "deep/b.jpg", "c.webp"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -252,7 +262,8 @@ def test_backgrounds(tmp_path):
     (tmp_path / "deep/b.jpg").write_bytes(b"no picture")
     with pytest.raises(PortraitError, match=r"b\.jpg"):
         jpeg.draw(np.random.default_rng(0), 4, 4)
-    for empty in (tmp_path / "nowhere", []):
+    without_pictures: tuple[Path | list[Path], ...] = (tmp_path / "nowhere", [])
+    for empty in without_pictures:
         with pytest.raises(PortraitError):
             cp.PictureBackgrounds(empty)
     colours = cp.ColourBackgrounds([(1, 2, 3)]).draw(np.random.default_rng(0), 2, 2)
@@ -260,16 +271,18 @@ def test_backgrounds(tmp_path):
 
 
 @pytest.fixture
-def root(tmp_path):
+def root(tmp_path: Path) -> Path:
     build(tmp_path / "d", {"train": (2, 4)}, size=(96, 80))
     return tmp_path / "d"
 
 
-def test_training_samples(root):
+def test_training_samples(root: Path) -> None:
     torch = pytest.importorskip("torch")
     from ld_portrait_20k import PortraitLoader
 
-    def batches(workers, batch_size=2, epoch=0, seed=0, **options):
+    def batches(
+        workers: int, batch_size: int = 2, epoch: int = 0, seed: int = 0, **options: Any
+    ) -> list[dict[str, Any]]:
         transform = cp.training_transform(
             [cp.ColourBackgrounds(), cp.PictureBackgrounds([picture(9, 200, 150)[0]])], 48,
             rotation=20, degrade=0.5, trimap_radius=(1, 5), linear=0.5,
@@ -298,9 +311,11 @@ def test_training_samples(root):
         soft = (batch["alpha"] > 0) & (batch["alpha"] < 1)
         assert (batch["trimap"][soft] == 0.5).all()
 
-    def same(a, b):
-        a = {key: (x["image"][i], x["alpha"][i]) for x in a for i, key in enumerate(x["id"])}
-        b = {key: (x["image"][i], x["alpha"][i]) for x in b for i, key in enumerate(x["id"])}
+    def by_id(made: list[dict[str, Any]]) -> dict[str, Any]:
+        return {key: (x["image"][i], x["alpha"][i]) for x in made for i, key in enumerate(x["id"])}
+
+    def same(one: list[dict[str, Any]], other: list[dict[str, Any]]) -> bool:
+        a, b = by_id(one), by_id(other)
         assert a.keys() == b.keys()
         return all(torch.equal(u, v) for k in a for u, v in zip(a[k], b[k], strict=True))
 
@@ -312,7 +327,7 @@ def test_training_samples(root):
     assert set(torch.cat([b["trimap"] for b in small]).unique().tolist()) <= {0, 128, 255}
 
 
-def test_without_degradation_the_layers_compose_to_the_image(root):
+def test_without_degradation_the_layers_compose_to_the_image(root: Path) -> None:
     transform = cp.Compose(
         [
             cp.RandomCrop(40, rotation=30), cp.RandomTrimap(), cp.JitterColour(),
@@ -328,7 +343,7 @@ def test_without_degradation_the_layers_compose_to_the_image(root):
         assert (image.transpose(2, 0, 1) == sample["image"]).all()
 
 
-def test_plain_functions_and_single_transforms(root):
+def test_plain_functions_and_single_transforms(root: Path) -> None:
     stream = PortraitStream(
         root, transform=cp.Compose([cp.Resize(20), lambda sample: sample["alpha"].shape])
     )

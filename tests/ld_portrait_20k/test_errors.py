@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ld_portrait_20k.errors import PortraitError, ShardError, install_command, missing_extra
+from ld_portrait_20k.errors import ShardError, install_command, missing_extra
 from tests.processes import ROOT
 
 URL = "https://example.org/ld_portrait_20k-0.1.0-py3-none-any.whl"
@@ -74,5 +74,5 @@ def test_a_shard_error_says_where_and_survives_a_process() -> None:
     problem = ShardError("data/a.tar", "truncated", offset=512, sample="ldp-0000001")
     assert str(problem) == "data/a.tar at byte 512, sample ldp-0000001: truncated"
     again = pickle.loads(pickle.dumps(problem))
-    assert isinstance(again, PortraitError)
+    assert isinstance(again, ShardError)
     assert (str(again), again.offset, again.sample) == (str(problem), 512, "ldp-0000001")

@@ -5,6 +5,9 @@ import pickle
 import random
 import threading
 import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,34 +19,36 @@ from ld_portrait_20k.streaming.http import HttpClient, Patience, RemoteError
 from .samples import build
 from .server import Server, Trouble
 
+Stored = tuple[str, bytes, bytes, bytes]
+"""Id, foreground, alpha and JSON of a sample, as they lie in a shard."""
 QUICK = Patience(timeout=0.6, attempts=4, pause=0.02, longest_pause=0.3)
 
 
 @pytest.fixture
-def served(tmp_path):
+def served(tmp_path: Path) -> Iterator[Server]:
     build(tmp_path / "d", {"train": (3, 6), "test": (1, 2)})
     with Server(tmp_path / "d") as server:
         yield server
 
 
-def stream(server, **options):
+def stream(server: Server, **options: Any) -> PortraitStream:
     return PortraitStream(server.url, patience=QUICK, **options)
 
 
-def expected(server, **options):
+def expected(server: Server, **options: Any) -> list[Stored]:
     return [
         (s.id, s.foreground, s.alpha, s.json)
         for s in PortraitStream(server.root, decode=False, **options)
     ]
 
 
-def received(server, **options):
+def received(server: Server, **options: Any) -> list[Stored]:
     return [(s.id, s.foreground, s.alpha, s.json) for s in stream(server, decode=False, **options)]
 
 
 @pytest.mark.parametrize("shuffle", [False, True])
 @pytest.mark.parametrize("ranges", [False, True])
-def test_the_same_samples_as_from_disk(served, shuffle, ranges):
+def test_the_same_samples_as_from_disk(served: Server, shuffle: bool, ranges: bool) -> None:
     served.ranges = ranges
     assert received(served, shuffle=shuffle) == expected(served, shuffle=shuffle)
     if ranges and not shuffle:
@@ -68,7 +73,7 @@ TROUBLES = {
 
 @pytest.mark.parametrize("name", TROUBLES)
 @pytest.mark.parametrize("shuffle", [False, True])
-def test_trouble_costs_time_not_data(served, name, shuffle):
+def test_trouble_costs_time_not_data(served: Server, name: str, shuffle: bool) -> None:
     served.troubles = [
         Trouble(**{k: getattr(t, k) for k in Trouble.__dataclass_fields__}) for t in TROUBLES[name]
     ]
@@ -76,7 +81,7 @@ def test_trouble_costs_time_not_data(served, name, shuffle):
     assert all(t.times == 0 for t in served.troubles)
 
 
-def test_a_storm(served):
+def test_a_storm(served: Server) -> None:
     chance = random.Random(5)
     for _ in range(40):
         served.troubles.append(
@@ -100,7 +105,7 @@ def test_a_storm(served):
     assert all(samples[key].foreground == whole[key].foreground for key in samples)
 
 
-def test_bytes_that_stay_wrong_are_named_not_used(served):
+def test_bytes_that_stay_wrong_are_named_not_used(served: Server) -> None:
     path = served.root / "data/train-00001-of-00003.tar"
     data = bytearray(path.read_bytes())
     data[3000] ^= 1
@@ -112,7 +117,7 @@ def test_bytes_that_stay_wrong_are_named_not_used(served):
     assert len(list(found)) == 17 and found.skipped == 1
 
 
-def test_absent_and_shrunken_shards(served):
+def test_absent_and_shrunken_shards(served: Server) -> None:
     first, second, _ = sorted((served.root / "data").glob("train*"))
     first.unlink()
     second.write_bytes(second.read_bytes()[:7000])
@@ -123,7 +128,7 @@ def test_absent_and_shrunken_shards(served):
         received(served)
 
 
-def test_a_server_that_is_gone_is_one_error_in_bounded_time(served):
+def test_a_server_that_is_gone_is_one_error_in_bounded_time(served: Server) -> None:
     # A copy: the connection that is open already would outlive the server here.
     found = pickle.loads(pickle.dumps(stream(served, on_error="skip")))
     served.shutdown()
@@ -136,19 +141,19 @@ def test_a_server_that_is_gone_is_one_error_in_bounded_time(served):
         stream(served)
 
 
-def test_endless_503_ends(served):
+def test_endless_503_ends(served: Server) -> None:
     served.troubles = [Trouble(status=503, times=1000)]
     with pytest.raises(RemoteError, match="HTTP 503; given up after 4 tries"):
         received(served)
 
 
-def test_no_manifest_there(served):
+def test_no_manifest_there(served: Server) -> None:
     (served.root / "manifest.json").unlink()
     with pytest.raises(DatasetNotFoundError, match="manifest"):
         stream(served)
 
 
-def test_a_file_that_changes_while_it_is_read_is_no_mixture(served):
+def test_a_file_that_changes_while_it_is_read_is_no_mixture(served: Server) -> None:
     client = HttpClient(patience=QUICK)
     served.troubles = [Trouble(cut=5000)]
     with client.open(f"{served.url}/data/train-00000-of-00003.tar") as body:
@@ -159,7 +164,7 @@ def test_a_file_that_changes_while_it_is_read_is_no_mixture(served):
                 pass
 
 
-def test_tokens_go_to_their_own_host_only(served, tmp_path):
+def test_tokens_go_to_their_own_host_only(served: Server, tmp_path: Path) -> None:
     served.token = "secret-token"
     with pytest.raises(RemoteError, match="HTTP 401") as caught:
         stream(served)
@@ -187,7 +192,7 @@ def test_tokens_go_to_their_own_host_only(served, tmp_path):
         assert "hidden" not in str(wrong.value)
 
 
-def test_redirects_end(served):
+def test_redirects_end(served: Server) -> None:
     served.troubles = [Trouble(location="/data/x.tar", times=99)]
     with pytest.raises(RemoteError, match="too often"):
         received(served)
@@ -196,7 +201,7 @@ def test_redirects_end(served):
         received(served)
 
 
-def test_connections_are_reused_and_not_shared_with_copies(served):
+def test_connections_are_reused_and_not_shared_with_copies(served: Server) -> None:
     found = stream(served, shuffle=True, decode=False, connections=1)
     list(found)
     copy = pickle.loads(pickle.dumps(found))
@@ -209,7 +214,7 @@ def test_connections_are_reused_and_not_shared_with_copies(served):
     assert len(list(found)) == 18
 
 
-def test_leaving_early_leaves_no_threads(served):
+def test_leaving_early_leaves_no_threads(served: Server) -> None:
     for _ in range(5):
         for _sample in stream(served, shuffle=True):
             break
@@ -221,7 +226,7 @@ def test_leaving_early_leaves_no_threads(served):
     assert not names
 
 
-def test_read_ahead_is_bounded(served):
+def test_read_ahead_is_bounded(served: Server) -> None:
     """Requests stay close to what was consumed."""
     size = (served.root / "data/train-00000-of-00003.tar").stat().st_size // 6
     found = iter(stream(served, shuffle=True, decode=False, read_ahead=3 * size, connections=2))
@@ -230,7 +235,7 @@ def test_read_ahead_is_bounded(served):
     assert len([r for r in served.requests if "tar" in r[0]]) <= 6
 
 
-def test_urls_of_shards(served, tmp_path, monkeypatch):
+def test_urls_of_shards(served: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     urls = [f"{served.url}/data/train-{i:05d}-of-00003.tar" for i in range(3)]
     found = PortraitStream(urls, shuffle=True, patience=QUICK)
@@ -241,11 +246,11 @@ def test_urls_of_shards(served, tmp_path, monkeypatch):
         again = PortraitStream(urls, shuffle=True, patience=QUICK)
         assert [s["id"] for s in again] == found.order(0)
     assert len(list((tmp_path / "cache").rglob("*.json"))) == 3
-    mixed = [urls[0], served.root / "data/train-00001-of-00003.tar"]
+    mixed: list[str | Path] = [urls[0], served.root / "data/train-00001-of-00003.tar"]
     assert len(list(PortraitStream(mixed, patience=QUICK))) == 12
 
 
-def test_workers_over_http(served):
+def test_workers_over_http(served: Server) -> None:
     pytest.importorskip("torch")
     from ld_portrait_20k import PortraitLoader
 
@@ -256,7 +261,7 @@ def test_workers_over_http(served):
 
 
 @pytest.mark.parametrize("streaming", [False, True])
-def test_load_dataset_from_a_url(served, tmp_path, streaming):
+def test_load_dataset_from_a_url(served: Server, tmp_path: Path, streaming: bool) -> None:
     served.troubles = [Trouble(cut=5000), Trouble(status=503)]
     rows = load_dataset(served.url, split="train", streaming=streaming, cache_dir=tmp_path / "c")
     assert [row["metadata"]["id"] for row in rows] == [schema.sample_id(i) for i in range(18)]
@@ -266,5 +271,7 @@ def test_load_dataset_from_a_url(served, tmp_path, streaming):
     ("text", "seconds"),
     [("7", 7.0), (None, None), ("soon", None), ("²", None), ("Thu, 01 Jan 1970 00:00:00 GMT", 0.0)],
 )
-def test_retry_after_is_seconds_or_a_date_or_nothing(text, seconds):
+def test_retry_after_is_seconds_or_a_date_or_nothing(
+    text: str | None, seconds: float | None
+) -> None:
     assert retry_after(text) == seconds

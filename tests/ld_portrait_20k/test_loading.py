@@ -5,6 +5,10 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,14 +25,14 @@ COLUMNS = ["foreground", "alpha", "prompt", "attributes", "metadata"]
 
 
 @pytest.fixture(autouse=True)
-def caches(tmp_path, monkeypatch):
+def caches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
     monkeypatch.delenv("LD_PORTRAIT_20K_REPO", raising=False)
     return tmp_path / "cache"
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     parent = tmp_path / "work"
     parent.mkdir()
     build(parent / schema.NAME, subsets=("default", "raw"))
@@ -36,7 +40,7 @@ def folder(tmp_path, monkeypatch):
     return parent / schema.NAME
 
 
-def check_row(row, index):
+def check_row(row: dict[str, Any], index: int) -> None:
     foreground, alpha = picture(index)
     assert list(row) == COLUMNS
     assert (row["foreground"].mode, row["alpha"].mode) == ("RGB", "L")
@@ -53,7 +57,7 @@ def check_row(row, index):
     assert found["quality"]["coverage"] == pytest.approx(1 / 3, rel=1e-5)
 
 
-def test_bare_name_from_the_parent_folder(folder, caches):
+def test_bare_name_from_the_parent_folder(folder: Path, caches: Path) -> None:
     splits = load_dataset(cache_dir=caches)
     assert {name: len(rows) for name, rows in splits.items()} == {"train": 6, "test": 2}
     for name, first in (("train", 0), ("test", 6)):
@@ -63,7 +67,7 @@ def test_bare_name_from_the_parent_folder(folder, caches):
     assert splits["train"].features["attributes"]["age"].dtype == "string"
 
 
-def test_streaming_gives_the_same_rows(folder):
+def test_streaming_gives_the_same_rows(folder: Path) -> None:
     splits = load_dataset(schema.NAME, streaming=True)
     assert list(splits) == ["train", "test"]
     rows = list(splits["train"])
@@ -75,7 +79,7 @@ def test_streaming_gives_the_same_rows(folder):
     assert [r["metadata"]["id"] for r in train.skip(4)] == ["ldp-0000004", "ldp-0000005"]
 
 
-def test_slices_subsets_and_wrong_names(folder, caches):
+def test_slices_subsets_and_wrong_names(folder: Path, caches: Path) -> None:
     assert len(load_dataset(split="train[:4]", cache_dir=caches)) == 4
     assert len(load_dataset(split="train+test", cache_dir=caches)) == 8
     assert len(load_dataset(name="raw", split="train", cache_dir=caches)) == 6
@@ -87,7 +91,7 @@ def test_slices_subsets_and_wrong_names(folder, caches):
         load_dataset(count=3)
 
 
-def test_the_cache_follows_the_contents(folder, caches, tmp_path):
+def test_the_cache_follows_the_contents(folder: Path, caches: Path, tmp_path: Path) -> None:
     load_dataset(split="test", cache_dir=caches)
     (folder / "data/train-00000-of-00002.tar").rename(tmp_path / "away.tar")
     # Prepared once: the Arrow copy answers.
@@ -96,7 +100,7 @@ def test_the_cache_follows_the_contents(folder, caches, tmp_path):
     assert len(load_dataset(split="train", cache_dir=caches)) == 2
 
 
-def test_stock_library_loads_the_folder_by_its_bare_name(folder, caches):
+def test_stock_library_loads_the_folder_by_its_bare_name(folder: Path, caches: Path) -> None:
     code = (
         "import datasets, sys\n"
         "for s in (False, True):\n"
@@ -118,7 +122,7 @@ def test_stock_library_loads_the_folder_by_its_bare_name(folder, caches):
 
 
 @pytest.mark.parametrize("streaming", [False, True])
-def test_damage_names_shard_and_sample(folder, caches, streaming):
+def test_damage_names_shard_and_sample(folder: Path, caches: Path, streaming: bool) -> None:
     path = folder / "data/train-00001-of-00002.tar"
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
@@ -129,7 +133,7 @@ def test_damage_names_shard_and_sample(folder, caches, streaming):
     assert caught.value.sample == "ldp-0000004"
 
 
-def test_metadata_outside_the_schema_is_named(folder):
+def test_metadata_outside_the_schema_is_named(folder: Path) -> None:
     path = folder / "data/test-00000-of-00001.tar"
     with ShardWriter(path) as writer:
         for index in (6, 7):
@@ -147,7 +151,7 @@ def test_metadata_outside_the_schema_is_named(folder):
         list(load_dataset(split="test", streaming=True))
 
 
-def test_an_unfinished_folder_says_so(tmp_path, monkeypatch):
+def test_an_unfinished_folder_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / schema.NAME / "data").mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(PortraitError, match="unfinished"):
@@ -155,7 +159,7 @@ def test_an_unfinished_folder_says_so(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("extra", [{}, {"HF_HUB_OFFLINE": "1"}, {"HF_TOKEN": "hf_nothing"}])
-def test_nowhere_is_one_clear_error_at_once(tmp_path, extra):
+def test_nowhere_is_one_clear_error_at_once(tmp_path: Path, extra: dict[str, str]) -> None:
     code = (
         "import time, ld_portrait_20k as l\n"
         "t = time.time()\n"
@@ -195,37 +199,45 @@ for options, environment in json.loads(sys.argv[1]):
 """
 
 
+@dataclass
+class PublishedHub:
+    """A Hub that holds one repository, published from ``root``."""
+
+    server: HubServer
+    api: Any
+    repo_id: str
+    root: Path
+
+
 @pytest.fixture
-def hub(tmp_path, monkeypatch):
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[PublishedHub]:
     root = tmp_path / "built"
     build(root)
     with HubServer(tmp_path / "hub") as server:
         import huggingface_hub
 
         api = huggingface_hub.HfApi(endpoint=server.url, token=server.token)
-        server.repo_id = f"{server.user}/{schema.NAME}"
-        server.api = api
-        server.root = root
-        api.create_repo(server.repo_id, repo_type="dataset")
+        repo_id = f"{server.user}/{schema.NAME}"
+        api.create_repo(repo_id, repo_type="dataset")
         monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_DISABLE_XET", True)
         api.upload_folder(
-            repo_id=server.repo_id, repo_type="dataset", folder_path=root, commit_message="one"
+            repo_id=repo_id, repo_type="dataset", folder_path=root, commit_message="one"
         )
-        yield server
+        yield PublishedHub(server, api, repo_id, root)
 
 
-def from_hub(hub, tmp_path, *loads, **environment):
+def from_hub(hub: PublishedHub, tmp_path: Path, *loads: Any, **environment: str) -> list[list[str]]:
     """The lines that each (options) or (options, environment) prints, in one process."""
-    loads = [load if isinstance(load, tuple) else (load, {}) for load in loads]
+    pairs = [load if isinstance(load, tuple) else (load, {}) for load in loads]
     done = run_code(
-        HUB, json.dumps(loads), cwd=tmp_path, timeout=120,
+        HUB, json.dumps(pairs), cwd=tmp_path, timeout=120,
         env={
-            **clean_environment(tmp_path / "hf-home"), "HF_ENDPOINT": hub.url,
+            **clean_environment(tmp_path / "hf-home"), "HF_ENDPOINT": hub.server.url,
             "HF_HUB_DISABLE_XET": "1", **environment,
         },
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert hub.token not in done.stdout + done.stderr
+    assert hub.server.token not in done.stdout + done.stderr
     return [part.splitlines() for part in done.stdout.split("----\n")[:-1]]
 
 
@@ -237,11 +249,11 @@ EVERYTHING = [
 
 
 @pytest.mark.parametrize("streaming", [False, True])
-def test_own_repo_repo_id_and_variable(hub, tmp_path, streaming):
+def test_own_repo_repo_id_and_variable(hub: PublishedHub, tmp_path: Path, streaming: bool) -> None:
     options = {"streaming": streaming}
     found = from_hub(
         hub, tmp_path,
-        (options, {"HF_TOKEN": hub.token}),
+        (options, {"HF_TOKEN": hub.server.token}),
         {**options, "repo_id": hub.repo_id},
         {**options, "path": hub.repo_id},
         (options, {"LD_PORTRAIT_20K_REPO": hub.repo_id}),
@@ -249,13 +261,13 @@ def test_own_repo_repo_id_and_variable(hub, tmp_path, streaming):
     assert found == [EVERYTHING] * 4
 
 
-def test_prepared_from_the_hub_it_loads_offline(hub, tmp_path):
+def test_prepared_from_the_hub_it_loads_offline(hub: PublishedHub, tmp_path: Path) -> None:
     options = {"repo_id": hub.repo_id}
     assert from_hub(hub, tmp_path, options) == [EVERYTHING]
     assert from_hub(hub, tmp_path, options, HF_HUB_OFFLINE="1") == [EVERYTHING]
 
 
-def test_revision_is_pinned(hub, tmp_path):
+def test_revision_is_pinned(hub: PublishedHub, tmp_path: Path) -> None:
     api = hub.api
     api.create_tag(hub.repo_id, repo_type="dataset", tag="v1")
     build(hub.root, {"train": (1, 2)})
@@ -270,12 +282,12 @@ def test_revision_is_pinned(hub, tmp_path):
     assert nowhere[0].startswith("DatasetNotFoundError") and "nowhere" in nowhere[0]
 
 
-def test_private_and_absent_repositories(hub, tmp_path):
-    hub.repo(hub.repo_id).private = True
+def test_private_and_absent_repositories(hub: PublishedHub, tmp_path: Path) -> None:
+    hub.server.repo(hub.repo_id).private = True
     options = {"repo_id": hub.repo_id, "streaming": True}
     started = time.time()
     hidden, seen, absent, malformed = from_hub(
-        hub, tmp_path, options, (options, {"HF_TOKEN": hub.token}),
+        hub, tmp_path, options, (options, {"HF_TOKEN": hub.server.token}),
         {"repo_id": "no/such"}, {"repo_id": "not an id"},
     )  # fmt: skip
     assert time.time() - started < 30
@@ -286,20 +298,28 @@ def test_private_and_absent_repositories(hub, tmp_path):
 
 
 @pytest.mark.parametrize("streaming", [False, True])
-def test_a_troubled_hub_costs_time_not_data(hub, tmp_path, streaming):
+def test_a_troubled_hub_costs_time_not_data(
+    hub: PublishedHub, tmp_path: Path, streaming: bool
+) -> None:
     for rule in (
         {"path": "/resolve/", "status": 503, "times": 2},
         {"path": "/resolve/.*tar", "status": 429, "retry_after": 1, "skip": 1, "times": 1},
         {"path": "tar|objects|lfs", "method": "GET", "cut": 5000, "times": 3},
     ):
-        hub.add_fault(**rule)
+        hub.server.add_fault(**rule)
     options = {"repo_id": hub.repo_id, "streaming": streaming}
     assert from_hub(hub, tmp_path, options) == [EVERYTHING]
 
 
-def test_regenerate_builds_once_and_loads(tmp_path, caches):
+def test_regenerate_builds_once_and_loads(tmp_path: Path, caches: Path) -> None:
     pytest.importorskip("builder.api")
-    options = {"generator": "procedural", "count": 3, "size": 128, "shards": 1, "workers": 1}
+    options: dict[str, Any] = {
+        "generator": "procedural",
+        "count": 3,
+        "size": 128,
+        "shards": 1,
+        "workers": 1,
+    }
     rows = load_dataset(name="regenerate", cache_dir=caches, split="train", **options)
     assert len(rows) == 3 and rows[0]["foreground"].size == (128, 128)
     built = list(caches.rglob("manifest.json"))

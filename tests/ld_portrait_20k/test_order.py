@@ -6,22 +6,25 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from ld_portrait_20k.streaming.order import Share, epoch_order, mix, sample_seed
 
 COUNTS = st.lists(st.integers(0, 12), min_size=1, max_size=9)
 
 
-def shards(counts):
+def shards(counts: list[int]) -> NDArray[np.int64]:
     return np.repeat(np.arange(len(counts)), counts)
 
 
-def drop_empty(counts):
+def drop_empty(counts: list[int]) -> list[int]:
     return [count for count in counts if count] or [1]
 
 
 @given(COUNTS.map(drop_empty), st.integers(0, 2**63), st.integers(0, 9), st.integers(0, 9))
-def test_an_epoch_is_a_permutation_that_mixes_windows_only(counts, seed, epoch, window):
+def test_an_epoch_is_a_permutation_that_mixes_windows_only(
+    counts: list[int], seed: int, epoch: int, window: int
+) -> None:
     shard = shards(counts)
     order = epoch_order(shard, seed, epoch, shuffle=True, window=window)
     assert sorted(order) == list(range(len(shard)))
@@ -36,7 +39,7 @@ def test_an_epoch_is_a_permutation_that_mixes_windows_only(counts, seed, epoch, 
     assert (epoch_order(shard, seed, epoch, shuffle=False) == np.arange(len(shard))).all()
 
 
-def test_epochs_and_seeds_differ_and_are_pinned():
+def test_epochs_and_seeds_differ_and_are_pinned() -> None:
     shard = shards([10] * 10)
     orders = [
         tuple(epoch_order(shard, seed, epoch, shuffle=True, window=4))
@@ -49,7 +52,7 @@ def test_epochs_and_seeds_differ_and_are_pinned():
     assert sample_seed(42, 0, 0) != sample_seed(42, 0, 1) != sample_seed(43, 0, 1)
 
 
-def test_shuffling_is_even():
+def test_shuffling_is_even() -> None:
     shard = shards([50] * 8)
     first = Counter(
         int(epoch_order(shard, 7, epoch, shuffle=True, window=0)[0]) // 50 for epoch in range(800)
@@ -64,9 +67,11 @@ def test_shuffling_is_even():
 @given(
     st.integers(0, 60), st.integers(1, 5), st.integers(1, 5), st.integers(1, 4), st.integers(0, 60)
 )
-def test_nothing_is_lost_or_doubled(total, world, workers, block, start):
+def test_nothing_is_lost_or_doubled(
+    total: int, world: int, workers: int, block: int, start: int
+) -> None:
     start = min(start, total)
-    everything = Counter()
+    everything: Counter[int] = Counter()
     for rank in range(world):
         mine = []
         for worker in range(workers):
@@ -84,7 +89,7 @@ def test_nothing_is_lost_or_doubled(total, world, workers, block, start):
 
 
 @given(st.integers(1, 60), st.integers(1, 5), st.sampled_from(["drop", "pad"]))
-def test_ranks_get_equal_counts(total, world, remainder):
+def test_ranks_get_equal_counts(total: int, world: int, remainder: str) -> None:
     places = [Share(rank, world, remainder=remainder).places(total) for rank in range(world)]
     counts = {len(p) for p in places} | {Share(0, world, remainder=remainder).count(total)}
     assert len(counts) == 1
@@ -95,7 +100,7 @@ def test_ranks_get_equal_counts(total, world, remainder):
         assert set(seen) == set(range(total)) and sum(seen.values()) - total < world
 
 
-def test_wrong_shares_are_refused():
+def test_wrong_shares_are_refused() -> None:
     for arguments in (
         {"rank": 2, "world_size": 2},
         {"worker": -1},

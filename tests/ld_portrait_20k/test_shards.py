@@ -5,6 +5,7 @@ import io
 import tarfile
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -51,7 +52,7 @@ def refused(data: bytes) -> ShardError:
 
 @settings(max_examples=80, deadline=None)
 @given(SAMPLES, st.sampled_from(["png", "jpeg"]))
-def test_written_samples_are_read_back(samples, form):
+def test_written_samples_are_read_back(samples: list[Any], form: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "data", "train-00000-of-00001.tar")
         with ShardWriter(path, form) as writer:
@@ -77,11 +78,15 @@ def test_written_samples_are_read_back(samples, form):
             assert split_sample(data[sample.offset : end], str(path), sample.offset) == sample
 
 
-def test_standard_tar_reads_our_shards_and_we_read_its(tmp_path):
+def test_standard_tar_reads_our_shards_and_we_read_its(tmp_path: Path) -> None:
     write_shard(tmp_path, "data/a.tar", range(3))
     with tarfile.open(tmp_path / "data/a.tar") as archive:
         names = archive.getnames()
-        contents = {name: archive.extractfile(name).read() for name in names}
+        contents = {}
+        for name in names:
+            member = archive.extractfile(name)
+            assert member is not None
+            contents[name] = member.read()
     assert names[:3] == ["ldp-0000000.foreground.png", "ldp-0000000.alpha.png", "ldp-0000000.json"]
     with tarfile.open(tmp_path / "b.tar", "w", format=tarfile.USTAR_FORMAT) as archive:
         for name in names:
@@ -92,7 +97,7 @@ def test_standard_tar_reads_our_shards_and_we_read_its(tmp_path):
     assert ours == list(read_samples(tmp_path / "b.tar", "x"))
 
 
-def test_the_same_samples_give_the_same_bytes(tmp_path):
+def test_the_same_samples_give_the_same_bytes(tmp_path: Path) -> None:
     first = write_shard(tmp_path, "data/a.tar", range(3))
     again = write_shard(tmp_path, "data/b.tar", range(3))
     assert (
@@ -102,7 +107,7 @@ def test_the_same_samples_give_the_same_bytes(tmp_path):
     )
 
 
-def test_writer_refuses_disorder(tmp_path):
+def test_writer_refuses_disorder(tmp_path: Path) -> None:
     with ShardWriter(tmp_path / "x.tar") as writer:
         writer.add("ldp-0000005", b"f", b"a", b"{}")
         for key in ("ldp-0000005", "ldp-0000004"):
@@ -116,14 +121,14 @@ def test_writer_refuses_disorder(tmp_path):
     assert [s.id for s in read_samples(tmp_path / "x.tar")] == ["ldp-0000005"]
 
 
-def test_an_exception_leaves_nothing(tmp_path):
+def test_an_exception_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError), ShardWriter(tmp_path / "x.tar") as writer:
         writer.add("ldp-0000005", *encoded(5))
         raise RuntimeError
     assert not list(tmp_path.iterdir())
 
 
-def test_truncation_at_every_block_is_found():
+def test_truncation_at_every_block_is_found() -> None:
     data = tar(*trio(1), *trio(2))
     for length in range(0, len(data), 256):
         if length < len(data):
@@ -131,7 +136,7 @@ def test_truncation_at_every_block_is_found():
 
 
 @pytest.mark.parametrize("missing", [0, 1, 2])
-def test_a_missing_member_is_named(missing):
+def test_a_missing_member_is_named(missing: int) -> None:
     members = trio(1)
     del members[missing]
     error = refused(tar(*members, *trio(2)))
@@ -139,7 +144,7 @@ def test_a_missing_member_is_named(missing):
     assert error.offset is not None
 
 
-def test_order_ids_and_duplicates():
+def test_order_ids_and_duplicates() -> None:
     assert refused(tar(*trio(2), *trio(1))).sample == "ldp-0000001"
     assert refused(tar(*trio(2), *trio(2))).sample == "ldp-0000002"
     first, second, third = trio(1)
@@ -151,7 +156,7 @@ def test_order_ids_and_duplicates():
     refused(tar(first, second, ("ldp-0000001.pyd", b"x")))
 
 
-def test_data_after_the_end_is_refused_in_bounded_memory():
+def test_data_after_the_end_is_refused_in_bounded_memory() -> None:
     good = tar(*trio(1))
     refused(good[:-512] + b"x" * 512)
     refused(good + b"x")
@@ -181,7 +186,7 @@ class Endless:
         (b"x", "pax"),
     ],
 )
-def test_links_devices_and_extensions_are_refused(kind, name):
+def test_links_devices_and_extensions_are_refused(kind: bytes, name: str) -> None:
     info = tarfile.TarInfo(name)
     info.type = kind
     info.linkname = "/etc/passwd"
@@ -189,11 +194,11 @@ def test_links_devices_and_extensions_are_refused(kind, name):
 
 
 @pytest.mark.parametrize("name", ["../../x", "/etc/passwd", "a/b", ".hidden", "a\\b", "a\x00b"])
-def test_unsafe_names_are_refused(name):
+def test_unsafe_names_are_refused(name: str) -> None:
     refused(tarfile.TarInfo(name).tobuf(tarfile.USTAR_FORMAT) + bytes(1024))
 
 
-def test_huge_declared_sizes_are_refused_unread():
+def test_huge_declared_sizes_are_refused_unread() -> None:
     header = encode_header("ldp-0000001.foreground.png", 8**11 - 1)
     assert "limit" in refused(header).problem
     members = b"".join(
@@ -203,7 +208,7 @@ def test_huge_declared_sizes_are_refused_unread():
     assert "limit" in refused(members + encode_header("ldp-0000001.json", 2**27)).problem
 
 
-def test_endless_tiny_members_stop_at_the_first():
+def test_endless_tiny_members_stop_at_the_first() -> None:
     stream = Endless()
     with pytest.raises(ShardError):
         list(read_samples(stream, "x"))
@@ -212,7 +217,7 @@ def test_endless_tiny_members_stop_at_the_first():
 
 @settings(max_examples=300, deadline=None)
 @given(st.data())
-def test_an_altered_shard_never_gives_an_altered_structure(data):
+def test_an_altered_shard_never_gives_an_altered_structure(data: st.DataObject) -> None:
     original = tar(*trio(1), *trio(7))
     changed = bytearray(original)
     for _ in range(data.draw(st.integers(1, 4))):
@@ -229,12 +234,12 @@ def test_an_altered_shard_never_gives_an_altered_structure(data):
 
 @settings(max_examples=200, deadline=None)
 @given(st.binary(max_size=5000))
-def test_noise_is_refused(noise):
+def test_noise_is_refused(noise: bytes) -> None:
     if noise.strip(b"\0"):
         refused(noise)
 
 
-def test_manifest_paths_and_indices_from_strangers_are_refused(tmp_path):
+def test_manifest_paths_and_indices_from_strangers_are_refused(tmp_path: Path) -> None:
     from ld_portrait_20k.errors import PortraitError
 
     record = write_shard(tmp_path, "data/train-00000-of-00001.tar", [1, 2])
@@ -260,7 +265,7 @@ def test_manifest_paths_and_indices_from_strangers_are_refused(tmp_path):
 
 @settings(max_examples=200, deadline=None)
 @given(st.data())
-def test_the_index_of_an_altered_shard_agrees_with_reading_it(data):
+def test_the_index_of_an_altered_shard_agrees_with_reading_it(data: st.DataObject) -> None:
     changed = bytearray(tar(*trio(1), *trio(7), *trio(9)))
     for _ in range(data.draw(st.integers(0, 3))):
         changed[data.draw(st.integers(0, len(changed) - 1))] = data.draw(st.integers(0, 255))
@@ -281,7 +286,7 @@ def test_the_index_of_an_altered_shard_agrees_with_reading_it(data):
         assert rows == read
 
 
-def test_a_million_tiny_samples_are_refused_in_bounded_memory(tmp_path):
+def test_a_million_tiny_samples_are_refused_in_bounded_memory(tmp_path: Path) -> None:
     import tracemalloc
 
     with ShardWriter(tmp_path / "x.tar") as writer:
@@ -296,7 +301,7 @@ def test_a_million_tiny_samples_are_refused_in_bounded_memory(tmp_path):
     tracemalloc.stop()
 
 
-def test_a_huge_member_that_is_not_there_costs_no_memory():
+def test_a_huge_member_that_is_not_there_costs_no_memory() -> None:
     import tracemalloc
 
     from ld_portrait_20k.ustar import MAX_MEMBER_BYTES

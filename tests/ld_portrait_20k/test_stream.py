@@ -3,6 +3,9 @@ from __future__ import annotations
 import itertools
 import pickle
 import random
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,7 +24,7 @@ from ld_portrait_20k import PortraitLoader  # noqa: E402
 
 
 @pytest.fixture(scope="module")
-def roots(tmp_path_factory):
+def roots(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
     """Datasets of 40 samples in 1, 4, 5 and 8 shards."""
     found = {}
     for shards in (1, 4, 5, 8):
@@ -30,19 +33,19 @@ def roots(tmp_path_factory):
     return found
 
 
-def ids(stream):
+def ids(stream: Iterable[Any]) -> list[str]:
     return [sample["id"] for sample in stream]
 
 
-def batch_ids(batches):
+def batch_ids(batches: Iterable[Any]) -> list[str]:
     return [key for batch in batches for key in batch["id"]]
 
 
-def only_id(sample):
+def only_id(sample: dict[str, Any]) -> dict[str, Any]:
     return {"id": sample["id"]}
 
 
-def test_samples_are_what_was_written(roots):
+def test_samples_are_what_was_written(roots: dict[int, Path]) -> None:
     for index, sample in enumerate(PortraitStream(roots[4])):
         foreground, alpha = picture(index, 6, 4)
         assert sample["id"] == schema.sample_id(index)
@@ -55,7 +58,7 @@ def test_samples_are_what_was_written(roots):
 
 
 @pytest.mark.parametrize("shards", [1, 4, 5, 8])
-def test_plain_iteration_shuffles_and_advances(roots, shards):
+def test_plain_iteration_shuffles_and_advances(roots: dict[int, Path], shards: int) -> None:
     stream = PortraitStream(roots[shards], shuffle=True, seed=3)
     epochs = [ids(stream) for _ in range(3)]
     assert all(sorted(e) == [schema.sample_id(i) for i in range(40)] for e in epochs)
@@ -70,12 +73,14 @@ def test_plain_iteration_shuffles_and_advances(roots, shards):
 @pytest.mark.parametrize(
     ("shards", "ranks", "workers"), list(itertools.product([1, 4, 5, 8], [1, 2, 3], [0, 1, 2, 3]))
 )
-def test_every_combination_is_exact_and_resumes_exactly(roots, shards, ranks, workers):
+def test_every_combination_is_exact_and_resumes_exactly(
+    roots: dict[int, Path], shards: int, ranks: int, workers: int
+) -> None:
     chance = random.Random(100 * shards + 10 * ranks + workers)
     batch = chance.choice([1, 2, 3])
     seed = chance.randrange(2**32)
 
-    def loader(rank, world=ranks, workers=workers):
+    def loader(rank: int, world: int = ranks, workers: int = workers) -> PortraitLoader:
         stream = PortraitStream(
             roots[shards], shuffle=True, seed=seed, window=2, rank=rank,
             world_size=world, batch_size=batch, remainder="uneven", transform=only_id,
@@ -111,8 +116,8 @@ def test_every_combination_is_exact_and_resumes_exactly(roots, shards, ranks, wo
 
 
 @pytest.mark.parametrize("workers", [0, 1, 2, 3])
-def test_plain_data_loader_gives_the_same_order(roots, workers):
-    def make():
+def test_plain_data_loader_gives_the_same_order(roots: dict[int, Path], workers: int) -> None:
+    def make() -> tuple[PortraitStream, Any]:
         stream = PortraitStream(roots[5], shuffle=True, seed=9, batch_size=3, transform=only_id)
         assert isinstance(stream, torch.utils.data.IterableDataset)
         return stream, DataLoader(stream, batch_size=3, num_workers=workers)
@@ -135,10 +140,10 @@ def test_plain_data_loader_gives_the_same_order(roots, workers):
 
 @pytest.mark.parametrize("workers", [0, 1, 2])
 @pytest.mark.parametrize("stop", [1, 6, 12])
-def test_stateful_data_loader(roots, workers, stop):
+def test_stateful_data_loader(roots: dict[int, Path], workers: int, stop: int) -> None:
     stateful = pytest.importorskip("torchdata.stateful_dataloader").StatefulDataLoader
 
-    def make():
+    def make() -> Any:
         stream = PortraitStream(roots[5], shuffle=True, seed=9, batch_size=3, transform=only_id)
         return stateful(stream, batch_size=3, num_workers=workers)
 
@@ -151,14 +156,14 @@ def test_stateful_data_loader(roots, workers, stop):
     assert received + batch_ids(resumed) == order
 
 
-def test_spawned_workers(roots):
+def test_spawned_workers(roots: dict[int, Path]) -> None:
     stream = PortraitStream(roots[4], shuffle=True, seed=1, batch_size=4)
     loader = PortraitLoader(stream, num_workers=2, context="spawn")
     assert batch_ids(loader) == stream.order(0)
     assert batch_ids(loader) == stream.order(1)
 
 
-def test_state_at_every_sample_in_process(roots):
+def test_state_at_every_sample_in_process(roots: dict[int, Path]) -> None:
     order = PortraitStream(roots[4], shuffle=True).order(0)
     for stop in range(0, 41, 5):
         stream = PortraitStream(roots[4], shuffle=True)
@@ -171,7 +176,7 @@ def test_state_at_every_sample_in_process(roots):
         assert resumed.epoch == 1
 
 
-def test_foreign_states_are_refused(roots):
+def test_foreign_states_are_refused(roots: dict[int, Path]) -> None:
     state = PortraitStream(roots[4], seed=1).state_dict()
     for other in (
         PortraitStream(roots[5], seed=1),
@@ -185,7 +190,7 @@ def test_foreign_states_are_refused(roots):
         PortraitStream(roots[4], seed=1).load_state_dict({**state, "version": 9})
 
 
-def test_remainders(roots):
+def test_remainders(roots: dict[int, Path]) -> None:
     lengths = {
         policy: [
             len(ids(PortraitStream(roots[4], rank=r, world_size=3, remainder=policy)))
@@ -196,8 +201,8 @@ def test_remainders(roots):
     assert lengths == {"drop": [13] * 3, "pad": [14] * 3, "uneven": [14, 13, 13]}
 
 
-def test_sample_seeds_follow_sample_epoch_and_seed(roots):
-    def seeds(seed, epoch, workers=0):
+def test_sample_seeds_follow_sample_epoch_and_seed(roots: dict[int, Path]) -> None:
+    def seeds(seed: int, epoch: int, workers: int = 0) -> dict[str, int]:
         stream = PortraitStream(roots[4], shuffle=True, seed=seed, batch_size=4)
         stream.set_epoch(epoch)
         batches = list(PortraitLoader(stream, num_workers=workers))
@@ -207,7 +212,7 @@ def test_sample_seeds_follow_sample_epoch_and_seed(roots):
     assert seeds(1, 0) != seeds(1, 1) != seeds(2, 1)
 
 
-def damaged(tmp_path, form="png"):
+def damaged(tmp_path: Path, form: str = "png") -> Path:
     build(tmp_path, {"train": (2, 5)}, form=form, size=(40, 30))
     path = tmp_path / "data/train-00000-of-00002.tar"
     data = bytearray(path.read_bytes())
@@ -219,7 +224,9 @@ def damaged(tmp_path, form="png"):
 
 @pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize(("form", "check"), [("png", None), ("png", True), ("jpeg", True)])
-def test_damage_is_raised_or_skipped(tmp_path, workers, form, check):
+def test_damage_is_raised_or_skipped(
+    tmp_path: Path, workers: int, form: str, check: bool | None
+) -> None:
     path = damaged(tmp_path, form)
     stream = PortraitStream(tmp_path, check=check)
     with pytest.raises(ShardError) as caught:
@@ -234,7 +241,7 @@ def test_damage_is_raised_or_skipped(tmp_path, workers, form, check):
         PortraitStream(tmp_path, on_error="ignore")
 
 
-def test_a_wholly_skipped_batch_shifts_nothing(tmp_path):
+def test_a_wholly_skipped_batch_shifts_nothing(tmp_path: Path) -> None:
     damaged(tmp_path)
     stream = PortraitStream(tmp_path, on_error="skip", batch_size=1)
     loader = PortraitLoader(stream, num_workers=2)
@@ -245,7 +252,7 @@ def test_a_wholly_skipped_batch_shifts_nothing(tmp_path):
     assert batch_ids(again) == [schema.sample_id(i) for i in range(5, 10)]
 
 
-def test_absent_truncated_and_swapped_shards(tmp_path):
+def test_absent_truncated_and_swapped_shards(tmp_path: Path) -> None:
     build(tmp_path, {"train": (2, 3)})
     first, second = sorted((tmp_path / "data").iterdir())
     data = first.read_bytes()
@@ -261,7 +268,9 @@ def test_absent_truncated_and_swapped_shards(tmp_path):
         list(PortraitStream(tmp_path))
 
 
-def test_lists_of_shards_without_a_manifest(tmp_path, monkeypatch):
+def test_lists_of_shards_without_a_manifest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     build(tmp_path / "d", {"train": (3, 4)})
     shards = sorted((tmp_path / "d" / "data").iterdir())
@@ -279,16 +288,17 @@ def test_lists_of_shards_without_a_manifest(tmp_path, monkeypatch):
     assert len(ids(PortraitStream(shards[1:]))) == 8
 
 
-def test_splits_and_subsets(tmp_path):
+def test_splits_and_subsets(tmp_path: Path) -> None:
     build(tmp_path, subsets=("default", "raw"))
     assert len(ids(PortraitStream(tmp_path, split="test"))) == 2
     assert len(ids(PortraitStream(tmp_path, split=None, subset="raw"))) == 8
-    for wrong in ({"split": "validation"}, {"subset": "truth"}):
+    refused: tuple[dict[str, Any], ...] = ({"split": "validation"}, {"subset": "truth"})
+    for wrong in refused:
         with pytest.raises(PortraitError, match="there is default, raw"):
             PortraitStream(tmp_path, **wrong)
 
 
-def test_without_torch(roots):
+def test_without_torch(roots: dict[int, Path]) -> None:
     code = (
         "import sys\n"
         "sys.modules['torch'] = None\n"
@@ -304,7 +314,7 @@ def test_without_torch(roots):
     assert done.stdout.split() == [first, "1", "40"]
 
 
-def test_memory_of_an_epoch_is_flat(tmp_path):
+def test_memory_of_an_epoch_is_flat(tmp_path: Path) -> None:
     build(tmp_path, {"train": (4, 10)}, size=(256, 256))
     import tracemalloc
 
@@ -321,7 +331,7 @@ def test_memory_of_an_epoch_is_flat(tmp_path):
     assert max(peaks) < 2_500_000
 
 
-def test_workers_start_after_opencv_used_its_threads(roots):
+def test_workers_start_after_opencv_used_its_threads(roots: dict[int, Path]) -> None:
     """In a forked worker the wrong call to OpenCV hangs for ever."""
     cv2 = pytest.importorskip("cv2")
     threads = cv2.getNumThreads()

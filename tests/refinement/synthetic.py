@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 OVER = 4  # supersampling
 HAIR = ("none", "straight", "wavy", "curly", "flyaway", "motion")
@@ -35,7 +36,9 @@ def _field(rng: np.random.Generator, shape: tuple[int, int], cell: float) -> np.
     return np.clip(fine, 0, 1)
 
 
-def _strand(rng, start, angle, length, kind):
+def _strand(
+    rng: np.random.Generator, start: NDArray[np.float64], angle: float, length: float, kind: str
+) -> NDArray[np.float64]:
     steps = 40
     t = np.linspace(0, 1, steps)
     if kind == "curly":
@@ -78,7 +81,14 @@ def subject(
     cover = np.zeros((tall, wide), np.uint8)
     middle = np.array([wide * (0.5 + rng.uniform(-0.04, 0.04)), tall * 0.36])
 
-    def ellipse(x, y, rx, ry, value=255, canvas=cover):
+    def ellipse(
+        x: float,
+        y: float,
+        rx: float,
+        ry: float,
+        value: int = 255,
+        canvas: NDArray[np.uint8] = cover,
+    ) -> None:
         centre = (int(16 * (middle[0] + x * unit)), int(16 * (middle[1] + y * unit)))
         axes = (int(16 * rx * unit), int(16 * ry * unit))
         cv2.ellipse(canvas, centre, axes, 0, 0, 360, value, -1, cv2.LINE_8, 4)
@@ -114,17 +124,19 @@ def subject(
             line = _strand(rng, root, angle + rng.normal(0, 0.5), length, kind)
             thick = int(rng.integers(1, OVER + 2))
             cv2.polylines(cover, [np.rint(line * 16).astype(np.int32)], False, 255, thick, shift=4)
-    alpha = cv2.resize(cover, (width, height), interpolation=cv2.INTER_AREA).astype(np.float32)
+    alpha: NDArray[np.float32] = cv2.resize(
+        cover, (width, height), interpolation=cv2.INTER_AREA
+    ).astype(np.float32)
     alpha /= 255
     if hair == "flyaway":
         alpha = _fade_some(alpha, rng)
     if hair == "motion":
         blurred = cv2.blur(alpha, (max(3, width // 24), 1))
         ramp = np.clip((np.arange(height)[:, None] / height - 0.35) * 6, 0, 1)
-        alpha = blurred * (1 - ramp) + alpha * ramp
+        alpha = (blurred * (1 - ramp) + alpha * ramp).astype(np.float32)
     else:
-        alpha = cv2.GaussianBlur(alpha, (0, 0), rng.uniform(0.3, 0.8))
-    alpha = np.rint(np.clip(alpha, 0, 1) * 255).astype(np.float32) / 255
+        alpha = cv2.GaussianBlur(alpha, (0, 0), rng.uniform(0.3, 0.8)).astype(np.float32)
+    alpha = np.rint(np.clip(alpha, 0, 1) * 255).astype(np.float32) / np.float32(255)
     tone = np.array([rng.uniform(40, 220), rng.uniform(40, 200), rng.uniform(40, 180)])
     shade = 0.55 + 0.45 * _field(rng, size, 40) + 0.1 * (_field(rng, size, 3) - 0.5)
     rgb = np.clip(tone * shade[..., None], 0, 255).astype(np.uint8)
@@ -189,16 +201,22 @@ def damage_multiplied(
     return np.rint(np.clip(result, 0, 1) * 255).astype(np.float32) / 255
 
 
-def _blobs(result, alpha, rng, scale, strength):
+def _blobs(
+    result: NDArray[np.float32],
+    alpha: NDArray[np.float32],
+    rng: np.random.Generator,
+    scale: float,
+    strength: float,
+) -> NDArray[np.float32]:
     far = np.flatnonzero(
         cv2.distanceTransform((alpha < 0.02).astype(np.uint8), cv2.DIST_L2, 5).ravel() > 40 * scale
     )
     for _ in range(int(rng.integers(1, 8)) if far.size else 0):
         y, x = divmod(int(rng.choice(far)), alpha.shape[1])
-        blob = np.zeros(alpha.shape, np.float32)
+        blob: NDArray[np.float32] = np.zeros(alpha.shape, np.float32)
         axes = (int(rng.uniform(2, 12) * scale) + 1, int(rng.uniform(2, 9) * scale) + 1)
         cv2.ellipse(blob, (x, y), axes, rng.uniform(0, 180), 0, 360, 1.0, -1)
-        blob = cv2.GaussianBlur(blob, (0, 0), 0.7 + 1.5 * scale)
+        blob = cv2.GaussianBlur(blob, (0, 0), 0.7 + 1.5 * scale).astype(np.float32)
         result = np.maximum(result, min(1.0, strength * rng.uniform(0.1, 0.8)) * blob)
     return result
 

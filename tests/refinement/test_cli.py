@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -18,7 +19,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from refinement import Options, pictures, refine
+from refinement import VERSION, Options, batch, pictures, refine
 from refinement.cli import main
 from refinement.preview import sheet
 from tests.processes import ROOT
@@ -46,7 +47,9 @@ def run(*words: object) -> int:
     return main([str(word) for word in words])
 
 
-def test_folder_in_folder_out(inputs, tmp_path, capsys):
+def test_folder_in_folder_out(
+    inputs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / "out"
     log = tmp_path / "log.jsonl"
     assert run(inputs, "--output", out, "--report", log, "--preview", "--workers", 1) == 0
@@ -61,10 +64,17 @@ def test_folder_in_folder_out(inputs, tmp_path, capsys):
         got = np.asarray(image)
     assert np.array_equal(got[..., 3], np.rint(255 * result.alpha))
     assert np.array_equal(got[..., :3], result.foreground)
-    assert lines[1]["report"] == result.report.to_dict() or lines[0]["report"]
+    reports = {Path(line["input"]).name: line["report"] for line in lines}
+    assert reports["one.png"] == result.report.to_dict()
+    assert {line["version"] for line in lines} == {VERSION}
 
 
-def test_finished_ones_are_skipped_until_something_changes(inputs, tmp_path, capsys):
+def test_finished_ones_are_skipped_until_something_changes(
+    inputs: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     out = tmp_path / "out"
     args = (inputs, "--output", out, "--workers", 1, "--json")
 
@@ -81,10 +91,13 @@ def test_finished_ones_are_skipped_until_something_changes(inputs, tmp_path, cap
     (out / "one.png").write_bytes(before[:200])
     assert run(*args, "--band-width", 32) == 0 and counts() == (1, 1)
     assert run(*args, "--overwrite") == 0 and counts() == (2, 0)
+    assert run(*args) == 0 and counts() == (0, 2)
+    monkeypatch.setattr(batch, "VERSION", "another")
+    assert run(*args) == 0 and counts() == (2, 0)
     assert not list(out.rglob("*.part"))
 
 
-def test_workers_change_nothing(inputs, tmp_path):
+def test_workers_change_nothing(inputs: Path, tmp_path: Path) -> None:
     for i in range(3, 6):
         Image.fromarray(rgba(i)).save(inputs / f"{i}.png")
     one, two = tmp_path / "1", tmp_path / "2"
@@ -95,7 +108,9 @@ def test_workers_change_nothing(inputs, tmp_path):
     assert all((one / n).read_bytes() == (two / n).read_bytes() for n in names)
 
 
-def test_bad_files_are_named_and_the_rest_goes_on(inputs, tmp_path, capsys):
+def test_bad_files_are_named_and_the_rest_goes_on(
+    inputs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     Image.fromarray(rgba(1)[..., :3]).save(inputs / "opaque.png")
     Image.new("RGBA", (1, 1)).save(inputs / "tiny.png")
     whole = (inputs / "one.png").read_bytes()
@@ -124,7 +139,7 @@ def test_bad_files_are_named_and_the_rest_goes_on(inputs, tmp_path, capsys):
     assert len(list(out.rglob("*.png"))) == 2
 
 
-def test_sixteen_bits_stay_sixteen(tmp_path):
+def test_sixteen_bits_stay_sixteen(tmp_path: Path) -> None:
     deep = rgba(5).astype(np.uint16) * 257
     deep[..., :3] -= np.minimum(deep[..., :3], 7)
     path = tmp_path / "deep.png"
@@ -158,7 +173,7 @@ def saved(image: Image.Image, kind: str, **how: object) -> bytes:
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_orientation_is_applied(orientation):
+def test_orientation_is_applied(orientation: int) -> None:
     image = Image.fromarray(rgba(6))
     exif = Image.Exif()
     exif[0x0112] = orientation
@@ -176,7 +191,7 @@ def test_orientation_is_applied(orientation):
         assert np.array_equal(pictures.read(data).rgba, upright.astype(np.uint16) * 257)
 
 
-def test_premultiplied_tiff_becomes_straight():
+def test_premultiplied_tiff_becomes_straight() -> None:
     deep = rgba(6).astype(np.uint16) * 257
     share = deep[..., 3:] / 65535
     product = deep.copy()
@@ -187,17 +202,17 @@ def test_premultiplied_tiff_becomes_straight():
     assert np.abs(got.astype(int) - deep)[seen].max() <= 8
 
 
-def test_damage_is_found_before_anything_is_made(tmp_path):
+def test_damage_is_found_before_anything_is_made(tmp_path: Path) -> None:
     """Pillow's EXIF reader loads a PNG; a fault there must not pass for a missing EXIF."""
     for depth in (1, 257):
-        deep = rgba(3).astype(np.uint8 if depth == 1 else np.uint16) * depth
+        deep = rgba(3) if depth == 1 else rgba(3).astype(np.uint16) * np.uint16(depth)
         data = bytearray(cv2.imencode(".png", deep)[1].tobytes())
         data[len(data) // 2] ^= 255
         with pytest.raises(pictures.RefinementError, match="broken"):
             pictures.read(bytes(data))
 
 
-def test_palette_and_grey_with_alpha_are_read(tmp_path):
+def test_palette_and_grey_with_alpha_are_read(tmp_path: Path) -> None:
     grey = Image.fromarray(rgba(7)).convert("LA")
     palette = Image.fromarray(rgba(7)).quantize(64)
     for name, image in (("grey", grey), ("palette", palette)):
@@ -207,14 +222,22 @@ def test_palette_and_grey_with_alpha_are_read(tmp_path):
 
 
 @pytest.mark.parametrize("words", [("nowhere.png",), ("empty",), ("in", "-o", "in")])
-def test_wrong_usage_is_status_2(inputs, tmp_path, monkeypatch, capsys, words):
+def test_wrong_usage_is_status_2(
+    inputs: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: tuple[str, ...],
+) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").mkdir()
     assert run(*words, *([] if "-o" in words else ["-o", "out"])) == 2
     assert capsys.readouterr().err.startswith("python -m refinement: error: ")
 
 
-def test_globs_and_options(inputs, tmp_path, capsys):
+def test_globs_and_options(
+    inputs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     args = (inputs / "*.png", "-o", tmp_path / "out", "--workers", 1, "--keep-colour")
     assert run(*args, "--no-flyaways", "--several-bodies", "keep", "--json") == 0
     assert json.loads(capsys.readouterr().out)["pictures"] == 1
@@ -226,7 +249,7 @@ def test_globs_and_options(inputs, tmp_path, capsys):
     assert np.array_equal(got[..., :3], expected.foreground)
 
 
-def test_help_is_fast_and_teaches():
+def test_help_is_fast_and_teaches() -> None:
     done = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", "refinement", "--help"],
         capture_output=True,
@@ -248,7 +271,7 @@ def chunks(png: bytes) -> dict[bytes, bytes]:
     return found
 
 
-def test_what_colours_mean_is_kept(tmp_path):
+def test_what_colours_mean_is_kept(tmp_path: Path) -> None:
     image = Image.fromarray(rgba(1))
     image.save(tmp_path / "a.webp", icc_profile=PROFILE, lossless=True)
     image.save(tmp_path / "b.tif", icc_profile=PROFILE)
@@ -270,20 +293,23 @@ def test_what_colours_mean_is_kept(tmp_path):
         assert b"iCCP" not in chunks((out / f"{name}.png").read_bytes())
 
 
-def test_profiles_too_large_to_read_back_are_named(tmp_path, capsys):
+def test_profiles_too_large_to_read_back_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     for name in ("large.png", "large.tif"):
         Image.fromarray(rgba(1)).save(tmp_path / name, icc_profile=os.urandom(1_100_000))
     assert run(tmp_path, "-o", tmp_path / "out", "--workers", 1) == 1
     assert "over 1 MB" in capsys.readouterr().err
 
 
-def test_what_is_no_single_rgba_picture_gets_one_line(tmp_path, capsys):
+def test_what_is_no_single_rgba_picture_gets_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     image = Image.fromarray(rgba(1))
     image.convert("CMYK").save(tmp_path / "cmyk.tif")
     image.convert("1").save(tmp_path / "bilevel.png")
-    more = {"save_all": True, "append_images": [image.rotate(90)]}
     for name in ("loop.gif", "move.webp", "frames.png", "pages.tif"):
-        image.save(tmp_path / name, **more)
+        image.save(tmp_path / name, save_all=True, append_images=[image.rotate(90)])
     os.mkfifo(tmp_path / "pipe.png")
     (tmp_path / "dangling.png").symlink_to("nowhere")
     (tmp_path / "._cmyk.tif").write_text("a hidden file")
@@ -297,7 +323,9 @@ def test_what_is_no_single_rgba_picture_gets_one_line(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("size", [(64, 64), (16, 16), (16, 1500), (1500, 17), (333, 64)])
-def test_any_aspect_and_any_kind_of_alpha(tmp_path, capsys, size):
+def test_any_aspect_and_any_kind_of_alpha(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], size: tuple[int, int]
+) -> None:
     picture = cv2.resize(rgba(2), size[::-1], interpolation=cv2.INTER_AREA)
     hard, full, none = picture.copy(), picture.copy(), picture.copy()
     hard[..., 3] = np.where(hard[..., 3] > 127, 255, 0)
@@ -318,7 +346,9 @@ def test_any_aspect_and_any_kind_of_alpha(tmp_path, capsys, size):
             assert (alpha == (255 if name == "full" else 0)).all()
 
 
-def test_output_inside_the_input_and_beside_it(inputs, tmp_path, capsys):
+def test_output_inside_the_input_and_beside_it(
+    inputs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = inputs / "out"
 
     def counts(*words: object) -> tuple[int, int, int]:
@@ -334,7 +364,9 @@ def test_output_inside_the_input_and_beside_it(inputs, tmp_path, capsys):
     assert (tmp_path / "glob" / "deep" / "two.png").is_file()
 
 
-def test_no_output_takes_another_ones_name(inputs, tmp_path, capsys):
+def test_no_output_takes_another_ones_name(
+    inputs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (inputs / "previews").mkdir()
     for name in ("one.webp", "previews/one.png", "deep/one.png"):
         Image.fromarray(rgba(3)).save(inputs / name)
@@ -346,7 +378,12 @@ def test_no_output_takes_another_ones_name(inputs, tmp_path, capsys):
     assert [f for f in files if "previews" not in f] == ["deep/one.png", "deep/two.png", "one.png"]
 
 
-def test_inputs_are_never_written_over(inputs, tmp_path, monkeypatch, capsys):
+def test_inputs_are_never_written_over(
+    inputs: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     monkeypatch.chdir(tmp_path)
     (inputs / "deep" / "deep").mkdir()
     Image.fromarray(rgba(3)).save(inputs / "deep" / "two.png")
@@ -365,7 +402,9 @@ def test_inputs_are_never_written_over(inputs, tmp_path, monkeypatch, capsys):
     assert {p: p.read_bytes() for p in inputs.rglob("*") if p.is_file()} == before
 
 
-def test_a_report_may_go_through_a_pipe_and_may_fail(inputs, tmp_path, capsys):
+def test_a_report_may_go_through_a_pipe_and_may_fail(
+    inputs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     real = tmp_path / "real.jsonl"
     real.touch()
     (tmp_path / "link.jsonl").symlink_to(real)
@@ -378,7 +417,9 @@ def test_a_report_may_go_through_a_pipe_and_may_fail(inputs, tmp_path, capsys):
         assert "No space left" in capsys.readouterr().err
 
 
-def test_previews_follow_the_options_and_cut_outputs_are_made_again(inputs, tmp_path, capsys):
+def test_previews_follow_the_options_and_cut_outputs_are_made_again(
+    inputs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / "out"
     words = (inputs / "one.png", "-o", out, "--workers", 1, "--json")
 
@@ -396,7 +437,9 @@ def test_previews_follow_the_options_and_cut_outputs_are_made_again(inputs, tmp_
     assert refined("--keep-colour", "--no-resume") == 1
 
 
-def test_a_failed_write_leaves_nothing_and_leftovers_are_swept(tmp_path, monkeypatch):
+def test_a_failed_write_leaves_nothing_and_leftovers_are_swept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     target = tmp_path / "file.png"
     pictures.write_whole(target, b"old")
 
@@ -428,7 +471,7 @@ def started(*words: object) -> subprocess.Popen[str]:
     )
 
 
-def wait_for(what, seconds: float = 60) -> None:
+def wait_for(what: Callable[[], object], seconds: float = 60) -> None:
     end = time.monotonic() + seconds
     while not what():
         assert time.monotonic() < end
@@ -447,7 +490,9 @@ def many(tmp_path: Path) -> Path:
 
 @pytest.mark.skipif(os.name != "posix", reason="signals to a process group are POSIX")
 @pytest.mark.parametrize("workers", [1, 2])
-def test_ctrl_c_ends_quietly_and_the_next_run_goes_on(many, tmp_path, capsys, workers):
+def test_ctrl_c_ends_quietly_and_the_next_run_goes_on(
+    many: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], workers: int
+) -> None:
     out = tmp_path / "out"
     process = started(many, "-o", out, "--workers", workers)
     wait_for(lambda: any(out.glob("*.png")))
@@ -470,7 +515,9 @@ def alive(pid: int) -> bool:
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks into /proc")
-def test_killed_workers_lose_nothing_and_a_killed_run_leaves_no_workers(many, tmp_path):
+def test_killed_workers_lose_nothing_and_a_killed_run_leaves_no_workers(
+    many: Path, tmp_path: Path
+) -> None:
     out = tmp_path / "out"
 
     def workers(parent: int) -> list[int]:
@@ -494,7 +541,7 @@ def test_killed_workers_lose_nothing_and_a_killed_run_leaves_no_workers(many, tm
     wait_for(lambda: not any(alive(child) for child in children), 20)
 
 
-def test_a_preview_shows_before_after_and_the_change():
+def test_a_preview_shows_before_after_and_the_change() -> None:
     raw = np.zeros((2100, 1200, 4), np.uint8)
     raw[..., :3] = (10, 200, 30)
     raw[:1050, :, 3] = 128

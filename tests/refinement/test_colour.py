@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import cv2
 import numpy as np
 import pytest
@@ -13,7 +16,9 @@ from refinement.colour import estimate_foreground
 from tests.refinement import synthetic
 
 
-def spilled(seed: int, size=(256, 256)) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def spilled(
+    seed: int, size: tuple[int, int] = (256, 256)
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Colour as generated (mixed with padding), true colour, alpha."""
     subject = synthetic.subject(seed, size, hair="wavy")
     rng = np.random.default_rng(seed)
@@ -25,7 +30,7 @@ def spilled(seed: int, size=(256, 256)) -> tuple[np.ndarray, np.ndarray, np.ndar
 
 
 @pytest.mark.parametrize("background", [(255, 255, 255), (0, 0, 0), (0, 255, 0), (255, 0, 255)])
-def test_composites_lose_most_of_the_spill(background):
+def test_composites_lose_most_of_the_spill(background: tuple[int, int, int]) -> None:
     before = after = 0.0
     for seed in range(4):
         mixed, true, alpha = spilled(seed)
@@ -43,7 +48,7 @@ def test_composites_lose_most_of_the_spill(background):
 
 @settings(max_examples=15, deadline=None)
 @given(st.integers(0, 999), st.sampled_from([(64, 64), (65, 64), (127, 131), (200, 33)]))
-def test_opaque_colour_is_untouched_and_sizes_fit(seed, size):
+def test_opaque_colour_is_untouched_and_sizes_fit(seed: int, size: tuple[int, int]) -> None:
     mixed, _, alpha = spilled(seed, size)
     result = estimate_foreground(mixed, alpha)
     assert result.shape == mixed.shape and result.dtype == np.uint8
@@ -52,7 +57,7 @@ def test_opaque_colour_is_untouched_and_sizes_fit(seed, size):
     assert np.abs(deep / 257.0 - result).max() < 1.0
 
 
-def test_outside_is_smooth_and_strips_do_not_show():
+def test_outside_is_smooth_and_strips_do_not_show() -> None:
     mixed, _, alpha = spilled(3, (300, 256))
     result = estimate_foreground(mixed, alpha).astype(np.float32)
     far = cv2.distanceTransform((alpha == 0).astype(np.uint8), cv2.DIST_L2, 5) > 12
@@ -65,7 +70,7 @@ def test_outside_is_smooth_and_strips_do_not_show():
 
 
 @pytest.mark.parametrize("level", [0.0, 0.4, 1.0])
-def test_any_even_alpha_is_no_trouble(level):
+def test_any_even_alpha_is_no_trouble(level: float) -> None:
     grey = np.full((32, 32, 3), 90, np.uint8)
     result = estimate_foreground(grey, np.full((32, 32), level, np.float32))
     # Where nothing is opaque there is no foreground colour to continue.
@@ -81,15 +86,16 @@ def changed_again(once: np.ndarray, alpha: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("kind", [np.uint8, np.uint16])
 @pytest.mark.parametrize("seed", range(4))
-def test_a_second_estimation_changes_next_to_nothing(seed, kind):
+def test_a_second_estimation_changes_next_to_nothing(seed: int, kind: Any) -> None:
     mixed, _, alpha = spilled(seed, (512, 512))
-    once = estimate_foreground(mixed.astype(kind) * (257 if kind is np.uint16 else 1), alpha)
+    scale = kind(257 if kind is np.uint16 else 1)
+    once = estimate_foreground((mixed.astype(kind) * scale).astype(kind), alpha)
     change = changed_again(once, alpha)
     assert change.mean() < 0.1
     assert (change > 2).mean() < 0.01
 
 
-def test_a_second_estimation_of_real_portraits_changes_next_to_nothing(shared):
+def test_a_second_estimation_of_real_portraits_changes_next_to_nothing(shared: Path) -> None:
     files = sorted((shared / "data" / "layerdiffuse").glob("portrait_*.png"))
     assert files
     for file in files:

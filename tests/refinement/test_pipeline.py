@@ -2,34 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from ld_portrait_20k.matting import metrics
-from refinement import VERSION, Options, RefinementError, refine
+from refinement import Options, RefinementError, refine
+from refinement.report import Report
 from tests.refinement import synthetic
 
 MATTE = Options(estimate_colour=False)
 SIZE = (384, 384)
-DAMAGES = (synthetic.damage_multiplied, synthetic.damage_subtracted)
+Damage = Callable[[NDArray[np.float32], int], NDArray[np.float32]]
+DAMAGES: tuple[Damage, ...] = (synthetic.damage_multiplied, synthetic.damage_subtracted)
 
 
-def refined(alpha: np.ndarray, **options) -> np.ndarray:
+def refined(alpha: np.ndarray, **options: Any) -> np.ndarray:
     rgba = np.dstack([np.full((*alpha.shape, 3), 128, np.uint8), np.rint(alpha * 255)])
     return refine(rgba.astype(np.uint8), options=Options(estimate_colour=False, **options)).alpha
 
 
-def report(alpha: np.ndarray, **options):
+def report(alpha: np.ndarray, **options: Any) -> Report:
     rgba = np.dstack([np.full((*alpha.shape, 3), 128, np.uint8), np.rint(alpha * 255)])
     return refine(rgba.astype(np.uint8), options=Options(**options)).report
 
 
-def shape(*drawn, size: int = 384) -> np.ndarray:
+def shape(*drawn: Any, size: int = 384) -> np.ndarray:
     """A smooth-edged matte of filled circles (x, y, radius, value), later over earlier."""
     canvas = np.zeros((4 * size, 4 * size), np.float32)
     for x, y, radius, value in drawn:
@@ -42,7 +47,7 @@ BODY = (192, 300, 150, 1.0)
 
 @pytest.mark.parametrize("hair", synthetic.HAIR)
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_damage_is_undone_and_the_border_is_not_spoilt(hair, damage):
+def test_damage_is_undone_and_the_border_is_not_spoilt(hair: str, damage: Damage) -> None:
     errors = []
     for seed, cut in enumerate(("bottom", "none", "sides")):
         subject = synthetic.subject(
@@ -61,7 +66,7 @@ def test_damage_is_undone_and_the_border_is_not_spoilt(hair, damage):
 
 
 @pytest.mark.parametrize("hair", synthetic.HAIR)
-def test_a_perfect_matte_stays(hair):
+def test_a_perfect_matte_stays(hair: str) -> None:
     subject = synthetic.subject(5, SIZE, hair=hair, arm_gap=True, hoop=True)
     result = refine(subject.rgba(), options=MATTE).alpha
     assert 1000 * metrics.mse(result, subject.alpha) < 0.001
@@ -71,7 +76,7 @@ def test_a_perfect_matte_stays(hair):
 
 @settings(max_examples=12, deadline=None)
 @given(st.integers(0, 10_000), st.sampled_from(synthetic.HAIR), st.sampled_from(DAMAGES))
-def test_range_idempotence_and_symmetry(seed, hair, damage):
+def test_range_idempotence_and_symmetry(seed: int, hair: str, damage: Damage) -> None:
     subject = synthetic.subject(seed, (256, 224), hair=hair, arm_gap=seed % 2 == 0)
     rgba = subject.rgba(damage(subject.alpha, seed))
     alpha = refine(rgba, options=MATTE).alpha
@@ -89,9 +94,19 @@ def test_range_idempotence_and_symmetry(seed, hair, damage):
         assert np.abs(other - expected).max() < 0.75 / 255
 
 
-def refine_like(alpha, turned, rgba):
+def refine_like(
+    alpha: NDArray[np.float32],
+    turned: NDArray[np.uint8],
+    rgba: NDArray[np.uint8],
+) -> NDArray[Any]:
     """The result turned as the input was."""
-    for move in (lambda x: x[:, ::-1], lambda x: x[::-1], np.rot90, lambda x: np.rot90(x, 2)):
+    moves: tuple[Callable[[NDArray[Any]], NDArray[Any]], ...] = (
+        lambda x: x[:, ::-1],
+        lambda x: x[::-1],
+        np.rot90,
+        lambda x: np.rot90(x, 2),
+    )
+    for move in moves:
         if move(rgba).shape == turned.shape and np.array_equal(move(rgba), turned):
             return move(alpha)
     raise AssertionError("no such turn")
@@ -99,7 +114,7 @@ def refine_like(alpha, turned, rgba):
 
 @settings(max_examples=10, deadline=None)
 @given(st.integers(0, 10_000), st.sampled_from(("none", "straight", "wavy")))
-def test_more_damage_is_never_a_better_score(seed, hair):
+def test_more_damage_is_never_a_better_score(seed: int, hair: str) -> None:
     subject = synthetic.subject(seed, SIZE, hair=hair)
     errors = [
         metrics.sad(
@@ -113,7 +128,7 @@ def test_more_damage_is_never_a_better_score(seed, hair):
 
 
 @pytest.mark.parametrize("level", [0.9, 0.95, 0.99])
-def test_veil_into_the_border_band_is_divided_out(level):
+def test_veil_into_the_border_band_is_divided_out(level: float) -> None:
     true = shape(BODY, (192, 120, 70, 1.0))
     result = refined(true * level)
     band = (true > 0) & (true < 1)
@@ -123,27 +138,29 @@ def test_veil_into_the_border_band_is_divided_out(level):
 
 @pytest.mark.parametrize("level", [0.4, 0.6, 0.9])
 @pytest.mark.parametrize("place", [(192, 300), (192, 383)])
-def test_panels_are_filled_deep_inside_and_at_the_frame(level, place):
+def test_panels_are_filled_deep_inside_and_at_the_frame(
+    level: float, place: tuple[int, int]
+) -> None:
     true = shape(BODY)
     raw = np.minimum(true, 1 - (1 - level) * shape((*place, 40, 1.0)))
     assert np.array_equal(refined(raw) == 1, true == 1)
 
 
 @pytest.mark.parametrize("level", [0.4, 0.6])
-def test_a_panel_beside_the_border_is_filled(level):
+def test_a_panel_beside_the_border_is_filled(level: float) -> None:
     true = shape(BODY)
     lost = (1 - level) * shape((76, 300, 30, 1.0))  # 4 px from the silhouette
     result = refined(true - lost)
     assert (1 - result)[true == 1].sum() < 0.15 * lost.sum()
 
 
-def test_a_faint_patch_in_a_good_matte_is_no_hair():
+def test_a_faint_patch_in_a_good_matte_is_no_hair() -> None:
     true = shape(BODY, (192, 120, 70, 1.0))
     raw = true * (1 - 0.07 * shape((192, 300, 20, 1.0)))
     assert np.array_equal(refined(raw) == 1, true == 1)
 
 
-def test_lone_pin_holes_are_filled_and_gaps_among_others_are_not():
+def test_lone_pin_holes_are_filled_and_gaps_among_others_are_not() -> None:
     true = shape(BODY)
     hole = shape((192, 300, 1, 1.0))
     assert np.rint(255 * refined(true * 0.97 * (1 - hole))[true == 1]).min() == 255
@@ -154,7 +171,7 @@ def test_lone_pin_holes_are_filled_and_gaps_among_others_are_not():
     assert refined(gaps)[gaps == 0].max() == 0
 
 
-def test_pin_holes_are_filled():
+def test_pin_holes_are_filled() -> None:
     true = shape(BODY)
     raw = true.copy()
     for i in range(8):
@@ -164,7 +181,7 @@ def test_pin_holes_are_filled():
 
 @pytest.mark.parametrize("radius", [2, 3, 6, 30])
 @pytest.mark.parametrize("haze", [0, 8])
-def test_true_openings_stay_open_at_any_size(radius, haze):
+def test_true_openings_stay_open_at_any_size(radius: int, haze: int) -> None:
     true = shape(BODY, (192, 300, radius, 0.0))
     raw = np.maximum(true, haze / 255)
     result = refined(raw)
@@ -175,7 +192,7 @@ def test_true_openings_stay_open_at_any_size(radius, haze):
     assert radius < 6 or result[opening].max() == 0
 
 
-def lines(*drawn, thickness: float, size: int = 384) -> np.ndarray:
+def lines(*drawn: Any, thickness: float, size: int = 384) -> np.ndarray:
     """Smooth-edged lines ((x, y), (x, y), ...) and circles (x, y, radius)."""
     canvas = np.zeros((4 * size, 4 * size), np.uint8)
     for line in drawn:
@@ -203,7 +220,7 @@ OPEN = {
 
 @pytest.mark.parametrize("what", OPEN)
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_what_thin_things_enclose_stays_open(what, damage):
+def test_what_thin_things_enclose_stays_open(what: str, damage: Damage) -> None:
     true = np.maximum(shape(BODY, (192, 120, 70, 1.0)), OPEN[what])
     true = np.rint(255 * true).astype(np.float32) / 255
     raw = damage(true, 5)
@@ -216,7 +233,7 @@ def test_what_thin_things_enclose_stays_open(what, damage):
 
 
 @pytest.mark.parametrize("halo", [1, 6, 15])
-def test_halo_and_haze_are_cleared_up_to_the_frame(halo):
+def test_halo_and_haze_are_cleared_up_to_the_frame(halo: int) -> None:
     true = shape(BODY)
     raw = np.maximum(true, halo / 255)
     result = refined(raw)
@@ -224,7 +241,7 @@ def test_halo_and_haze_are_cleared_up_to_the_frame(halo):
     assert metrics.sad(result, true) < 0.1 * metrics.sad(raw, true)
 
 
-def test_blobs_go_and_strands_that_fade_and_come_back_stay():
+def test_blobs_go_and_strands_that_fade_and_come_back_stay() -> None:
     true = shape(BODY, (192, 140, 60, 1.0))
     cv2.line(true, (240, 110), (262, 80), 0.8, 2, cv2.LINE_AA)
     cv2.line(true, (265, 76), (285, 50), 0.8, 2, cv2.LINE_AA)
@@ -255,7 +272,7 @@ def translucent(kind: str) -> np.ndarray:
 
 @pytest.mark.parametrize("kind", ["tulle", "folds", "smoke", "motion", "much motion"])
 @pytest.mark.parametrize("halo", [0, 8])
-def test_what_is_truly_translucent_at_the_border_stays(kind, halo):
+def test_what_is_truly_translucent_at_the_border_stays(kind: str, halo: int) -> None:
     true = translucent(kind)
     raw = np.where(true < 0.5 / 255, halo / 255, true * (1 - 0.05 * shape((192, 320, 50, 1.0))))
     result = refined(raw)
@@ -265,14 +282,14 @@ def test_what_is_truly_translucent_at_the_border_stays(kind, halo):
     assert metrics.sad(result, true) <= 0.2 * metrics.sad(raw, true) + 0.05
 
 
-def test_tulle_with_an_edge_is_kept_whole_however_wide():
+def test_tulle_with_an_edge_is_kept_whole_however_wide() -> None:
     true = np.maximum(shape(BODY, HEAD), 0.4 * shape((192, 120, 110, 1.0)))
     assert np.abs(refined(true) - true).max() < 0.02
     assert report(true).doubtful_area > 0.03
 
 
 @pytest.mark.parametrize("level", [0.2, 0.5, 0.85])
-def test_where_the_prior_cannot_tell_the_report_says_so(level):
+def test_where_the_prior_cannot_tell_the_report_says_so(level: float) -> None:
     sure = report(shape(BODY, HEAD))
     wide = report(np.maximum(shape(BODY, HEAD), level * shape((192, 120, 130, 1.0))))
     assert sure.doubtful_area < 0.001
@@ -281,7 +298,7 @@ def test_where_the_prior_cannot_tell_the_report_says_so(level):
 
 
 @pytest.mark.parametrize("gap", [2, 4, 8])
-def test_a_thin_strand_may_come_back_from_farther(gap):
+def test_a_thin_strand_may_come_back_from_farther(gap: int) -> None:
     true = shape(BODY, (192, 120, 70, 1.0))
     cv2.line(true, (255, 90), (275, 74), 0.9, 1, cv2.LINE_AA)
     cv2.line(true, (275 + gap, 74 - gap), (315 + gap, 40 - gap), 0.9, 1, cv2.LINE_AA)
@@ -291,7 +308,7 @@ def test_a_thin_strand_may_come_back_from_farther(gap):
     assert result[85:95, 296:304].max() == 0
 
 
-def test_two_people_who_do_not_touch():
+def test_two_people_who_do_not_touch() -> None:
     raw = shape((100, 330, 80, 1.0), (290, 340, 70, 1.0))
     both = report(raw)
     assert both.bodies == 2 and both.reasons == ("several-bodies",) and both.confidence == 0
@@ -301,13 +318,13 @@ def test_two_people_who_do_not_touch():
     assert report(raw, several_bodies="largest").reasons == ()
 
 
-def test_two_people_who_touch_are_one_body():
+def test_two_people_who_touch_are_one_body() -> None:
     raw = shape((130, 330, 80, 1.0), (270, 340, 80, 1.0))
     assert report(raw).bodies == 1 and report(raw).reasons == ()
 
 
 @pytest.mark.parametrize("sides", ["none", "bottom", "left", "two", "three", "all"])
-def test_a_subject_cut_by_any_side(sides):
+def test_a_subject_cut_by_any_side(sides: str) -> None:
     place = {"none": (192, 192, 100), "bottom": (192, 330, 120), "left": (40, 200, 120)}
     place |= {"two": (60, 330, 150), "three": (192, 330, 220)}
     true = np.ones(SIZE) if sides == "all" else shape((*place[sides], 1.0))
@@ -320,7 +337,7 @@ def test_a_subject_cut_by_any_side(sides):
     assert result[true == 0].max() == 0
 
 
-def test_what_must_be_rejected_says_why():
+def test_what_must_be_rejected_says_why() -> None:
     assert report(np.zeros(SIZE)).reasons == ("empty",)
     assert "no-opaque-body" in report(0.3 * shape(BODY)).reasons
     assert "no-background" in report(np.ones(SIZE)).reasons
@@ -330,7 +347,7 @@ def test_what_must_be_rejected_says_why():
     assert good.to_dict()["reasons"] == []
 
 
-def test_input_kinds_agree_and_bad_input_is_named():
+def test_input_kinds_agree_and_bad_input_is_named() -> None:
     subject = synthetic.subject(3, (128, 160), hair="wavy")
     rgba = subject.rgba(synthetic.damage_multiplied(subject.alpha, 3))
     eight = refine(rgba)
@@ -340,17 +357,17 @@ def test_input_kinds_agree_and_bad_input_is_named():
     assert np.abs(eight.alpha - sixteen.alpha).max() < 1e-4
     assert np.abs(eight.alpha - floating.alpha).max() < 1e-4
     assert set(np.unique(eight.trimap)) == {0, 128, 255}
-    for bad in (rgba[..., :3], rgba.astype(np.int32), rgba[:0], "x"):
+    wrong: tuple[Any, ...] = (rgba[..., :3], rgba.astype(np.int32), rgba[:0], "x")
+    for bad in wrong:
         with pytest.raises(RefinementError):
             refine(bad)
     with pytest.raises(RefinementError, match="between 0 and 1"):
         refine(np.full((8, 8, 4), 2.0))
     with pytest.raises(RefinementError, match="band_width"):
         Options(band_width=0)
-    assert VERSION
 
 
-def test_the_result_does_not_depend_on_threads():
+def test_the_result_does_not_depend_on_threads() -> None:
     subject = synthetic.subject(8, SIZE, hair="curly")
     rgba = subject.rgba(synthetic.damage_subtracted(subject.alpha, 8))
     before = cv2.getNumThreads()
@@ -377,9 +394,11 @@ REAL = {
 
 
 @pytest.mark.parametrize("name", REAL)
-def test_real_layer_diffusion(name, shared: Path):
+def test_real_layer_diffusion(name: str, shared: Path) -> None:
     path = next((shared / "data" / "layerdiffuse").glob(f"{name}*.png"))
-    rgba = cv2.cvtColor(cv2.imread(str(path), cv2.IMREAD_UNCHANGED), cv2.COLOR_BGRA2RGBA)
+    stored = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    assert stored is not None
+    rgba = cv2.cvtColor(stored, cv2.COLOR_BGRA2RGBA)
     result = refine(rgba)
     assert result.report.reasons == REAL[name]
     if REAL[name]:

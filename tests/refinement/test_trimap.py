@@ -10,7 +10,7 @@ from refinement.trimap import trimap
 from tests.refinement import synthetic
 
 
-def test_unknown_reaches_as_far_as_asked_and_not_along_the_frame():
+def test_unknown_reaches_as_far_as_asked_and_not_along_the_frame() -> None:
     alpha = np.zeros((64, 64), np.uint8)
     alpha[:, 32:] = 255
     result = trimap(alpha, 5)
@@ -18,7 +18,7 @@ def test_unknown_reaches_as_far_as_asked_and_not_along_the_frame():
     assert list(result[0, 25:40]) == [0] * 2 + [128] * 10 + [255] * 3
 
 
-def test_soft_alpha_is_unknown_and_width_scales_with_size():
+def test_soft_alpha_is_unknown_and_width_scales_with_size() -> None:
     widths = []
     for side in (256, 512):
         subject = synthetic.subject(2, (side, side), hair="none")

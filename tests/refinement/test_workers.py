@@ -23,7 +23,7 @@ def died(task: tuple[str, int]) -> str:
     return f"lost {task[1]}"
 
 
-def test_only_a_task_that_kills_its_process_twice_is_lost(tmp_path):
+def test_only_a_task_that_kills_its_process_twice_is_lost(tmp_path: Path) -> None:
     tasks = [(str(tmp_path), number) for number in range(9)]
     got = list(in_processes(work, tasks, 2, died))
     assert got == ["lost 5" if n == 5 else f"did {n}" for n in range(9)]

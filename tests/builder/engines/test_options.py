@@ -9,7 +9,7 @@ import pytest
 from builder.cli import main
 from builder.cli.cluster_options import parse_time
 from builder.engines import cluster
-from ld_portrait_20k.errors import PortraitError
+from ld_portrait_20k.errors import PortraitError, install_command
 from tests.processes import run_code
 
 REFUSED = [
@@ -43,7 +43,7 @@ def test_a_missing_package_is_named(
     monkeypatch.setattr(cluster, "find_spec", lambda name: None)
     assert main(["regenerate", "--output", str(tmp_path), "--engine", "slurm", "--dry-run"]) == 1
     assert "needs datatrove" in (error := capsys.readouterr().err)
-    assert "pip install 'ld-portrait-20k[cluster]'" in error
+    assert f"try: {install_command('cluster')}" in error
 
 
 def test_a_missing_ray_is_named(

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -14,7 +15,7 @@ TEXT = st.text(
 
 
 @given(st.dictionaries(TEXT, TEXT, min_size=1))
-def test_round_trip(tmp_path_factory, prompts):
+def test_round_trip(tmp_path_factory: pytest.TempPathFactory, prompts: dict[str, str]) -> None:
     path = tmp_path_factory.mktemp("p") / "prompts.json"
     path.write_text(json.dumps(prompts, ensure_ascii=False), encoding="utf-8")
     assert read_prompts(path) == {stem: text.strip() for stem, text in prompts.items()}
@@ -22,19 +23,19 @@ def test_round_trip(tmp_path_factory, prompts):
     assert read_prompt_list(path) == [text.strip() for text in prompts.values()]
 
 
-def test_the_shared_file(shared):
+def test_the_shared_file(shared: Path) -> None:
     prompts = read_prompts(shared / "data" / "prompts.json")
     stems = {path.stem for path in (shared / "data" / "layerdiffuse").glob("*.png")}
     assert set(prompts) == stems
 
 
-def test_lines(tmp_path):
+def test_lines(tmp_path: Path) -> None:
     path = tmp_path / "prompts.txt"
     path.write_bytes(b"\xef\xbb\xbfa man\r\n\r\n  a woman, \xc3\xa9l\xc3\xa9gante \n")
     assert read_prompt_list(path) == ["a man", "a woman, élégante"]
 
 
-def test_sidecar(tmp_path):
+def test_sidecar(tmp_path: Path) -> None:
     assert sidecar_prompt(tmp_path / "a.b.png") is None
     (tmp_path / "a.b.txt").write_text("a person\n")
     assert sidecar_prompt(tmp_path / "a.b.png") == "a person"
@@ -67,7 +68,7 @@ def test_sidecar(tmp_path):
         (b"1" * 10_000, "not a file of prompts"),
     ],
 )
-def test_bad_json(tmp_path, content, says):
+def test_bad_json(tmp_path: Path, content: bytes, says: str) -> None:
     path = tmp_path / "bad.json"
     path.write_bytes(content)
     with pytest.raises(PortraitError, match=says) as caught:
@@ -89,14 +90,14 @@ def test_bad_json(tmp_path, content, says):
         ("p.json", b'["a", 2]', "prompt 2 is a number"),
     ],
 )
-def test_bad_lists(tmp_path, name, content, says):
+def test_bad_lists(tmp_path: Path, name: str, content: bytes, says: str) -> None:
     path = tmp_path / name
     path.write_bytes(content)
     with pytest.raises(PortraitError, match=says):
         read_prompt_list(path)
 
 
-def test_missing_folder_and_too_large(tmp_path, monkeypatch):
+def test_missing_folder_and_too_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(PortraitError, match="no such file"):
         read_prompts(tmp_path / "absent.json")
     with pytest.raises(PortraitError, match="cannot be read"):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -19,7 +22,7 @@ def _mattes(seed: int) -> tuple[np.ndarray, np.ndarray]:
     return np.clip(true + rng.normal(0, 0.1, true.shape), 0, 1), true
 
 
-def test_sums_and_means_by_hand():
+def test_sums_and_means_by_hand() -> None:
     predicted, true = np.zeros((10, 20)), np.zeros((10, 20))
     predicted[2, 3], predicted[4, 5] = 0.5, 1.0
     mask = np.zeros((10, 20), bool)
@@ -32,15 +35,17 @@ def test_sums_and_means_by_hand():
     assert metrics.mad(predicted, true, np.zeros((10, 20), bool)) == 0.0
 
 
-def test_grad_is_the_two_dimensional_convolution_of_the_definition():
+def test_grad_is_the_two_dimensional_convolution_of_the_definition() -> None:
     predicted, true = _mattes(1)
     sigma, half = 1.4, 4
     grid = np.arange(-half, half + 1)
 
-    def gauss(x):
-        return np.exp(-(x**2) / (2 * sigma**2)) / (sigma * np.sqrt(2 * np.pi))
+    def gauss(x: float) -> float:
+        return math.exp(-(x**2) / (2 * sigma**2)) / (sigma * math.sqrt(2 * math.pi))
 
-    kernel = np.array([[gauss(i) * -j * gauss(j) / sigma**2 for j in grid] for i in grid])
+    kernel = np.array(
+        [[gauss(i) * -j * gauss(j) / sigma**2 for j in grid.tolist()] for i in grid.tolist()]
+    )
     kernel /= np.sqrt((kernel**2).sum())
     amplitude = [
         np.sqrt(
@@ -54,7 +59,7 @@ def test_grad_is_the_two_dimensional_convolution_of_the_definition():
     )
 
 
-def test_conn_is_the_loop_of_the_definition():
+def test_conn_is_the_loop_of_the_definition() -> None:
     predicted, true = _mattes(2)
     thresholds = np.arange(0, 11) / 10
     level = -np.ones(true.shape)
@@ -70,7 +75,7 @@ def test_conn_is_the_loop_of_the_definition():
     assert metrics.conn(predicted, true) == pytest.approx(np.abs(phi[0] - phi[1]).sum() / 1000)
 
 
-def test_conn_sees_a_detached_piece_that_sad_sees_too():
+def test_conn_sees_a_detached_piece_that_sad_sees_too() -> None:
     true = np.zeros((60, 60))
     true[20:60, 10:50] = 1
     predicted = true.copy()
@@ -81,7 +86,7 @@ def test_conn_sees_a_detached_piece_that_sad_sees_too():
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 10_000))
-def test_a_perfect_matte_has_no_error_and_errors_are_symmetric(seed):
+def test_a_perfect_matte_has_no_error_and_errors_are_symmetric(seed: int) -> None:
     predicted, true = _mattes(seed)
     for metric in ALL:
         assert metric(true, true.copy()) == 0.0
@@ -90,7 +95,7 @@ def test_a_perfect_matte_has_no_error_and_errors_are_symmetric(seed):
 
 
 @pytest.mark.parametrize("metric", ALL)
-def test_wrong_input_is_named(metric):
+def test_wrong_input_is_named(metric: Callable[..., float]) -> None:
     with pytest.raises(ValueError, match="cannot be compared"):
         metric(np.zeros((3, 4)), np.zeros((4, 3)))
     with pytest.raises(ValueError, match="divide by 255"):

@@ -18,18 +18,23 @@ import sys
 import tempfile
 import typing
 from pathlib import Path
+from typing import Any
+
+import torch
 
 LIMITS = {"decoder": 1e-4, "encoder": 1e-4, "offsets": 0.0, "latents": 1e-3}
 
 
-def import_reference(folder: Path):
+def import_reference(folder: Path) -> tuple[Any, Any]:
     """The reference's VAE module and its sampling pipeline class."""
     import diffusers.pipelines.stable_diffusion_xl.pipeline_stable_diffusion_xl_img2img as img2img
 
     # It star-imports this module and counts on names that newer versions no longer import.
     for name in ("Optional", "Union", "List"):
         setattr(img2img, name, getattr(typing, name))
-    img2img.__all__ = [name for name in dir(img2img) if not name.startswith("__")]
+    img2img.__all__ = [  # type: ignore[attr-defined]
+        name for name in dir(img2img) if not name.startswith("__")
+    ]
     sys.path.insert(0, str(folder))
     import lib_layerdiffuse.vae as vae
     from diffusers_kdiffusion_sdxl import KDiffusionStableDiffusionXLPipeline
@@ -44,7 +49,7 @@ def report(kind: str, what: str, difference: float) -> bool:
     return good
 
 
-def compare_decoder(reference, path: Path) -> bool:
+def compare_decoder(reference: Any, path: Path) -> bool:
     """Decoder: augmented and not, odd batches, sides of their own."""
     import torch
 
@@ -69,7 +74,7 @@ def compare_decoder(reference, path: Path) -> bool:
     return good
 
 
-def compare_encoder(reference, path: Path, vae) -> bool:
+def compare_encoder(reference: Any, path: Path, vae: Any) -> bool:
     """Encoder, colour padding included."""
     import torch
 
@@ -142,7 +147,7 @@ def compare_offsets(base: Path, path: Path) -> bool:
     return good
 
 
-def compare_sampler(reference, pipeline_class, ours, encoder: Path) -> bool:
+def compare_sampler(reference: Any, pipeline_class: Any, ours: Any, encoder: Path) -> bool:
     """Latents after sampling, from text and from a picture."""
     import torch
 
@@ -229,7 +234,7 @@ def main() -> int:
         vae, pipeline_class = import_reference(options.folder)
         paths = make_tiny(Path(folder))
 
-        def save(tensors, name: str) -> Path:
+        def save(tensors: dict[str, torch.Tensor], name: str) -> Path:
             path = Path(folder) / f"{name}.safetensors"
             save_file(tensors, path)
             return path

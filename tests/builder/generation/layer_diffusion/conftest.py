@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
+
+from builder.generation.layer_diffusion.config import LayerDiffusionConfig
+from builder.generation.layer_diffusion.pipeline import LayerDiffusionPipeline
+from tests.builder.generation.layer_diffusion.tiny import TinyPaths
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _one_thread():
+def _one_thread() -> Iterator[None]:
     """One thread, so that tests run beside each other; libraries keep off the network."""
     import torch
 
@@ -17,7 +23,7 @@ def _one_thread():
 
 
 @pytest.fixture(scope="session")
-def tiny(tmp_path_factory):
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> TinyPaths:
     """Paths of a tiny SDXL with Layer Diffusion weights; read-only, shared by all tests."""
     from tests.builder.generation.layer_diffusion.tiny import make_tiny
 
@@ -25,7 +31,7 @@ def tiny(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def tiny_config(tiny):
+def tiny_config(tiny: TinyPaths) -> LayerDiffusionConfig:
     """A configuration that runs the tiny models on the CPU."""
     from builder.generation.layer_diffusion import LayerDiffusionConfig
 
@@ -35,7 +41,7 @@ def tiny_config(tiny):
 
 
 @pytest.fixture(scope="session")
-def pipeline(tiny_config):
+def pipeline(tiny_config: LayerDiffusionConfig) -> LayerDiffusionPipeline:
     """The tiny models, loaded; tests must leave it as it is."""
     from builder.generation.layer_diffusion import LayerDiffusionPipeline
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import torch
 
@@ -54,7 +56,7 @@ class PlainVAE:
     device = torch.device("cpu")
     dtype = torch.float32
 
-    def encode(self, pixels: torch.Tensor):
+    def encode(self, pixels: torch.Tensor) -> SimpleNamespace:
         """Mean: area averages of R, G, B and their mean; standard deviation: a half."""
         from types import SimpleNamespace
 

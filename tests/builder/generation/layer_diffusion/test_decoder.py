@@ -6,6 +6,9 @@ import logging
 import pickle
 import struct
 import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -24,14 +27,15 @@ from tests.builder.generation.layer_diffusion.golden import (
     figures,
     golden_decoder,
 )
+from tests.builder.generation.layer_diffusion.tiny import TinyPaths
 
 
 @pytest.fixture(scope="module")
-def decoder():
+def decoder() -> TransparentVAEDecoder:
     return golden_decoder()
 
 
-def names_and_shapes(module_class) -> dict[str, tuple[int, ...]]:
+def names_and_shapes(module_class: type[torch.nn.Module]) -> dict[str, tuple[int, ...]]:
     with torch.device("meta"):
         return {name: tuple(t.shape) for name, t in module_class().state_dict().items()}
 
@@ -49,12 +53,12 @@ PUBLISHED = {
 
 
 @pytest.mark.parametrize("module_class", PUBLISHED)
-def test_names_and_shapes_are_the_published_ones(module_class) -> None:
+def test_names_and_shapes_are_the_published_ones(module_class: type[torch.nn.Module]) -> None:
     shapes = names_and_shapes(module_class)
     assert (len(shapes), digest(shapes)) == PUBLISHED[module_class]
 
 
-def test_published_listing_is_that_of_the_shared_facts(shared) -> None:
+def test_published_listing_is_that_of_the_shared_facts(shared: Path) -> None:
     listing = json.loads((shared / "facts" / "layer_diffusion_state_dicts.json").read_text())
     for key, module_class in (("decoder", TransparencyUNet), ("encoder", OffsetNetwork)):
         published = {name: tuple(shape) for name, shape in listing[key].items()}
@@ -98,7 +102,7 @@ GOLDEN = {
 
 
 @pytest.mark.parametrize("case", GOLDEN)
-def test_golden_figures(decoder, case) -> None:
+def test_golden_figures(decoder: TransparentVAEDecoder, case: Any) -> None:
     count, height, width, augment = case
     rgba = decoder(*decoder_inputs(count, height, width), augment=augment)
     assert rgba.shape == (count, 4, height, width)
@@ -106,7 +110,7 @@ def test_golden_figures(decoder, case) -> None:
     assert figures(rgba) == pytest.approx(GOLDEN[case], abs=1e-4)
 
 
-def test_augmented_is_the_median_of_eight_single_passes(decoder) -> None:
+def test_augmented_is_the_median_of_eight_single_passes(decoder: TransparentVAEDecoder) -> None:
     pixels, latents = decoder_inputs(1, 64, 128)
     passes = []
     for flip in (False, True):
@@ -119,14 +123,16 @@ def test_augmented_is_the_median_of_eight_single_passes(decoder) -> None:
 
 
 @pytest.mark.parametrize("view", [(False, 1), (True, 2)])
-def test_augmented_follows_rotations_of_its_input(decoder, view) -> None:
+def test_augmented_follows_rotations_of_its_input(
+    decoder: TransparentVAEDecoder, view: tuple[bool, int]
+) -> None:
     pixels, latents = decoder_inputs(1, 64, 64)
     turned = decoder(turn(pixels, *view), turn(latents, *view))
     upright = decoder(pixels, latents)
     torch.testing.assert_close(turn_back(turned, *view), upright, atol=1e-5, rtol=0)
 
 
-def test_a_picture_does_not_depend_on_its_batch(decoder) -> None:
+def test_a_picture_does_not_depend_on_its_batch(decoder: TransparentVAEDecoder) -> None:
     pixels, latents = decoder_inputs(3, 64, 64)
     together = decoder(pixels, latents, augment=False)
     for at in range(3):
@@ -135,7 +141,7 @@ def test_a_picture_does_not_depend_on_its_batch(decoder) -> None:
 
 
 @pytest.mark.parametrize("passes", [3, 20])
-def test_the_budget_changes_nothing(decoder, passes) -> None:
+def test_the_budget_changes_nothing(decoder: TransparentVAEDecoder, passes: int) -> None:
     pixels, latents = decoder_inputs(3, 64, 64)
     budget = passes * 64 * 64 * 384 * 4
     small = TransparentVAEDecoder(decoder.model, budget=budget)
@@ -150,15 +156,17 @@ def test_the_budget_changes_nothing(decoder, passes) -> None:
     assert figures(found) == pytest.approx(GOLDEN[3, 64, 64, True], abs=1e-4)
 
 
-def out_of_memory_above(limit: int):
-    def check(_, args):
+def out_of_memory_above(limit: int) -> Callable[[object, Any], None]:
+    def check(_: object, args: Any) -> None:
         if len(args[0]) > limit:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
 
     return check
 
 
-def test_out_of_memory_halves_the_batch_and_says_so_once(decoder, caplog) -> None:
+def test_out_of_memory_halves_the_batch_and_says_so_once(
+    decoder: TransparentVAEDecoder, caplog: pytest.LogCaptureFixture
+) -> None:
     pixels, latents = decoder_inputs(3, 64, 64)
     large = TransparentVAEDecoder(decoder.model, budget=1 << 40)
     hook = decoder.model.register_forward_pre_hook(out_of_memory_above(5))
@@ -173,7 +181,7 @@ def test_out_of_memory_halves_the_batch_and_says_so_once(decoder, caplog) -> Non
     assert len(said) == 1 and said[0].startswith("out of memory in the transparent decoder")
 
 
-def test_out_of_memory_with_one_pass_is_a_clear_error(decoder) -> None:
+def test_out_of_memory_with_one_pass_is_a_clear_error(decoder: TransparentVAEDecoder) -> None:
     hook = decoder.model.register_forward_pre_hook(out_of_memory_above(0))
     try:
         with pytest.raises(PortraitError, match="one picture at a time: choose a smaller --size"):
@@ -182,8 +190,8 @@ def test_out_of_memory_with_one_pass_is_a_clear_error(decoder) -> None:
         hook.remove()
 
 
-def test_other_errors_are_not_taken_for_lack_of_memory(decoder) -> None:
-    def fail(_, args):
+def test_other_errors_are_not_taken_for_lack_of_memory(decoder: TransparentVAEDecoder) -> None:
+    def fail(_: object, args: Any) -> None:
         raise RuntimeError("something else")
 
     hook = decoder.model.register_forward_pre_hook(fail)
@@ -205,12 +213,14 @@ def test_other_errors_are_not_taken_for_lack_of_memory(decoder) -> None:
         ((1, 3, 0, 64), (1, 4, 0, 8)),
     ],
 )
-def test_wrong_shapes(decoder, pixels, latents) -> None:
+def test_wrong_shapes(
+    decoder: TransparentVAEDecoder, pixels: tuple[int, ...], latents: tuple[int, ...]
+) -> None:
     with pytest.raises(ValueError, match="must be"):
         decoder(torch.zeros(pixels), torch.zeros(latents))
 
 
-def test_an_empty_batch(decoder) -> None:
+def test_an_empty_batch(decoder: TransparentVAEDecoder) -> None:
     assert decoder(torch.zeros(0, 3, 64, 64), torch.zeros(0, 4, 8, 8)).shape == (0, 4, 64, 64)
 
 
@@ -220,7 +230,7 @@ VALUES = st.sampled_from([0.0, 0.25, 0.5, 0.75, 1.0, float("nan")])
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.lists(VALUES, min_size=8, max_size=8), min_size=1, max_size=4))
-def test_lower_median_is_torch_median(columns) -> None:
+def test_lower_median_is_torch_median(columns: list[list[float]]) -> None:
     stacked = torch.tensor(columns).T.contiguous()
     expected = torch.median(stacked, dim=0).values
     assert torch.equal(lower_median(list(stacked)).nan_to_num(7), expected.nan_to_num(7))
@@ -234,7 +244,7 @@ def test_views_are_undone() -> None:
         assert torch.equal(turn_back(turn(x, *view), *view), x)
 
 
-def test_loads_the_file_in_another_dtype(tiny) -> None:
+def test_loads_the_file_in_another_dtype(tiny: TinyPaths) -> None:
     stored = load_file(tiny.decoder)
     decoder = TransparentVAEDecoder.from_safetensors(tiny.decoder, dtype=torch.bfloat16)
     loaded = decoder.model.state_dict()
@@ -249,7 +259,7 @@ def test_loads_the_file_in_another_dtype(tiny) -> None:
     max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(st.floats(0, 1, exclude_max=True))
-def test_truncated_files(tiny, tmp_path, share) -> None:
+def test_truncated_files(tiny: TinyPaths, tmp_path: Path, share: float) -> None:
     whole = tiny.encoder.read_bytes()
     # Cut anywhere, and half the time within the header.
     size = int(share * len(whole)) if share > 0.5 else int(share * 4000)
@@ -260,29 +270,31 @@ def test_truncated_files(tiny, tmp_path, share) -> None:
 
 
 class Trap:
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Any, ...]:
         return (exec, ("raise SystemExit('a pickle was loaded')",))
 
 
-def pickle_file(path) -> None:
+def pickle_file(path: Path) -> None:
     path.write_bytes(pickle.dumps({"conv_in.weight": Trap()}))
 
 
-def zip_file(path) -> None:
+def zip_file(path: Path) -> None:
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("archive/data.pkl", pickle.dumps(Trap()))
 
 
 @pytest.mark.parametrize("name", ["weights.bin", "weights.safetensors"])
 @pytest.mark.parametrize("write", [pickle_file, zip_file])
-def test_pickles_are_refused_unread(tmp_path, name, write) -> None:
+def test_pickles_are_refused_unread(
+    tmp_path: Path, name: str, write: Callable[[Path], None]
+) -> None:
     path = tmp_path / name
     write(path)
     with pytest.raises(PortraitError, match=r"is a pickle, .*give the \.safetensors file"):
         TransparentVAEDecoder.from_safetensors(path)
 
 
-def header_file(path, header: bytes, body: bytes = b"") -> None:
+def header_file(path: Path, header: bytes, body: bytes = b"") -> None:
     path.write_bytes(struct.pack("<Q", len(header)) + header + body)
 
 
@@ -296,21 +308,21 @@ def header_file(path, header: bytes, body: bytes = b"") -> None:
         b'{"a": {"dtype": "F32", "shape": [-1], "data_offsets": [4, 0]}}',
     ],
 )
-def test_other_damage(tmp_path, header) -> None:
+def test_other_damage(tmp_path: Path, header: bytes) -> None:
     path = tmp_path / "odd.safetensors"
     header_file(path, header, b"\0" * 16)
     with pytest.raises(PortraitError, match="is not a safetensors file: download it again"):
         TransparentVAEDecoder.from_safetensors(path)
 
 
-def test_a_crafted_header_length_reads_nothing(tmp_path) -> None:
+def test_a_crafted_header_length_reads_nothing(tmp_path: Path) -> None:
     path = tmp_path / "huge.safetensors"
     path.write_bytes(struct.pack("<Q", 1 << 60) + b"{}")
     with pytest.raises(PortraitError, match="is not a safetensors file"):
         TransparentVAEDecoder.from_safetensors(path)
 
 
-def test_other_tensors_are_refused_by_name(tiny, tmp_path) -> None:
+def test_other_tensors_are_refused_by_name(tiny: TinyPaths, tmp_path: Path) -> None:
     with pytest.raises(PortraitError, match=r"is not a transparent decoder .* and \d+ more"):
         TransparentVAEDecoder.from_safetensors(tiny.encoder)
     tensors = load_file(tiny.decoder)
@@ -321,7 +333,7 @@ def test_other_tensors_are_refused_by_name(tiny, tmp_path) -> None:
         TransparentVAEDecoder.from_safetensors(path)
 
 
-def test_a_missing_file_is_named(tmp_path) -> None:
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(PortraitError, match=r"cannot read .*absent\.safetensors: No such file"):
         TransparentVAEDecoder.from_safetensors(tmp_path / "absent.safetensors")
 

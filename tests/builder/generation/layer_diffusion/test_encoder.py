@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from builder.generation.layer_diffusion import TransparentVAEEncoder
 from builder.generation.layer_diffusion.encoder import pad_colour
+from builder.generation.layer_diffusion.pipeline import LayerDiffusionPipeline
 from ld_portrait_20k.errors import PortraitError
 from tests.builder.generation.layer_diffusion.golden import (
     PlainVAE,
@@ -13,10 +17,11 @@ from tests.builder.generation.layer_diffusion.golden import (
     golden_encoder,
     soft_picture,
 )
+from tests.builder.generation.layer_diffusion.tiny import TinyPaths
 
 
 @pytest.fixture(scope="module")
-def encoder():
+def encoder() -> TransparentVAEEncoder:
     return golden_encoder()
 
 
@@ -25,7 +30,7 @@ GOLDEN_LATENTS = [-0.052942, 0.099733, 0.088425, -0.225764, 0.12374, -0.01428, -
 GOLDEN_PADDED = [0.4977, 0.068818, 0.503973, 0.49945, 0.491779, 0.458824, 0.491841, 0.49191]
 
 
-def test_golden_figures(encoder) -> None:
+def test_golden_figures(encoder: TransparentVAEEncoder) -> None:
     latents = encoder(PlainVAE(), [soft_picture(64, 128, seed) for seed in range(3)])
     assert latents.shape == (3, 4, 8, 16)
     assert figures(latents) == pytest.approx(GOLDEN_LATENTS, abs=1e-4)
@@ -60,7 +65,7 @@ def test_padding_of_nothing_is_black() -> None:
     assert not pad_colour(np.zeros((64, 64, 4), np.uint8)).any()
 
 
-def test_alpha_moves_the_latents(encoder) -> None:
+def test_alpha_moves_the_latents(encoder: TransparentVAEEncoder) -> None:
     picture = soft_picture(64, 64, 0)
     opaque = picture.copy()
     opaque[..., 3] = 255
@@ -68,7 +73,7 @@ def test_alpha_moves_the_latents(encoder) -> None:
     assert (one - other).abs().mean() > 0.01
 
 
-def test_a_picture_does_not_depend_on_its_batch(encoder) -> None:
+def test_a_picture_does_not_depend_on_its_batch(encoder: TransparentVAEEncoder) -> None:
     pictures = [soft_picture(64, 64, seed) for seed in range(3)]
     together = encoder(PlainVAE(), pictures)
     for at in range(3):
@@ -76,7 +81,7 @@ def test_a_picture_does_not_depend_on_its_batch(encoder) -> None:
         torch.testing.assert_close(together[at], alone, atol=1e-6, rtol=0)
 
 
-def test_with_a_real_vae(pipeline) -> None:
+def test_with_a_real_vae(pipeline: LayerDiffusionPipeline) -> None:
     picture = soft_picture(64, 128, 0)
     latents = pipeline.encoder(pipeline.sdxl.vae, [picture])
     assert latents.shape == (1, 4, 8, 16) and latents.isfinite().all()
@@ -92,11 +97,11 @@ def test_with_a_real_vae(pipeline) -> None:
         [np.zeros((60, 64, 4), np.uint8)],
     ],
 )
-def test_wrong_pictures(encoder, pictures) -> None:
+def test_wrong_pictures(encoder: TransparentVAEEncoder, pictures: list[NDArray[Any]]) -> None:
     with pytest.raises(ValueError, match="must"):
         encoder(PlainVAE(), pictures)
 
 
-def test_other_weights_are_refused(tiny) -> None:
+def test_other_weights_are_refused(tiny: TinyPaths) -> None:
     with pytest.raises(PortraitError, match="is not a transparent encoder for SDXL"):
         TransparentVAEEncoder.from_safetensors(tiny.decoder)

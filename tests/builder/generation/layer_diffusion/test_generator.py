@@ -16,10 +16,12 @@ from builder.generation.layer_diffusion import (
     resolve_models,
     run_options,
 )
+from builder.generation.layer_diffusion.config import LayerDiffusionConfig
 from builder.generation.protocol import Generated, Rejection, Request
 from builder.plan import PlanRow
 from ld_portrait_20k import schema
 from ld_portrait_20k.errors import PortraitError
+from tests.builder.generation.layer_diffusion.tiny import TinyPaths
 
 
 def request(index: int, width: int = 64, height: int = 64, attempt: int = 0) -> Request:
@@ -36,12 +38,21 @@ def request(index: int, width: int = 64, height: int = 64, attempt: int = 0) -> 
     return Request(row, attempt, row.seed + 7919 * attempt)
 
 
+def draw(generator: LayerDiffusionGenerator, *requests: Request) -> list[Generated]:
+    """Pictures for requests, none of which may be rejected."""
+    made = []
+    for one in generator.generate(list(requests)):
+        assert isinstance(one, Generated), one
+        made.append(one)
+    return made
+
+
 @pytest.fixture(scope="module")
-def generator(tiny_config):
+def generator(tiny_config: LayerDiffusionConfig) -> LayerDiffusionGenerator:
     return LayerDiffusionGenerator(tiny_config)
 
 
-def test_one_picture_a_request_in_order(generator) -> None:
+def test_one_picture_a_request_in_order(generator: LayerDiffusionGenerator) -> None:
     assert (generator.name, generator.batch_size, generator.repeatable) == (
         "layer-diffusion",
         2,
@@ -61,30 +72,32 @@ def test_one_picture_a_request_in_order(generator) -> None:
         assert one.truth is None
 
 
-def test_a_picture_does_not_depend_on_its_neighbours(generator) -> None:
-    first, second = generator.generate([request(0), request(1)])
-    alone = next(iter(generator.generate([request(1)])))
+def test_a_picture_does_not_depend_on_its_neighbours(generator: LayerDiffusionGenerator) -> None:
+    first, second = draw(generator, request(0), request(1))
+    alone = draw(generator, request(1))[0]
     assert np.abs(alone.alpha.astype(int) - second.alpha).max() <= 1
     assert np.abs(alone.foreground.astype(int) - second.foreground).max() <= 1
-    again = next(iter(generator.generate([request(0), request(1)])))
+    again = draw(generator, request(0), request(1))[0]
     np.testing.assert_array_equal(again.alpha, first.alpha)
 
 
-def test_all_bits_of_the_seed_count(generator) -> None:
+def test_all_bits_of_the_seed_count(generator: LayerDiffusionGenerator) -> None:
     # torch's CPU generator would take the low 32 of them.
     near = request(0)
     far = replace(near, seed=near.seed + 2**40)
-    made = list(generator.generate([near, far]))
+    made = draw(generator, near, far)
     assert np.abs(made[0].foreground.astype(int) - made[1].foreground).mean() > 1
 
 
-def test_another_attempt_is_another_picture(generator) -> None:
-    made = list(generator.generate([request(0), request(0, attempt=1)]))
+def test_another_attempt_is_another_picture(generator: LayerDiffusionGenerator) -> None:
+    made = draw(generator, request(0), request(0, attempt=1))
     assert np.abs(made[0].foreground.astype(int) - made[1].foreground).mean() > 1
 
 
-def test_the_record_is_complete(generator, tiny_config) -> None:
-    made = next(iter(generator.generate([request(0)])))
+def test_the_record_is_complete(
+    generator: LayerDiffusionGenerator, tiny_config: LayerDiffusionConfig
+) -> None:
+    made = draw(generator, request(0))[0]
     completed = schema.complete({"generator": made.record})["generator"]
     assert completed == {**made.record, "guidance": 7.0}
     assert completed["sampler"] == "DPM++ 2M Karras"
@@ -93,13 +106,15 @@ def test_the_record_is_complete(generator, tiny_config) -> None:
     assert completed["models"] == [record.metadata() for record in resolve_models(tiny_config)]
 
 
-def test_the_identity_opens_the_same_generator(tiny_config, tiny, generator) -> None:
+def test_the_identity_opens_the_same_generator(
+    tiny_config: LayerDiffusionConfig, tiny: TinyPaths, generator: LayerDiffusionGenerator
+) -> None:
     planned = identity(tiny_config, 20_051)
     assert str(tiny.base.parent) not in str(planned)
     assert planned["base_model"] == tiny.base.name
     opened = open_generator(planned, {**run_options(tiny_config), "source": None})
     assert opened.config == replace(tiny_config, dtype="float32", vae="base")
-    one, other = (next(iter(each.generate([request(3)]))) for each in (opened, generator))
+    one, other = (draw(each, request(3))[0] for each in (opened, generator))
     np.testing.assert_array_equal(one.alpha, other.alpha)
     assert one.record == other.record
     with pytest.raises(PortraitError, match="local folder tiny-sdxl: give --base-model FOLDER"):
@@ -136,7 +151,7 @@ def test_the_identity_pins_what_comes_from_the_hub() -> None:
     assert (config.device, config.batch_size, config.compile) == ("cuda:1", 8, True)
 
 
-def test_overflow_is_a_rejection_of_that_picture_alone(tiny_config) -> None:
+def test_overflow_is_a_rejection_of_that_picture_alone(tiny_config: LayerDiffusionConfig) -> None:
     generator = LayerDiffusionGenerator(tiny_config)
     decoder = generator.pipeline.decoder.model
     hook = decoder.register_forward_hook(
@@ -153,16 +168,16 @@ def test_overflow_is_a_rejection_of_that_picture_alone(tiny_config) -> None:
     assert (made[1].reason, made[1].request) == ("not-finite", request(1))
 
 
-def test_weights_are_loaded_outside_inference_mode(tiny_config) -> None:
+def test_weights_are_loaded_outside_inference_mode(tiny_config: LayerDiffusionConfig) -> None:
     generator = LayerDiffusionGenerator(tiny_config)
-    next(iter(generator.generate([request(0)])))
+    draw(generator, request(0))[0]
     for network in (generator.pipeline.sdxl.unet, generator.pipeline.decoder):
         assert not any(weight.is_inference() for weight in network.parameters())
 
 
-def test_a_compiled_run_fills_its_last_batch(tiny_config) -> None:
+def test_a_compiled_run_fills_its_last_batch(tiny_config: LayerDiffusionConfig) -> None:
     generator = LayerDiffusionGenerator(tiny_config)
-    plain = next(iter(generator.generate([request(5)])))
+    (plain,) = draw(generator, request(5))
     # The networks are loaded, uncompiled; only the batches change.
     generator.config = replace(tiny_config, compile=True)
     batches = []
@@ -170,7 +185,7 @@ def test_a_compiled_run_fills_its_last_batch(tiny_config) -> None:
         lambda _, args: batches.append(len(args[0]))
     )
     try:
-        made = list(generator.generate([request(5)]))
+        made = draw(generator, request(5))
     finally:
         hook.remove()
     assert len(made) == 1
@@ -178,12 +193,12 @@ def test_a_compiled_run_fills_its_last_batch(tiny_config) -> None:
     assert np.abs(made[0].alpha.astype(int) - plain.alpha).max() <= 1
 
 
-def test_impossible_sizes(generator) -> None:
+def test_impossible_sizes(generator: LayerDiffusionGenerator) -> None:
     with pytest.raises(PortraitError, match="multiples of 64, got 72x64: try 64x64"):
         next(iter(generator.generate([request(0, 72, 64)])))
 
 
-def test_an_unused_generator_travels(tiny_config) -> None:
+def test_an_unused_generator_travels(tiny_config: LayerDiffusionConfig) -> None:
     generator = pickle.loads(pickle.dumps(LayerDiffusionGenerator(tiny_config)))
     assert generator.config == tiny_config
 

@@ -5,6 +5,7 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import huggingface_hub
 import pytest
@@ -18,30 +19,31 @@ from builder.generation.layer_diffusion import (
 )
 from builder.generation.layer_diffusion.config import PINNED, resolve_device
 from builder.generation.layer_diffusion.cost import cpu_hours, picture_tflop
-from builder.generation.layer_diffusion.models import select
+from builder.generation.layer_diffusion.models import ModelRecord, select
 from ld_portrait_20k.errors import PortraitError
+from tests.builder.generation.layer_diffusion.tiny import TinyPaths
 
 DEMO = "python -m builder regenerate --preset demo"
 
 
 @pytest.fixture
-def base(tiny, tmp_path) -> Path:
+def base(tiny: TinyPaths, tmp_path: Path) -> Path:
     """A copy of the tiny base model that a test may spoil."""
     return Path(shutil.copytree(tiny.base, tmp_path / "base"))
 
 
-def resolve(tiny, **changes):
+def resolve(tiny: TinyPaths, **changes: Any) -> list[ModelRecord]:
     config = LayerDiffusionConfig(
         base_model=str(tiny.base), weights=str(tiny.weights), device="cpu"
     )
     return select(replace(config, **changes)).records
 
 
-def edit(path: Path, **changes) -> None:
+def edit(path: Path, **changes: Any) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
 
-def test_local_folders_are_hashed(tiny) -> None:
+def test_local_folders_are_hashed(tiny: TinyPaths) -> None:
     records = resolve(tiny)
     assert [record.role for record in records] == [
         "unet",
@@ -56,10 +58,11 @@ def test_local_folders_are_hashed(tiny) -> None:
         content = (folders[record.id] / record.file).read_bytes()
         assert record.sha256 == hashlib.sha256(content).hexdigest()
         assert record.size == len(content)
+    assert records[0].revision is not None
     assert records[0].revision.startswith("settings-")
 
 
-def test_the_revision_of_a_folder_is_that_of_its_settings(tiny, base) -> None:
+def test_the_revision_of_a_folder_is_that_of_its_settings(tiny: TinyPaths, base: Path) -> None:
     before = resolve(tiny, base_model=str(base))[0]
     assert before.revision == resolve(tiny)[0].revision
     edit(base / "scheduler" / "scheduler_config.json", beta_start=0.001)
@@ -68,7 +71,7 @@ def test_the_revision_of_a_folder_is_that_of_its_settings(tiny, base) -> None:
     assert after.sha256 == before.sha256
 
 
-def test_the_fp16_variant_goes_with_half_precision(tiny, base) -> None:
+def test_the_fp16_variant_goes_with_half_precision(tiny: TinyPaths, base: Path) -> None:
     for path in list(base.rglob("*.safetensors")):
         shutil.copy(path, path.with_suffix(".fp16.safetensors"))
     files = [r.file for r in resolve(tiny, base_model=str(base), dtype="float16")][:4]
@@ -130,7 +133,7 @@ SPOILT = {
 
 
 @pytest.mark.parametrize("case", SPOILT)
-def test_base_models_that_cannot_be_used(tiny, base, case) -> None:
+def test_base_models_that_cannot_be_used(tiny: TinyPaths, base: Path, case: str) -> None:
     spoil, message = SPOILT[case]
     spoil(base)
     with pytest.raises(PortraitError, match=message) as caught:
@@ -138,7 +141,7 @@ def test_base_models_that_cannot_be_used(tiny, base, case) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_weights_that_cannot_be_used(tiny, tmp_path) -> None:
+def test_weights_that_cannot_be_used(tiny: TinyPaths, tmp_path: Path) -> None:
     with pytest.raises(PortraitError, match=r"has no ld_diffusers_sdxl_attn\.safetensors"):
         resolve(tiny, weights=str(tmp_path))
     (tmp_path / "ld_diffusers_sdxl_attn.bin").write_bytes(b"\x80\x04")
@@ -161,12 +164,12 @@ def test_weights_that_cannot_be_used(tiny, tmp_path) -> None:
         ({"decode_memory_gib": 0.0}, "decode_memory_gib"),
     ],
 )
-def test_settings_that_cannot_work(options, message) -> None:
+def test_settings_that_cannot_work(options: dict[str, Any], message: str) -> None:
     with pytest.raises(PortraitError, match=message):
         LayerDiffusionConfig(**options)
 
 
-def test_without_a_gpu(monkeypatch) -> None:
+def test_without_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     for device in ("auto", "cuda", "cuda:1"):
         with pytest.raises(PortraitError) as caught:
@@ -183,7 +186,7 @@ def test_without_a_gpu(monkeypatch) -> None:
         resolve_device(LayerDiffusionConfig(), 3)
 
 
-def test_devices(monkeypatch) -> None:
+def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     assert resolve_device(LayerDiffusionConfig()) == torch.device("cuda:0")
     assert resolve_device(LayerDiffusionConfig(device="cuda:1")) == torch.device("cuda:1")
@@ -231,7 +234,7 @@ def cached(cache: Path, repo: str, commit: str, folder: Path) -> Path:
 
 
 @pytest.fixture
-def hub(tiny, tmp_path, monkeypatch):
+def hub(tiny: TinyPaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An unreachable Hub with an empty cache."""
     cache = tmp_path / "cache"
     cache.mkdir()
@@ -240,7 +243,7 @@ def hub(tiny, tmp_path, monkeypatch):
     return cache
 
 
-def test_missing_weights_name_what_to_download(hub) -> None:
+def test_missing_weights_name_what_to_download(hub: Path) -> None:
     with pytest.raises(PortraitError) as caught:
         select(LayerDiffusionConfig(device="cpu"))
     message = str(caught.value)
@@ -257,7 +260,7 @@ def test_missing_weights_name_what_to_download(hub) -> None:
         select(LayerDiffusionConfig(device="cpu", dtype="float16"))
 
 
-def test_the_cache_is_enough_off_line(tiny, hub) -> None:
+def test_the_cache_is_enough_off_line(tiny: TinyPaths, hub: Path) -> None:
     commit = "1" * 40
     cached(hub, "someone/tiny-sdxl", commit, tiny.base)
     records = resolve(tiny, base_model="someone/tiny-sdxl", base_revision=commit, vae="base")
@@ -271,13 +274,15 @@ def test_the_cache_is_enough_off_line(tiny, hub) -> None:
     assert pipeline.records == records
 
 
-def test_a_partial_download_is_enough_off_line(tiny, hub, monkeypatch) -> None:
+def test_a_partial_download_is_enough_off_line(
+    tiny: TinyPaths, hub: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from huggingface_hub.errors import IncompleteSnapshotError
 
     commit = "3" * 40
     snapshot = cached(hub, "someone/tiny-sdxl", commit, tiny.base)
 
-    def incomplete(*_, **__):
+    def incomplete(*_: object, **__: object) -> None:
         raise IncompleteSnapshotError("2 files are missing", snapshot_path=str(snapshot))
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", incomplete)
@@ -285,15 +290,24 @@ def test_a_partial_download_is_enough_off_line(tiny, hub, monkeypatch) -> None:
     assert {record.revision for record in records[:4]} == {commit}
 
 
-def test_the_hub_is_asked_for_hashes_and_nothing_is_loaded(tiny, hub, monkeypatch) -> None:
+def test_the_hub_is_asked_for_hashes_and_nothing_is_loaded(
+    tiny: TinyPaths, hub: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     commit = "2" * 40
     asked = []
 
-    def model_info(_, repo_id, *, revision=None, files_metadata=False, timeout=None):
+    def model_info(
+        _: object,
+        repo_id: str,
+        *,
+        revision: str | None = None,
+        files_metadata: bool = False,
+        timeout: float | None = None,
+    ) -> ModelInfo:
         asked.append((repo_id, revision, files_metadata))
         return listing(tiny.base, repo_id, commit)
 
-    def small_files_only(repo_id, filename, *, revision):
+    def small_files_only(repo_id: str, filename: str, *, revision: str | None) -> str:
         assert revision == commit
         assert filename.endswith(".json")
         return str(tiny.base / filename)
@@ -307,13 +321,15 @@ def test_the_hub_is_asked_for_hashes_and_nothing_is_loaded(tiny, hub, monkeypatc
     assert records[0].revision == commit
 
 
-def test_an_unknown_repository_is_said_so_at_once(tiny, hub, monkeypatch) -> None:
+def test_an_unknown_repository_is_said_so_at_once(
+    tiny: TinyPaths, hub: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from types import SimpleNamespace
 
     from huggingface_hub.errors import RepositoryNotFoundError
 
-    def model_info(*_, **__):
-        answer = SimpleNamespace(status_code=404, headers={}, request=None)
+    def model_info(*_: object, **__: object) -> ModelInfo:
+        answer: Any = SimpleNamespace(status_code=404, headers={}, request=None)
         raise RepositoryNotFoundError("404", response=answer)
 
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
@@ -322,7 +338,7 @@ def test_an_unknown_repository_is_said_so_at_once(tiny, hub, monkeypatch) -> Non
         resolve(tiny, base_model="someone/absent")
 
 
-def test_the_lora_takes_its_transparent_vae_from_elsewhere(tiny, hub) -> None:
+def test_the_lora_takes_its_transparent_vae_from_elsewhere(tiny: TinyPaths, hub: Path) -> None:
     lora_only = hub.parent / "lora"
     lora_only.mkdir()
     name = "diffuser_layer_xl_transparent_attn.safetensors"

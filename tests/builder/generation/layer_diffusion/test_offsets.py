@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -9,24 +12,31 @@ from safetensors.torch import load_file, save_file
 
 from builder.generation.layer_diffusion import LayerDiffusionPipeline, apply_attention_offsets
 from ld_portrait_20k.errors import PortraitError
+from tests.builder.generation.layer_diffusion.tiny import TinyPaths
 
 
 @pytest.fixture(scope="module")
-def unet(tiny):
+def unet(tiny: TinyPaths) -> Any:
     return UNet2DConditionModel.from_pretrained(tiny.base, subfolder="unet")
 
 
-def weights_of(module) -> dict[str, torch.Tensor]:
+def weights_of(module: torch.nn.Module) -> dict[str, torch.Tensor]:
     return {name: tensor.clone() for name, tensor in module.state_dict().items()}
 
 
-def same(one, other) -> bool:
+def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
     return all(torch.equal(one[name], other[name]) for name in one | other)
 
 
 @pytest.mark.parametrize("stored", [torch.float32, torch.float16])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
-def test_exact_in_the_unets_arithmetic(tiny, unet, tmp_path, dtype, stored) -> None:
+def test_exact_in_the_unets_arithmetic(
+    tiny: TinyPaths,
+    unet: Any,
+    tmp_path: Path,
+    dtype: torch.dtype,
+    stored: torch.dtype,
+) -> None:
     offsets = {name: offset.to(stored) for name, offset in load_file(tiny.offsets).items()}
     path = tmp_path / "offsets.safetensors"
     save_file(offsets, path)
@@ -41,7 +51,7 @@ def test_exact_in_the_unets_arithmetic(tiny, unet, tmp_path, dtype, stored) -> N
         assert torch.equal(weight, expected)
 
 
-def wrong_files(offsets):
+def wrong_files(offsets: dict[str, torch.Tensor]) -> Iterator[tuple[dict[str, torch.Tensor], str]]:
     first, second = list(offsets)[:2]
     last = list(offsets)[-1]
     yield {**offsets, "conv_in.absent": torch.zeros(1)}, "changes conv_in.absent, which the UNet"
@@ -52,7 +62,7 @@ def wrong_files(offsets):
 
 
 @pytest.mark.parametrize("case", range(5))
-def test_wrong_files_change_nothing(tiny, unet, tmp_path, case) -> None:
+def test_wrong_files_change_nothing(tiny: TinyPaths, unet: Any, tmp_path: Path, case: int) -> None:
     tensors, message = list(wrong_files(load_file(tiny.offsets)))[case]
     path = tmp_path / "wrong.safetensors"
     save_file(tensors, path)
@@ -62,7 +72,7 @@ def test_wrong_files_change_nothing(tiny, unet, tmp_path, case) -> None:
     assert same(weights_of(changed), weights_of(unet))
 
 
-def test_truncated_file_changes_nothing(tiny, unet, tmp_path) -> None:
+def test_truncated_file_changes_nothing(tiny: TinyPaths, unet: Any, tmp_path: Path) -> None:
     path = tmp_path / "cut.safetensors"
     path.write_bytes(tiny.offsets.read_bytes()[:-1])
     changed = copy.deepcopy(unet)
@@ -71,7 +81,7 @@ def test_truncated_file_changes_nothing(tiny, unet, tmp_path) -> None:
     assert same(weights_of(changed), weights_of(unet))
 
 
-def test_a_second_time_is_refused(tiny, unet) -> None:
+def test_a_second_time_is_refused(tiny: TinyPaths, unet: Any) -> None:
     changed = copy.deepcopy(unet)
     apply_attention_offsets(changed, tiny.offsets)
     once = weights_of(changed)
@@ -80,7 +90,9 @@ def test_a_second_time_is_refused(tiny, unet) -> None:
     assert same(weights_of(changed), once)
 
 
-def test_the_lora_form_gives_the_same_unet(tiny, unet, pipeline) -> None:
+def test_the_lora_form_gives_the_same_unet(
+    tiny: TinyPaths, unet: Any, pipeline: LayerDiffusionPipeline
+) -> None:
     with_lora = LayerDiffusionPipeline.from_pretrained(
         tiny.base, layer_diffusion=tiny.lora, device="cpu"
     )
@@ -92,7 +104,7 @@ def test_the_lora_form_gives_the_same_unet(tiny, unet, pipeline) -> None:
         torch.testing.assert_close(lora[name], weight, atol=1e-6, rtol=0)
 
 
-def test_a_lora_for_another_unet(tiny, tmp_path) -> None:
+def test_a_lora_for_another_unet(tiny: TinyPaths, tmp_path: Path) -> None:
     path = tmp_path / "diffuser_layer_xl_transparent_attn.safetensors"
     save_file(
         {

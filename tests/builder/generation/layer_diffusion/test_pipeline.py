@@ -2,16 +2,21 @@ from __future__ import annotations
 
 import logging
 import weakref
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from diffusers import AutoencoderKL
 
 from builder.generation.layer_diffusion import LayerDiffusionPipeline, TransparentVAEEncoder
+from builder.generation.layer_diffusion.config import LayerDiffusionConfig
 from builder.generation.layer_diffusion.encoder import OffsetNetwork
 from ld_portrait_20k.errors import PortraitError
 from tests.builder.generation.layer_diffusion.golden import figures, soft_picture
+from tests.builder.generation.layer_diffusion.tiny import TinyPaths
 
 PROMPTS = ["a portrait of a woman with long hair", "an old man", "a child and the hair"]
 NEGATIVE = "ugly, blurry"
@@ -21,7 +26,12 @@ def generators(*seeds: int) -> list[torch.Generator]:
     return [torch.Generator().manual_seed(seed) for seed in seeds]
 
 
-def latents(pipeline, prompts=PROMPTS, seeds=(1, 2, 3), **options):
+def latents(
+    pipeline: LayerDiffusionPipeline,
+    prompts: list[str] = PROMPTS,
+    seeds: Sequence[int] = (1, 2, 3),
+    **options: Any,
+) -> torch.Tensor:
     options = {"negative_prompts": NEGATIVE, "width": 64, "height": 64, "steps": 3, **options}
     return pipeline.sample_latents(prompts, generators=generators(*seeds), **options)
 
@@ -43,7 +53,7 @@ def test_the_published_sizes_on_a_device_without_data() -> None:
     assert (encoded.shape, encoded.device.type) == ((1, 4, 16, 8), "meta")
 
 
-def test_text_to_rgba(pipeline) -> None:
+def test_text_to_rgba(pipeline: LayerDiffusionPipeline) -> None:
     rgba = pipeline(
         PROMPTS[:2],
         negative_prompts=NEGATIVE,
@@ -62,12 +72,12 @@ def test_text_to_rgba(pipeline) -> None:
 GOLDEN = [-0.835366, 15.496774, 24.720917, -15.421583, -23.7328, -16.276814, -2.618725, 23.540176]
 
 
-def test_golden_latents(pipeline) -> None:
+def test_golden_latents(pipeline: LayerDiffusionPipeline) -> None:
     found = latents(pipeline, PROMPTS[:2], (5, 6), steps=25)
     assert figures(found) == pytest.approx(GOLDEN, abs=2e-3)
 
 
-def test_conditioning_is_that_of_diffusers(pipeline) -> None:
+def test_conditioning_is_that_of_diffusers(pipeline: LayerDiffusionPipeline) -> None:
     expected = pipeline.sdxl.encode_prompt(
         PROMPTS, negative_prompt=[NEGATIVE] * 3, do_classifier_free_guidance=True
     )
@@ -77,7 +87,7 @@ def test_conditioning_is_that_of_diffusers(pipeline) -> None:
         torch.testing.assert_close(one, other, atol=1e-5, rtol=0)
 
 
-def test_a_sample_does_not_depend_on_its_batch(pipeline) -> None:
+def test_a_sample_does_not_depend_on_its_batch(pipeline: LayerDiffusionPipeline) -> None:
     together = latents(pipeline)
     for at in range(3):
         alone = latents(pipeline, PROMPTS[at : at + 1], (at + 1,))[0]
@@ -86,14 +96,14 @@ def test_a_sample_does_not_depend_on_its_batch(pipeline) -> None:
     assert torch.equal(together, again)
 
 
-def test_the_seed_and_the_prompts_matter(pipeline) -> None:
+def test_the_seed_and_the_prompts_matter(pipeline: LayerDiffusionPipeline) -> None:
     base = latents(pipeline, PROMPTS[:1], (1,))
     assert (base - latents(pipeline, PROMPTS[:1], (2,))).abs().mean() > 0.1
     assert (base - latents(pipeline, PROMPTS[1:2], (1,))).abs().mean() > 0.01
     assert (base - latents(pipeline, PROMPTS[:1], (1,), negative_prompts=None)).abs().mean() > 0.01
 
 
-def test_negative_prompts_are_encoded_once(pipeline) -> None:
+def test_negative_prompts_are_encoded_once(pipeline: LayerDiffusionPipeline) -> None:
     texts = []
     hook = pipeline.sdxl.text_encoder.register_forward_pre_hook(
         lambda _, args: texts.append(len(args[0]))
@@ -106,7 +116,7 @@ def test_negative_prompts_are_encoded_once(pipeline) -> None:
     assert sorted(texts) == [1, 2, 2, 2]
 
 
-def test_guidance_of_one_runs_the_unet_once_a_step(pipeline) -> None:
+def test_guidance_of_one_runs_the_unet_once_a_step(pipeline: LayerDiffusionPipeline) -> None:
     batches = []
     hook = pipeline.sdxl.unet.register_forward_pre_hook(
         lambda _, args: batches.append(len(args[0]))
@@ -119,7 +129,11 @@ def test_guidance_of_one_runs_the_unet_once_a_step(pipeline) -> None:
     assert batches == [4, 4, 2, 2]
 
 
-def test_long_prompts_are_cut_and_it_is_said_once(tiny_config, pipeline, caplog) -> None:
+def test_long_prompts_are_cut_and_it_is_said_once(
+    tiny_config: LayerDiffusionConfig,
+    pipeline: LayerDiffusionPipeline,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     from builder.generation.layer_diffusion.conditioning import TextConditioner
 
     text = TextConditioner(pipeline.sdxl)
@@ -131,7 +145,7 @@ def test_long_prompts_are_cut_and_it_is_said_once(tiny_config, pipeline, caplog)
     assert [record.message[:9] for record in caplog.records] == ["a prompt "]
 
 
-def test_image_to_image(pipeline) -> None:
+def test_image_to_image(pipeline: LayerDiffusionPipeline) -> None:
     pictures = [soft_picture(64, 64, seed) for seed in range(3)]
     start = pipeline.encoder(pipeline.sdxl.vae, pictures) * pipeline.sdxl.vae.config.scaling_factor
     near, far = (
@@ -146,31 +160,33 @@ def test_image_to_image(pipeline) -> None:
 
 
 @pytest.mark.parametrize("size", [(0, 64), (64, 100), (63, 64), (-64, 64)])
-def test_wrong_sides(pipeline, size) -> None:
+def test_wrong_sides(pipeline: LayerDiffusionPipeline, size: tuple[int, int]) -> None:
     with pytest.raises(PortraitError, match=r"multiples of 64, got .*: try \d+x\d+"):
         latents(pipeline, width=size[0], height=size[1])
 
 
-def test_wrong_counts(pipeline) -> None:
+def test_wrong_counts(pipeline: LayerDiffusionPipeline) -> None:
     with pytest.raises(ValueError, match="3 prompts with 2 generators"):
         latents(pipeline, seeds=(1, 2))
     with pytest.raises(ValueError, match="3 prompts with 1 negative prompts"):
         latents(pipeline, negative_prompts=[NEGATIVE])
 
 
-def test_no_prompts(pipeline) -> None:
+def test_no_prompts(pipeline: LayerDiffusionPipeline) -> None:
     assert pipeline([], generators=[], width=64, height=64).shape == (0, 4, 64, 64)
 
 
-def without_memory_above(limit: int):
-    def check(_, args):
+def without_memory_above(limit: int) -> Callable[[object, Any], None]:
+    def check(_: object, args: Any) -> None:
         if len(args[0]) > limit:
             raise torch.OutOfMemoryError("CUDA out of memory.")
 
     return check
 
 
-def test_the_denoiser_falls_to_a_smaller_batch(tiny_config, caplog) -> None:
+def test_the_denoiser_falls_to_a_smaller_batch(
+    tiny_config: LayerDiffusionConfig, caplog: pytest.LogCaptureFixture
+) -> None:
     pipeline = LayerDiffusionPipeline.from_config(tiny_config)
     expected = latents(pipeline)
     hook = pipeline.sdxl.unet.register_forward_pre_hook(without_memory_above(2))
@@ -186,15 +202,17 @@ def test_the_denoiser_falls_to_a_smaller_batch(tiny_config, caplog) -> None:
     ]
 
 
-def no_room_above(positions: int):
-    def check(_, args):
+def no_room_above(positions: int) -> Callable[[object, Any], None]:
+    def check(_: object, args: Any) -> None:
         if args[0].shape[0] * args[0].shape[2] * args[0].shape[3] > positions:
             raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
 
     return check
 
 
-def test_the_vae_is_tiled_as_the_last_resort(tiny_config, caplog) -> None:
+def test_the_vae_is_tiled_as_the_last_resort(
+    tiny_config: LayerDiffusionConfig, caplog: pytest.LogCaptureFixture
+) -> None:
     pipeline = LayerDiffusionPipeline.from_config(tiny_config)
     vae = pipeline.sdxl.vae
     # As SDXL's own: tiles no smaller than the picture, which as such change nothing.
@@ -217,7 +235,7 @@ def test_the_vae_is_tiled_as_the_last_resort(tiny_config, caplog) -> None:
     assert 0 < (rgba - whole).abs().mean() < 0.1
 
 
-def test_tiles_have_an_end(tiny_config) -> None:
+def test_tiles_have_an_end(tiny_config: LayerDiffusionConfig) -> None:
     pipeline = LayerDiffusionPipeline.from_config(tiny_config)
     hook = pipeline.sdxl.vae.decoder.register_forward_pre_hook(no_room_above(0))
     try:
@@ -227,7 +245,9 @@ def test_tiles_have_an_end(tiny_config) -> None:
         hook.remove()
 
 
-def test_pictures_are_encoded_in_steps_that_fit(tiny_config, caplog) -> None:
+def test_pictures_are_encoded_in_steps_that_fit(
+    tiny_config: LayerDiffusionConfig, caplog: pytest.LogCaptureFixture
+) -> None:
     pipeline = LayerDiffusionPipeline.from_config(tiny_config)
     pictures = [soft_picture(64, 64, seed) for seed in range(3)]
     expected = pipeline.encode(pictures)
@@ -244,12 +264,14 @@ def test_pictures_are_encoded_in_steps_that_fit(tiny_config, caplog) -> None:
     ]
 
 
-def test_memory_is_given_back_once_the_failed_step_is_gone(tiny_config, monkeypatch) -> None:
+def test_memory_is_given_back_once_the_failed_step_is_gone(
+    tiny_config: LayerDiffusionConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pipeline = LayerDiffusionPipeline.from_config(tiny_config)
     held: list[weakref.ref] = []
     alive: list[bool] = []
 
-    def fail(_, args):
+    def fail(_: object, args: Any) -> None:
         activations = torch.zeros(4)
         held.append(weakref.ref(activations))
         if len(args[0]) > 2:
@@ -265,8 +287,10 @@ def test_memory_is_given_back_once_the_failed_step_is_gone(tiny_config, monkeypa
     assert alive == [False]
 
 
-def test_networks_that_do_not_fit_the_device(tiny_config, monkeypatch) -> None:
-    def full(*_, **__):
+def test_networks_that_do_not_fit_the_device(
+    tiny_config: LayerDiffusionConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 26.00 MiB.")
 
     monkeypatch.setattr("diffusers.StableDiffusionXLPipeline.to", full)
@@ -274,7 +298,9 @@ def test_networks_that_do_not_fit_the_device(tiny_config, monkeypatch) -> None:
         LayerDiffusionPipeline.from_config(tiny_config)
 
 
-def test_compiling_without_a_compiler_is_said_before_loading(tiny_config, monkeypatch) -> None:
+def test_compiling_without_a_compiler_is_said_before_loading(
+    tiny_config: LayerDiffusionConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PATH", "")
     monkeypatch.delenv("CXX", raising=False)
     monkeypatch.setattr("builder.generation.layer_diffusion.loading.select", None)
@@ -282,7 +308,7 @@ def test_compiling_without_a_compiler_is_said_before_loading(tiny_config, monkey
         LayerDiffusionPipeline.from_config(replace(tiny_config, compile=True))
 
 
-def test_a_batch_is_split_into_steps_alike(tiny_config) -> None:
+def test_a_batch_is_split_into_steps_alike(tiny_config: LayerDiffusionConfig) -> None:
     # A last step of another size would be compiled anew.
     each = 64 * 64 * 32 * 8 * 4
     pipeline = LayerDiffusionPipeline.from_config(
@@ -301,7 +327,7 @@ def test_a_batch_is_split_into_steps_alike(tiny_config) -> None:
     assert batches == [2, 2, 2, 2]
 
 
-def test_half_precision_keeps_the_overflowing_vae_in_float32(tiny) -> None:
+def test_half_precision_keeps_the_overflowing_vae_in_float32(tiny: TinyPaths) -> None:
     pipeline = LayerDiffusionPipeline.from_pretrained(
         tiny.base, layer_diffusion=tiny.weights, dtype="float16", device="cpu"
     )
@@ -311,7 +337,7 @@ def test_half_precision_keeps_the_overflowing_vae_in_float32(tiny) -> None:
     assert rgba.isfinite().all()
 
 
-def test_bfloat16_with_a_vae_of_its_own(tiny, tmp_path) -> None:
+def test_bfloat16_with_a_vae_of_its_own(tiny: TinyPaths, tmp_path: Path) -> None:
     vae = AutoencoderKL.from_pretrained(tiny.base, subfolder="vae")
     with torch.no_grad():
         vae.decoder.conv_out.bias.add_(0.25)
@@ -333,7 +359,9 @@ def test_bfloat16_with_a_vae_of_its_own(tiny, tmp_path) -> None:
     assert torch.equal(loaded, vae.decoder.conv_out.bias.bfloat16())
 
 
-def test_compilation_is_asked_for_all_networks(tiny_config, pipeline) -> None:
+def test_compilation_is_asked_for_all_networks(
+    tiny_config: LayerDiffusionConfig, pipeline: LayerDiffusionPipeline
+) -> None:
     compiled = LayerDiffusionPipeline.from_config(replace(tiny_config, compile=True))
     for one, expected in ((pipeline, False), (compiled, True)):
         networks = (one.sdxl.unet, one.sdxl.vae.decoder, one.decoder.model)
@@ -341,7 +369,9 @@ def test_compilation_is_asked_for_all_networks(tiny_config, pipeline) -> None:
         assert [n._compiled_call_impl is not None for n in networks] == [expected] * 3
 
 
-def test_a_missing_package_names_the_extra(tiny_config, monkeypatch) -> None:
+def test_a_missing_package_names_the_extra(
+    tiny_config: LayerDiffusionConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(
         "builder.generation.layer_diffusion.loading.find_spec",
         lambda name: None if name == "diffusers" else True,
@@ -350,10 +380,12 @@ def test_a_missing_package_names_the_extra(tiny_config, monkeypatch) -> None:
         LayerDiffusionPipeline.from_config(tiny_config)
 
 
-def test_no_network_is_used(pipeline, monkeypatch) -> None:
+def test_no_network_is_used(
+    pipeline: LayerDiffusionPipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import socket
 
-    def refuse(*_):
+    def refuse(*_: object) -> None:
         raise AssertionError("a socket was opened")
 
     monkeypatch.setattr(socket.socket, "connect", refuse)

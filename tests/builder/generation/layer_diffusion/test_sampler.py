@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 
@@ -29,7 +31,7 @@ def test_noise_levels_part_of_the_way() -> None:
 
 
 @pytest.mark.parametrize(("steps", "strength"), [(0, 1.0), (5, 0.0), (5, 1.5)])
-def test_impossible_noise_levels(steps, strength) -> None:
+def test_impossible_noise_levels(steps: int, strength: float) -> None:
     with pytest.raises(ValueError, match="steps >= 1"):
         sampler.NoiseSchedule().karras(steps, strength)
 
@@ -44,10 +46,10 @@ def test_golden_figures() -> None:
     assert figures(sampler.sample(curved_denoiser, x, sigmas)) == pytest.approx(GOLDEN, abs=1e-4)
 
 
-def gaussian(spread: float):
+def gaussian(spread: float) -> Callable[[torch.Tensor, float], torch.Tensor]:
     """The exact denoiser of data drawn from a normal distribution."""
 
-    def denoise(x, sigma):
+    def denoise(x: torch.Tensor, sigma: float) -> torch.Tensor:
         return x * spread**2 / (spread**2 + sigma**2)
 
     return denoise

@@ -12,12 +12,19 @@ import math
 import shutil
 import sys
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import torch
 
 PROJECTION = 32
 TIME_EMBEDDING = 8
 RANK = 4
+
+
+Tensors = dict[str, torch.Tensor]
 
 
 @dataclass(frozen=True)
@@ -84,7 +91,7 @@ def make_tiny(folder: Path, seed: int = 0, size: int = 64) -> TinyPaths:
     return paths
 
 
-def tiny_sdxl(folder: Path, seed: int):
+def tiny_sdxl(folder: Path, seed: int) -> Any:
     """A ``StableDiffusionXLPipeline`` of random weights; tokenizers are written to a folder."""
     from diffusers import (
         AutoencoderKL,
@@ -127,7 +134,7 @@ def tiny_sdxl(folder: Path, seed: int):
     )
     words = write_tokenizer(folder / "tokenizer", pad="<|endoftext|>")
     write_tokenizer(folder / "tokenizer_2", pad="!")
-    text = {
+    text: dict[str, Any] = {
         "vocab_size": words,
         "hidden_size": PROJECTION,
         "intermediate_size": 37,
@@ -141,7 +148,8 @@ def tiny_sdxl(folder: Path, seed: int):
     }
     text_encoder = CLIPTextModel(CLIPTextConfig(**text))
     text_encoder_2 = CLIPTextModelWithProjection(CLIPTextConfig(**text, hidden_act="gelu"))
-    for at, module in enumerate((unet, vae, text_encoder, text_encoder_2)):
+    modules: tuple[Any, ...] = (unet, vae, text_encoder, text_encoder_2)
+    for at, module in enumerate(modules):
         module.load_state_dict(random_weights(module, 100 * seed + at, gain=0.7))
     return StableDiffusionXLPipeline(
         vae=vae,
@@ -196,7 +204,7 @@ def write_tokenizer(folder: Path, pad: str) -> int:
     return len(ids)
 
 
-def attention_weights(unet, seed: int):
+def attention_weights(unet: Any, seed: int) -> tuple[Tensors, Tensors]:
     """The offsets of all attention projections, whole and as low-rank factors."""
     offsets, lora = {}, {}
     for name, weight in unet.state_dict().items():
@@ -214,7 +222,7 @@ def attention_weights(unet, seed: int):
     return offsets, lora
 
 
-def random_weights(module, seed: int, gain: float = 1.0):
+def random_weights(module: torch.nn.Module, seed: int, gain: float = 1.0) -> Tensors:
     """Random tensors for a module: of unit gain, the norms near one, small biases.
 
     Each tensor depends on its name, its shape and the seed alone, not on how a library
@@ -236,7 +244,7 @@ def random_weights(module, seed: int, gain: float = 1.0):
     return tensors
 
 
-def seeded(name: str, shape, seed: int):
+def seeded(name: str, shape: Sequence[int], seed: int) -> torch.Tensor:
     """Normal noise that depends on a name, a shape and a seed."""
     import torch
 
@@ -245,7 +253,7 @@ def seeded(name: str, shape, seed: int):
     return torch.randn(shape, generator=own)
 
 
-def decoder_weights(seed: int):
+def decoder_weights(seed: int) -> Tensors:
     """A transparent decoder whose alpha and colour spread over 0..1."""
     import torch
 
@@ -259,7 +267,7 @@ def decoder_weights(seed: int):
     return tensors
 
 
-def body_decoder_weights(vae, seed: int, size: int):
+def body_decoder_weights(vae: Any, seed: int, size: int) -> Tensors:
     """A transparent decoder that draws a body, so that quality control accepts pictures.
 
     Random networks draw noise. In this one the picture's influence is turned down until the
@@ -304,7 +312,7 @@ def body_decoder_weights(vae, seed: int, size: int):
     return tensors
 
 
-def encoder_weights(seed: int):
+def encoder_weights(seed: int) -> Tensors:
     """A transparent encoder whose offset is of the order of the latents."""
     import torch
 
