@@ -1,5 +1,20 @@
-"""Errors of predicted mattes."""
+"""Errors of predicted mattes: of pictures and of clips, of arrays and of whole folders."""
 
-from .errors import conn, grad, mad, mse, sad
+from .errors import METRICS, conn, grad, mad, mse, sad, score
+from .gradient import CONVENTIONS, NORMALISED, PLAIN
+from .video import dtssd, messddt
 
-__all__ = ["conn", "grad", "mad", "mse", "sad"]
+__all__ = [
+    "CONVENTIONS",
+    "METRICS",
+    "NORMALISED",
+    "PLAIN",
+    "conn",
+    "dtssd",
+    "grad",
+    "mad",
+    "messddt",
+    "mse",
+    "sad",
+    "score",
+]

@@ -1,25 +1,33 @@
-"""Errors of a predicted matte against the true one: SAD, MSE, MAD, Grad, Conn.
+"""SAD, MSE, MAD, Grad and Conn of a predicted matte against the true one.
 
-Definitions of alphamatting.com (Rhemann et al. 2009, "A perceptually motivated online
-benchmark for image matting", CVPR). All take alpha as floating point in 0..1; ``mask``
-selects the pixels that count (the unknown region for the published protocol, nothing for
-the whole picture). Always say which one a figure is of.
+Definitions of alphamatting.com (Rhemann et al., "A perceptually motivated online benchmark
+for image matting", CVPR 2009). All take alpha as floating point in 0..1; ``mask`` selects
+the pixels that count: the unknown region of a trimap for the published protocol of
+trimap-based matting, nothing for the whole picture. Always say which one a figure is of.
+
+Each metric is a map of errors, a value a pixel, that is then summed or averaged over the
+region. :func:`score` makes the maps once and takes the figures of several regions.
 """
 
 from __future__ import annotations
 
-import math
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
-import cv2
 import numpy as np
+from numpy.typing import NDArray
 
-GRADIENT_SIGMA: Final = 1.4
-CONNECTIVITY_STEP: Final = 0.1
-CONNECTIVITY_TOLERANCE: Final = 0.15
+from .connectivity import connectivity_map
+from .gradient import NORMALISED, gradient_map
+
+Alpha = NDArray[np.floating[Any]]
+Mask = NDArray[np.bool_]
+Figures = dict[str, float]
+
+METRICS: Final = ("sad", "mse", "mad", "grad", "conn")
 
 
-def sad(predicted: np.ndarray, true: np.ndarray, mask: np.ndarray | None = None) -> float:
+def sad(predicted: Alpha, true: Alpha, mask: Mask | None = None) -> float:
     """Sum of absolute differences, in thousands of pixels.
 
     Args:
@@ -30,51 +38,82 @@ def sad(predicted: np.ndarray, true: np.ndarray, mask: np.ndarray | None = None)
     Raises:
         ValueError: The shapes differ or the arrays are not floating point.
     """
-    return float(_masked(np.abs(_difference(predicted, true)), mask).sum()) / 1000.0
+    return _thousands(np.abs(_difference(predicted, true)), mask)
 
 
-def mse(predicted: np.ndarray, true: np.ndarray, mask: np.ndarray | None = None) -> float:
+def mse(predicted: Alpha, true: Alpha, mask: Mask | None = None) -> float:
     """Mean squared error, 0..1 (papers print it times 1000). Arguments as for :func:`sad`."""
     return _mean(np.square(_difference(predicted, true)), mask)
 
 
-def mad(predicted: np.ndarray, true: np.ndarray, mask: np.ndarray | None = None) -> float:
+def mad(predicted: Alpha, true: Alpha, mask: Mask | None = None) -> float:
     """Mean absolute difference, 0..1 (papers print it times 1000). Arguments as for :func:`sad`."""
     return _mean(np.abs(_difference(predicted, true)), mask)
 
 
-def grad(predicted: np.ndarray, true: np.ndarray, mask: np.ndarray | None = None) -> float:
+def grad(
+    predicted: Alpha, true: Alpha, mask: Mask | None = None, *, convention: str = NORMALISED
+) -> float:
     """Squared difference of the gradients' magnitudes, summed, in thousands.
 
-    Derivative of a Gaussian with sigma 1.4, the kernel cut where it falls below 0.01
-    (9 x 9), normalised to unit L2 norm, border replicated. Arguments as for :func:`sad`.
+    Args:
+        predicted: As for :func:`sad`.
+        true: As for :func:`sad`.
+        mask: As for :func:`sad`.
+        convention: One of :data:`~.gradient.CONVENTIONS`.
+
+    Raises:
+        ValueError: As for :func:`sad`; also an unknown convention.
     """
     _difference(predicted, true)
-    error = np.square(_gradient(predicted) - _gradient(true))
-    return float(_masked(error, mask).sum()) / 1000.0
+    return _thousands(gradient_map(predicted, true, convention), mask)
 
 
-def conn(predicted: np.ndarray, true: np.ndarray, mask: np.ndarray | None = None) -> float:
-    """Connectivity error, in thousands of pixels.
-
-    For each pixel, the highest threshold at which it still belongs to the largest region
-    (4-connected) where both mattes reach that threshold; what exceeds it by 0.15 or more
-    counts as disconnected. Arguments as for :func:`sad`.
-    """
+def conn(predicted: Alpha, true: Alpha, mask: Mask | None = None) -> float:
+    """Connectivity error, in thousands of pixels. Arguments as for :func:`sad`."""
     _difference(predicted, true)
-    levels = np.full(true.shape, -1.0)
-    steps = round(1.0 / CONNECTIVITY_STEP)
-    for step in range(1, steps + 1):
-        threshold = step / steps
-        both = (predicted >= threshold) & (true >= threshold)
-        lost = (levels < 0) & ~_largest(both)
-        levels[lost] = (step - 1) / steps
-    levels[levels < 0] = 1.0
-    error = np.abs(_connectedness(predicted, levels) - _connectedness(true, levels))
-    return float(_masked(error, mask).sum()) / 1000.0
+    return _thousands(connectivity_map(predicted, true), mask)
 
 
-def _difference(predicted: np.ndarray, true: np.ndarray) -> np.ndarray:
+def score(
+    predicted: Alpha,
+    true: Alpha,
+    regions: Mapping[str, Mask | None],
+    *,
+    convention: str = NORMALISED,
+) -> dict[str, Figures]:
+    """All five metrics over several regions, in the time of one.
+
+    Args:
+        predicted: (H, W) float, 0..1.
+        true: (H, W) float, 0..1.
+        regions: Name to (H, W) bool, or to None for the whole picture.
+        convention: Of Grad, one of :data:`~.gradient.CONVENTIONS`.
+
+    Returns:
+        For each region the metrics by name, in the order of :data:`METRICS`.
+
+    Raises:
+        ValueError: The shapes differ, the arrays are not floating point, or an unknown
+            convention.
+    """
+    difference = np.abs(_difference(predicted, true))
+    squares = np.square(difference)
+    gradients = gradient_map(predicted, true, convention)
+    connections = connectivity_map(predicted, true)
+    return {
+        name: {
+            "sad": _thousands(difference, mask),
+            "mse": _mean(squares, mask),
+            "mad": _mean(difference, mask),
+            "grad": _thousands(gradients, mask),
+            "conn": _thousands(connections, mask),
+        }
+        for name, mask in regions.items()
+    }
+
+
+def _difference(predicted: Alpha, true: Alpha) -> NDArray[np.float64]:
     if predicted.shape != true.shape or predicted.ndim != 2:
         raise ValueError(f"mattes of shapes {predicted.shape} and {true.shape} cannot be compared")
     if predicted.dtype.kind != "f" or true.dtype.kind != "f":
@@ -82,38 +121,14 @@ def _difference(predicted: np.ndarray, true: np.ndarray) -> np.ndarray:
     return predicted.astype(np.float64) - true
 
 
-def _masked(values: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
+def _masked(values: NDArray[np.float64], mask: Mask | None) -> NDArray[np.float64]:
     return values if mask is None else values[np.asarray(mask, bool)]
 
 
-def _mean(values: np.ndarray, mask: np.ndarray | None) -> float:
+def _thousands(values: NDArray[np.float64], mask: Mask | None) -> float:
+    return float(_masked(values, mask).sum()) / 1000.0
+
+
+def _mean(values: NDArray[np.float64], mask: Mask | None) -> float:
     chosen = _masked(values, mask)
     return float(chosen.mean()) if chosen.size else 0.0
-
-
-def _gradient(alpha: np.ndarray) -> np.ndarray:
-    sigma = GRADIENT_SIGMA
-    half = math.ceil(sigma * math.sqrt(-2 * math.log(math.sqrt(2 * math.pi) * sigma * 0.01)))
-    x = np.arange(-half, half + 1, dtype=np.float64)
-    gauss = np.exp(-x * x / (2 * sigma * sigma)) / (sigma * math.sqrt(2 * math.pi))
-    slope = -x * gauss / (sigma * sigma)
-    norm = math.sqrt(float(np.sum(np.outer(gauss, slope) ** 2)))
-    plane = alpha.astype(np.float64)
-    across, along = slope / norm, gauss
-    dx = cv2.sepFilter2D(plane, cv2.CV_64F, across, along, borderType=cv2.BORDER_REPLICATE)
-    dy = cv2.sepFilter2D(plane, cv2.CV_64F, along, across, borderType=cv2.BORDER_REPLICATE)
-    return np.hypot(dx, dy)
-
-
-def _largest(region: np.ndarray) -> np.ndarray:
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(
-        region.astype(np.uint8), connectivity=4
-    )
-    if count == 1:
-        return np.zeros(region.shape, bool)
-    return np.asarray(labels == 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA])))
-
-
-def _connectedness(alpha: np.ndarray, levels: np.ndarray) -> np.ndarray:
-    excess = alpha - levels
-    return 1.0 - np.where(excess >= CONNECTIVITY_TOLERANCE, excess, 0.0)
