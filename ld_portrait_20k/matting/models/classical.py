@@ -25,7 +25,8 @@ class ClosedForm:
     Levin, Lischinski and Weiss, "A Closed-Form Solution to Natural Image Matting", TPAMI
     2008. One system is solved for the unknown pixels, in a box around them. Where that box
     is larger than a tile, the picture is first solved at a smaller scale; each tile takes
-    its values along the edges where it is cut, so that it knows what lies beyond.
+    its values along the edges where it is cut, so that it knows what lies beyond. A trimap
+    that is unknown all over says nothing: then alpha is 0.5.
 
     Args:
         tile: Longest side of what is solved at once. pymatting holds 400 bytes a pixel of
@@ -46,7 +47,7 @@ class ClosedForm:
         known = checked_trimap(self.name, image, trimap)
         unknown = (known > 0) & (known < 1)
         if unknown.all():
-            raise PortraitError(f"{self.name}: the trimap is unknown all over; try: another one")
+            return np.full(known.shape, 0.5, np.float32)
         left, top, width, height = cv2.boundingRect(unknown.view(np.uint8))
         # Windows of 3 x 3 tie an unknown pixel to what lies up to 2 pixels from it.
         part = (slice(max(0, top - 2), top + height + 2), slice(max(0, left - 2), left + width + 2))

@@ -141,6 +141,32 @@ def load(name_or_folder: str | Path, *, device: str = "cpu") -> MattingModel:
     return opened
 
 
+def default_model() -> tuple[str, str]:
+    """The model for those who name none.
+
+    Returns:
+        Its name, and a sentence that says which it is and why.
+    """
+    ours = MODELS["hint-unet"]
+    if ours.shipped and not ours.missing:
+        return ours.name, f"model: {ours.name}, whose weights ship with this package"
+    why = "its weights are not there" if not ours.shipped else f"{ours.missing[0]} is not installed"
+    other = "guided-filter" if MODELS["closed-form"].missing else "closed-form"
+    return other, f"model: {other}, for want of {ours.name} ({why})"
+
+
+def choose_device(name_or_folder: str | Path, device: str = "auto") -> str:
+    """``auto`` as a device: a GPU for a network where there is one, else ``cpu``."""
+    if device != "auto":
+        return device
+    entry = MODELS.get(str(name_or_folder))
+    if (entry and (entry.kind == "classical" or entry.missing)) or find_spec("torch") is None:
+        return "cpu"
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
 def require(entry: ModelEntry) -> None:
     """Check that a model can be imported.
 
