@@ -1,0 +1,101 @@
+"""The command line of the matting rooms: one module a sub-command, imported when it runs."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from types import FrameType
+
+from ...version import __version__
+
+COMMANDS = {
+    "predict": "alpha mattes of pictures",
+    "evaluate": "errors of predicted mattes against true ones",
+    "train": "train a matting model on one or several data sets",
+    "models": "the models by name: size, licence, what is installed",
+}
+"""Each command's name and summary; its module of the same name has ``declare`` and ``run``."""
+
+OK = 0
+PROBLEM = 1
+USAGE = 2
+INTERRUPTED = 130
+
+_EPILOG = """\
+typical ways in:
+  python -m ld_portrait_20k.matting predict photo.jpg --mask masks --output mattes
+  python -m ld_portrait_20k.matting evaluate --pred mattes --truth truth --trimap trimaps
+  python -m ld_portrait_20k.matting train --data ours=ld-portrait-20k --model hint-unet \\
+      --steps 2000 --output my-model
+  python -m ld_portrait_20k.matting models
+exit codes: 0 done, 1 a problem named on one line, 2 wrong usage, 130 interrupted (run the
+same command again to go on)
+"""
+
+
+def parser(command: str | None = None) -> argparse.ArgumentParser:
+    """The command line; cheap to build.
+
+    Args:
+        command: Declare the options of this command only, so that only its module is
+            imported; those of all by default.
+    """
+    root = argparse.ArgumentParser(
+        prog="python -m ld_portrait_20k.matting",
+        description="Matting models: predict with them, judge them, train them.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    root.add_argument("--version", action="version", version=__version__)
+    commands = root.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, summary in COMMANDS.items():
+        one = commands.add_parser(
+            name, help=summary, formatter_class=argparse.RawDescriptionHelpFormatter
+        )
+        if command in (None, name):
+            import_module(f"{__name__}.{name}").declare(one)
+    return root
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Args:
+        arguments: Of the command line; ``sys.argv`` by default.
+
+    Returns:
+        The exit code.
+    """
+    from ...errors import PortraitError
+
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    named = arguments[0] if arguments and arguments[0] in COMMANDS else ""
+    options = parser(named).parse_args(arguments)
+    options.arguments = arguments
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        code: int = import_module(f"{__name__}.{options.command}").run(options)
+        sys.stdout.flush()
+        return code
+    except PortraitError as problem:
+        print(f"error: {problem}", file=sys.stderr)
+        return int(getattr(problem, "exit_code", PROBLEM))
+    except BrokenPipeError:
+        # The reader of our output left (`... | head`): nothing is wrong with us.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
+    except OSError as problem:
+        name = f"{problem.filename}: " if problem.filename else ""
+        print(f"error: {name}{problem.strerror or problem}", file=sys.stderr)
+        return PROBLEM
+    except KeyboardInterrupt:
+        print("stopped; what is done is kept: run the same command again to go on", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

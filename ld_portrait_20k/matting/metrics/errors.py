@@ -1,0 +1,134 @@
+"""SAD, MSE, MAD, Grad and Conn of a predicted matte against the true one.
+
+Definitions of alphamatting.com (Rhemann et al., "A perceptually motivated online benchmark
+for image matting", CVPR 2009). All take alpha as floating point in 0..1; ``mask`` selects
+the pixels that count: the unknown region of a trimap for the published protocol of
+trimap-based matting, nothing for the whole picture. Always say which one a figure is of.
+
+Each metric is a map of errors, a value a pixel, that is then summed or averaged over the
+region. :func:`score` makes the maps once and takes the figures of several regions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .connectivity import connectivity_map
+from .gradient import NORMALISED, gradient_map
+
+Alpha = NDArray[np.floating[Any]]
+Mask = NDArray[np.bool_]
+Figures = dict[str, float]
+
+METRICS: Final = ("sad", "mse", "mad", "grad", "conn")
+
+
+def sad(predicted: Alpha, true: Alpha, mask: Mask | None = None) -> float:
+    """Sum of absolute differences, in thousands of pixels.
+
+    Args:
+        predicted: (H, W) float, 0..1.
+        true: (H, W) float, 0..1.
+        mask: (H, W) bool, the pixels that count; all without it.
+
+    Raises:
+        ValueError: The shapes differ or the arrays are not floating point.
+    """
+    return _thousands(np.abs(_difference(predicted, true)), mask)
+
+
+def mse(predicted: Alpha, true: Alpha, mask: Mask | None = None) -> float:
+    """Mean squared error, 0..1 (papers print it times 1000). Arguments as for :func:`sad`."""
+    return _mean(np.square(_difference(predicted, true)), mask)
+
+
+def mad(predicted: Alpha, true: Alpha, mask: Mask | None = None) -> float:
+    """Mean absolute difference, 0..1 (papers print it times 1000). Arguments as for :func:`sad`."""
+    return _mean(np.abs(_difference(predicted, true)), mask)
+
+
+def grad(
+    predicted: Alpha, true: Alpha, mask: Mask | None = None, *, convention: str = NORMALISED
+) -> float:
+    """Squared difference of the gradients' magnitudes, summed, in thousands.
+
+    Args:
+        predicted: As for :func:`sad`.
+        true: As for :func:`sad`.
+        mask: As for :func:`sad`.
+        convention: One of :data:`~.gradient.CONVENTIONS`.
+
+    Raises:
+        ValueError: As for :func:`sad`; also an unknown convention.
+    """
+    _difference(predicted, true)
+    return _thousands(gradient_map(predicted, true, convention), mask)
+
+
+def conn(predicted: Alpha, true: Alpha, mask: Mask | None = None) -> float:
+    """Connectivity error, in thousands of pixels. Arguments as for :func:`sad`."""
+    _difference(predicted, true)
+    return _thousands(connectivity_map(predicted, true), mask)
+
+
+def score(
+    predicted: Alpha,
+    true: Alpha,
+    regions: Mapping[str, Mask | None],
+    *,
+    convention: str = NORMALISED,
+) -> dict[str, Figures]:
+    """All five metrics over several regions, in the time of one.
+
+    Args:
+        predicted: (H, W) float, 0..1.
+        true: (H, W) float, 0..1.
+        regions: Name to (H, W) bool, or to None for the whole picture.
+        convention: Of Grad, one of :data:`~.gradient.CONVENTIONS`.
+
+    Returns:
+        For each region the metrics by name, in the order of :data:`METRICS`.
+
+    Raises:
+        ValueError: The shapes differ, the arrays are not floating point, or an unknown
+            convention.
+    """
+    difference = np.abs(_difference(predicted, true))
+    squares = np.square(difference)
+    gradients = gradient_map(predicted, true, convention)
+    connections = connectivity_map(predicted, true)
+    return {
+        name: {
+            "sad": _thousands(difference, mask),
+            "mse": _mean(squares, mask),
+            "mad": _mean(difference, mask),
+            "grad": _thousands(gradients, mask),
+            "conn": _thousands(connections, mask),
+        }
+        for name, mask in regions.items()
+    }
+
+
+def _difference(predicted: Alpha, true: Alpha) -> NDArray[np.float64]:
+    if predicted.shape != true.shape or predicted.ndim != 2:
+        raise ValueError(f"mattes of shapes {predicted.shape} and {true.shape} cannot be compared")
+    if predicted.dtype.kind != "f" or true.dtype.kind != "f":
+        raise ValueError("alpha must be floating point, 0..1; divide by 255 first")
+    return predicted.astype(np.float64) - true
+
+
+def _masked(values: NDArray[np.float64], mask: Mask | None) -> NDArray[np.float64]:
+    return values if mask is None else values[np.asarray(mask, bool)]
+
+
+def _thousands(values: NDArray[np.float64], mask: Mask | None) -> float:
+    return float(_masked(values, mask).sum()) / 1000.0
+
+
+def _mean(values: NDArray[np.float64], mask: Mask | None) -> float:
+    chosen = _masked(values, mask)
+    return float(chosen.mean()) if chosen.size else 0.0

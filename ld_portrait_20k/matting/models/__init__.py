@@ -1,0 +1,1 @@
+"""Matting models behind one interface, and the registry of their names."""

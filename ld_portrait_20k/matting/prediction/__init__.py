@@ -1,0 +1,1 @@
+"""Prediction: pictures in, mattes out, in tiles where pictures are large."""

@@ -1,0 +1,218 @@
+"""Pictures and folders of them through a model; resumable."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import PortraitError
+from ...version import __version__
+from ..data.pictures import check_sizes, list_pictures, read_colour, read_mask, read_trimap
+from ..models.protocol import MattingModel
+from ..models.registry import MODELS
+from .outputs import Outputs, fingerprint, recorded
+from .pictures import predict_alpha
+from .trimaps import mask_to_trimap
+
+_NAMED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One picture to predict.
+
+    Attributes:
+        name: Of its outputs, without suffix.
+        image: The picture.
+        guide: Its trimap or mask; None without one.
+    """
+
+    name: str
+    image: Path
+    guide: Path | None
+
+
+@dataclass(slots=True)
+class Prediction:
+    """What came out.
+
+    Attributes:
+        written: Names of the pictures that were predicted.
+        skipped: Names of those that were there already, from the same input and model.
+        kept: Names of files that were there and that this command did not make.
+        failed: Name to problem.
+    """
+
+    written: list[str] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+    kept: list[str] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+
+
+def plan(
+    inputs: Sequence[str | Path],
+    output: Path,
+    *,
+    trimaps: Path | None = None,
+    masks: Path | None = None,
+) -> list[Job]:
+    """Which pictures there are and what goes with them.
+
+    Args:
+        inputs: Pictures and folders; folders are searched through and keep their structure.
+        output: Folder of the mattes.
+        trimaps: Folder of trimaps of the same names, or one file for one picture.
+        masks: The same for masks.
+
+    Raises:
+        PortraitError: No pictures, two of one name, a trimap or mask that is missing, or an
+            output that would fall on an input.
+    """
+    pictures: dict[str, Path] = {}
+    for given in map(Path, inputs):
+        found = list_pictures(given) if given.is_dir() else {given.stem: given}
+        if given.is_dir() and not found:
+            raise PortraitError(f"{given}: no pictures there")
+        for name, path in found.items():
+            if not path.is_file():
+                raise PortraitError(f"{path}: no such picture")
+            if name in pictures:
+                raise PortraitError(
+                    f"{pictures[name]} and {path} would both become {name}.png; "
+                    "try: an output folder for each"
+                )
+            pictures[name] = path
+    guides = _guides(pictures, trimaps, "trimap") or _guides(pictures, masks, "mask")
+    sources = {path.resolve() for path in (*pictures.values(), *guides.values())}
+    for name, path in pictures.items():
+        if (output / f"{name}.png").resolve() in sources:
+            raise PortraitError(
+                f"{path}: its matte would overwrite {output / name}.png; try: another --output"
+            )
+    return [Job(name, path, guides.get(name)) for name, path in pictures.items()]
+
+
+def predict(
+    jobs: Sequence[Job],
+    outputs: Outputs,
+    model: MattingModel,
+    *,
+    masks: bool = False,
+    band: float | None = None,
+    overwrite: bool = False,
+    progress: Callable[[int], object] | None = None,
+) -> Prediction:
+    """Predict pictures one by one; what is done already is skipped.
+
+    Args:
+        jobs: From :func:`plan`.
+        outputs: Where files go.
+        model: What predicts.
+        masks: The jobs' guides are masks, not trimaps.
+        band: Of the trimaps made from masks, see :func:`~.trimaps.mask_to_trimap`.
+        overwrite: Predict again what is there, and replace files of other origin.
+        progress: Called with 1 after each picture.
+
+    Returns:
+        What was done; pictures that cannot be read are named in it, the others go on.
+
+    Raises:
+        PortraitError: The model needs trimaps and there are none.
+        OSError: A file cannot be written.
+    """
+    if model.needs_trimap and any(job.guide is None for job in jobs):
+        raise PortraitError(
+            f"{model.name} needs a trimap for each picture; try: --trimap DIR, --mask DIR, or a "
+            "model without trimap (python -m ld_portrait_20k.matting models)"
+        )
+    done = Prediction()
+    about = fingerprint(
+        __version__, _identity(model), f"{masks} {band}",
+        outputs.background.text if outputs.background else "",
+    )  # fmt: skip
+    for job in jobs:
+        try:
+            _predict_one(job, outputs, model, masks, band, overwrite, about, done)
+        except PortraitError as problem:
+            text = str(problem)
+            named = text if str(job.image.name) in text or _names(job.guide, text) else ""
+            done.failed[job.name] = named or f"{job.image}: {text}"
+        if progress:
+            progress(1)
+    return done
+
+
+def _predict_one(
+    job: Job,
+    outputs: Outputs,
+    model: MattingModel,
+    masks: bool,
+    band: float | None,
+    overwrite: bool,
+    about: str,
+    done: Prediction,
+) -> None:
+    guide = job.guide.read_bytes() if job.guide else b""
+    made_from = fingerprint(job.image.read_bytes(), guide, about)
+    there = {recorded(path) for path in outputs.paths(job.name).values()}
+    if not overwrite:
+        if there == {made_from}:
+            done.skipped.append(job.name)
+            return
+        if "" in there:
+            done.kept.append(job.name)
+            return
+    image = read_colour(job.image)
+    trimap = _trimap(job, image, masks, band)
+    alpha = predict_alpha(model, image, trimap)
+    outputs.write(job.name, image, alpha, made_from)
+    done.written.append(job.name)
+
+
+def _trimap(
+    job: Job, image: NDArray[np.uint8], masks: bool, band: float | None
+) -> NDArray[np.uint8] | None:
+    if job.guide is None:
+        return None
+    found = read_mask(job.guide) if masks else read_trimap(job.guide)
+    check_sizes(job.guide, job.image, (found.shape, image.shape))
+    return mask_to_trimap(found, band) if masks else found
+
+
+def _guides(pictures: dict[str, Path], where: Path | None, what: str) -> dict[str, Path]:
+    """The trimap or mask of each picture, by its name in the folder or by its bare stem."""
+    if where is None:
+        return {}
+    if where.is_file():
+        if len(pictures) > 1:
+            raise PortraitError(
+                f"{where}: one {what} for {len(pictures)} pictures; try: a folder of {what}s"
+            )
+        return dict.fromkeys(pictures, where)
+    listed = list_pictures(where)
+    guides = {name: listed.get(name) or listed.get(Path(name).name) for name in pictures}
+    missing = [name for name, path in guides.items() if path is None]
+    if missing:
+        rest = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
+        raise PortraitError(f"{where}: no {what} for {', '.join(missing[:_NAMED])}{rest}")
+    return {name: path for name, path in guides.items() if path is not None}
+
+
+def _identity(model: MattingModel) -> str:
+    """The model's name and what its weights are, where they are files."""
+    entry = MODELS.get(model.name)
+    folder = entry.shipped if entry else Path(model.name)
+    weights = folder / "model.safetensors" if folder else None
+    if weights is None or not weights.is_file():
+        return model.name
+    with weights.open("rb") as stream:
+        return f"{model.name} {hashlib.file_digest(stream, 'sha256').hexdigest()}"
+
+
+def _names(path: Path | None, text: str) -> bool:
+    return path is not None and path.name in text

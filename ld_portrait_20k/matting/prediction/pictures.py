@@ -1,0 +1,97 @@
+"""One picture of any size through a model, and its foreground's colours."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ...compositing.trimaps import UNKNOWN
+from ...errors import PortraitError, missing_extra
+from ..models.protocol import MattingModel
+from .tiles import spans, tiled, to_float, trimap_to_float
+
+_WHOLE = 4096  # up to this side a model is given the whole picture: 0.3 GB as floats
+_OVERLAP = 512
+_COLOUR_TILE = 2048
+_COLOUR_OVERLAP = 128
+
+
+def predict_alpha(
+    model: MattingModel, image: NDArray[np.uint8], trimap: NDArray[np.uint8] | None = None
+) -> NDArray[np.uint8]:
+    """The alpha matte of an 8-bit picture, in bounded memory.
+
+    Args:
+        model: Any model.
+        image: (H, W, 3) uint8 sRGB.
+        trimap: (H, W) uint8 of 0, 128 and 255; None for models without trimap.
+
+    Returns:
+        (H, W) uint8, exactly 0 and 255 where the trimap is known.
+
+    Raises:
+        PortraitError: The model needs a trimap and there is none, or it knows nothing.
+    """
+    if trimap is None:
+        return _to_8_bit(_without_trimap(model, image))
+    if (trimap == UNKNOWN).all():
+        raise PortraitError("the trimap is unknown all over; try: mark foreground and background")
+    if max(trimap.shape) <= _WHOLE:
+        return _to_8_bit(model(to_float(image), trimap_to_float(trimap)))
+    return _to_8_bit(tiled(model, image, trimap, tile=_WHOLE, overlap=_OVERLAP))
+
+
+def estimate_foreground(image: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The foreground's own colours where a picture mixes them with the background's.
+
+    Germer et al., "Fast Multi-Level Foreground Estimation", ICPR 2020, through pymatting;
+    large pictures in tiles.
+
+    Args:
+        image: (H, W, 3) uint8 sRGB.
+        alpha: (H, W) uint8.
+
+    Returns:
+        (H, W, 3) uint8, straight sRGB.
+
+    Raises:
+        PortraitError: pymatting is not installed.
+    """
+    try:
+        from pymatting import estimate_foreground_ml
+    except ImportError as problem:
+        raise missing_extra("pymatting", "matting") from problem
+    result = np.empty_like(image)
+    for top, bottom, keep_top in _rows(alpha.shape[0]):
+        for left, right, keep_left in _rows(alpha.shape[1]):
+            part = (slice(top, bottom), slice(left, right))
+            found = estimate_foreground_ml(to_float(image[part]), to_float(alpha[part]))
+            kept = found[keep_top - top :, keep_left - left :]
+            result[keep_top:bottom, keep_left:right] = _to_8_bit(kept)
+    return result
+
+
+def _rows(length: int) -> list[tuple[int, int, int]]:
+    """Tiles along a side: start, end, and from where on the tile before it is replaced."""
+    ends = spans(length, _COLOUR_TILE, _COLOUR_OVERLAP)
+    return [(start, end, start + (_COLOUR_OVERLAP // 2 if start else 0)) for start, end in ends]
+
+
+def _without_trimap(model: MattingModel, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+    height, width = image.shape[:2]
+    scale = _WHOLE / max(height, width)
+    if scale >= 1:
+        return model(to_float(image), None)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    alpha = model(to_float(np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA))), None)
+    return np.asarray(cv2.resize(alpha, (width, height), interpolation=cv2.INTER_LINEAR))
+
+
+def _to_8_bit(values: NDArray[np.floating]) -> NDArray[np.uint8]:
+    """Values 0..1 as 8 bits, in bands: rounding makes copies."""
+    result = np.empty(values.shape, np.uint8)
+    for top in range(0, len(values), 512):
+        band = slice(top, top + 512)
+        result[band] = np.rint(np.clip(values[band], 0, 1) * 255)
+    return result
