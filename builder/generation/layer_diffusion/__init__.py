@@ -1,7 +1,7 @@
-"""Layer Diffusion on today's diffusers: from a prompt to a straight RGBA portrait.
+"""Layer Diffusion on today's diffusers: makes straight RGBA portraits of prompts.
 
-The names below are imported when they are first asked for, so that importing this package
-costs nothing and needs no torch.
+The names below are imported at their first use, so that importing this package is cheap and
+needs no torch.
 """
 
 from __future__ import annotations

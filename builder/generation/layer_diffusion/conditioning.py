@@ -1,4 +1,4 @@
-"""Prompts to SDXL's text conditioning."""
+"""Encodes prompts with SDXL's two text encoders."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from torch import Tensor
 LOGGER = logging.getLogger(__name__)
 
 KEPT: Final = 64
+"""Most encoded prompts kept; a run has one or a few negative prompts."""
 
 
 class TextConditioner:
-    """Runs SDXL's two text encoders and keeps the negative prompts' results.
+    """Encodes prompts; keeps the embeddings of negative prompts, which repeat.
 
     Args:
         sdxl: A ``diffusers.StableDiffusionXLPipeline``.
@@ -29,11 +30,11 @@ class TextConditioner:
     def encode(self, prompts: list[str]) -> tuple[Tensor, Tensor]:
         """Encode prompts.
 
-        The pooled part is the second encoder's projected one, as SDXL was trained; the
-        reference's demo passes it without the projection.
+        The pooled embedding is the second encoder's with its projection, as SDXL was trained;
+        the reference's demo leaves the projection out.
 
         Args:
-            prompts: Texts; what exceeds 77 tokens is not seen, which is said once.
+            prompts: Texts. Tokens beyond 77 are cut off, with one warning.
 
         Returns:
             The penultimate hidden states of both text encoders, (N, 77, C), and the pooled
@@ -63,7 +64,7 @@ class TextConditioner:
         return torch.cat(states, dim=-1).to(dtype), output.text_embeds.to(dtype)
 
     def encode_kept(self, prompts: list[str]) -> tuple[Tensor, Tensor]:
-        """As :meth:`encode`, but each different text is encoded once and kept."""
+        """Like :meth:`encode`, but encode each text once and keep its embeddings."""
         wanted = list(dict.fromkeys(prompts))
         if len(self._kept) + len(wanted) > KEPT:
             self._kept.clear()

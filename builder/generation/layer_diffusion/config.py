@@ -1,4 +1,4 @@
-"""What Layer Diffusion is run with; nothing here imports torch."""
+"""Settings of the Layer Diffusion generator. Importing this needs no torch."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ KNOWN_GB: Final[dict[str, float]] = {
     TRANSPARENT_VAE: 0.2,
     FP16_VAE: 0.3,
 }
-"""Gigabytes that are downloaded of a repository (fp16 variant), for messages off line."""
+"""Gigabytes (10**9 bytes) that a run downloads of a repository, for messages without network."""
 
 _FETCHED: Final[dict[str, str]] = {
     BASE_MODEL: '--include "*.json" --include "*.txt" --include "*.fp16.safetensors"',
@@ -53,7 +53,7 @@ class LayerDiffusionConfig:
 
     Attributes:
         base_model: SDXL in diffusers' layout: a Hub id or a local folder.
-        base_revision: Its commit, tag or branch; :data:`PINNED` or the newest where None.
+        base_revision: Its commit, tag or branch; None is :data:`PINNED`, else the newest.
         weights: Layer Diffusion's attention weights (offsets or LoRA) and transparent VAE:
             a Hub id or a local folder with files of the published names.
         weights_revision: As ``base_revision``.
@@ -88,7 +88,7 @@ class LayerDiffusionConfig:
     decode_memory_gib: float | None = None
 
     def __post_init__(self) -> None:
-        """Check what can be checked without looking at files or devices.
+        """Check the values that need no look at files or devices.
 
         Raises:
             PortraitError: A value that cannot work.
@@ -111,13 +111,13 @@ class LayerDiffusionConfig:
 
 
 def resolve_device(config: LayerDiffusionConfig, pictures: int | None = None) -> torch.device:
-    """The device to compute on, once it is known to be there.
+    """The device to compute on, after checking that it is there.
 
-    Looks through the driver's own library, so that no CUDA context is made and a process
-    may still be forked afterwards.
+    Asks the driver's library (NVML) and makes no CUDA context, so that the process can still
+    be forked afterwards.
 
     Args:
-        config: Its ``device`` is looked at.
+        config: The run, of which ``device`` counts.
         pictures: How many pictures are wanted, for the estimate in the message.
 
     Raises:
@@ -139,7 +139,7 @@ def resolve_device(config: LayerDiffusionConfig, pictures: int | None = None) ->
         device = torch.device(config.device)
     except RuntimeError:
         raise PortraitError(
-            f"--device {config.device} is not a device: give cuda, cuda:1 or cpu"
+            f"--device {config.device} is not a device; try: cuda, cuda:1 or cpu"
         ) from None
     if device.type == "cuda":
         if not found:
@@ -154,10 +154,10 @@ def resolve_device(config: LayerDiffusionConfig, pictures: int | None = None) ->
 
 
 def resolve_dtype(config: LayerDiffusionConfig) -> str:
-    """The dtype's name where ``auto`` is replaced.
+    """The dtype's name; ``auto`` is resolved by the name of the device.
 
-    The device need not be there: ``auto`` as a device stands for CUDA, so that a plan that is
-    made on a laptop names the dtype of the GPUs that will run it.
+    The device ``auto`` counts as CUDA, whether or not this machine has a GPU, because the tasks
+    of a plan run on CUDA.
     """
     if config.dtype != "auto":
         return config.dtype
@@ -213,20 +213,20 @@ def _revision(name: str, given: str | None) -> str | None:
 
 
 def download_hint(config: LayerDiffusionConfig) -> str:
-    """What a run with this configuration takes from the Hub, and how large it is."""
+    """The repositories that a run downloads from the Hub, with their sizes."""
     names = [part.name for part in parts(config) if not part.is_local]
     sizes = [f"{name} ({KNOWN_GB[name]:.1f} GB)" if name in KNOWN_GB else name for name in names]
     return ", ".join(sizes)
 
 
 def download_command(name: str, revision: str | None) -> str:
-    """The shell command that puts what a run takes of a repository into the cache."""
+    """The shell command that downloads a run's files of a repository into the cache."""
     words = ["hf download", name, _FETCHED.get(name, "")]
     return " ".join(word for word in [*words, f"--revision {revision}" if revision else ""] if word)
 
 
 def cpu_time(config: LayerDiffusionConfig, pictures: int | None = None) -> str:
-    """How long this processor would take, for messages; takes a few tenths of a second."""
+    """How long this CPU would take, for messages; measures for a few tenths of a second."""
     from builder.generation.layer_diffusion.cost import cpu_hours
 
     hours = cpu_hours(steps=config.steps)

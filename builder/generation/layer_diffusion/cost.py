@@ -1,4 +1,4 @@
-"""What a picture costs: counted operations, and how fast this processor does them."""
+"""Operations for a picture, and how long this CPU would take for them."""
 
 from __future__ import annotations
 
@@ -17,17 +17,18 @@ Counted with ``torch.utils.flop_counter`` on the meta device; a multiply-add cou
 def picture_tflop(steps: int = 25, width: int = 1024, height: int = 1024) -> float:
     """Tera floating-point operations of a picture, guidance and all eight views included.
 
-    Scaled by the area, which overestimates small pictures slightly: attention grows faster.
+    Scales with the area, which slightly overestimates small pictures, because attention
+    grows faster.
     """
     whole = 2 * steps * UNET_TFLOP + VAE_TFLOP + 8 * TRANSPARENT_DECODER_TFLOP
     return whole * width * height / 1024**2
 
 
 def cpu_hours(steps: int = 25, width: int = 1024, height: int = 1024) -> float:
-    """Hours that a picture takes this processor, if it convolves as fast as it multiplies.
+    """Hours that a picture takes on this CPU, if it convolves as fast as it multiplies.
 
-    Times a float32 matrix product for a few tenths of a second; the truth is some way
-    above the estimate, never below.
+    Times a float32 matrix product for a few tenths of a second. Convolutions are slower, so
+    a picture takes longer than this estimate.
     """
     import numpy as np
 

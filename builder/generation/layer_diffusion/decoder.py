@@ -1,4 +1,4 @@
-"""The transparent decoder: SDXL's decoded picture and its latent to straight RGBA."""
+"""The transparent decoder: makes straight RGBA of SDXL's decoded picture and its latent."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from builder.generation.layer_diffusion.memory import Room, default_budget, even
 from builder.generation.layer_diffusion.network import TransparencyUNet
 
 MULTIPLE: Final = 64
-"""Sides of a picture are multiples of this: the network halves them six times."""
+"""Sides of a picture are multiples of 64, because the network halves them six times."""
 
 VIEWS: Final = tuple((flip, turns) for flip in (False, True) for turns in range(4))
 """The eight views of test-time augmentation: mirrored or not, quarter turns."""
@@ -23,18 +23,18 @@ WIDEST: Final = 64
 """Channels of the largest tensor, at full size: features and skip of the last up block."""
 
 MOST_PASSES: Final = 32
-"""More at a time fill no device better, and old kernels fail at 64 and above."""
+"""Most passes at a time: more keep no device busier, and old CUDA kernels fail from 64 on."""
 
 VALUES_PER_PIXEL: Final = 384
-"""Activation values alive at once a pixel and pass, at the last up block, with margin."""
+"""Activation values alive at once for each pixel and pass, at the last up block, with margin."""
 
 
 class TransparentVAEDecoder(nn.Module):
     """Decodes alpha and straight colour from what SDXL's VAE decoded.
 
-    The passes of test-time augmentation run together: pictures times views, as many at a
-    time as the memory budget holds. Should that still be too much, the batch is halved,
-    which is said once, and stays so.
+    Test-time augmentation needs a pass for every picture and view; as many run together as
+    the memory budget holds. If memory still runs out, the batch is halved for good, with one
+    warning.
 
     Attributes:
         model: The network, in evaluation mode.
@@ -60,10 +60,10 @@ class TransparentVAEDecoder(nn.Module):
         Args:
             path: ``ld_diffusers_sdxl_vae_transparent_decoder.safetensors`` or
                 ``vae_transparent_decoder.safetensors``.
-            dtype: What the network computes in.
-            device: Where it computes.
-            budget: Bytes that the activations of passes run together may take; a share of
-                the device's memory by default.
+            dtype: The dtype that the network computes in.
+            device: The device that it computes on.
+            budget: Bytes for the activations of passes that run together; by default a share
+                of the device's memory, see :func:`memory.default_budget`.
 
         Raises:
             PortraitError: The file is absent, a pickle, truncated, or holds other tensors.
@@ -83,7 +83,7 @@ class TransparentVAEDecoder(nn.Module):
             pixels: (N, 3, H, W), the picture that the SDXL VAE decoded, sRGB in 0..1 (it is
                 clipped to that); H and W multiples of 64.
             latents: (N, 4, H/8, W/8), already divided by the VAE's scaling factor.
-            augment: The median of the eight rotations and flips, else one pass.
+            augment: Take the median of the eight rotations and flips; False runs one pass.
 
         Returns:
             (N, 4, H, W) straight RGBA, channel order R, G, B, A, in 0..1, in the network's
@@ -118,9 +118,9 @@ class TransparentVAEDecoder(nn.Module):
         views: Sequence[tuple[bool, int]],
         passes: int,
     ) -> list[Tensor]:
-        """Each view's A, R, G, B of every picture, clipped and turned back upright."""
+        """For each view the pictures (N, 4, H, W), A, R, G, B, clipped and turned back upright."""
         upright: dict[tuple[bool, int], Tensor] = {}
-        # Quarter turns of a picture that is not square have sides of their own.
+        # A quarter turn exchanges the sides of a picture, so these views form their own batch.
         shapes: dict[bool, list[tuple[bool, int]]] = {}
         for view in views:
             sideways = view[1] % 2 == 1 and pixels.shape[2] != pixels.shape[3]
@@ -152,13 +152,13 @@ def turn_back(x: Tensor, flip: bool, turns: int) -> Tensor:
 
 
 def lower_median(values: Sequence[Tensor]) -> Tensor:
-    """Elementwise median of 8 tensors, the lower of the two middle ones, as torch.median.
+    """Elementwise median of 8 tensors: the lower of the two middle values, as torch.median.
 
-    A selection network of minima and maxima gives the same values and propagates NaN like
-    it, without the sort along a strided dimension that makes ``torch.median`` slow.
+    Minima and maxima give the same values, and propagate NaN alike, without the sort along
+    a strided dimension that makes ``torch.median`` slow.
 
     Args:
-        values: One tensor, which is returned, or eight of one shape.
+        values: Eight tensors of one shape, or one tensor, which is returned.
     """
     if len(values) == 1:
         return values[0]
@@ -183,10 +183,10 @@ def _sorted4(values: Sequence[Tensor]) -> list[Tensor]:
 
 
 def check_shapes(pixels: Tensor, latents: Tensor) -> None:
-    """Check that pictures and latents go together.
+    """Check the shapes of pictures and latents.
 
     Raises:
-        ValueError: They do not, or the sides are not multiples of 64.
+        ValueError: They do not fit each other, or the sides are not multiples of 64.
     """
     if pixels.ndim != 4 or pixels.shape[1] != 3:
         raise ValueError(f"pixels must be (N, 3, H, W), got {tuple(pixels.shape)}")

@@ -1,4 +1,4 @@
-"""The transparent encoder: RGBA pictures to latents that decode to them, alpha and all."""
+"""The transparent encoder: makes latents of RGBA pictures that decode to them with alpha."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from typing import Any, Final
 import cv2
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from builder.generation.layer_diffusion.decoder import MULTIPLE
 from builder.generation.layer_diffusion.files import load_strictly
 
 PYRAMID_FACTOR: Final = 1.2
+"""Ratio of the sides of two levels of the colour pyramid, as in the reference."""
+
 OFFSET_SCALE: Final = 300.0
 """Scales the network's output, as the published weights expect."""
 
@@ -52,9 +55,9 @@ class OffsetNetwork(nn.Module):
 class TransparentVAEEncoder(nn.Module):
     """Latent transparency's encoder (arXiv 2402.17113, section 3.1).
 
-    The picture, composited on grey, goes through SDXL's VAE; the network looks at alpha and
-    at colour that is continued under it, and says by how many standard deviations of the
-    VAE's posterior the latent moves to carry the alpha.
+    SDXL's VAE encodes the picture composited on grey. From alpha, and from colour continued
+    under it, the network predicts by how many standard deviations of the VAE's posterior the
+    latent moves to carry the alpha.
 
     Attributes:
         model: The network, in evaluation mode.
@@ -77,8 +80,8 @@ class TransparentVAEEncoder(nn.Module):
         Args:
             path: ``ld_diffusers_sdxl_vae_transparent_encoder.safetensors`` or
                 ``vae_transparent_encoder.safetensors``.
-            dtype: What the network computes in.
-            device: Where it computes.
+            dtype: The dtype that the network computes in.
+            device: The device that it computes on.
 
         Raises:
             PortraitError: The file is absent, a pickle, truncated, or holds other tensors.
@@ -89,7 +92,7 @@ class TransparentVAEEncoder(nn.Module):
         return cls(model)
 
     @torch.no_grad()
-    def forward(self, vae: Any, pictures: Sequence[np.ndarray]) -> Tensor:
+    def forward(self, vae: Any, pictures: Sequence[NDArray[np.uint8]]) -> Tensor:
         """Encode pictures.
 
         Args:
@@ -98,8 +101,8 @@ class TransparentVAEEncoder(nn.Module):
                 sides multiples of 64.
 
         Returns:
-            (N, 4, H/8, W/8) latents in the VAE's dtype, as the decoders take them: to be
-            multiplied by the VAE's scaling factor before diffusion.
+            (N, 4, H/8, W/8) latents in the VAE's dtype, as the decoders take them. Multiply
+            them by the VAE's scaling factor before diffusion.
 
         Raises:
             ValueError: A picture of another kind, size or dtype.
@@ -127,15 +130,15 @@ class TransparentVAEEncoder(nn.Module):
         return posterior.mean + posterior.std * offset.to(posterior.std)
 
 
-def _planes(pictures: np.ndarray) -> Tensor:
+def _planes(pictures: NDArray[np.float32]) -> Tensor:
     return torch.from_numpy(pictures).movedim(-1, 1)
 
 
-def pad_colour(rgba: np.ndarray) -> np.ndarray:
+def pad_colour(rgba: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Continue a picture's colour under its transparent parts.
 
     An area-averaging pyramid of premultiplied colour and alpha, composited from the
-    coarsest level to the finest: every pixel takes the colour of what is opaque near it.
+    coarsest level to the finest, so that every pixel takes the colour of opaque pixels near it.
 
     Args:
         rgba: (H, W, 4) uint8, straight sRGB and alpha.
@@ -144,8 +147,8 @@ def pad_colour(rgba: np.ndarray) -> np.ndarray:
         (H, W, 3) float32, sRGB in 0..1; all zeros where nothing is opaque anywhere.
     """
     straight = rgba.astype(np.float32) / 255
-    alpha: np.ndarray = straight[..., 3]
-    colour: np.ndarray = straight[..., :3] * alpha[..., None]
+    alpha: Any = straight[..., 3]
+    colour: Any = straight[..., :3] * alpha[..., None]
     levels = [(colour, alpha)]
     while min(alpha.shape) > 1:
         size = (int(alpha.shape[1] / PYRAMID_FACTOR), int(alpha.shape[0] / PYRAMID_FACTOR))

@@ -1,4 +1,4 @@
-"""Weights on disk: safetensors only, whole, and hashed."""
+"""Checks, hashes and loads files of weights; safetensors only."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import torch
 
 _HEADER_LIMIT = 100_000_000
+"""Most bytes of a header, a limit of the format; a crafted length must not fill the memory."""
+
 _ITEM_BITS = {"F64": 64, "F32": 32, "F16": 16, "BF16": 16, "I64": 64, "I32": 32, "I16": 16}
 _PICKLE_SUFFIXES = {".bin", ".ckpt", ".pt", ".pth", ".pkl"}
 
@@ -23,7 +25,7 @@ def check_safetensors(path: str | Path) -> dict[str, tuple[int, ...]]:
     """Read the header of a safetensors file and check that the file is whole.
 
     Args:
-        path: The file; nothing but its header is read.
+        path: The file; only its header is read.
 
     Returns:
         Tensor name to shape.
@@ -37,7 +39,6 @@ def check_safetensors(path: str | Path) -> dict[str, tuple[int, ...]]:
         with path.open("rb") as file:
             start = file.read(8)
             length = int.from_bytes(start, "little")
-            # The format's own limit; it also keeps a crafted length from filling memory.
             text = file.read(length) if len(start) == 8 and length <= _HEADER_LIMIT else b""
     except IsADirectoryError:
         raise PortraitError(f"{path} is a folder, not a safetensors file") from None
@@ -50,48 +51,57 @@ def check_safetensors(path: str | Path) -> dict[str, tuple[int, ...]]:
     if len(start) < 8 or len(text) < length <= min(_HEADER_LIMIT, size * 1000):
         raise _truncated(path, size, None)
     try:
-        header = json.loads(text)
-        shapes: dict[str, tuple[int, ...]] = {}
-        end = 0
-        for name, entry in header.items():
-            if name == "__metadata__":
-                continue
-            first, last = (int(offset) for offset in entry["data_offsets"])
-            shape = tuple(int(side) for side in entry["shape"])
-            bits = _ITEM_BITS.get(entry["dtype"])
-            if (
-                not 0 <= first <= last
-                or min(shape, default=0) < 0
-                or (bits and math.prod(shape) * bits // 8 != last - first)
-            ):
-                raise ValueError(name)
-            shapes[name] = shape
-            end = max(end, last)
+        shapes, end = _parse_header(text)
     except (ValueError, KeyError, TypeError, AttributeError):
         if start[:1] == b"\x80":
             raise _pickle(path) from None
-        raise PortraitError(f"{path} is not a safetensors file: download it again") from None
+        raise PortraitError(f"{path} is not a safetensors file; try: download it again") from None
     if 8 + length + end > size:
         raise _truncated(path, size, 8 + length + end)
     return shapes
 
 
+def _parse_header(text: bytes) -> tuple[dict[str, tuple[int, ...]], int]:
+    """Tensor name to shape, and where the last tensor ends behind the header.
+
+    Raises:
+        ValueError: An entry contradicts itself; other errors for other malformed headers.
+    """
+    shapes: dict[str, tuple[int, ...]] = {}
+    end = 0
+    for name, entry in json.loads(text).items():
+        if name == "__metadata__":
+            continue
+        first, last = (int(offset) for offset in entry["data_offsets"])
+        shape = tuple(int(side) for side in entry["shape"])
+        bits = _ITEM_BITS.get(entry["dtype"])
+        if (
+            not 0 <= first <= last
+            or min(shape, default=0) < 0
+            or (bits and math.prod(shape) * bits // 8 != last - first)
+        ):
+            raise ValueError(name)
+        shapes[name] = shape
+        end = max(end, last)
+    return shapes, end
+
+
 def _pickle(path: Path) -> PortraitError:
     return PortraitError(
-        f"{path} is a pickle, which can run code when loaded: give the .safetensors file"
+        f"{path} is a pickle, which can run code when loaded; try: the .safetensors file"
     )
 
 
 def _truncated(path: Path, size: int, whole: int | None) -> PortraitError:
     of = f" of {whole:,}" if whole else ""
-    return PortraitError(f"{path} is truncated ({size:,}{of} bytes): download it again")
+    return PortraitError(f"{path} is truncated ({size:,}{of} bytes); try: download it again")
 
 
 def file_sha256(path: Path) -> str:
     """SHA-256 of a file's bytes, in hexadecimal.
 
-    A file in the Hub's cache is a link to a blob that is named by its SHA-256; that name
-    is taken, so that planning does not read gigabytes.
+    A file in the Hub's cache is a link to a blob whose name is its SHA-256. That name is
+    returned, so that planning does not read gigabytes.
     """
     target = Path(os.path.realpath(path))
     if target.parent.name == "blobs" and len(target.name) == 64:
@@ -112,8 +122,8 @@ def load_strictly(
         model: The module; its tensors are replaced.
         path: The file.
         what: What the file should be, for the message ("a transparent decoder").
-        dtype: Of the module afterwards.
-        device: Of the module afterwards.
+        dtype: The module's dtype afterwards.
+        device: The module's device afterwards.
 
     Raises:
         PortraitError: The file is unsafe or broken, or names or shapes differ.

@@ -1,4 +1,4 @@
-"""Layer Diffusion behind the generator protocol: planned rows in, RGBA and its record out."""
+"""The generator ``layer-diffusion``: makes RGBA pictures of planned rows."""
 
 from __future__ import annotations
 
@@ -18,24 +18,23 @@ if TYPE_CHECKING:
     from builder.generation.layer_diffusion.pipeline import LayerDiffusionPipeline
 
 VERSION: Final = "1"
-"""Raised whenever the same models and settings give other pictures."""
+"""Raise it whenever the same models and settings give other pictures."""
 
 
 class LayerDiffusionGenerator:
-    """Portraits from SDXL with latent transparency.
+    """Makes portraits with SDXL and latent transparency.
 
-    Nothing is loaded before the first picture is asked for; until then an instance can be
-    sent to another process.
+    It loads its weights at the first picture; until then an instance can be sent to another
+    process.
 
     Args:
         config: Models and settings.
-        models: The files of weights as the plan recorded them; those that are loaded where
-            None.
+        models: The files of weights that the plan recorded; None takes those that are loaded.
 
     Attributes:
         name: ``layer-diffusion``.
         batch_size: How many pictures are denoised together.
-        repeatable: Another attempt has another seed, and so gives another picture.
+        repeatable: True, because another attempt has another seed and gives another picture.
     """
 
     name: str = "layer-diffusion"
@@ -54,7 +53,7 @@ class LayerDiffusionGenerator:
         """The loaded pipeline.
 
         Raises:
-            PortraitError: See :func:`models.select`; also weights other than the planned.
+            PortraitError: See :func:`models.select`; or the weights are not the planned ones.
         """
         if self._pipeline is None:
             from builder.generation.layer_diffusion.pipeline import LayerDiffusionPipeline
@@ -89,10 +88,10 @@ class LayerDiffusionGenerator:
 
         width, height = _size(requests[0])
         check_size(width, height)
-        # A compiled network is compiled for one batch size: fill up the last batch.
+        # A network is compiled for one batch size, so fill up the last batch.
         spare = self.batch_size - len(requests) if self.config.compile else 0
         fed = requests + requests[-1:] * spare
-        # Loaded before inference mode, in which weights would lose what compilation relies on.
+        # Load outside inference mode: weights made in it cannot be compiled.
         pipeline = self.pipeline
         with torch.inference_mode():
             rgba = pipeline(
@@ -115,7 +114,7 @@ class LayerDiffusionGenerator:
                 yield Rejection(
                     request,
                     "not-finite",
-                    "half precision overflowed: use --dtype bfloat16, or --vae auto",
+                    "half precision overflowed; try: --dtype bfloat16, or --vae auto",
                 )
 
     def record(self) -> dict[str, Any]:
@@ -153,7 +152,7 @@ def _check_models(planned: Sequence[ModelRecord], loaded: Sequence[ModelRecord])
 
 
 def software(device: torch.device, compiled: bool) -> str:
-    """Versions and device that the pixels depend on, in one line."""
+    """One line with the versions and the device that the pixels depend on."""
     import diffusers
     import torch
     import transformers

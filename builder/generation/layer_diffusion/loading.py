@@ -1,4 +1,4 @@
-"""Loads what a configuration names and puts it together on its device."""
+"""Loads the networks of a configuration onto its device."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ from ld_portrait_20k.errors import PortraitError, missing_extra
 
 @dataclass(slots=True)
 class Parts:
-    """What a pipeline is made of.
+    """The networks of a pipeline.
 
     Attributes:
         sdxl: ``diffusers.StableDiffusionXLPipeline`` with Layer Diffusion's attention.
         decoder: The transparent decoder.
         records: The files of weights.
-        load_encoder: Loads the transparent encoder, which image to image alone needs.
+        load_encoder: Loads the transparent encoder, which only image to image needs.
     """
 
     sdxl: Any
@@ -71,8 +71,8 @@ def load(config: LayerDiffusionConfig) -> Parts:
                 raise
             raise PortraitError(
                 f"the networks do not fit the memory that is free on {device}: they take 7.1 GB "
-                "in half precision, twice that in float32; free it, or choose another --device "
-                "or --dtype"
+                "in half precision, twice that in float32; try: free memory, another --device or "
+                "--dtype"
             ) from error
     if config.compile:
         sdxl.unet.compile(dynamic=False)
@@ -87,21 +87,23 @@ def load(config: LayerDiffusionConfig) -> Parts:
 
 
 def check_compiler(device: torch.device) -> None:
-    """Check that what ``torch.compile`` writes can be built here, before anything is loaded.
+    """Check before loading that the code of ``torch.compile`` can be built here.
 
     Raises:
         PortraitError: Triton (on CUDA) or a compiler is missing.
     """
     if device.type == "cuda" and find_spec("triton") is None:
-        raise PortraitError("--compile on CUDA needs triton: pip install triton, or leave it out")
+        raise PortraitError(
+            "--compile on CUDA needs triton; try: pip install triton, or leave it out"
+        )
     # On CUDA, Triton builds its launchers in C; on a CPU, all code is C++.
     variable, names = ("CC", ("cc", "gcc", "clang", "cl"))
     if device.type == "cpu":
         variable, names = ("CXX", ("c++", "g++", "clang++", "cl"))
     if not any(which(name) for name in (os.environ.get(variable), *names) if name):
         raise PortraitError(
-            f"--compile needs a compiler ({names[1]} or {names[2]}) and none is on the PATH: "
-            "install one, or leave it out"
+            f"--compile needs a compiler ({names[1]} or {names[2]}) and none is on the PATH; "
+            "try: install one, or leave it out"
         )
 
 
@@ -137,22 +139,23 @@ def _load_sdxl(config: LayerDiffusionConfig, chosen: ModelFiles, dtype: torch.dt
 
 
 def _place(sdxl: Any, device: torch.device, dtype: torch.dtype) -> None:
-    """Bring the networks to the device, each in the dtype and layout that it runs in."""
+    """Move the networks to the device, in the dtype and memory layout that they run in."""
     sdxl.to(device)
     if dtype == torch.float16 and sdxl.vae.config.get("force_upcast", True):
-        # Its activations overflow half precision, and the picture turns black.
+        # Its activations overflow float16, and the picture turns black.
         sdxl.vae.to(torch.float32)
     for module in (sdxl.unet, sdxl.vae):
         module.to(memory_format=torch.channels_last)
 
 
 def _line(error: BaseException) -> str:
+    """An error's text on one line, at most 300 characters."""
     return " ".join(str(error).split())[:300]
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep the libraries' own loading bars and notes off the terminal."""
+    """Silence the progress bars and notes of diffusers and transformers."""
     from diffusers.utils import logging as diffusers_logging
     from transformers.utils import logging as transformers_logging
 

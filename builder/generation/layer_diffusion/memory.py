@@ -1,4 +1,4 @@
-"""How much is computed at a time: a budget to start with, less when memory runs out."""
+"""How many items are computed at a time: a budget at first, fewer when memory runs out."""
 
 from __future__ import annotations
 
@@ -13,17 +13,22 @@ from ld_portrait_20k.errors import PortraitError
 LOGGER = logging.getLogger(__name__)
 
 DEVICE_SHARE = 0.25
-# A processor gains from batching only as long as the activations stay near its caches:
-# measured, eight 64 px passes at once take 0.6 of their time one by one, four 256 px
-# passes take 1.2 of it.
+"""Share of a GPU's memory for one step of decoding: a cautious guess, not measured."""
+
 CPU_BUDGET = 96 << 20
+"""Bytes for one step of decoding on a CPU.
+
+A CPU gains from batching only while the activations stay near its caches. Measured: eight
+passes of 64 px at once take 0.6 of the time that they take one by one, four passes of 256 px
+take 1.2 of it.
+"""
 
 
 def default_budget(device: torch.device) -> int:
     """Bytes of activations that one step of decoding may take on a device.
 
-    A share of the device's whole memory rather than of what is free now: the same machine
-    then always computes in the same batches, and so gives the same bytes.
+    A share of the device's whole memory, not of what is free now, so that a machine always
+    computes in the same batches and gives the same bytes.
     """
     if device.type == "cuda":
         return int(torch.cuda.get_device_properties(device).total_memory * DEVICE_SHARE)
@@ -31,7 +36,7 @@ def default_budget(device: torch.device) -> int:
 
 
 def most_by_index(values: int) -> int:
-    """How many items of so many values fit a tensor that 32-bit indices reach.
+    """How many items of ``values`` values fit a tensor that is indexed in 32 bits.
 
     CUDA kernels for channels-last tensors count elements in 32 bits (PyTorch issue 141831).
     """
@@ -41,8 +46,8 @@ def most_by_index(values: int) -> int:
 def even(left: int, fit: int) -> int:
     """How many of ``left`` items to take now, where at most ``fit`` go together.
 
-    As few steps as possible, all alike: a last step of another size would make a compiled
-    network compile again.
+    Takes as few steps as possible and makes them equal, because a last step of another size
+    would make a compiled network compile again.
     """
     return -(-left // -(-left // fit))
 
@@ -55,7 +60,7 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and (
         "out of memory" in text
         or "can't allocate memory" in text
-        # How cuBLAS and cuDNN say it of their own workspaces.
+        # Errors of cuBLAS and cuDNN about their workspaces.
         or "_status_alloc_failed" in text
     )
 
@@ -64,14 +69,14 @@ class Room:
     """How many items of a kind are computed at a time.
 
     Args:
-        name: What is computed, for messages.
-        budget: Bytes they may take together; the default of the device where None.
-        last_resort: Called when memory runs out with a single item, to make it need less;
-            False says that it cannot need less than it did. That, or no last resort, is an
-            error.
+        name: What computes them, for messages.
+        budget: Bytes that they may take together; the device's default where None.
+        last_resort: Called when memory runs out with a single item, to make it need less.
+            Returns False if it cannot need less; then, and without a last resort, running
+            out is an error.
 
     Attributes:
-        limit: The most at a time since memory ran out; None as long as it has not.
+        limit: Most items at a time since memory ran out; None if it has not.
     """
 
     def __init__(
@@ -94,15 +99,15 @@ class Room:
 
     @contextmanager
     def attempt(self, each: int, default: int, most: int | None = None) -> Iterator[int]:
-        """Try a step; when memory runs out, swallow that and halve the next attempt.
+        """Try a step; when memory runs out, drop the step and halve the next one.
 
-        The caller loops until its work is done, and takes note of results as the last thing
-        in the block, so that an attempt counts whole or not at all.
+        The caller loops until its work is done. It stores results at the end of the block,
+        so that a dropped step leaves none.
 
         Args:
-            each: Bytes an item takes.
+            each: Bytes that an item takes.
             default: The budget where none was given.
-            most: There are no more items than this.
+            most: Most items to compute at a time.
 
         Yields:
             How many items to compute now.
@@ -111,7 +116,7 @@ class Room:
             PortraitError: Memory ran out with a single item.
         """
         if self._stale:
-            # Only now: as long as the error is handled, its frames hold the step's tensors.
+            # Not earlier: while the error was handled, its frames held the step's tensors.
             self._stale = False
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
@@ -126,8 +131,8 @@ class Room:
             if count == 1:
                 if self._last_resort is None or not self._last_resort():
                     raise PortraitError(
-                        f"out of memory in the {self.name} with one picture at a time: "
-                        "choose a smaller --size, --dtype float16, or a device with more memory"
+                        f"out of memory in the {self.name} with one picture at a time; "
+                        "try: a smaller --size, --dtype float16, or a device with more memory"
                     ) from error
                 self._say_once("one picture", "tiling it")
             else:

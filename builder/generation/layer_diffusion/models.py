@@ -1,4 +1,4 @@
-"""Which files a run takes: chosen, checked, recorded."""
+"""Chooses, checks and records the files that a run loads."""
 
 from __future__ import annotations
 
@@ -56,7 +56,8 @@ class ModelFiles:
         sources: Role to the repository that its files come from.
         settings: Configuration and tokenizer files of the base model and of the VAE.
         variant: The base model's file variant, ``fp16`` or None.
-        vae_subfolder: Where in its repository the replacing VAE lies; None without one.
+        vae_subfolder: Folder of the VAE that replaces the base model's, within its
+            repository; None where the base model's own is used.
     """
 
     records: list[ModelRecord]
@@ -66,19 +67,19 @@ class ModelFiles:
     vae_subfolder: str | None
 
     def fetch(self, *roles: str) -> Path:
-        """Download what is missing of some roles, which share a repository; its folder."""
+        """Download missing files of roles that share a repository; return its folder."""
         source = self.sources[roles[0]]
         paths = [record.file for record in self.records if record.role in roles]
         paths += [path for role in roles for path in self.settings.get(role, [])]
         return source.fetch(paths)
 
     def fetch_base(self) -> Path:
-        """Download what is missing of the base model; its folder."""
+        """Download missing files of the base model; return its folder."""
         base = self.sources["unet"]
         return self.fetch(*(role for role, source in self.sources.items() if source is base))
 
     def path(self, role: str) -> Path:
-        """The one file of a role, downloaded if need be."""
+        """Path of the one file of a role, which is downloaded if it is missing."""
         record = next(record for record in self.records if record.role == role)
         return self.fetch(role) / record.file
 
@@ -86,11 +87,11 @@ class ModelFiles:
 def select(config: LayerDiffusionConfig, *, encoder: bool = False) -> ModelFiles:
     """Choose the files of a run, without loading any.
 
-    Local files are hashed; of the Hub, the server's metadata or the cache is asked.
+    Local files are hashed; hashes of Hub files come from the server's metadata or the cache.
 
     Args:
-        config: The run. With a half-precision dtype goes the base model's fp16 variant.
-        encoder: Also the transparent encoder, for image to image.
+        config: The run. A half-precision dtype takes the base model's fp16 variant.
+        encoder: Take the transparent encoder too, which only image to image needs.
 
     Raises:
         PortraitError: Weights that are absent, unreachable, broken, pickled or of another
@@ -126,27 +127,32 @@ def select(config: LayerDiffusionConfig, *, encoder: bool = False) -> ModelFiles
         sources["vae"] = vae
         settings["vae"] = [f"{prefix}config.json"]
 
-    weights = open_repository(config.weights, config.weights_revision, config)
-    transparent = weights
-    if not is_local(config.weights) and not any(name in weights.sizes for name in DECODER_FILES):
-        # The LoRA is published without the transparent VAE.
-        transparent = open_repository(TRANSPARENT_VAE, None, config)
-    chosen = [
-        ("attention", weights, ATTENTION_FILES, "Layer Diffusion's attention weights"),
-        ("transparent-decoder", transparent, DECODER_FILES, "the transparent decoder"),
-    ]
-    if encoder:
-        chosen.append(
-            ("transparent-encoder", transparent, ENCODER_FILES, "the transparent encoder")
-        )
-    for role, source, names, what in chosen:
+    for role, source, names, what in _layer_diffusion_files(config, encoder):
         records.append(source.record(role, _one_of(source, names, what)))
         sources[role] = source
     return ModelFiles(records, sources, settings, variant, vae_subfolder)
 
 
+def _layer_diffusion_files(
+    config: LayerDiffusionConfig, encoder: bool
+) -> list[tuple[str, Repository, tuple[str, ...], str]]:
+    """Role, repository, possible file names and description of Layer Diffusion's own weights."""
+    weights = open_repository(config.weights, config.weights_revision, config)
+    transparent = weights
+    if not is_local(config.weights) and not any(name in weights.sizes for name in DECODER_FILES):
+        # The LoRA is published without the transparent VAE.
+        transparent = open_repository(TRANSPARENT_VAE, None, config)
+    files = [
+        ("attention", weights, ATTENTION_FILES, "Layer Diffusion's attention weights"),
+        ("transparent-decoder", transparent, DECODER_FILES, "the transparent decoder"),
+    ]
+    if encoder:
+        files.append(("transparent-encoder", transparent, ENCODER_FILES, "the transparent encoder"))
+    return files
+
+
 def _check_sdxl(base: Repository) -> None:
-    """Refuse what the offsets cannot be added to.
+    """Check that Layer Diffusion's weights fit the base model.
 
     Raises:
         PortraitError: The base model is not SDXL, or predicts something other than noise.
@@ -160,26 +166,26 @@ def _check_sdxl(base: Repository) -> None:
     unet = base.json("unet/config.json") if "unet/config.json" in base.sizes else {}
     if name not in _SDXL_PIPELINES or unet.get("addition_embed_type") != "text_time":
         raise PortraitError(
-            f"{base.name} is {name}, not SDXL: Layer Diffusion's weights need an SDXL base "
-            "model such as SG161222/RealVisXL_V4.0"
+            f"{base.name} is {name}, not SDXL, which Layer Diffusion's weights need; "
+            "try: --base-model SG161222/RealVisXL_V4.0"
         )
     if unet.get("in_channels") != 4:
         raise PortraitError(
             f"{base.name} takes {unet.get('in_channels')} latent channels, not 4: inpainting "
-            "and refiner models cannot be used"
+            "and refiner models cannot be used; try: --base-model SG161222/RealVisXL_V4.0"
         )
     if "scheduler/scheduler_config.json" in base.sizes:
         kind = base.json("scheduler/scheduler_config.json").get("prediction_type", "epsilon")
         if kind != "epsilon":
             raise PortraitError(
-                f"{base.name} predicts {kind}, not noise (epsilon): choose another SDXL model"
+                f"{base.name} predicts {kind}, not noise (epsilon); try: another SDXL model"
             )
 
 
 def _base_files(
     base: Repository, components: dict[str, str], half: bool
 ) -> tuple[str | None, dict[str, list[str]]]:
-    """The base model's weights, of one variant for all components.
+    """The variant of the base model, the same for all components, and component to files.
 
     Raises:
         PortraitError: A component has no safetensors.
@@ -199,12 +205,12 @@ def _base_files(
     missing = min(lacking, key=len)[0]
     if any(re.fullmatch(rf"{missing}/.*\.(bin|ckpt|pt)", path) for path in base.sizes):
         raise PortraitError(
-            f"{base.name} offers {missing} only as a pickle, which can run code when loaded: "
-            "choose a model with .safetensors files"
+            f"{base.name} offers {missing} only as a pickle, which can run code when loaded; "
+            "try: a model with .safetensors files"
         )
     raise PortraitError(
         f"{base.name} has no {missing}/{components[missing]}.safetensors: the folder is "
-        "incomplete, download it again"
+        "incomplete; try: download it again"
     )
 
 
@@ -216,7 +222,7 @@ def _one_of(source: Repository, names: Iterable[str], what: str) -> str:
     pickles = [path for path in source.sizes if Path(path).suffix in (".bin", ".ckpt", ".pt")]
     if pickles:
         raise PortraitError(
-            f"{source.name} offers {pickles[0]}, a pickle, which can run code when loaded: "
-            f"{what} must be {names[0]}"
+            f"{source.name} offers {pickles[0]}, a pickle, which can run code when loaded; "
+            f"try: {names[0]} ({what})"
         )
     raise PortraitError(f"{source.name} has no {names[0]} ({what})")

@@ -1,9 +1,9 @@
-"""The transparent decoder's network, written out under the published tensor names.
+"""The network of the transparent decoder, under the published tensor names.
 
 The UNet of Zhang and Agrawala, "Transparent Image Layer Diffusion using Latent
 Transparency" (arXiv 2402.17113, section 3.1): it sees SDXL's decoded RGB picture and, from
-its fourth level on, the latent. Made of torch alone, so that the weights load strictly
-whatever diffusers renames.
+its fourth level on, the latent. It uses torch only, so that the weights load strictly even if
+diffusers renames its modules.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ EPS: Final = 1e-5
 
 
 class ResnetBlock(nn.Module):
-    """Two normalised 3x3 convolutions and a shortcut, as in diffusion UNets, untimed."""
+    """Two normalised 3x3 convolutions and a shortcut, as in diffusion UNets without time."""
 
     def __init__(self, channels_in: int, channels_out: int) -> None:
         super().__init__()
@@ -79,7 +79,7 @@ class Resample(nn.Module):
 
 
 class DownBlock(nn.Module):
-    """Two residual blocks, each attended where asked, then halving except at the bottom."""
+    """Two residual blocks, with attention if ``attend``, and halving unless ``last``."""
 
     def __init__(self, channels_in: int, channels_out: int, attend: bool, last: bool) -> None:
         super().__init__()
@@ -91,7 +91,7 @@ class DownBlock(nn.Module):
         self.downsamplers = nn.ModuleList([] if last else [Resample(channels_out, up=False)])
 
     def forward(self, x: Tensor, skips: list[Tensor]) -> Tensor:
-        """Features to the next level, each step also pushed onto ``skips``."""
+        """Features to the next level; the output of every step is pushed onto ``skips``."""
         for index, resnet in enumerate(self.resnets):
             x = resnet(x)
             if hasattr(self, "attentions"):
@@ -104,7 +104,7 @@ class DownBlock(nn.Module):
 
 
 class UpBlock(nn.Module):
-    """Three residual blocks over the skips, each attended where asked, then doubling."""
+    """Three residual blocks over the skips, with attention if asked; doubles unless ``last``."""
 
     def __init__(self, inputs: Sequence[int], channels_out: int, attend: bool, last: bool) -> None:
         super().__init__()
@@ -114,7 +114,7 @@ class UpBlock(nn.Module):
         self.upsamplers = nn.ModuleList([] if last else [Resample(channels_out, up=True)])
 
     def forward(self, x: Tensor, skips: list[Tensor]) -> Tensor:
-        """Features to the level above, taking its inputs from ``skips``."""
+        """Features to the level above; takes its skips off ``skips``."""
         for index, resnet in enumerate(self.resnets):
             x = resnet(torch.cat([x, skips.pop()], dim=1))
             if hasattr(self, "attentions"):

@@ -1,4 +1,4 @@
-"""Layer Diffusion's attention weights: offsets added to the UNet, or the same as a LoRA."""
+"""Merges Layer Diffusion's attention weights into the UNet: offsets, or the same as a LoRA."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def is_lora(path: str | Path) -> bool:
 def apply_attention_offsets(unet: nn.Module, path: str | Path) -> int:
     """Add the published offsets to the weights of an SDXL UNet, in place.
 
-    The sum is formed in the wider of the two dtypes and rounded once to the UNet's, which
-    is the reference's arithmetic. Everything is checked before anything is changed.
+    Like the reference it adds in the wider of the two dtypes and rounds once to the UNet's.
+    It checks everything before it changes anything.
 
     Args:
         unet: A ``diffusers.UNet2DConditionModel`` of an SDXL model, or another module with
@@ -38,9 +38,8 @@ def apply_attention_offsets(unet: nn.Module, path: str | Path) -> int:
         How many tensors were changed.
 
     Raises:
-        PortraitError: The file is unsafe or broken, or it holds a LoRA; a tensor that the
-            UNet lacks or that has another shape; offsets were added to this UNet before.
-            The UNet is then as it was.
+        PortraitError: The file is unsafe or broken or holds a LoRA, a tensor does not fit
+            the UNet, or offsets were added to this UNet before. The UNet is then unchanged.
     """
     import torch
     from safetensors.torch import load_file
@@ -48,8 +47,8 @@ def apply_attention_offsets(unet: nn.Module, path: str | Path) -> int:
     shapes = check_safetensors(path)
     if any("lora" in name for name in shapes):
         raise PortraitError(
-            f"{path} holds a LoRA, not offsets: load it with load_attention or "
-            "load_lora_weights of diffusers"
+            f"{path} holds a LoRA, not offsets; try: load_attention, or load_lora_weights "
+            "of diffusers"
         )
     if getattr(unet, _MARK, None):
         raise PortraitError(f"offsets were added to this UNet already: not adding {path}")
@@ -66,7 +65,7 @@ def apply_attention_offsets(unet: nn.Module, path: str | Path) -> int:
                 f"{path} does not fit this UNet: {name} is {shape} in the file and "
                 f"{tuple(weights[name].shape)} in the UNet"
             )
-    # All of it is read before the first sum: a disk that fails half-way changes nothing.
+    # Read the whole file before the first sum, so that a failing disk changes nothing.
     offsets = load_file(path)
     odd = next((name for name, offset in offsets.items() if not offset.is_floating_point()), None)
     if odd is not None:
@@ -80,11 +79,11 @@ def apply_attention_offsets(unet: nn.Module, path: str | Path) -> int:
 
 
 def load_attention(sdxl: Any, path: str | Path) -> None:
-    """Give an SDXL pipeline Layer Diffusion's attention, from either published form.
+    """Merge Layer Diffusion's attention into an SDXL pipeline, from either published form.
 
     Args:
-        sdxl: A ``diffusers.StableDiffusionXLPipeline``; its UNet is changed. A LoRA goes
-            through diffusers' own loader and is fused, so that it costs nothing a step.
+        sdxl: A ``diffusers.StableDiffusionXLPipeline``; its UNet is changed. The loader of
+            diffusers fuses a LoRA into it, so that steps take no longer.
         path: The offsets or the LoRA, as safetensors.
 
     Raises:

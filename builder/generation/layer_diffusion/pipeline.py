@@ -1,38 +1,37 @@
-"""Text, or text and a picture, to RGBA: SDXL with Layer Diffusion's weights."""
+"""The pipeline: text, or text and a picture, to RGBA by SDXL with Layer Diffusion."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from builder.generation.layer_diffusion import sampler
 from builder.generation.layer_diffusion.conditioning import TextConditioner
 from builder.generation.layer_diffusion.config import WEIGHTS, LayerDiffusionConfig
 from builder.generation.layer_diffusion.decoder import MULTIPLE, TransparentVAEDecoder
+from builder.generation.layer_diffusion.denoiser import Denoiser, NoiseSource, draw_noise
 from builder.generation.layer_diffusion.encoder import TransparentVAEEncoder
-from builder.generation.layer_diffusion.memory import Room, even
 from builder.generation.layer_diffusion.repository import ModelRecord
 from builder.generation.layer_diffusion.vae import VAESteps
 from ld_portrait_20k.errors import PortraitError
 
-NoiseSource: TypeAlias = torch.Generator | np.random.Generator
-
 
 class LayerDiffusionPipeline:
-    """SDXL that draws on transparency.
+    """SDXL with Layer Diffusion: prompts to straight RGBA.
 
     Attributes:
         sdxl: The ``diffusers.StableDiffusionXLPipeline`` that holds the networks, Layer
             Diffusion's attention merged into its UNet.
         decoder: The transparent decoder.
-        records: Which files of weights it was made from.
+        records: The files of weights that it was loaded from.
         schedule: The noise levels that the UNet was trained on.
-        text: Makes prompts into conditioning.
+        text: Encodes prompts.
     """
 
     def __init__(
@@ -51,7 +50,7 @@ class LayerDiffusionPipeline:
         self.text = TextConditioner(sdxl)
         self._load_encoder = load_encoder
         self._encoder: TransparentVAEEncoder | None = None
-        self._denoiser_room = Room("denoiser")
+        self._denoiser = Denoiser(sdxl.unet, self.schedule)
         self._vae_steps = VAESteps(sdxl.vae, decode_budget)
 
     @classmethod
@@ -121,12 +120,12 @@ class LayerDiffusionPipeline:
 
     @property
     def device(self) -> torch.device:
-        """Where it computes."""
+        """The device it computes on."""
         return self.sdxl.unet.device
 
     @property
     def dtype(self) -> torch.dtype:
-        """What the UNet computes in."""
+        """The dtype that the UNet computes in."""
         return self.sdxl.unet.dtype
 
     @property
@@ -152,7 +151,7 @@ class LayerDiffusionPipeline:
         height: int = 1024,
         steps: int = 25,
         guidance: float = 7.0,
-        images: Sequence[np.ndarray] | None = None,
+        images: Sequence[NDArray[np.uint8]] | None = None,
         strength: float = 1.0,
         augment: bool = True,
     ) -> Tensor:
@@ -161,9 +160,9 @@ class LayerDiffusionPipeline:
         Args:
             prompts: One a picture.
             negative_prompts: One for all, one a picture, or none.
-            generators: One a picture, so that a picture does not depend on its neighbours;
-                of numpy, or of torch on the CPU (which takes 32 bits of its seed alone),
-                for the same noise on every device.
+            generators: One a picture, so that a picture does not depend on its neighbours.
+                Generators of numpy, or of torch on the CPU (which uses 32 bits of its seed
+                only), give the same noise on every device.
             width: A multiple of 64.
             height: A multiple of 64.
             steps: Sampling steps.
@@ -204,7 +203,7 @@ class LayerDiffusionPipeline:
         height: int = 1024,
         steps: int = 25,
         guidance: float = 7.0,
-        images: Sequence[np.ndarray] | None = None,
+        images: Sequence[NDArray[np.uint8]] | None = None,
         strength: float = 1.0,
     ) -> Tensor:
         """Sample latents; arguments as for a call.
@@ -223,7 +222,7 @@ class LayerDiffusionPipeline:
         shape = (4, height // 8, width // 8)
         if not count:
             return torch.empty(0, *shape, device=self.device)
-        noise = torch.stack([draw_noise(own, shape).to(self.device) for own in generators])
+        noise = torch.stack([draw_noise(each, shape).to(self.device) for each in generators])
         x = noise * sigmas[0]
         if images is not None:
             if len(images) != count or any(p.shape != (height, width, 4) for p in images):
@@ -232,64 +231,11 @@ class LayerDiffusionPipeline:
         text = self.text.encode(list(prompts))
         negative = self.text.encode_kept([prompt or "" for prompt in negative_prompts])
 
-        done: list[Tensor] = []
-        while len(done) < count:
-            left = count - len(done)
-            with self._denoiser_room.attempt(1, count, left) as fit:
-                part = slice(len(done), len(done) + even(left, fit))
-                done += self._denoise(
-                    x[part],
-                    sigmas,
-                    [embedding[part] for embedding in text],
-                    [embedding[part] for embedding in negative],
-                    guidance,
-                ).unbind(0)
-        return torch.stack(done)
-
-    def _denoise(
-        self,
-        x: Tensor,
-        sigmas: Sequence[float],
-        text: Sequence[Tensor],
-        negative: Sequence[Tensor],
-        guidance: float,
-    ) -> Tensor:
-        unet = self.sdxl.unet
-        height, width = x.shape[2] * 8, x.shape[3] * 8
-        guided = guidance != 1
-        # The two halves of classifier-free guidance go through the UNet as one batch.
-        embeddings, pooled = (
-            (torch.cat([n, t]) if guided else t) for n, t in zip(negative, text, strict=True)
-        )
-        size = torch.tensor([[height, width, 0, 0, height, width]], dtype=unet.dtype)
-        added = {
-            "text_embeds": pooled,
-            "time_ids": size.repeat(len(embeddings), 1).to(self.device),
-        }
-
-        def denoise(noisy: Tensor, sigma: float) -> Tensor:
-            feed = sampler.scale_input(noisy, sigma).to(unet.dtype)
-            if guided:
-                feed = torch.cat([feed, feed])
-            # Filled there: a copy from the processor would wait for the step before.
-            step = torch.full((), self.schedule.time_step(sigma), device=self.device)
-            noise = unet(
-                feed.contiguous(memory_format=torch.channels_last),
-                step,
-                encoder_hidden_states=embeddings,
-                added_cond_kwargs=added,
-                return_dict=False,
-            )[0].float()
-            if guided:
-                away, toward = noise.chunk(2)
-                noise = away + guidance * (toward - away)
-            return noisy - noise * sigma
-
-        return sampler.sample(denoise, x, sigmas)
+        return self._denoiser.run(x, sigmas, text, negative, guidance)
 
     @torch.no_grad()
-    def encode(self, images: Sequence[np.ndarray]) -> Tensor:
-        """Pictures to latents that decode to them, the other way of :meth:`decode`.
+    def encode(self, images: Sequence[NDArray[np.uint8]]) -> Tensor:
+        """Pictures to latents: the inverse of :meth:`decode`.
 
         Args:
             images: (H, W, 4) uint8, straight sRGB and alpha, all of one size, the sides
@@ -307,8 +253,8 @@ class LayerDiffusionPipeline:
         area = images[0].shape[0] * images[0].shape[1]
         done: list[Tensor] = []
         while len(done) < len(images):
-            with self._vae_steps.encoding(area, len(images) - len(done)) as some:
-                done += self.encoder(vae, images[len(done) : len(done) + some]).unbind(0)
+            with self._vae_steps.encoding(area, len(images) - len(done)) as count:
+                done += self.encoder(vae, images[len(done) : len(done) + count]).unbind(0)
         return torch.stack(done) * vae.config.scaling_factor
 
     @torch.no_grad()
@@ -330,21 +276,14 @@ class LayerDiffusionPipeline:
         area = latents.shape[2] * latents.shape[3] * 64
         done: list[Tensor] = []
         while len(done) < len(unscaled):
-            with self._vae_steps.decoding(area, len(unscaled) - len(done)) as some:
-                part = unscaled[len(done) : len(done) + some]
+            with self._vae_steps.decoding(area, len(unscaled) - len(done)) as count:
+                part = unscaled[len(done) : len(done) + count]
                 feed = part.to(vae.dtype).contiguous(memory_format=torch.channels_last)
                 pixels = vae.decode(feed, return_dict=False)[0] / 2 + 0.5
                 done += self.decoder(pixels, part, augment).unbind(0)
         if not done:
             return latents.new_empty(0, 4, latents.shape[2] * 8, latents.shape[3] * 8)
         return torch.stack(done)
-
-
-def draw_noise(generator: NoiseSource, shape: tuple[int, ...]) -> Tensor:
-    """Standard normal noise in float32, drawn where the generator lives."""
-    if isinstance(generator, np.random.Generator):
-        return torch.from_numpy(generator.standard_normal(shape, dtype=np.float32))
-    return torch.randn(shape, generator=generator, device=generator.device)
 
 
 def check_size(width: int, height: int) -> None:
@@ -357,5 +296,5 @@ def check_size(width: int, height: int) -> None:
         near = [max(MULTIPLE, round(side / MULTIPLE) * MULTIPLE) for side in (width, height)]
         raise PortraitError(
             f"Layer Diffusion needs sides that are multiples of {MULTIPLE}, got "
-            f"{width}x{height}: try {near[0]}x{near[1]}"
+            f"{width}x{height}; try: {near[0]}x{near[1]}"
         )

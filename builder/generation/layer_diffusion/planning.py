@@ -44,11 +44,11 @@ def generator_spec(
 ) -> dict[str, Any]:
     """All that decides the pictures, ready for JSON: settings, and models by hash.
 
-    It says nothing of this machine: of a local folder it has the name and the hashes.
+    It holds nothing of this machine: a local folder is recorded by its name and hashes.
 
     Args:
         config: The run.
-        allow_unresolved: Name models without their hashes where these cannot be had now.
+        allow_unresolved: Record models without hashes if the Hub cannot be reached.
 
     Raises:
         PortraitError: See :func:`models.select`.
@@ -110,7 +110,7 @@ def check_device(
     Args:
         generator_spec: See :func:`generator_spec`.
         options: See :func:`open_generator`.
-        pictures: How many pictures are wanted, for the estimate in a message.
+        pictures: How many pictures are wanted, for the estimate in the message.
 
     Raises:
         PortraitError: No GPU, or no torch.
@@ -147,7 +147,7 @@ def _run_config(
         if "/" not in place:
             option = "--" + name.replace("_", "-")
             raise PortraitError(
-                f"the plan was made with the local folder {place}: give {option} FOLDER"
+                f"the plan was made with the local folder {place}; try: {option} FOLDER"
             )
         models = generator_spec["models"]
         given[revision] = next(model["revision"] for model in models if model["role"] == role)

@@ -1,4 +1,4 @@
-"""Where weights lie: a local folder, the Hub's cache, or the Hub at a pinned commit."""
+"""Repositories of weights: a local folder, the Hub's cache, or the Hub at a pinned commit."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from ld_portrait_20k.errors import PortraitError
 
 
 class UnreachableError(PortraitError):
-    """Neither the cache has a repository, nor can the Hub be asked for it."""
+    """The cache does not have a repository and the Hub cannot be reached."""
 
 
 _HUB_ID: Final = re.compile(r"[\w.-]+/[\w.-]+\Z")
@@ -38,7 +38,7 @@ _SETTINGS: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class ModelRecord:
-    """One file of weights that goes into the pictures.
+    """One file of weights that decides the pictures.
 
     Attributes:
         role: ``unet``, ``text-encoder``, ``text-encoder-2``, ``vae``, ``attention``,
@@ -46,9 +46,9 @@ class ModelRecord:
         id: The Hub repository, or the name of a local folder.
         revision: The commit on the Hub; of a local folder the hash of its configuration
             and tokenizer files.
-        file: The file's path in there.
-        sha256: Of the file.
-        size: In bytes.
+        file: The file's path in the repository or folder.
+        sha256: The file's hash, hexadecimal.
+        size: Bytes.
     """
 
     role: str
@@ -69,11 +69,11 @@ class Repository:
 
     Attributes:
         name: What the user called it.
-        id: The Hub id, or the folder's name, which says nothing of the machine.
-        folder: Where it lies; None for a repository that is not in the cache.
+        id: The Hub id, or the folder's name without its path.
+        folder: Its local folder; None for a repository that is not in the cache.
         revision: See :class:`ModelRecord`.
         sizes: Path of every file to its size.
-        hashes: Path to SHA-256 where the Hub tells it.
+        hashes: Path to SHA-256, for the files whose hash the Hub gives.
     """
 
     name: str
@@ -84,7 +84,7 @@ class Repository:
     hashes: dict[str, str] = field(default_factory=dict)
 
     def text(self, path: str) -> str:
-        """A small file's text; it is fetched into the cache if need be."""
+        """A small file's text; it is downloaded into the cache if it is missing."""
         if self.folder is not None:
             try:
                 return (self.folder / path).read_text(encoding="utf-8")
@@ -121,7 +121,7 @@ class Repository:
         return ModelRecord(role, self.id, self.revision, path, sha256, self.sizes[path])
 
     def fetch(self, paths: Iterable[str]) -> Path:
-        """The folder in which these files lie, after downloading what is missing."""
+        """Download missing files; return the folder that holds them all."""
         if self.folder is not None:
             return self.folder
         from huggingface_hub import snapshot_download
@@ -140,15 +140,15 @@ def open_repository(name: str, revision: str | None, config: LayerDiffusionConfi
     """Find a local folder, a cached repository, or one on the Hub.
 
     Raises:
-        UnreachableError: It may be on the Hub, which cannot be asked.
-        PortraitError: None of these.
+        UnreachableError: It is not in the cache and the Hub cannot be reached.
+        PortraitError: It is none of these.
     """
     folder = Path(name).expanduser()
     if folder.is_dir():
         sizes = _files_below(folder)
         return Repository(name, folder.resolve().name, folder, _settings_hash(folder, sizes), sizes)
     if folder.is_file():
-        raise PortraitError(f"{name} is a file: give the folder or the Hub id that holds it")
+        raise PortraitError(f"{name} is a file; try: the folder or the Hub id that holds it")
     if not _HUB_ID.match(name):
         raise PortraitError(
             f"{name} is neither a folder nor the id of a Hub repository (user/name)"
@@ -157,55 +157,71 @@ def open_repository(name: str, revision: str | None, config: LayerDiffusionConfi
 
 
 def _open_hub(name: str, revision: str | None, config: LayerDiffusionConfig) -> Repository:
-    from huggingface_hub import HfApi, constants, snapshot_download
-    from huggingface_hub.errors import (
-        HfHubHTTPError,
-        IncompleteSnapshotError,
-        RepositoryNotFoundError,
-    )
+    """Ask the Hub for a repository; use the cache where the Hub cannot be reached."""
+    from huggingface_hub import constants, snapshot_download
+    from huggingface_hub.errors import IncompleteSnapshotError
 
     if not constants.HF_HUB_OFFLINE:
-        try:
-            info = HfApi().model_info(name, revision=revision, files_metadata=True, timeout=15)
-        except RepositoryNotFoundError:
-            raise PortraitError(
-                f"the Hub has no model {name} that you may read: check its name, or log in with "
-                "hf auth login"
-            ) from None
-        except HfHubHTTPError as error:
-            status = getattr(error.response, "status_code", None)
-            if status is not None and status < 500:
-                at = f" at {revision}" if revision else ""
-                raise PortraitError(f"the Hub refuses {name}{at} (status {status})") from None
-        except Exception as error:  # whatever the network library of the day raises
-            if isinstance(error, (KeyboardInterrupt, MemoryError)):
-                raise
-        else:
-            files = info.siblings or []
-            return Repository(
-                name,
-                name,
-                None,
-                info.sha,
-                {file.rfilename: file.size or 0 for file in files},
-                {file.rfilename: file.lfs.sha256 for file in files if file.lfs is not None},
-            )
+        found = _ask_hub(name, revision)
+        if found is not None:
+            return found
     try:
         folder = Path(snapshot_download(name, revision=revision, local_files_only=True))
     except IncompleteSnapshotError as error:
-        # Only the files that a run takes were downloaded: as recommended.
+        # The cache holds only the files that a run loads, as the download command says.
         folder = Path(error.snapshot_path)
     except Exception:
-        size = f" ({KNOWN_GB[name]:.1f} GB)" if name in KNOWN_GB else ""
-        slow = f"; --device cpu takes {cpu_time(config)}" if config.device == "cpu" else ""
-        raise UnreachableError(
-            f"the weights of {name}{size} are not in the cache and the Hub cannot be reached; "
-            f"on a machine with a network run: {download_command(name, revision)}; the whole "
-            f"run needs {download_hint(config)}{slow}; portraits without weights or GPU: "
-            f"{DEMO_COMMAND}"
-        ) from None
+        raise _unreachable(name, revision, config) from None
     commit = folder.name if _COMMIT.match(folder.name) else revision
     return Repository(name, name, folder, commit, _files_below(folder))
+
+
+def _ask_hub(name: str, revision: str | None) -> Repository | None:
+    """The repository as the Hub's metadata describe it; None where the Hub gives no answer.
+
+    Raises:
+        PortraitError: The Hub has no such repository or revision, or refuses it.
+    """
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
+
+    try:
+        info = HfApi().model_info(name, revision=revision, files_metadata=True, timeout=15)
+    except RepositoryNotFoundError:
+        raise PortraitError(
+            f"the Hub has no model {name} that you may read; try: check its name, or log in with "
+            "hf auth login"
+        ) from None
+    except HfHubHTTPError as error:
+        status = getattr(error.response, "status_code", None)
+        if status is not None and status < 500:
+            where = f" at {revision}" if revision else ""
+            raise PortraitError(f"the Hub refuses {name}{where} (status {status})") from None
+        return None
+    except MemoryError:
+        raise
+    except Exception:  # the errors of the network library, which change between versions
+        return None
+    files = info.siblings or []
+    return Repository(
+        name,
+        name,
+        None,
+        info.sha,
+        {file.rfilename: file.size or 0 for file in files},
+        {file.rfilename: file.lfs.sha256 for file in files if file.lfs is not None},
+    )
+
+
+def _unreachable(name: str, revision: str | None, config: LayerDiffusionConfig) -> UnreachableError:
+    size = f" ({KNOWN_GB[name]:.1f} GB)" if name in KNOWN_GB else ""
+    slow = f"; --device cpu takes {cpu_time(config)}" if config.device == "cpu" else ""
+    return UnreachableError(
+        f"the weights of {name}{size} are not in the cache and the Hub cannot be reached; "
+        f"try on a machine with a network: {download_command(name, revision)}; the whole "
+        f"run needs {download_hint(config)}{slow}; portraits without weights or GPU: "
+        f"{DEMO_COMMAND}"
+    )
 
 
 def _files_below(folder: Path) -> dict[str, int]:

@@ -1,15 +1,13 @@
 """DPM++ 2M on Karras' noise levels, the sampler that Layer Diffusion is published with.
 
-Written against the papers rather than taken from diffusers' scheduler, which starts from
-another initial scale and rounds its time steps elsewhere: the latents would not be those of
-the reference implementation.
+It follows the papers. The scheduler of diffusers starts from another initial scale and
+rounds its time steps elsewhere, so its latents differ from those of the reference.
 
 Sources: Lu et al., "DPM-Solver++" (arXiv 2211.01095), algorithm 2; Karras et al.,
 "Elucidating the Design Space of Diffusion-Based Generative Models" (arXiv 2206.00364),
 equation 5.
 
-Noise levels are Python numbers: a device is never asked for one, so it never waits for the
-processor between two steps.
+Noise levels are Python numbers, so that no step waits until the device has sent one back.
 """
 
 from __future__ import annotations
@@ -26,6 +24,7 @@ from ld_portrait_20k.errors import PortraitError
 
 NAME: Final = "DPM++ 2M Karras"
 RHO: Final = 7.0
+"""Exponent of the noise levels, the value of Karras et al."""
 
 
 class NoiseSchedule:
@@ -37,7 +36,7 @@ class NoiseSchedule:
         steps: Training steps.
 
     Attributes:
-        sigmas: (steps,) float32, noise to signal ratio a training step, rising.
+        sigmas: (steps,) float32, ratio of noise to signal at each training step, rising.
     """
 
     def __init__(
@@ -49,10 +48,10 @@ class NoiseSchedule:
 
     @classmethod
     def of(cls, scheduler: Any) -> NoiseSchedule:
-        """The schedule that a base model's diffusers scheduler was configured with.
+        """The schedule of a base model's diffusers scheduler.
 
         Raises:
-            PortraitError: It was trained on another kind of schedule than SDXL.
+            PortraitError: It is of another kind than SDXL's.
         """
         config = scheduler.config
         kind = config.get("beta_schedule", "scaled_linear")
@@ -69,8 +68,8 @@ class NoiseSchedule:
 
         Args:
             steps: How many steps are taken.
-            strength: 1 from pure noise; less starts part of the way down, for image to
-                image, with the same number of steps on a finer ladder.
+            strength: 1 starts from pure noise. Image to image takes less: as many steps, on
+                a finer ladder, from part of the way down.
 
         Returns:
             steps + 1 levels, falling, the last one 0.
@@ -91,7 +90,7 @@ class NoiseSchedule:
 
 
 def scale_input(x: Tensor, sigma: float) -> Tensor:
-    """Bring noisy latents to the variance that the UNet was trained on."""
+    """Scale noisy latents to the variance that the UNet was trained on."""
     return x / (sigma**2 + 1) ** 0.5
 
 
@@ -101,7 +100,7 @@ def sample(
     """Run DPM++ 2M.
 
     Args:
-        denoise: Gives the denoised latents for noisy ones and their noise level.
+        denoise: Returns the denoised latents of noisy ones and their noise level.
         x: (N, C, h, w) float32 latents with noise of level ``sigmas[0]``.
         sigmas: Falling noise levels, the last one 0; see :meth:`NoiseSchedule.karras`.
 

@@ -1,4 +1,4 @@
-"""How SDXL's VAE is run: as many pictures at a time as fit, in tiles when not even one does."""
+"""Runs SDXL's VAE on as many pictures at a time as fit, in tiles when not even one does."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any, Final
 from builder.generation.layer_diffusion.memory import Room, default_budget, even, most_by_index
 
 VALUES_PER_PIXEL: Final = 8
-"""Activation values alive at once a pixel and channel of the widest level at full size."""
+"""Activation values alive at once for each pixel and channel of the widest full-size level."""
 
 LARGEST_TILE: Final = 64
 SMALLEST_TILE: Final = 16
-"""Sides, in latents, of the tiles that it falls back to."""
+"""Sides in latents of the tiles that it falls back to: 512 down to 128 pixels."""
 
 
 class VAESteps:
@@ -29,18 +29,18 @@ class VAESteps:
         self._room = Room("VAE", budget, last_resort=self._tile)
 
     def encoding(self, area: int, left: int) -> Any:
-        """As :meth:`decoding`, for the VAE's encoder."""
+        """A step of encoding; see :meth:`decoding`."""
         return self._step(area, 0, left)
 
     def decoding(self, area: int, left: int) -> Any:
-        """One step of decoding, as a context: see :meth:`memory.Room.attempt`.
+        """A step of decoding as a context; see :meth:`memory.Room.attempt`.
 
         Args:
             area: Pixels of a picture.
-            left: Pictures to do.
+            left: How many pictures are left.
 
         Returns:
-            A context that yields how many pictures to do now.
+            A context that yields how many pictures to decode now.
         """
         # The decoder's last block starts with the channels of the level below.
         return self._step(area, 1, left)
@@ -55,13 +55,13 @@ class VAESteps:
             yield even(left, fit)
 
     def _tile(self) -> bool:
-        """Let the VAE work on tiles, smaller ones each time; False where that ends."""
+        """Let the VAE work on tiles, smaller at each call; False if they would be too small."""
         vae = self._vae
         side = vae.tile_latent_min_size
         side = side // 2 if vae.use_tiling else min(side, LARGEST_TILE)
         if side < SMALLEST_TILE:
             return False
-        # SDXL's own tiles are as large as its pictures: switched on alone, they change nothing.
+        # SDXL's tiles are as large as its pictures, so enabling tiling alone changes nothing.
         vae.enable_tiling()
         vae.tile_latent_min_size, vae.tile_sample_min_size = side, 8 * side
         return True

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from builder.generation.layer_diffusion.decoder import TransparentVAEDecoder
 from builder.generation.layer_diffusion.encoder import OffsetNetwork, TransparentVAEEncoder
@@ -34,7 +35,7 @@ def decoder_inputs(count: int, height: int, width: int) -> tuple[torch.Tensor, t
     return pixels, latents
 
 
-def soft_picture(height: int, width: int, seed: int) -> np.ndarray:
+def soft_picture(height: int, width: int, seed: int) -> NDArray[np.uint8]:
     """An RGBA picture of noise with a soft-edged disc of alpha, (height, width, 4) uint8."""
     colour = seeded(f"colour {seed}", (height, width, 3), 7).numpy() * 60 + 128
     y, x = np.mgrid[:height, :width]

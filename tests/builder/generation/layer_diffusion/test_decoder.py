@@ -184,7 +184,7 @@ def test_out_of_memory_halves_the_batch_and_says_so_once(
 def test_out_of_memory_with_one_pass_is_a_clear_error(decoder: TransparentVAEDecoder) -> None:
     hook = decoder.model.register_forward_pre_hook(out_of_memory_above(0))
     try:
-        with pytest.raises(PortraitError, match="one picture at a time: choose a smaller --size"):
+        with pytest.raises(PortraitError, match="one picture at a time; try: a smaller --size"):
             TransparentVAEDecoder(decoder.model)(*decoder_inputs(1, 64, 64))
     finally:
         hook.remove()
@@ -290,7 +290,7 @@ def test_pickles_are_refused_unread(
 ) -> None:
     path = tmp_path / name
     write(path)
-    with pytest.raises(PortraitError, match=r"is a pickle, .*give the \.safetensors file"):
+    with pytest.raises(PortraitError, match=r"is a pickle, .*try: the \.safetensors file"):
         TransparentVAEDecoder.from_safetensors(path)
 
 
@@ -311,7 +311,7 @@ def header_file(path: Path, header: bytes, body: bytes = b"") -> None:
 def test_other_damage(tmp_path: Path, header: bytes) -> None:
     path = tmp_path / "odd.safetensors"
     header_file(path, header, b"\0" * 16)
-    with pytest.raises(PortraitError, match="is not a safetensors file: download it again"):
+    with pytest.raises(PortraitError, match="is not a safetensors file; try: download it again"):
         TransparentVAEDecoder.from_safetensors(path)
 
 

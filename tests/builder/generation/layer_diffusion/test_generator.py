@@ -117,7 +117,7 @@ def test_the_identity_opens_the_same_generator(
     one, other = (draw(each, request(3))[0] for each in (opened, generator))
     np.testing.assert_array_equal(one.alpha, other.alpha)
     assert one.record == other.record
-    with pytest.raises(PortraitError, match="local folder tiny-sdxl: give --base-model FOLDER"):
+    with pytest.raises(PortraitError, match="local folder tiny-sdxl; try: --base-model FOLDER"):
         open_generator(planned, {"device": "cpu"})
 
 
@@ -194,7 +194,7 @@ def test_a_compiled_run_fills_its_last_batch(tiny_config: LayerDiffusionConfig) 
 
 
 def test_impossible_sizes(generator: LayerDiffusionGenerator) -> None:
-    with pytest.raises(PortraitError, match="multiples of 64, got 72x64: try 64x64"):
+    with pytest.raises(PortraitError, match="multiples of 64, got 72x64; try: 64x64"):
         next(iter(generator.generate([request(0, 72, 64)])))
 
 

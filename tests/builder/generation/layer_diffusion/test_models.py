@@ -104,7 +104,7 @@ def spoil_by_cutting(base: Path) -> None:
 
 
 SPOILT = {
-    "sd15": (spoil_class, "is StableDiffusionPipeline, not SDXL: .*SG161222/RealVisXL_V4.0"),
+    "sd15": (spoil_class, "is StableDiffusionPipeline, not SDXL.* try: .*SG161222/RealVisXL_V4.0"),
     "inpainting": (
         lambda base: edit(base / "unet" / "config.json", in_channels=9),
         "takes 9 latent channels, not 4",
@@ -116,7 +116,7 @@ SPOILT = {
         r"predicts v_prediction, not noise",
     ),
     "pickle": (spoil_with_pickle, "offers unet only as a pickle"),
-    "cut": (spoil_by_cutting, r"model\.safetensors is truncated .* download it again"),
+    "cut": (spoil_by_cutting, r"model\.safetensors is truncated .*; try: download it again"),
     "incomplete": (
         lambda base: (base / "text_encoder" / "model.safetensors").unlink(),
         r"has no text_encoder/model\.safetensors: the folder is incomplete",
@@ -147,7 +147,7 @@ def test_weights_that_cannot_be_used(tiny: TinyPaths, tmp_path: Path) -> None:
     (tmp_path / "ld_diffusers_sdxl_attn.bin").write_bytes(b"\x80\x04")
     with pytest.raises(PortraitError, match=r"offers ld_diffusers_sdxl_attn.bin, a pickle"):
         resolve(tiny, weights=str(tmp_path))
-    with pytest.raises(PortraitError, match="is a file: give the folder"):
+    with pytest.raises(PortraitError, match="is a file; try: the folder"):
         resolve(tiny, weights=str(tiny.offsets))
     with pytest.raises(PortraitError, match="neither a folder nor the id of a Hub repository"):
         resolve(tiny, weights="no/such/folder")

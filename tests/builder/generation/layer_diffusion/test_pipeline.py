@@ -161,7 +161,7 @@ def test_image_to_image(pipeline: LayerDiffusionPipeline) -> None:
 
 @pytest.mark.parametrize("size", [(0, 64), (64, 100), (63, 64), (-64, 64)])
 def test_wrong_sides(pipeline: LayerDiffusionPipeline, size: tuple[int, int]) -> None:
-    with pytest.raises(PortraitError, match=r"multiples of 64, got .*: try \d+x\d+"):
+    with pytest.raises(PortraitError, match=r"multiples of 64, got .*; try: \d+x\d+"):
         latents(pipeline, width=size[0], height=size[1])
 
 

@@ -1,10 +1,11 @@
-"""Damage to exact mattes: identity at 0, growing with strength, with the measured signature."""
+"""Damage to exact mattes: none at 0, growing with strength, with the measured signature."""
 
 from __future__ import annotations
 
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from builder.generation.procedural import Portrait, damage, draw
 
@@ -17,7 +18,7 @@ def portraits() -> list[Portrait]:
     return [draw(700 + i, {"framing": framings[i % 3]}, SIZE, SIZE) for i in range(12)]
 
 
-def interior(alpha: np.ndarray) -> np.ndarray:
+def interior(alpha: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """More than 60 px at 1024 inside what is exactly opaque."""
     opaque = cv2.copyMakeBorder((alpha == 255).astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_REPLICATE)
     opaque = cv2.morphologyEx(opaque, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))

@@ -10,6 +10,7 @@ import sys
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from builder.generation.procedural import Portrait, draw
 from builder.prompts.vocabulary import VOCABULARY
@@ -40,12 +41,12 @@ def digest(portrait: Portrait) -> str:
     return hashlib.sha256(portrait.foreground.tobytes() + portrait.alpha.tobytes()).hexdigest()
 
 
-def over(portrait: Portrait, background: int) -> np.ndarray:
+def over(portrait: Portrait, background: int) -> NDArray[np.floating]:
     alpha = portrait.alpha[..., None].astype(np.float32) / 255
     return portrait.foreground * alpha + (1 - alpha) * background
 
 
-def openings(alpha: np.ndarray, least: int) -> int:
+def openings(alpha: NDArray[np.uint8], least: int) -> int:
     """Regions of true background that do not touch the frame."""
     count, labels, stats, _ = cv2.connectedComponentsWithStats((alpha < 13).astype(np.uint8))
     edge = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
@@ -127,7 +128,7 @@ def test_none_and_missing_are_the_same() -> None:
     assert digest(draw(4, dict.fromkeys(VOCABULARY), 128, 128)) == digest(draw(4, {}, 128, 128))
 
 
-def mean_hair(colour: str) -> np.ndarray:
+def mean_hair(colour: str) -> NDArray[np.floating]:
     attributes = {**PLAIN, "hair_color": colour, "hair_style": "afro", "hair_texture": "coily"}
     portrait = draw(9, attributes, 192, 192)
     top = np.zeros_like(portrait.alpha, bool)
