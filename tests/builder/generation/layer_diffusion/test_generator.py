@@ -11,12 +11,12 @@ import torch
 
 from builder.generation.layer_diffusion import (
     LayerDiffusionGenerator,
-    identity,
+    generator_spec,
+    model_folders,
     open_generator,
-    resolve_models,
-    run_options,
 )
 from builder.generation.layer_diffusion.config import LayerDiffusionConfig
+from builder.generation.layer_diffusion.models import select
 from builder.generation.protocol import Generated, Rejection, Request
 from builder.plan import PlanRow
 from ld_portrait_20k import schema
@@ -103,16 +103,18 @@ def test_the_record_is_complete(
     assert completed["sampler"] == "DPM++ 2M Karras"
     assert (completed["steps"], completed["batch_size"], completed["dtype"]) == (3, 2, "float32")
     assert f"torch {torch.__version__}" in completed["software"]
-    assert completed["models"] == [record.metadata() for record in resolve_models(tiny_config)]
+    assert completed["models"] == [record.metadata() for record in select(tiny_config).records]
 
 
-def test_the_identity_opens_the_same_generator(
+def test_the_spec_opens_the_same_generator(
     tiny_config: LayerDiffusionConfig, tiny: TinyPaths, generator: LayerDiffusionGenerator
 ) -> None:
-    planned = identity(tiny_config, 20_051)
+    planned = generator_spec(tiny_config)
     assert str(tiny.base.parent) not in str(planned)
     assert planned["base_model"] == tiny.base.name
-    opened = open_generator(planned, {**run_options(tiny_config), "source": None})
+    opened = open_generator(
+        planned, {"device": tiny_config.device, **model_folders(tiny_config), "source": None}
+    )
     assert opened.config == replace(tiny_config, dtype="float32", vae="base")
     one, other = (draw(each, request(3))[0] for each in (opened, generator))
     np.testing.assert_array_equal(one.alpha, other.alpha)
@@ -121,7 +123,7 @@ def test_the_identity_opens_the_same_generator(
         open_generator(planned, {"device": "cpu"})
 
 
-def test_the_identity_pins_what_comes_from_the_hub() -> None:
+def test_the_spec_pins_what_comes_from_the_hub() -> None:
     records = [
         {"role": role, "id": name, "revision": commit, "file": "f", "sha256": "0" * 64}
         for role, name, commit in (
@@ -206,7 +208,7 @@ def test_an_unused_generator_travels(tiny_config: LayerDiffusionConfig) -> None:
 def test_importing_needs_no_torch() -> None:
     code = (
         "import sys, builder.generation.layer_diffusion as l;"
-        "l.LayerDiffusionConfig(); l.LayerDiffusionGenerator; l.resolve_models; l.identity;"
+        "l.LayerDiffusionConfig(); l.LayerDiffusionGenerator; l.generator_spec;"
         "heavy = {'torch', 'diffusers', 'transformers', 'huggingface_hub'};"
         "print(sorted(heavy & set(sys.modules)))"
     )
