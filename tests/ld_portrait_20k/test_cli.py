@@ -36,9 +36,9 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, st
 
 def test_help_and_import_are_quick_and_light() -> None:
     code = (
-        "import sys, time; t = time.perf_counter(); import ld_portrait_20k.cli as c\n"
+        "import sys, time; t = time.process_time(); import ld_portrait_20k.cli as c\n"
         "try: c.main(['--help'])\nexcept SystemExit: pass\n"
-        "print(time.perf_counter() - t, [m for m in ('torch', 'datasets', 'cv2', 'numba', "
+        "print(time.process_time() - t, [m for m in ('torch', 'datasets', 'cv2', 'numba', "
         "'huggingface_hub', 'pyarrow') if m in sys.modules])\n"
     )
     done = run_code(code)

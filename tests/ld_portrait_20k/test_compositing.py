@@ -96,7 +96,7 @@ def test_tensors_agree_with_arrays() -> None:
 def test_unfit_layers_are_refused() -> None:
     foreground, alpha = picture(1)
     for bad in (alpha[1:], alpha.astype(float)):
-        with pytest.raises(ValueError, match="go together"):
+        with pytest.raises(ValueError, match="do not match"):
             cp.composite(foreground, bad, foreground)
 
 
