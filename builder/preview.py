@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dataset_card.gallery import contact_sheet
 from ld_portrait_20k import codec, schema
@@ -32,7 +33,7 @@ def spread(manifest: Manifest, count: int, subset: str = "default") -> list[str]
 
 def read_chosen(
     root: Path, manifest: Manifest, ids: list[str], subset: str = "default"
-) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+) -> Iterator[tuple[str, NDArray[np.uint8], NDArray[np.uint8]]]:
     """Read some samples by id, straight from their offsets.
 
     Yields:
@@ -59,7 +60,7 @@ def read_chosen(
 
 def sheet(
     root: Path, manifest: Manifest, *, count: int, columns: int, cell: int, subset: str = "default"
-) -> np.ndarray:
+) -> NDArray[np.uint8]:
     """A contact sheet: each portrait on light, dark and a photo-like background, and its matte.
 
     Args:

@@ -16,9 +16,9 @@ from typing import Any
 
 from builder.engines import tasks
 from builder.engines.tasks import TaskSpec, note_file, units_of
-from builder.files import WORK_FOLDER, replacing
+from builder.files import WORK_FOLDER, replacing, write_text
 from builder.pipeline.output_folder import frozen_plan
-from builder.pipeline.work_folder import WorkFolder
+from builder.pipeline.work_folder import UnitResult, WorkFolder
 from builder.plan import HEADER_FILE, ROWS_FILE, Plan, Unit
 from ld_portrait_20k.errors import PortraitError
 
@@ -70,25 +70,39 @@ def run_task(spec: TaskSpec, rank: int) -> int:
     """
     folder = open_folder(spec)
     with tempfile.TemporaryDirectory(prefix="ld-portrait-") as temporary:
-        output = Path(temporary) / "dataset"
-        for name in (HEADER_FILE, ROWS_FILE):
-            _take(folder, f"plan/{name}", output / WORK_FOLDER / name)
-        here = replace(spec, output=output, exchange=None)
-        plan = frozen_plan(output, spec.plan_hash)
-        take_units(replace(spec, output=output), plan, units_of(plan, rank, spec.tasks))
-        work = WorkFolder(output, plan)
-
-        def put(result: Any) -> None:
-            for subset in plan.subsets:
-                path = work.shard_file(result.name, subset)
-                _put(path, folder, f"units/{path.name}")
-            _put(work.folder / f"{result.name}.json", folder, f"units/{result.name}.json")
-
+        here = replace(spec, output=Path(temporary) / "dataset", exchange=None)
+        note = note_file(here, rank)
         try:
-            return tasks.run_task(here, rank, put)
-        except Exception:
-            _put(note_file(here, rank), folder, _note(rank))
+            return _run_task(spec, here, rank)
+        except Exception as problem:
+            if not note.exists():
+                write_text(note, str(problem) or type(problem).__name__)
+            _put(note, folder, _note(rank))
             raise
+
+
+def _run_task(spec: TaskSpec, here: TaskSpec, rank: int) -> int:
+    """Fetch the plan and what is there of this task's shards, and build the rest.
+
+    Args:
+        spec: The task as it was submitted.
+        here: The same with an output on this machine.
+        rank: Which task.
+    """
+    folder, output = open_folder(spec), here.output
+    for name in (HEADER_FILE, ROWS_FILE):
+        _take(folder, f"plan/{name}", output / WORK_FOLDER / name)
+    plan = frozen_plan(output, spec.plan_hash)
+    take_units(replace(spec, output=output), plan, units_of(plan, rank, spec.tasks))
+    work = WorkFolder(output, plan)
+
+    def put(result: UnitResult) -> None:
+        for subset in plan.subsets:
+            path = work.shard_file(result.name, subset)
+            _put(path, folder, f"units/{path.name}")
+        _put(work.folder / f"{result.name}.json", folder, f"units/{result.name}.json")
+
+    return tasks.run_task(here, rank, put)
 
 
 def take_notes(spec: TaskSpec, ranks: Sequence[int]) -> None:

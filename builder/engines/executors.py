@@ -1,8 +1,8 @@
-"""datatrove's executors, fitted to tasks whose proof is their output. Needs datatrove.
+"""datatrove's executors, changed to run the ranks whose shards are missing. Needs datatrove.
 
-datatrove takes an empty marker file for a finished task; here the submitting process hashes
-the shards and says which ranks are left. Its executor is handed to tasks as a pickle of our
-own objects inside our own work folder, which is as trusted as the code that reads it.
+datatrove counts a task as done when an empty marker file is there. Here the submitting process
+hashes the shards and lists the ranks that are left. datatrove hands its executor to tasks as a
+pickle of our own objects in our own work folder; who can write there can change the code too.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from builder.workers import children
 
 
 class _Proven:
-    """Runs the ranks that it is told; markers decide nothing.
+    """Runs the ranks in ``pending``, whatever marker files say.
 
     Attributes:
         pending: The ranks to run.
@@ -55,12 +55,12 @@ class LocalTasks(_Proven, LocalPipelineExecutor):
         try:
             return super()._run_for_rank(rank, local_rank, node_rank)
         except Exception:
-            # Logged and noted already. Raised from here it would end the whole pool, and
-            # with it the tasks that are well.
+            # The error is logged and noted already. Raised here it would end the whole pool,
+            # and with it the tasks that are fine.
             return PipelineStats()
 
     def _choose_devices(self) -> None:
-        """Give this process its devices, once: CUDA does not let go of them afterwards."""
+        """Choose this process's devices, once: CUDA cannot change them afterwards."""
         if not self.gpus_per_task or os.environ.get("LD_PORTRAIT_DEVICES"):
             return
         import multiprocess
@@ -132,14 +132,14 @@ class SlurmTasks(_Proven, SlurmPipelineExecutor):
         super().launch_job()
 
     def launch_merge_stats(self) -> None:
-        """No third job: datatrove's would wait for ever behind a task that failed."""
+        """Submit no third job: datatrove's would wait for ever after a task that failed."""
 
 
 class JobsTasks(_Proven, JobsPipelineExecutor):
     """Hugging Face Jobs; plan and shards travel by :mod:`builder.engines.exchange`."""
 
     def _merge_stats(self) -> None:
-        """Figures are read from the shards themselves."""
+        """Merge nothing: figures are read from the shards themselves."""
 
 
 def environment_command(given: str | None) -> str:

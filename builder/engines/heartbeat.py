@@ -1,4 +1,4 @@
-"""A task's sign of life: a small file whose content keeps changing while the task lives."""
+"""A task's heartbeat: a small file whose content keeps changing while the task runs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ EVERY: Final = 1.0
 class Heartbeat:
     """Writes a counter to a file from a thread, until the task ends.
 
-    A process that is killed stops beating without having said that it ended: that is how
+    A task that ends says so in the file; one that is killed just stops writing. So
     :class:`Watch` tells the two apart.
 
     Args:
@@ -63,7 +63,7 @@ class Heartbeat:
             "pid": os.getpid(),
         }
         temporary = self._path.with_name(f".{self._path.name}.{os.getpid()}")
-        with suppress(OSError):  # a full disk is told by the work itself
+        with suppress(OSError):  # of a full disk the build itself complains
             temporary.write_text(json.dumps(body), encoding="utf-8")
             temporary.replace(self._path)
 
@@ -122,8 +122,8 @@ class Watch:
     def look(self) -> str | None:
         """Read the heartbeats once.
 
-        A dead task stops the run only when nobody else is at work: what is under way in
-        other tasks is worth more than the slot that it blocks.
+        A dead task stops the run only when no other task is at work: the shards under way in
+        other tasks are worth more than the slot that the dead one blocks.
 
         Returns:
             What is wrong, or None while the run goes on.

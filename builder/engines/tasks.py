@@ -1,4 +1,4 @@
-"""The tasks of a build on several machines: what each makes, and when it counts as done."""
+"""The tasks of a build on several machines: which shards each builds, and when it is done."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ class TaskSpec:
     Attributes:
         output: The dataset folder, absolute, at the same path on every machine.
         plan_hash: The saved plan; a task refuses to work on another.
-        tasks: Among how many tasks the shards are dealt: task ``r`` makes every
-            ``tasks``-th shard from the ``r``-th on.
+        tasks: How many tasks share the shards: task ``r`` builds every ``tasks``-th shard
+            from the ``r``-th on.
         run: How a task is run, its paths absolute; the rank is each task's own.
-        beats: Folder of heartbeats, where somebody watches them.
+        beats: Folder of heartbeats; None where no watchdog reads them.
         exchange: URL of a folder that carries plan and shards where no file system is
             shared.
     """
@@ -165,7 +165,7 @@ def finish_tasks(spec: TaskSpec) -> BuildReport:
 
 
 def failures(spec: TaskSpec, ranks: Sequence[int]) -> dict[int, str]:
-    """What stopped tasks, by rank, where they could still say it."""
+    """What stopped tasks, by rank, where they left a message."""
     found = {}
     for rank in ranks:
         if (note := note_file(spec, rank)).is_file():
@@ -174,7 +174,7 @@ def failures(spec: TaskSpec, ranks: Sequence[int]) -> dict[int, str]:
 
 
 def forget_failures(spec: TaskSpec, ranks: Sequence[int]) -> None:
-    """Remove what tasks said the last time, before they are started again."""
+    """Remove the messages of an earlier run, before tasks are started again."""
     for rank in ranks:
         note_file(spec, rank).unlink(missing_ok=True)
 
@@ -185,7 +185,7 @@ def unfinished(spec: TaskSpec, ranks: Sequence[int], otherwise: str = NO_MESSAGE
     Args:
         spec: The build.
         ranks: The tasks.
-        otherwise: The reason where no task said one.
+        otherwise: The reason where no task left a message.
     """
     said = failures(spec, ranks)
     first = next(iter(said.items()), None)
@@ -198,5 +198,5 @@ def unfinished(spec: TaskSpec, ranks: Sequence[int], otherwise: str = NO_MESSAGE
 
 
 def note_file(spec: TaskSpec, rank: int) -> Path:
-    """Where a task says what stopped it."""
+    """Where a task leaves a message on what stopped it."""
     return spec.state / "errors" / f"{rank:05d}.txt"

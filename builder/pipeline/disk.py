@@ -12,7 +12,8 @@ from ld_portrait_20k.errors import PortraitError
 
 BYTES_A_PIXEL: Final = {"png": 1.6, "jpeg": 0.8}
 """Upper end of what an encoded foreground and alpha take, in bytes a pixel. PNG: measured on
-the procedural demo and on real portraits, 0.8 to 1.5. JPEG: JPEG_ORIGIN."""
+the procedural demo and on real portraits, 0.8 to 1.5. JPEG: half of that, estimated, not
+measured."""
 HEADROOM: Final = 64 * 2**20
 """Bytes for plan, notes, card and pictures; chosen by eye."""
 

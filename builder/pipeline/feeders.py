@@ -1,4 +1,4 @@
-"""What keeps the workers fed: whole rows, or pictures from a device that runs beside them."""
+"""Submit tasks to the workers: whole rows, or pictures from a device that runs beside them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LogLines = list[dict[str, Any]]
 
 
 class Feeder(Protocol):
-    """Submits tasks to a pool until every unit has been worked off."""
+    """Submits tasks to a pool until every row of every unit has ended."""
 
     def feed(self, pool: Pool) -> bool:
         """Submit something; False when there is nothing to submit at present."""
@@ -27,7 +27,7 @@ class Feeder(Protocol):
         ...
 
     def settle(self, sample_id: str, *, rejected: bool) -> bool:
-        """Take note of an outcome; True when the row will be tried again."""
+        """Note how an attempt at a row ended; True when the row will be tried again."""
         ...
 
     @property
@@ -37,7 +37,7 @@ class Feeder(Protocol):
 
 
 class RowFeeder:
-    """Feeds whole rows to workers that generate, and try again, by themselves."""
+    """Submits whole rows to workers that generate, and try again, by themselves."""
 
     def __init__(self, units: Iterator[Unit]) -> None:
         self._rows: Iterator[PlanRow] = (row for unit in units for row in unit.rows)
@@ -71,15 +71,15 @@ class _Round:
 
 
 class DeviceFeeder:
-    """Runs a device generator batch by batch and feeds its pictures to the workers.
+    """Runs a device generator batch by batch and submits its pictures to the workers.
 
     The workers refine and encode one batch while the device makes the next. A batch never
-    mixes units or attempts, so what shares a batch, and with it the last bit of every
-    pixel, is the plan's alone: neither timing nor an interruption changes it.
+    mixes units or attempts. Which pictures share a batch decides the last bit of their pixels;
+    so it follows from the plan alone, and neither timing nor an interruption changes it.
 
     Args:
         generator: The device's generator.
-        units: The units to work off.
+        units: The units to build.
         attempts: Tries a row, at most.
     """
 
@@ -115,7 +115,7 @@ class DeviceFeeder:
         return ended
 
     def settle(self, sample_id: str, *, rejected: bool) -> bool:
-        """Take note of an outcome; the last one of a round starts the next round."""
+        """Note how an attempt ended; the last one of a round starts the next round."""
         current = self._round_of.pop(sample_id)
         row = self._row_of.pop(sample_id)
         again = rejected and current.attempt + 1 < self._attempts

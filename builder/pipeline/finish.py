@@ -1,4 +1,4 @@
-"""The end of a build: shards packed, card, pictures and manifest written, work cleared."""
+"""The end of a build: pack shards, write card, pictures and manifest, clear the work folder."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import dataset_card
 from builder import preview
 from builder.files import canonical_json, write_bytes, write_text
-from builder.pipeline.packing import Packer, Selection, select
+from builder.pipeline.packing import AcceptedSamples, Packer, accepted_samples
 from builder.pipeline.work_folder import UnitResult, WorkFolder
 from builder.plan import Plan
 from ld_portrait_20k.errors import PortraitError
@@ -28,39 +28,39 @@ GALLERY_CELL = 192
 def finish_dataset(plan: Plan, work: WorkFolder, results: Sequence[UnitResult]) -> Manifest:
     """Make the publishable folder from finished units.
 
-    The manifest is written last: with it the dataset is finished. Everything before it may
-    be repeated any number of times.
+    The manifest is written last: a dataset is finished when it is there. Everything before it
+    may be repeated any number of times.
 
     Raises:
         PortraitError: Quality control left nothing.
     """
     output = work.output
     (output / FILE_NAME).unlink(missing_ok=True)
-    selection = select(
+    accepted = accepted_samples(
         results,
         max_distance=plan.header["quality"]["thresholds"]["max_duplicate_distance"],
         reject=bool(plan.header["reject"]),
     )
-    if not selection.samples:
-        counts = Counter(line["reason"] for line in selection.rejected)
+    if not accepted.samples:
+        counts = Counter(line["reason"] for line in accepted.rejected)
         listed = ", ".join(f"{reason} {count}" for reason, count in sorted(counts.items()))
-        first = selection.rejected[0]["detail"] if selection.rejected else ""
+        first = accepted.rejected[0]["detail"] if accepted.rejected else ""
         raise PortraitError(f"{output}: no sample was accepted ({listed}); first: {first}")
-    shards = tuple(Packer(plan, work, results).write(selection))
+    shards = tuple(Packer(plan, work, results).write(accepted))
     for folder in {shard.path.partition("/")[0] for shard in shards}:
         _drop_strays(work, folder, {shard.path for shard in shards})
 
     split_of = {row.id: row.split for row in plan.rows}
-    counts = Counter(split_of[item["id"]] for item in selection.samples)
+    counts = Counter(split_of[item["id"]] for item in accepted.samples)
     manifest = Manifest(
         foreground_format=plan.foreground_format,
         plan_hash=plan.hash,
         generator=str(plan.header["generator"]["name"]),
         splits={split: counts[split] for split in plan.header["splits"] if counts[split]},
         shards=shards,
-        about=_about(plan, selection),
+        about=_about(plan, accepted),
     )
-    texts = {REJECTED_FILE: "".join(canonical_json(line) + "\n" for line in selection.rejected)}
+    texts = {REJECTED_FILE: "".join(canonical_json(line) + "\n" for line in accepted.rejected)}
     pictures = {
         GALLERY_FILE: _png(
             preview.sheet(
@@ -72,7 +72,7 @@ def finish_dataset(plan: Plan, work: WorkFolder, results: Sequence[UnitResult]) 
             )
         )
     }
-    statistics = dataset_card.Statistics.of(selection.samples)
+    statistics = dataset_card.Statistics.of(accepted.samples)
     plots = dataset_card.figures(statistics)
     pictures.update({name: _png(picture) for name, picture in plots.items()})
     licence = plan.header["licence"]
@@ -98,11 +98,11 @@ def finish_dataset(plan: Plan, work: WorkFolder, results: Sequence[UnitResult]) 
     return manifest
 
 
-def _about(plan: Plan, selection: Selection) -> dict[str, Any]:
-    taken = {item["id"] for item in selection.samples}
-    last = {line["id"]: line["reason"] for line in selection.rejected}
+def _about(plan: Plan, accepted: AcceptedSamples) -> dict[str, Any]:
+    taken = {item["id"] for item in accepted.samples}
+    last = {line["id"]: line["reason"] for line in accepted.rejected}
     lost = Counter(reason for key, reason in last.items() if key not in taken)
-    retried = Counter(line["reason"] for line in selection.rejected if line["id"] in taken)
+    retried = Counter(line["reason"] for line in accepted.rejected if line["id"] in taken)
     return {
         "plan": plan.header,
         "environment": plan.environment,
@@ -110,7 +110,7 @@ def _about(plan: Plan, selection: Selection) -> dict[str, Any]:
         "planned": len(plan.rows),
         "rejected": dict(sorted(lost.items())),
         "retried": dict(sorted(retried.items())),
-        "fidelity": _fidelity(selection.samples),
+        "fidelity": _fidelity(accepted.samples),
     }
 
 
@@ -124,7 +124,7 @@ def _fidelity(samples: Sequence[dict[str, Any]]) -> dict[str, float]:
 
 
 def _drop_strays(work: WorkFolder, folder: str, wanted: set[str]) -> None:
-    """Remove shards of an earlier, interrupted finish that dealt the samples otherwise."""
+    """Remove shards of an earlier finish that was interrupted and divided the samples otherwise."""
     for path in (work.output / folder).glob("*.tar"):
         if f"{folder}/{path.name}" not in wanted:
             path.unlink()

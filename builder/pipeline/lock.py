@@ -14,7 +14,7 @@ from ld_portrait_20k.errors import PortraitError
 def held(path: Path, what: str, *, shared: bool = False, wait: bool = False) -> Iterator[None]:
     """Hold a file's lock for as long as the block runs.
 
-    The kernel lets go of it when the process ends, however it ends.
+    The kernel releases it when the process ends, however it ends.
 
     Args:
         path: The lock file; made if need be, and left there.

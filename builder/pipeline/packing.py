@@ -1,4 +1,4 @@
-"""From finished units to the final shards: duplicates out, equal sizes, same bytes always."""
+"""From finished units to the final shards: near-duplicates left out, shards of equal size."""
 
 from __future__ import annotations
 
@@ -20,20 +20,22 @@ from ld_portrait_20k.shard_writer import ShardWriter
 
 
 @dataclass(frozen=True)
-class Selection:
-    """What of the finished units enters the dataset.
+class AcceptedSamples:
+    """The samples of finished units that enter the dataset, and those that do not.
 
     Attributes:
         samples: Metadata of the samples, in id order.
-        rejected: Log lines of everything that was not taken, in id and attempt order.
+        rejected: Log lines of all rejected attempts and near-duplicates, in id and attempt order.
     """
 
     samples: list[dict[str, Any]]
     rejected: list[dict[str, Any]]
 
 
-def select(results: Iterable[UnitResult], *, max_distance: int, reject: bool = True) -> Selection:
-    """Take the accepted samples, less those that look like an earlier one of the plan.
+def accepted_samples(
+    results: Iterable[UnitResult], *, max_distance: int, reject: bool = True
+) -> AcceptedSamples:
+    """Gather the accepted samples and leave out near-duplicates of an earlier one.
 
     Args:
         results: Every finished unit.
@@ -61,7 +63,7 @@ def select(results: Iterable[UnitResult], *, max_distance: int, reject: bool = T
         )
     dropped = {duplicate.position for duplicate in duplicates}
     kept = [item for position, item in enumerate(samples) if position not in dropped]
-    return Selection(kept, sorted(rejected, key=lambda line: (line["id"], line["attempt"])))
+    return AcceptedSamples(kept, sorted(rejected, key=lambda line: (line["id"], line["attempt"])))
 
 
 def _id(item: dict[str, Any]) -> str:
@@ -71,10 +73,10 @@ def _id(item: dict[str, Any]) -> str:
 class Packer:
     """Writes the final shards of a dataset from its finished units.
 
-    A split keeps its planned number of shards (fewer only if it has fewer samples), and its
-    samples are dealt over them in id order, equal within one, each stage of growth by
-    itself. A shard whose samples are just those of a unit is that unit's file, linked; any
-    other is copied together member by member, nothing decoded.
+    A split keeps its planned number of shards (fewer only if it has fewer samples). Its samples
+    are divided over them in id order, in numbers that differ by one at most; each stage of
+    growth is divided by itself. A shard that has exactly the samples of a unit is a link to that
+    unit's file. Any other shard is copied member by member, and nothing is decoded.
 
     Args:
         plan: The plan.
@@ -87,13 +89,13 @@ class Packer:
         self._work = work
         self._results = list(results)
 
-    def write(self, selection: Selection) -> list[ShardRecord]:
+    def write(self, accepted: AcceptedSamples) -> list[ShardRecord]:
         """Write all shards of all subsets under their final names.
 
         Returns:
             Their records, subset by subset, in path order.
         """
-        taken = {item["id"] for item in selection.samples}
+        taken = {item["id"] for item in accepted.samples}
         parts: dict[str, list[Sequence[str]]] = {}
         for split, units in self._stages():
             ids = [row.id for unit in units for row in unit.rows if row.id in taken]
@@ -118,7 +120,10 @@ class Packer:
         return [(split, units) for (split, _), units in found.items()]
 
     def _note_places(self, records: Sequence[ShardRecord]) -> None:
-        """Tell each unit where its shards now lie, before other names for them go."""
+        """Record final shard paths in the units' notes.
+
+        This comes before the links in the work folder are deleted.
+        """
         place = {(record.subset, record.sha256): record for record in records}
         units = {unit.name: unit for unit in self._plan.units()}
         for result in self._results:

@@ -32,7 +32,7 @@ def request_for(row: PlanRow, attempt: int) -> Request:
 
 
 class Stopwatch:
-    """Adds up seconds by stage; for people, never for the dataset's bytes."""
+    """Adds up seconds by stage, for the report of a build."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
@@ -84,7 +84,6 @@ class SampleHandler:
             return answer, ()
         metadata, members = outcome
         answer["metadata"] = metadata
-        answer["subsets"] = list(members)
         return answer, [part for parts in members.values() for part in parts]
 
     def _make(

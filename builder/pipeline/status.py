@@ -34,7 +34,7 @@ class Status:
             that was not asked for.
         samples_a_minute: Accepted samples a minute, from the times at which units ended;
             None for fewer than two units.
-        minutes_left: What that makes of the rest; None where nothing is left or known.
+        minutes_left: How long the rest takes at that rate; None where nothing is left or known.
     """
 
     output: str

@@ -1,4 +1,4 @@
-"""A unit's work on disk: its shards, and beside them the small JSON that says it is done."""
+"""A unit on disk: its shards, and beside them the small JSON that says that it is done."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ class WorkFolder:
     def final_shards(self, unit: Unit, result: UnitResult) -> Iterator[tuple[str, Path, str, int]]:
         """The shards of a unit that will be published as they are, unless later units change it.
 
-        A unit that lost a sample is dealt anew when the dataset is finished, so it has none.
+        A unit that lost a sample has none: finishing the dataset divides its samples anew.
 
         Yields:
             Path in the repository, local file, sha256, size.
@@ -195,5 +195,5 @@ class FinishedSamples:
             yield key, (parts[0], parts[1], parts[2])
 
     def close(self) -> None:
-        """Let the temporary file go."""
+        """Close, and so delete, the temporary file."""
         self._spool.close()

@@ -1,0 +1,233 @@
+"""A build is planned once, and planning needs neither weights nor GPU nor network."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from builder import plan as plan_module
+from builder.cli import main
+from builder.config import BuildConfig
+from builder.engines import tasks
+from builder.engines.devices import run_on_devices
+from builder.engines.tasks import TaskSpec
+from builder.pipeline import planner
+from builder.pipeline.build import build
+from builder.pipeline.output_folder import freeze
+from builder.pipeline.planner import make_plan, plan_for_output
+from builder.pipeline.run_options import RunOptions
+from ld_portrait_20k import manifest
+from ld_portrait_20k.errors import PortraitError
+from tests.builder.building import plan_and_build
+from tests.builder.pictures import save_cutouts
+
+Digest = Callable[[Path], dict[str, str]]
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    return save_cutouts(tmp_path / "people", 6)
+
+
+@pytest.fixture
+def hashed(source: Path, monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """Name of a source file to the bytes of it that planning hashed."""
+    found: Counter[str] = Counter()
+    file_sha256 = manifest.file_sha256
+
+    def count(path: Path, *rest: object) -> str:
+        if path.parent == source:
+            found[path.name] += path.stat().st_size
+        return file_sha256(path, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(manifest, "file_sha256", count)
+    return found
+
+
+def test_a_source_is_hashed_once_whoever_works_on_it(
+    source: Path, hashed: Counter[str], tmp_path: Path, digest: Digest
+) -> None:
+    """Planning, ranks, tasks of a cluster, finishing and the same command again."""
+    sizes = {path.name: path.stat().st_size for path in source.glob("*.png")}
+    config = BuildConfig(generator="folder", source=source, count=None, shards=3)
+    for rank in range(3):
+        plan_and_build(config, tmp_path / "ranks", rank=rank, world_size=3)
+    assert hashed == sizes
+    assert plan_and_build(config, tmp_path / "ranks").was_complete
+    assert hashed == sizes
+
+    hashed.clear()
+    output = tmp_path / "tasks"
+    run = RunOptions.for_config(config, workers=0)
+    plan = plan_for_output(config, output, run)
+    freeze(output, plan, run.source)
+    spec = TaskSpec.from_dict(TaskSpec(output, plan.hash, 3, run).to_dict())
+    for rank in range(3):
+        tasks.run_task(spec, rank)
+    tasks.finish_tasks(spec)
+    assert hashed == sizes
+    assert digest(output) == digest(tmp_path / "ranks")
+
+
+def test_only_what_changed_is_hashed_again(
+    source: Path, hashed: Counter[str], tmp_path: Path
+) -> None:
+    config = BuildConfig(generator="folder", source=source, count=None, shards=3)
+    plan_and_build(config, tmp_path / "out")
+    hashed.clear()
+    picture = source / "person_002.png"
+    times = picture.stat()
+    content = bytearray(picture.read_bytes())
+    content[-20] ^= 1
+    picture.write_bytes(bytes(content))
+    os.utime(picture, ns=(times.st_atime_ns, times.st_mtime_ns))  # as a copy that keeps times
+    with pytest.raises(PortraitError, match="source of ldp-0000002 was"):
+        plan_and_build(config, tmp_path / "out")
+    assert list(hashed) == ["person_002.png"]
+    # Of another folder nothing is known, whatever its files are called.
+    other = save_cutouts(tmp_path / "others" / "people", 6)
+    with pytest.raises(PortraitError, match="source of ldp-0000002 was") as caught:
+        plan_and_build(replace(config, source=source), tmp_path / "out")
+    assert "planned otherwise" in str(caught.value)
+    (other / "person_000.png").write_bytes((other / "person_001.png").read_bytes())
+    with pytest.raises(PortraitError, match="source of ldp-0000000 was"):
+        plan_and_build(replace(config, source=other), tmp_path / "out")
+
+
+def test_a_plan_hashes_its_rows_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = make_plan(BuildConfig(count=40, shards=4))
+    lines = []
+    line = plan_module._line
+    monkeypatch.setattr(plan_module, "_line", lambda row: lines.append(row) or line(row))
+    for _ in range(3):
+        assert plan.hash == plan.hash
+        assert plan.units() is plan.units()
+    assert len(lines) == 2 * 40  # for the plan's hash and for its units'
+
+
+def test_devices_read_the_saved_plan(
+    source: Path, hashed: Counter[str], tmp_path: Path, digest: Digest,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    planned = []
+    make = planner.make_plan
+
+    def counted(*args: object, **more: object) -> object:
+        planned.append(args)
+        return make(*args, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(planner, "make_plan", counted)
+    config = BuildConfig(generator="folder", source=source, count=None, shards=3)
+    output = tmp_path / "out"
+    run = RunOptions.for_config(config, workers=0)
+    plan = plan_for_output(config, output, run)
+    run_on_devices(plan, output, ["cpu", "cpu"], run)
+    assert len(list((output / ".work" / "units").glob("*.json"))) == 3
+    assert not (output / "manifest.json").exists()
+    build(plan, output, run, part="finish")
+    assert len(planned) == 1
+    assert sum(hashed.values()) == sum(path.stat().st_size for path in source.glob("*.png"))
+    plan_and_build(config, tmp_path / "alone")
+    assert digest(output) == digest(tmp_path / "alone")
+
+
+def test_the_device_is_no_part_of_a_plan(tmp_path: Path) -> None:
+    with pytest.raises(PortraitError, match="device is no part of a plan"):
+        BuildConfig(generator="layer-diffusion", count=1, layer_diffusion={"device": "cpu"})
+
+
+DRY_RUN = """
+import sys
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("torch", "diffusers", "transformers", "safetensors"):
+            raise ImportError(f"{name} is blocked")
+sys.meta_path.insert(0, Blocked())
+from builder.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def dry_run(tmp_path: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    """A dry run of the large preset with the base install: no torch, no network, no cache."""
+    return subprocess.run(
+        [
+            *(sys.executable, "-c", DRY_RUN, "regenerate", "--preset", "ld-portrait-20k"),
+            *("--dry-run", "--output", str(tmp_path / "out"), *more),
+        ],
+        env={
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "HF_HUB_OFFLINE": "1",
+            "HF_HOME": str(tmp_path / "home"),
+        },
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+
+
+def test_the_large_preset_is_planned_without_torch_gpu_or_network(tmp_path: Path) -> None:
+    done = dry_run(tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "20051 samples in 96 shards" in done.stdout
+    assert "9.2 GB to download" in done.stdout
+    assert "hashes resolved when the run begins" in done.stdout
+    assert "7.1 GB for the weights (counted)" in done.stdout
+    assert "in float16" in done.stdout
+    assert "estimated:" in done.stdout
+    assert not (tmp_path / "out").exists()
+
+    done = dry_run(tmp_path, "--json", "--device", "cpu", "--no-raw", "--count", "30")
+    found = json.loads(done.stdout)
+    assert (found["samples"], found["subsets"]) == (30, ["default"])
+    assert found["needs"]["disk_bytes"]["final"] < found["needs"]["disk_bytes"]["peak"]
+    # In float32 the base model's own VAE does.
+    assert len(found["needs"]["downloads"]) == 2
+    assert not any(item["resolved"] or item["cached"] for item in found["needs"]["downloads"])
+
+
+def test_what_is_not_resolved_cannot_be_built(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "cache").mkdir()
+    config = BuildConfig(generator="layer-diffusion", count=2)
+    plan = make_plan(config, allow_unresolved=True)
+    assert {model["sha256"] for model in plan.models} == {None}
+    with pytest.raises(PortraitError, match="are not known yet, so nothing can be built"):
+        freeze(tmp_path / "out", plan)
+    command = ["regenerate", "--preset", "ld-portrait-20k", "--output", str(tmp_path / "out")]
+    assert main(command) == 1
+    assert "are not in the cache and the Hub cannot be reached" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_auto_is_half_precision_unless_the_cpu_computes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "cache").mkdir()
+    config = BuildConfig(generator="layer-diffusion", count=1)
+    found = {
+        device: make_plan(config, device, allow_unresolved=True).header["generator"]["dtype"]
+        for device in ("auto", "cuda", "cuda:1", "cpu")
+    }
+    assert found == {
+        "auto": "float16", "cuda": "float16", "cuda:1": "float16", "cpu": "float32"
+    }  # fmt: skip
