@@ -21,6 +21,7 @@ from builder.files import canonical_json
 from builder.pipeline.build import BuildReport
 from builder.pipeline.lock import held
 from builder.pipeline.status import status
+from builder.plan import Plan
 from ld_portrait_20k import codec
 from ld_portrait_20k.errors import PortraitError
 from ld_portrait_20k.integrity import verify
@@ -327,6 +328,22 @@ def test_refining_a_dataset_again_keeps_everything_but_the_matte(
     assert "### Changelog" in card
     assert Manifest.load(tmp_path / "first").plan_hash in card
     assert verify(tmp_path / "second", deep=True).problems == []
+
+
+def test_refining_keeps_the_thresholds_of_the_dataset_unless_told_otherwise(
+    cutouts: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = tmp_path / "first"
+    run(folder_config(cutouts, count=3, quality={"min_body_height": 0.25}), first)
+    assert main(["refine", str(first), "--workers", "0", "--output", str(tmp_path / "same")]) == 0
+    strict = ["refine", str(first), "--workers", "0", "--output", str(tmp_path / "strict")]
+    assert main([*strict, "--quality", "min_coverage=0.99"]) == 1
+    assert "no sample was accepted (empty 3)" in capsys.readouterr().err
+    for output, least in (("same", 0.01), ("strict", 0.99)):
+        plan = Plan.load(tmp_path / output / ".work")
+        assert plan is not None
+        thresholds = plan.header["quality"]["thresholds"]
+        assert (thresholds["min_coverage"], thresholds["min_body_height"]) == (least, 0.25)
 
 
 def test_a_dataset_without_raw_pictures_cannot_be_refined(
