@@ -68,4 +68,6 @@ def _magnitude(alpha: NDArray[np.floating[Any]], convention: str) -> NDArray[np.
     across, along = slope / norm, gauss
     dx = cv2.sepFilter2D(plane, cv2.CV_64F, across, along, borderType=cv2.BORDER_REPLICATE)
     dy = cv2.sepFilter2D(plane, cv2.CV_64F, along, across, borderType=cv2.BORDER_REPLICATE)
-    return np.asarray(cv2.magnitude(dx, dy), np.float64)
+    # Not cv2.magnitude: its last digit depends on how an array lies in memory.
+    squared = np.square(dx) + np.square(dy)
+    return np.sqrt(squared, out=squared)

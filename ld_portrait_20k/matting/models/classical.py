@@ -114,7 +114,7 @@ class GuidedFilter:
 
 
 _UNKNOWN_WEIGHT: Final = 1e-3  # enough that no window is empty
-_TILE: Final = 2048  # some 25 planes of floats: 0.4 GB
+_TILE: Final = 1536  # some 25 planes of floats: 0.25 GB
 _MOST_PIXELS: Final = 4_000_000
 
 
