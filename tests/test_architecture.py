@@ -16,22 +16,6 @@ PACKAGES = ("builder", "dataset_card", "ld_portrait_20k", "refinement")
 MOST_LINES = 400
 MOST_AT_ROOT = 6
 
-# Known failures that others are mending at this moment; the integrator empties both.
-KNOWN_CIRCLES: set[frozenset[str]] = {
-    frozenset(
-        {
-            "builder.generation.procedural.hair.styles",
-            "builder.generation.procedural.hair.gathered",
-        }
-    )
-}
-KNOWN_LONG: set[str] = {
-    "ld_portrait_20k.compositing.transforms",
-    "ld_portrait_20k.streaming.http",
-    "ld_portrait_20k.streaming.stream",
-    "refinement.connectivity",
-}
-
 LAYERS = ("builder.workers", "builder.pipeline", "builder.engines", "builder.cli")
 """From the bottom up: a room imports itself and those before it, never those after it."""
 HEAVY = ("torch", "diffusers", "transformers")
@@ -93,7 +77,7 @@ def test_no_import_circle() -> None:
         for name in FILES
         if name in reach[name]
     }
-    assert circles - KNOWN_CIRCLES == set()
+    assert circles == set()
 
 
 def test_the_imports_were_found() -> None:
@@ -113,7 +97,7 @@ def test_the_root_of_the_builder_is_small() -> None:
 def test_modules_are_read_in_one_sitting() -> None:
     lines = {name: path.read_text(encoding="utf-8").count("\n") for name, path in FILES.items()}
     long = {name: count for name, count in lines.items() if count > MOST_LINES}
-    assert {name: count for name, count in long.items() if name not in KNOWN_LONG} == {}
+    assert long == {}
 
 
 def within(name: str, room: str) -> bool:
