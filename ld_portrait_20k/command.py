@@ -40,6 +40,9 @@ class Command:
 COMMANDS = {
     "plan": Command("show what would be built, without building it", "builder.cli", ("plan",)),
     "build": Command("build a dataset, or go on building it", "builder.cli", ("regenerate",)),
+    "generators": Command(
+        "list the generators and quality rules that are there", "builder.cli", ("generators",)
+    ),
     "status": Command("how far a build or a publication is", "builder.cli", ("status",)),
     "verify": Command("check a dataset against its manifest", "builder.cli", ("verify",)),
     "preview": Command("draw a contact sheet of a dataset", "builder.cli", ("preview",)),

@@ -52,7 +52,7 @@ def _generators() -> list[dict[str, Any]]:
     from builder.generation.registry import entry_named
     from ld_portrait_20k.errors import PortraitError
 
-    found = [
+    found: list[dict[str, Any]] = [
         {"name": entry.name, "summary": entry.summary, "import": None, "options": {}}
         for entry in BUILT_IN.values()
     ]

@@ -104,10 +104,11 @@ class SampleHandler:
         self, made: Generated, watch: Stopwatch
     ) -> tuple[dict[str, Any], Accepted] | Rejection:
         refined = refine(np.dstack([made.foreground, made.alpha]))
+        foreground = refined.foreground.astype(np.uint8, copy=False)  # 8 bit, as the input is
         alpha = np.rint(refined.alpha * 255.0).astype(np.uint8)
         watch.lap("refine")
         report = refined.report
-        figures = quality.measure(refined.foreground, alpha, report.bodies)
+        figures = quality.measure(foreground, alpha, report.bodies)
         verdict = self._quality.judge(figures, report, made.request.row.attributes)
         watch.lap("judge")
         if verdict.reason is not None and self._reject:
@@ -122,7 +123,7 @@ class SampleHandler:
                 "truth": _fidelity(made, alpha),
             }
         )
-        layers = {"default": (refined.foreground, alpha), "raw": (made.foreground, made.alpha)}
+        layers = {"default": (foreground, alpha), "raw": (made.foreground, made.alpha)}
         if made.truth is not None:
             layers["truth"] = made.truth
         members: Accepted = {}

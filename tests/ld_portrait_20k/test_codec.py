@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from typing import Any
 
 import numpy as np
 import pytest
@@ -60,12 +61,13 @@ def test_every_decoder_gives_the_same_pixels(name: str) -> None:
 
 
 def test_encoding_refuses_what_cannot_be_stored() -> None:
-    for bad in (
+    wrong: tuple[Any, ...] = (
         np.zeros((4, 4, 4), np.uint8),
         np.zeros((4, 4, 3), np.float32),
         np.zeros((0, 4, 3), np.uint8),
         np.zeros((4, 4), np.uint8),
-    ):
+    )
+    for bad in wrong:
         with pytest.raises(ValueError):
             codec.encode_foreground(bad)
     with pytest.raises(ValueError):

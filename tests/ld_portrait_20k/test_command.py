@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+import builder.cli
+import ld_portrait_20k.cli
 from ld_portrait_20k import command
 from ld_portrait_20k.own_packages import foreign_package
 from ld_portrait_20k.version import __version__
@@ -18,7 +20,6 @@ from ld_portrait_20k.version import __version__
 from .samples import build
 
 ROOT = Path(__file__).parents[2]
-AVAILABLE = [name for name in command.COMMANDS if name != "matting"]
 
 
 def stopped(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[object, str, str]:
@@ -42,13 +43,23 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert stopped(capsys, "--version")[1].strip() == __version__
 
 
-@pytest.mark.parametrize("name", AVAILABLE)
+def test_every_command_of_the_packages_is_there() -> None:
+    def first_words(module: str) -> set[str]:
+        return {one.words[0] for one in command.COMMANDS.values() if one.module == module}
+
+    assert first_words("builder.cli") == set(builder.cli.COMMANDS)
+    # `verify` is the builder's, which takes repositories of the Hub as well.
+    assert first_words("ld_portrait_20k.cli") == set(ld_portrait_20k.cli.COMMANDS) - {"verify"}
+
+
+@pytest.mark.parametrize("name", command.COMMANDS)
 def test_help_of_a_command_says_what_was_typed(
     name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code, out, _ = stopped(capsys, name, "--help")
     assert code == 0
-    assert out.startswith(f"usage: ld-portrait {name} ")
+    # `matting` has sub-commands of its own.
+    assert out.startswith(f"usage: ld-portrait {name}")
     assert "python -m builder" not in out
     assert "python -m refinement" not in out
     assert "python -m ld_portrait_20k" not in out

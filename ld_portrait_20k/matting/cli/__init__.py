@@ -6,7 +6,7 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from types import FrameType
 
@@ -61,11 +61,15 @@ def parser(command: str | None = None) -> argparse.ArgumentParser:
     return root
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(
+    arguments: Sequence[str] | None = None,
+    adapt: Callable[[argparse.ArgumentParser], None] | None = None,
+) -> int:
     """Run a command.
 
     Args:
         arguments: Of the command line; ``sys.argv`` by default.
+        adapt: Changes the parser first, such as to the names that ``ld-portrait`` uses.
 
     Returns:
         The exit code.
@@ -74,7 +78,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     named = arguments[0] if arguments and arguments[0] in COMMANDS else ""
-    options = parser(named).parse_args(arguments)
+    command_line = parser(named)
+    if adapt is not None:
+        adapt(command_line)
+    options = command_line.parse_args(arguments)
     options.arguments = arguments
     signal.signal(signal.SIGTERM, _interrupt)
     try:

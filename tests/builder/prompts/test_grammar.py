@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from builder.files import canonical_json
 from builder.prompts.decks import targets
-from builder.prompts.grammar import draw_prompts, prompt_at
+from builder.prompts.grammar import Prompt, draw_prompts, prompt_at
 from builder.prompts.vocabulary import VOCABULARY, default_vocabulary
 from ld_portrait_20k.schema import ATTRIBUTES
 
@@ -25,11 +25,11 @@ HAIR = ("hair_color", "hair_length", "hair_style", "hair_texture")
 
 
 @pytest.fixture(scope="module")
-def many():
+def many() -> list[Prompt]:
     return draw_prompts(MANY, 7)
 
 
-def test_fifty_thousand_prompts_are_distinct(many):
+def test_fifty_thousand_prompts_are_distinct(many: list[Prompt]) -> None:
     assert len({prompt.text for prompt in many}) == MANY
 
 
@@ -75,7 +75,7 @@ def read_wording(text: str) -> tuple[int, ...]:
 
 @settings(max_examples=400, deadline=None)
 @given(INDICES, SEEDS)
-def test_a_wording_can_be_read_off_the_text(index, seed):
+def test_a_wording_can_be_read_off_the_text(index: int, seed: int) -> None:
     # This is what makes texts distinct: indices never share a wording, and here it is
     # recovered from the text alone.
     prompt = prompt_at(index, seed)
@@ -88,7 +88,7 @@ def test_a_wording_can_be_read_off_the_text(index, seed):
     assert found == index
 
 
-def test_phrases_of_a_wording_are_all_different():
+def test_phrases_of_a_wording_are_all_different() -> None:
     phrases = [
         *WORDING.solo,
         *WORDING.quality,
@@ -106,8 +106,8 @@ def test_phrases_of_a_wording_are_all_different():
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2, 3])
-def test_every_prefix_is_balanced(seed):
-    counts = {name: Counter() for name in ATTRIBUTES}
+def test_every_prefix_is_balanced(seed: int) -> None:
+    counts: dict[str, Counter[str | None]] = {name: Counter() for name in ATTRIBUTES}
     for n, prompt in enumerate(draw_prompts(4000, seed), 1):
         for name, value in prompt.attributes.items():
             counts[name][value] += 1
@@ -118,7 +118,7 @@ def test_every_prefix_is_balanced(seed):
                     assert off <= target.bound + 1e-6, (n, name, value)
 
 
-def test_the_bounds_are_small_and_the_targets_whole():
+def test_the_bounds_are_small_and_the_targets_whole() -> None:
     for name in ATTRIBUTES:
         shares = {value: target.share for value, target in TARGETS[name].items()}
         assert sum(shares.values()) == pytest.approx(1)
@@ -134,7 +134,7 @@ def test_the_bounds_are_small_and_the_targets_whole():
         assert all(t.bound < 4 for v, t in TARGETS[name].items() if v not in (None, "none"))
 
 
-def test_small_datasets_are_balanced_in_fact(many):
+def test_small_datasets_are_balanced_in_fact(many: list[Prompt]) -> None:
     # What a user of the 48-sample demo sees: far inside the bounds that hold for certain.
     for name in ATTRIBUTES:
         counts = Counter(prompt.attributes[name] for prompt in many[:48])
@@ -142,7 +142,7 @@ def test_small_datasets_are_balanced_in_fact(many):
             assert abs(counts[value] - 48 * target.share) <= 6, (name, value)
 
 
-def test_attributes_are_independent_of_one_another(many):
+def test_attributes_are_independent_of_one_another(many: list[Prompt]) -> None:
     # Free attributes: each pair of values occurs as often as its shares say.
     free = ("age", "gender", "skin_tone", "glasses", "expression", "head_pose", "light", "camera")
     for one, two in combinations(free, 2):
@@ -153,7 +153,7 @@ def test_attributes_are_independent_of_one_another(many):
                 assert abs(pairs[a, b] - expected) < 6 * expected**0.5, (a, b)
 
 
-def test_consistency(many):
+def test_consistency(many: list[Prompt]) -> None:
     long_enough = {"shoulder-length", "long"}
     for prompt in many:
         a = prompt.attributes
@@ -185,11 +185,11 @@ def test_consistency(many):
         assert (a["gaze"] is None) == (a["glasses"] == "sunglasses")
 
 
-def terse_ones(prompts):
+def terse_ones(prompts: list[Prompt]) -> list[Prompt]:
     return [prompt for prompt in prompts if re.search(r"\dmm,|medium format,", prompt.text)]
 
 
-def test_the_text_names_every_attribute(many):
+def test_the_text_names_every_attribute(many: list[Prompt]) -> None:
     worded = {
         "bald": "bald head",
         "at the sides": "arms at sides",
@@ -214,7 +214,7 @@ def test_the_text_names_every_attribute(many):
                 assert re.search(rf"(^|\W)({pattern})(\W|$)", prompt.text), prompt.text
 
 
-def test_english(many):
+def test_english(many: list[Prompt]) -> None:
     for prompt in [*many[:5000], *terse_ones(many)]:
         text = prompt.text
         assert not re.search(r"\ba [aeiou]|\ban [^aeiou]|  |,,| ,|None|none|\{|\}", text), text
@@ -244,20 +244,20 @@ wearing white wide window with woman young
 """
 
 
-def test_every_word_has_been_counted_with_clips_vocabulary(many):
+def test_every_word_has_been_counted_with_clips_vocabulary(many: list[Prompt]) -> None:
     texts = [prompt.text for prompt in many] + [NEGATIVE_PROMPT]
     words = {word for text in texts for word in re.findall(r"[a-z]+", text)}
     assert words == set(WHOLE_WORDS.split()) | set(WORDING.tokens)
 
 
-def test_prompts_fit_the_text_encoders(many):
+def test_prompts_fit_the_text_encoders(many: list[Prompt]) -> None:
     assert max(WORDING.count_tokens(prompt.text) for prompt in many) <= 75
     assert WORDING.count_tokens(NEGATIVE_PROMPT) <= 75
     # Few words only where they are needed.
     assert 0.005 * MANY < len(terse_ones(many)) < 0.015 * MANY
 
 
-def test_no_prompt_of_any_seed_is_longer(many):
+def test_no_prompt_of_any_seed_is_longer(many: list[Prompt]) -> None:
     # Of the parts of a prompt, these choose their words together; all others add up.
     together = ("gender", "headwear", "facial_hair", *HAIR)
     structures = {
@@ -266,7 +266,7 @@ def test_no_prompt_of_any_seed_is_longer(many):
         if prompt.attributes["hair_color"] in (None, "dark brown")
     }
 
-    def count(attributes, digits=(0,) * 7):
+    def count(attributes: dict[str, str | None], digits: tuple[int, ...] = (0,) * 7) -> int:
         return WORDING.count_tokens(WORDING.text_of(attributes, digits, terse=True))
 
     base = many[0].attributes | {"framing": "half body", "arms": "arm raised"}
@@ -274,11 +274,10 @@ def test_no_prompt_of_any_seed_is_longer(many):
         (base | dict(zip(together, values, strict=True)) for values in structures), key=count
     )
     most = count(longest)
-    single = ("age", "skin_tone", "glasses", "expression", "gaze", "head_pose", "light", "camera")
-    single += ("clothing", "jewellery")
-    for name in single:
+    looks = ("age", "skin_tone", "glasses", "expression", "gaze", "head_pose", "light", "camera")
+    for name in (*looks, "clothing", "jewellery"):
         most += max(count(longest | {name: value}) for value in VOCABULARY[name]) - count(longest)
-    crops = [("close-up", None), ("head and shoulders", None)]
+    crops: list[tuple[str, str | None]] = [("close-up", None), ("head and shoulders", None)]
     crops += [(crop, arms) for crop in VOCABULARY["framing"][2:] for arms in VOCABULARY["arms"]]
     most += max(count(longest | {"framing": c, "arms": a}) for c, a in crops) - count(longest)
     for at, radix in enumerate(WORDING.radices):
@@ -289,18 +288,18 @@ def test_no_prompt_of_any_seed_is_longer(many):
 
 @settings(max_examples=50, deadline=None)
 @given(INDICES, SEEDS, st.integers(0, 30))
-def test_a_prompt_depends_on_index_and_seed_alone(index, seed, count):
+def test_a_prompt_depends_on_index_and_seed_alone(index: int, seed: int, count: int) -> None:
     prompt = prompt_at(index, seed)
     drawn = draw_prompts(count, seed)
     assert drawn == [prompt_at(i, seed) for i in reversed(range(count))][::-1]
     assert prompt_at(index, seed) == prompt
 
 
-def test_seeds_differ():
+def test_seeds_differ() -> None:
     assert draw_prompts(5, 0) != draw_prompts(5, 1)
 
 
-def digest_of(count, seed):
+def digest_of(count: int, seed: int) -> str:
     digest = hashlib.sha256()
     for prompt in draw_prompts(count, seed):
         record = [prompt.text, prompt.negative, prompt.attributes]
@@ -308,7 +307,7 @@ def digest_of(count, seed):
     return digest.hexdigest()
 
 
-def test_the_prompts_of_the_dataset_are_pinned():
+def test_the_prompts_of_the_dataset_are_pinned() -> None:
     # All 20,051 prompts of the preset: text, negative prompt, attributes. The hash is from
     # the code before the vocabulary became a data file.
     expected = "a98caf6ad363b0c5ba1e6d4fc2296479863585be4b271cb5bf7b1a6f012bcb54"
@@ -317,13 +316,13 @@ def test_the_prompts_of_the_dataset_are_pinned():
     assert digest_of(2_000, 7) == expected
 
 
-def test_the_sequence_is_pinned():
+def test_the_sequence_is_pinned() -> None:
     # The sequence is part of a plan's identity: a change here changes every dataset.
     digest = hashlib.sha256("\n".join(p.text for p in draw_prompts(200, 42)).encode())
     assert digest.hexdigest()[:16] == "96e43f2d021e667a"
 
 
 @pytest.mark.parametrize("index", [-1, CAPACITY])
-def test_out_of_range(index):
+def test_out_of_range(index: int) -> None:
     with pytest.raises(ValueError, match="take another"):
         prompt_at(index, 0)
