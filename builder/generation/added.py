@@ -138,7 +138,7 @@ class AddedEntry(GeneratorEntry):
         options: dict[str, Any] = {}
         for name, parameter in parameters.items():
             if name in given:
-                options[name] = _convert(name, given[name], parameter.annotation)
+                options[name] = _convert(name, str(given[name]), parameter.annotation)
             elif parameter.default is inspect.Parameter.empty:
                 raise PortraitError(f"--generator {self.path}: needs --generator-option {name}=...")
             else:

@@ -169,9 +169,8 @@ def _decks(
                 )
         if sum(weights.values()) > MAX_DECK:
             raise VocabularyError(f"{here}.values", f"more than {MAX_DECK} cards in all")
-        decks.append(
-            Deck(_conditions(fields.get("when", {}), f"{here}.when", known), dict(weights))
-        )
+        when = _conditions(fields.get("when", {}), f"{here}.when", known)
+        decks.append(Deck(when, dict(weights)))
     return tuple(decks)
 
 
