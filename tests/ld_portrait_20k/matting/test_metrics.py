@@ -126,9 +126,7 @@ def test_conn_is_the_definition_on_smooth_mattes(seed):
 def test_score_gives_what_the_single_metrics_give(seed, convention):
     predicted, true = _mattes(seed)
     mask = np.random.default_rng(seed).random(true.shape) < 0.3
-    scores = metrics.score(
-        predicted, true, {"mean": None, "unknown": mask}, convention=convention
-    )
+    scores = metrics.score(predicted, true, {"mean": None, "unknown": mask}, convention=convention)
     for region, chosen in (("mean", None), ("unknown", mask)):
         assert list(scores[region]) == list(metrics.METRICS)
         for name in ("sad", "mse", "mad", "conn"):

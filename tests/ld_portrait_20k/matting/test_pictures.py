@@ -85,7 +85,9 @@ def test_trimaps_with_odd_values(tmp_path):
     cv2.imwrite(str(path), true, [cv2.IMWRITE_JPEG_QUALITY, 70])
     assert set(np.unique(cv2.imread(str(path), 0))) != {0, 128, 255}
     assert np.array_equal(pictures.read_trimap(path), true)
-    assert np.array_equal(pictures.read_trimap(write(tmp_path / "c.png", np.dstack([true] * 3))), true)
+    assert np.array_equal(
+        pictures.read_trimap(write(tmp_path / "c.png", np.dstack([true] * 3))), true
+    )
     with pytest.raises(PortraitError, match="not a trimap"):
         pictures.read_trimap(write(tmp_path / "colour.png", colours(4)))
 
