@@ -126,7 +126,7 @@ def _band_radius(trimap: Plane) -> int:
     depth = cv2.distanceTransform(unknown, cv2.DIST_L2, cv2.DIST_MASK_5)[unknown > 0]
     if not depth.size:
         return 4
-    return int(np.clip(1.5 * step * np.percentile(depth, 95), 4, 96))
+    return int(1.5 * step * np.clip(np.percentile(depth, 95), 4 / 1.5 / step, 64 / step))
 
 
 def guided_filter(
@@ -240,5 +240,12 @@ def _solve(image: Plane, trimap: Plane, estimate: Plane | None = None) -> Plane:
     system, right = laplacian[:, free], -laplacian[:, fixed].dot(alpha[fixed])
     # pymatting prints its warnings on stdout, which belongs to results.
     with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings(action="ignore"):
-        alpha[free] = cg(system, right, M=ichol(system))
+        try:
+            # Absolutely too: with background alone the right side is 0.
+            alpha[free] = cg(system, right, atol=1e-9, M=ichol(system))
+        except ValueError as problem:
+            raise PortraitError(
+                f"closed-form finds no solution here ({problem}); try: a narrower trimap, or "
+                "--model guided-filter"
+            ) from problem
     return np.clip(alpha, 0, 1).reshape(trimap.shape).astype(np.float32)
