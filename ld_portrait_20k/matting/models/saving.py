@@ -1,0 +1,177 @@
+"""Networks in the Hub's format: ``model.safetensors``, ``config.json`` and a card.
+
+Safetensors only: a pickle is never read or written.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Final
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor
+
+from ...errors import PortraitError
+from ...files import write_bytes
+
+WEIGHTS: Final = "model.safetensors"
+CONFIG: Final = "config.json"
+CARD: Final = "README.md"
+PUBLISHED: Final = (WEIGHTS, CONFIG, CARD, "preprocessor_config.json", "training.yaml")
+"""What goes to the Hub of a model folder; logs and checkpoints stay."""
+
+TYPES: Final[dict[str, str]] = {
+    "hint-unet": "hint_unet:HintUNet",
+    "portrait-unet": "portrait:PortraitUNet",
+    "vitmatte": "vitmatte:VitMatte",
+}
+"""Class by ``model_type``; called with the whole config it gives a fresh network."""
+
+
+def save_pretrained(
+    module: Any,
+    folder: str | Path,
+    *,
+    card: str,
+    weights: dict[str, Tensor] | None = None,
+) -> Path:
+    """Write a model folder; each file is whole or as it was.
+
+    Args:
+        module: A :class:`~.protocol.TrainableModel`.
+        folder: Made if need be.
+        card: Text of ``README.md``, see :func:`.card.model_card`.
+        weights: Instead of the module's own, a moving average for instance.
+
+    Returns:
+        The folder.
+    """
+    folder = Path(folder)
+    state = module.state_dict() if weights is None else weights
+    plain = {name: value.detach().cpu().contiguous() for name, value in state.items()}
+    # transformers refuses a file that does not name the framework.
+    write_bytes(folder / WEIGHTS, save(plain, metadata={"format": "pt"}))
+    text = json.dumps(module.config, indent=2, sort_keys=True)
+    write_bytes(folder / CONFIG, (text + "\n").encode())
+    write_bytes(folder / CARD, card.encode())
+    if hasattr(module, "save_extras"):
+        module.save_extras(folder)
+    return folder
+
+
+def load_pretrained(source: str | Path) -> Any:
+    """A :class:`~.protocol.TrainableModel` with its weights, in evaluation mode, on the CPU.
+
+    Args:
+        source: A model folder, or a repository ``owner/name`` on the Hub.
+
+    Raises:
+        PortraitError: Nothing there, not a matting model, or damaged.
+    """
+    folder = model_folder(source)
+    config = _config(folder)
+    module = build_network(config, folder / CONFIG)
+    try:
+        module.load_state_dict(load_file(folder / WEIGHTS))
+    except FileNotFoundError as problem:
+        raise PortraitError(
+            f"{folder}: no {WEIGHTS} there (pickled weights are never read)"
+        ) from problem
+    except (OSError, SafetensorError) as problem:
+        raise PortraitError(
+            f"{folder / WEIGHTS}: damaged ({problem}); try: fetch it again"
+        ) from problem
+    except RuntimeError as problem:
+        reason = " ".join(str(problem).split())[:200]
+        raise PortraitError(f"{folder / WEIGHTS}: does not fit {CONFIG} ({reason})") from problem
+    return module.eval()
+
+
+def build_network(config: dict[str, Any], where: Path) -> Any:
+    """A fresh network of a config.
+
+    Raises:
+        PortraitError: The config is of no network known here.
+    """
+    kind = str(config.get("model_type"))
+    if kind not in TYPES:
+        raise PortraitError(f"{where}: model_type {kind!r} is none of {', '.join(TYPES)}")
+    module, _, name = TYPES[kind].partition(":")
+    build: Callable[..., Any] = getattr(import_module(f".{module}", __package__), name)
+    try:
+        return build(config)
+    except (TypeError, ValueError, KeyError) as problem:
+        reason = " ".join(str(problem).split())[:200]
+        raise PortraitError(f"{where}: not a config of {kind} ({reason})") from problem
+
+
+def model_folder(source: str | Path) -> Path:
+    """The folder of a model; a repository's files are fetched into the Hub's cache.
+
+    Raises:
+        PortraitError: There is no such folder and no such repository, or it cannot be reached.
+    """
+    folder = Path(source).expanduser()
+    if folder.is_dir():
+        return folder
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+    try:
+        return Path(snapshot_download(str(source), allow_patterns=list(PUBLISHED)))
+    except (HFValidationError, HfHubHTTPError, OSError) as problem:
+        reason = str(problem).strip().split("\n", 1)[0]
+        raise PortraitError(
+            f"{source}: neither a folder nor a model on the Hub that can be reached ({reason})"
+        ) from problem
+
+
+def push_to_hub(folder: str | Path, repo_id: str, *, private: bool = False) -> str:
+    """Publish a model folder, in one commit.
+
+    Args:
+        folder: Of :func:`save_pretrained`; logs and checkpoints in it stay here.
+        repo_id: ``owner/name``; made if need be.
+        private: For a repository that is made.
+
+    Returns:
+        The commit's URL.
+
+    Raises:
+        PortraitError: No model there, or the Hub refused; its reason is told.
+    """
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+    folder = Path(folder)
+    _config(folder)
+    if not (folder / WEIGHTS).is_file():
+        raise PortraitError(f"{folder}: no {WEIGHTS} there; try: train first")
+    api = HfApi()
+    try:
+        api.create_repo(repo_id, repo_type="model", private=private, exist_ok=True)
+        commit = api.upload_folder(
+            repo_id=repo_id, folder_path=folder, allow_patterns=list(PUBLISHED),
+            commit_message="Matting model of ld-portrait-20k",
+        )  # fmt: skip
+    except (HFValidationError, HfHubHTTPError, OSError) as problem:
+        reason = str(problem).strip().split("\n", 1)[0]
+        raise PortraitError(f"{repo_id}: {reason}; try: hf auth login") from problem
+    return str(commit.commit_url)
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    path = folder / CONFIG
+    try:
+        config = json.loads(path.read_text())
+    except FileNotFoundError as problem:
+        raise PortraitError(f"{folder}: no model there ({CONFIG} is missing)") from problem
+    except (OSError, ValueError) as problem:
+        raise PortraitError(f"{path}: cannot be read ({problem})") from problem
+    if not isinstance(config, dict):
+        raise PortraitError(f"{path}: not a mapping")
+    return config

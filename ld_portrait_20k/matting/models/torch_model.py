@@ -1,0 +1,141 @@
+"""A network as a :class:`~.protocol.MattingModel`: numpy in, numpy out, known pixels fixed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+
+from ...errors import PortraitError
+
+
+class NetworkMatting:
+    """A network behind the models' one interface.
+
+    A network that takes a trimap sees the picture at its own scale, in tiles where a side
+    exceeds the network's ``tile``. One without needs the whole picture for context, so it
+    sees it shrunk until the longer side is ``tile``, and alpha is enlarged again.
+
+    Args:
+        module: A :class:`~.protocol.TrainableModel`; ``multiple`` says what its sides must be
+            multiples of, ``tile`` the longest side that it is given.
+        name: For messages.
+        licence: Of the weights.
+        device: Where it computes.
+
+    Raises:
+        PortraitError: There is no such device.
+    """
+
+    def __init__(self, module: Any, *, name: str, licence: str, device: str = "cpu") -> None:
+        # Weights near zero are denormal at first, and those cost a CPU a hundred times as much.
+        torch.set_flush_denormal(True)
+        try:
+            self.device = torch.device(device)
+            self.module = module.eval().to(self.device)
+        except (RuntimeError, AssertionError) as problem:
+            reason = str(problem).split("\n", 1)[0]
+            raise PortraitError(f"device {device!r}: {reason}; try: cpu") from problem
+        self.name = name
+        self.licence = licence
+        self.needs_trimap = bool(module.needs_trimap)
+        self._multiple = int(getattr(module, "multiple", 32))
+        self._tile = int(getattr(module, "tile", 1024))
+
+    def __call__(
+        self, image: NDArray[np.float32], trimap: NDArray[np.float32] | None = None
+    ) -> NDArray[np.float32]:
+        """The alpha matte of a picture; see :class:`~.protocol.MattingModel`."""
+        if image.ndim != 3 or image.shape[2] != 3 or image.dtype.kind != "f":
+            raise PortraitError(
+                f"{self.name}: a picture of shape {image.shape} {image.dtype}, "
+                "not (H, W, 3) floats in 0..1"
+            )
+        if trimap is not None and trimap.shape != image.shape[:2]:
+            raise PortraitError(
+                f"{self.name}: trimap {trimap.shape} and picture {image.shape[:2]} differ in size"
+            )
+        if not self.needs_trimap:
+            alpha = self._shrunk(image)
+        elif trimap is None:
+            raise PortraitError(f"{self.name} needs a trimap; try: --trimap or --mask")
+        else:
+            alpha = self._tiled(image, trimap)
+        if trimap is None:
+            return alpha
+        known = (trimap == 0) | (trimap == 1)
+        return np.where(known, trimap, alpha).astype(np.float32)
+
+    def _tiled(
+        self, image: NDArray[np.float32], trimap: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        if max(trimap.shape) <= self._tile:
+            return self._once(image, trimap)
+        from ..prediction.tiles import tiled
+
+        return tiled(self._once, image, trimap, tile=self._tile)
+
+    def _shrunk(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
+        import cv2
+
+        height, width = image.shape[:2]
+        scale = self._tile / max(height, width)
+        if scale >= 1:
+            return self._once(image, None)
+        size = (max(1, round(width * scale)), max(1, round(height * scale)))
+        alpha = self._once(cv2.resize(image, size, interpolation=cv2.INTER_AREA), None)
+        grown = cv2.resize(alpha, (width, height), interpolation=cv2.INTER_LINEAR)
+        return np.asarray(grown, np.float32)
+
+    @torch.inference_mode()
+    def _once(
+        self, image: NDArray[np.float32], trimap: NDArray[np.float32] | None
+    ) -> NDArray[np.float32]:
+        height, width = image.shape[:2]
+        picture = self._tensor(image.transpose(2, 0, 1))
+        known = torch.full_like(picture[:, :1], 0.5)
+        if trimap is not None:
+            known = self._tensor(trimap[None])
+        alpha = self.module(self.module.prepare(picture, known))
+        result: NDArray[np.float32] = alpha[0, 0, :height, :width].float().cpu().numpy()
+        return result.clip(0, 1)
+
+    def _tensor(self, planes: NDArray[np.float32]) -> torch.Tensor:
+        """(1, C, H', W') on the device, the border repeated up to the network's multiple."""
+        tensor = torch.from_numpy(np.ascontiguousarray(planes, np.float32))[None].to(self.device)
+        down, right = (-side % self._multiple for side in planes.shape[1:])
+        return F.pad(tensor, (0, right, 0, down), mode="replicate")
+
+
+def open_pretrained(source: str | Path, *, device: str = "cpu") -> NetworkMatting:
+    """The model of a folder or of a repository on the Hub.
+
+    Raises:
+        PortraitError: Nothing there, not a matting model, damaged, or no such device.
+    """
+    from .saving import load_pretrained, model_folder
+
+    folder = model_folder(source)
+    return NetworkMatting(
+        load_pretrained(folder), name=str(source), licence=_licence(folder), device=device
+    )
+
+
+def _licence(folder: Path) -> str:
+    """What the card states."""
+    import yaml
+
+    card = folder / "README.md"
+    if not card.is_file():
+        return "unknown"
+    parts = card.read_text(errors="replace").split("---\n", 2)
+    try:
+        front: Any = yaml.safe_load(parts[1]) if len(parts) == 3 and not parts[0] else {}
+    except yaml.YAMLError:
+        front = {}
+    stated = front.get("license_name") or front.get("license") if isinstance(front, dict) else None
+    return str(stated or "unknown")

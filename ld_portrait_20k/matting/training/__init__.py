@@ -1,0 +1,1 @@
+"""Training of matting models: settings, losses, the loop, checkpoints, logs, validation."""

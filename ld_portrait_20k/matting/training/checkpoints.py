@@ -1,0 +1,147 @@
+"""Checkpoints: everything that the next step depends on, in files that are whole or absent.
+
+A folder a checkpoint, ``checkpoints/step-00000500``: ``model.safetensors``,
+``average.safetensors``, ``optimizer.safetensors`` and ``state.json``. The learning rate, the
+crops and torch's random numbers follow from the step and the seed, so no state of theirs is
+kept. No pickle.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from ...errors import PortraitError
+from ...files import sync_folder
+from .optimization import MovingAverage
+
+FOLDER: Final = "checkpoints"
+_NAME: Final = re.compile(r"step-(\d{8})")
+
+
+def checkpoints(output: Path) -> dict[int, Path]:
+    """The checkpoints of a run by step, oldest first."""
+    found = {}
+    for path in sorted((output / FOLDER).glob("step-*")):
+        named = _NAME.fullmatch(path.name)
+        if named and (path / "state.json").is_file():
+            found[int(named[1])] = path
+    return found
+
+
+def save_checkpoint(
+    output: Path,
+    step: int,
+    module: nn.Module,
+    average: MovingAverage,
+    optimizer: torch.optim.Optimizer,
+    *,
+    keep: int,
+) -> Path:
+    """Write a checkpoint after ``step`` steps, and remove older ones.
+
+    Args:
+        output: Folder of the run.
+        step: Steps done.
+        module: The network, not wrapped.
+        average: Of its weights.
+        optimizer: With its moments.
+        keep: How many to keep, this one among them.
+
+    Returns:
+        The checkpoint's folder.
+    """
+    folder = output / FOLDER / f"step-{step:08d}"
+    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    try:
+        _save(module.state_dict(), temporary / "model.safetensors")
+        _save(average.weights, temporary / "average.safetensors")
+        _save(_flatten(module, optimizer), temporary / "optimizer.safetensors")
+        state = {"step": step, "average_updates": average.updates}
+        (temporary / "state.json").write_text(json.dumps(state) + "\n")
+        for path in temporary.iterdir():
+            with path.open("rb") as stream:
+                os.fsync(stream.fileno())
+        shutil.rmtree(folder, ignore_errors=True)
+        temporary.replace(folder)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    sync_folder(folder.parent)
+    for _, old in sorted(checkpoints(output).items())[:-keep]:
+        shutil.rmtree(old, ignore_errors=True)
+    return folder
+
+
+def load_checkpoint(
+    folder: Path, module: nn.Module, average: MovingAverage, optimizer: torch.optim.Optimizer
+) -> int:
+    """Put a checkpoint's state in place.
+
+    Returns:
+        The number of steps done.
+
+    Raises:
+        PortraitError: A file is damaged or of another model.
+    """
+    try:
+        state = json.loads((folder / "state.json").read_text())
+        module.load_state_dict(load_file(folder / "model.safetensors"))
+        for name, value in load_file(folder / "average.safetensors").items():
+            average.weights[name].copy_(value)
+        _unflatten(module, optimizer, load_file(folder / "optimizer.safetensors"))
+        average.updates = int(state["average_updates"])
+        return int(state["step"])
+    except (OSError, SafetensorError, ValueError, KeyError, RuntimeError) as problem:
+        reason = str(problem).split("\n", 1)[0]
+        raise PortraitError(
+            f"{folder}: not a checkpoint of this run ({reason}); try: remove it, --resume "
+            "then takes the one before"
+        ) from problem
+
+
+def _save(tensors: dict[str, Tensor], path: Path) -> None:
+    save_file({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, path)
+
+
+def _names(module: nn.Module) -> dict[int, str]:
+    return {id(parameter): name for name, parameter in module.named_parameters()}
+
+
+def _flatten(module: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """The optimiser's state by the parameters' names: ``exp_avg/encoder.0.weight``."""
+    names = _names(module)
+    return {
+        f"{key}/{names[id(parameter)]}": torch.as_tensor(value)
+        for parameter, state in optimizer.state.items()
+        for key, value in state.items()
+    }
+
+
+def _unflatten(
+    module: nn.Module, optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]
+) -> None:
+    parameters = dict(module.named_parameters())
+    names = _names(module)
+    state: dict[str, dict[str, Any]] = {}
+    for entry, value in tensors.items():
+        key, _, name = entry.partition("/")
+        if name not in parameters:
+            raise KeyError(name)
+        state.setdefault(name, {})[key] = value
+    # Through the optimiser's own loading, which puts each tensor on the right device.
+    current = optimizer.state_dict()
+    order = [names[id(p)] for group in optimizer.param_groups for p in group["params"]]
+    current["state"] = {number: state[name] for number, name in enumerate(order) if name in state}
+    optimizer.load_state_dict(current)

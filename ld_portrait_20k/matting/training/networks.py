@@ -1,0 +1,34 @@
+"""The network a run starts from: fresh, or of a model folder."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...errors import PortraitError
+from ..models.registry import MODELS, require, resolve
+from ..models.saving import load_pretrained
+from .config import TrainingConfig
+
+
+def starting_network(config: TrainingConfig) -> tuple[Any, str]:
+    """The network of a configuration, on the CPU, and where its weights come from.
+
+    Raises:
+        PortraitError: No such model, one that is not trained, or ``init`` is of another kind.
+    """
+    entry = MODELS.get(config.model)
+    trained = [name for name, one in MODELS.items() if one.create]
+    if entry is None or entry.create is None:
+        what = "is not trained" if entry else "is no model"
+        raise PortraitError(f"{config.model!r} {what}; try: --model {' or '.join(trained)}")
+    require(entry)
+    fresh = resolve(entry.create)(config.model)
+    if config.init is None:
+        return fresh, "fresh weights"
+    given = load_pretrained(config.init)
+    if given.config["model_type"] != fresh.config["model_type"]:
+        raise PortraitError(
+            f"{config.init} holds a {given.config['model_type']}, not a {config.model}; "
+            "try: another --init or --model"
+        )
+    return given, f"weights of {config.init}"
