@@ -1,0 +1,127 @@
+"""The network: a small U-Net over picture, trimap and hints that corrects a cheap alpha."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import torch
+import torch.nn.functional as nn_f
+from torch import Tensor, nn
+
+from .hints import CHANNELS, PROJECTED, SOLVED, hints
+
+MODEL_TYPE: Final = "hint-unet"
+WIDTHS: Final = (32, 64, 96, 96)
+DEPTHS: Final = (1, 2, 1, 1)
+UP_DEPTHS: Final = (1, 1, 1)
+
+
+class Block(nn.Module):
+    """Two 3 x 3 convolutions beside the identity, without normalisation.
+
+    The second starts small, so that the skip keeps the scale (Zhang et al., "Fixup", ICLR
+    2019). With nothing to normalise, a crop and a whole picture give the same values.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(width, width, 3, padding=1)
+        self.second = nn.Conv2d(width, width, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Features (B, C, H, W) to as many."""
+        return nn_f.relu(x + self.second(nn_f.relu(self.first(x))))
+
+
+class HintUNet(nn.Module):
+    """Predicts how two cheap alphas are mixed and corrected.
+
+    It works at a half of the size and below; the last convolution gives four phases, which
+    are woven into the full size.
+
+    Args:
+        config: ``widths``, channels at a half, a quarter, an eighth and a sixteenth of the
+            size; ``depths``, residual blocks at each on the way down; ``up_depths``, blocks
+            on the way up. What is missing has its default.
+
+    Attributes:
+        config: All of it, with ``model_type``.
+        needs_trimap: True.
+        multiple: Height and width of the input must be multiples of it.
+        tile: Longest side to be computed at once.
+    """
+
+    needs_trimap = True
+    multiple = 16
+    tile = 1024
+
+    def __init__(self, config: Mapping[str, Any] | None = None) -> None:
+        super().__init__()
+        given = dict(config or {})
+        width: Sequence[int] = [int(v) for v in given.get("widths", WIDTHS)]
+        depths: Sequence[int] = [int(v) for v in given.get("depths", DEPTHS)]
+        rising: Sequence[int] = [int(v) for v in given.get("up_depths", UP_DEPTHS)]
+        if (len(width), len(depths), len(rising)) != (4, 4, 3):
+            raise ValueError("widths and depths have four entries, up_depths three")
+        self.config: dict[str, Any] = {
+            "model_type": MODEL_TYPE, "widths": list(width), "depths": list(depths),
+            "up_depths": list(rising),
+        }  # fmt: skip
+        self.stem = nn.Conv2d(4 * CHANNELS, width[0], 3, padding=1)
+        self.down = nn.ModuleList(nn.Conv2d(4 * width[i], width[i + 1], 1) for i in range(3))
+        self.encode = nn.ModuleList(_blocks(width[i], depths[i]) for i in range(4))
+        self.up = nn.ModuleList(nn.Conv2d(width[3 - i], width[2 - i], 1) for i in range(3))
+        self.decode = nn.ModuleList(_blocks(width[2 - i], rising[i]) for i in range(3))
+        self.head = nn.Conv2d(width[0], 8, 3, padding=1)
+        self._initialise()
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    @torch.no_grad()
+    def prepare(self, image: Tensor, trimap: Tensor) -> Tensor:
+        """Picture (B, 3, H, W) and trimap (B, 1, H, W) with their hints, (B, C, H, W)."""
+        return hints(image, trimap)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Alpha (B, 1, H, W) of what :meth:`prepare` gave; the trimap's where that is known.
+
+        In evaluation it lies in 0..1. In training it may lie beyond, so that values there
+        still have a gradient.
+        """
+        packed = nn_f.pixel_unshuffle(inputs - 0.5, 2)
+        x = nn_f.relu(self.stem(packed.contiguous(memory_format=torch.channels_last)))
+        kept: list[Tensor] = []
+        for i, blocks in enumerate(self.encode):
+            x = blocks(x)
+            if i < len(self.down):
+                kept.append(x)
+                x = nn_f.relu(self.down[i](nn_f.pixel_unshuffle(x, 2)))
+        for i, blocks in enumerate(self.decode):
+            # The 1 x 1 convolution comes first: it is cheaper before the enlargement.
+            x = nn_f.interpolate(self.up[i](x), scale_factor=2.0, mode="nearest")
+            x = blocks(nn_f.relu(x + kept[-1 - i]))
+        change, trust = nn_f.pixel_shuffle(self.head(x), 2).float().chunk(2, 1)
+        alphas = inputs[:, PROJECTED : PROJECTED + 1], inputs[:, SOLVED : SOLVED + 1]
+        alpha = torch.lerp(*alphas, torch.sigmoid(trust)) + change
+        if not self.training:
+            alpha = alpha.clamp(0.0, 1.0)
+        inside, outside = inputs[:, 3:4], inputs[:, 4:5]
+        return alpha * (1 - inside - outside) + inside
+
+    @torch.no_grad()
+    def _initialise(self) -> None:
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+                nn.init.zeros_(module.bias)
+        for module in self.modules():
+            if isinstance(module, Block):
+                module.second.weight.mul_(0.3)
+        # The stem's inputs lie within 0.5 of 0: twice the weight gives the usual variance.
+        self.stem.weight.mul_(2.0)
+        self.head.weight.mul_(0.01)
+        self.head.bias[4:] = 1.0  # the solved alpha is the better one to begin with
+
+
+def _blocks(width: int, count: int) -> nn.Sequential:
+    return nn.Sequential(*(Block(width) for _ in range(count)))
