@@ -159,5 +159,7 @@ def draw_trimap(rng: np.random.Generator, alpha: Picture) -> Picture:
 
 
 def usable(trimap_: Picture) -> bool:
-    """Whether something is unknown and something known on both sides."""
-    return all(bool((trimap_ == value).any()) for value in (UNKNOWN, FOREGROUND, BACKGROUND))
+    """Whether something is unknown, but not most of it, and something known on both sides."""
+    unknown = float((trimap_ == UNKNOWN).mean())
+    # Wholly unknown crops outweigh the others in a loss that counts pixels, and teach little.
+    return 0 < unknown < 0.65 and bool((trimap_ == FOREGROUND).any() & (trimap_ == BACKGROUND).any())

@@ -38,7 +38,7 @@ class CropOptions:
     """
 
     size: int = 192
-    structures: float = 0.3
+    structures: float = 0.25
     photo_colours: float = 0.35
     merged: float = 0.2
     near_colours: float = 0.15
@@ -98,6 +98,8 @@ class CropDataset:
             if augmentation.usable(crop["trimap"]):
                 break
         result = {key: _tensor_layout(value) for key, value in crop.items() if key != "name"}
+        # 128 of 255 is not a half, and models ask for exactly that.
+        result["trimap"] = np.rint(result["trimap"] * 2) / np.float32(2)
         return {**result, "name": crop["name"]}
 
     def _draw(self, rng: np.random.Generator) -> dict[str, Any]:
