@@ -25,7 +25,7 @@ PUBLISHED: Final = (WEIGHTS, CONFIG, CARD, "preprocessor_config.json", "training
 """What goes to the Hub of a model folder; logs and checkpoints stay."""
 
 TYPES: Final[dict[str, str]] = {
-    "hint-unet": "hint_unet:HintUNet",
+    "hint-unet": "hint_unet.network:HintUNet",
     "portrait-unet": "portrait:PortraitUNet",
     "vitmatte": "vitmatte:VitMatte",
 }
