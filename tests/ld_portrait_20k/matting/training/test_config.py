@@ -18,14 +18,18 @@ LEAST = {"model": "hint-unet", "data": ["a=b"], "steps": 10}
 
 
 def test_later_layers_win_and_the_recipe_fills_up():
-    config = build({**LEAST, "seed": 1, "losses": {"known": 0}}, {"seed": 2, "losses": {"unknown": 3}})
+    config = build(
+        {**LEAST, "seed": 1, "losses": {"known": 0}}, {"seed": 2, "losses": {"unknown": 3}}
+    )
     assert (config.seed, config.losses.known, config.losses.unknown) == (2, 0, 3)
     assert config.learning_rate == 1.5e-3 and config.losses.gradient == 0.5
     assert build({**LEAST, "model": "vitmatte-small"}).crop == 512
 
 
 def test_a_saved_file_gives_the_same_settings(tmp_path: Path):
-    config = build({**LEAST, "data": ["a=b:2", "c"], "crops": {"merged": 0.5}, "losses": {"gradient": 1}})
+    config = build(
+        {**LEAST, "data": ["a=b:2", "c"], "crops": {"merged": 0.5}, "losses": {"gradient": 1}}
+    )
     config.save(tmp_path)
     assert build(read_file(tmp_path / FILE_NAME)) == config
 
@@ -69,7 +73,7 @@ def test_broken_files_are_named(tmp_path: Path):
         (tmp_path / name).write_text(text)
         with pytest.raises(PortraitError, match=name):
             read_file(tmp_path / name)
-    with pytest.raises(PortraitError, match="none.yaml"):
+    with pytest.raises(PortraitError, match=r"none\.yaml"):
         read_file(tmp_path / "none.yaml")
 
 
