@@ -133,7 +133,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _config(given: dict[str, Any], output: Path, resume: bool) -> TrainingConfig:
     """Settings of the saved run, of the file and of the flags, later ones win."""
-    from ..training.config import FILE_NAME, build, check_continuation, names, read_file
+    from ..training.config import FILE_NAME, build, continued, names, read_file
 
     flags = {name: value for name, value in given.items() if name in names()}
     if "loss" in given:
@@ -144,9 +144,7 @@ def _config(given: dict[str, Any], output: Path, resume: bool) -> TrainingConfig
     if not (resume and saved.is_file()):
         return build(*layers, flags, where=where)
     before = build(read_file(saved), where=str(saved))
-    config = build(before.to_dict(), *layers, flags, where=where)
-    check_continuation(before, config)
-    return config
+    return continued(before, build(before.to_dict(), *layers, flags, where=where))
 
 
 def _weight(text: str) -> tuple[str, float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import tomllib
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -200,19 +200,23 @@ def recipe(model: str) -> dict[str, Any]:
     return dict(RECIPES[max(fitting, key=len)]) if fitting else {}
 
 
-def check_continuation(saved: TrainingConfig, wanted: TrainingConfig) -> None:
-    """Check that a run may go on under other settings.
+def continued(saved: TrainingConfig, wanted: TrainingConfig) -> TrainingConfig:
+    """The settings under which a run goes on; what ``wanted`` leaves open stays as it was.
 
     Raises:
         PortraitError: ``wanted`` differs from ``saved`` in what decided the steps already done.
     """
-    for entry in fields(TrainingConfig):
-        before, now = getattr(saved, entry.name), getattr(wanted, entry.name)
-        if before != now and entry.name not in RESUMABLE:
+    for name, left_open in (("precision", "auto"), ("warmup_steps", None)):
+        if getattr(wanted, name) == left_open:
+            wanted = replace(wanted, **{name: getattr(saved, name)})
+    for name in names():
+        before, now = getattr(saved, name), getattr(wanted, name)
+        if before != now and name not in RESUMABLE:
             raise PortraitError(
-                f"the run began with {entry.name} {before!r}, not {now!r}; "
+                f"the run began with {name} {before!r}, not {now!r}; "
                 "try: the same settings, or another --output"
             )
+    return wanted
 
 
 def _known(settings: Mapping[str, Any], names: Collection[str], where: str) -> None:

@@ -10,7 +10,7 @@ from ld_portrait_20k.errors import PortraitError
 from ld_portrait_20k.matting.training.config import (
     FILE_NAME,
     build,
-    check_continuation,
+    continued,
     read_file,
 )
 
@@ -78,7 +78,10 @@ def test_broken_files_are_named(tmp_path: Path):
 
 
 def test_only_what_changes_no_done_step_may_change():
-    saved = build(LEAST)
-    check_continuation(saved, build(LEAST, {"steps": 20, "workers": 3, "log_every": 1}))
-    with pytest.raises(PortraitError, match="seed"):
-        check_continuation(saved, build(LEAST, {"seed": 1}))
+    saved = build(LEAST, {"precision": "bf16", "warmup_steps": 2})
+    longer = continued(saved, build(LEAST, {"steps": 20, "workers": 3}))
+    # What was left open is what it came to when the run began.
+    assert (longer.steps, longer.precision, longer.warmup) == (20, "bf16", 2)
+    for changed in ({"seed": 1}, {"precision": "fp32"}, {"losses": {"known": 0}}):
+        with pytest.raises(PortraitError, match=next(iter(changed))):
+            continued(saved, build(LEAST, changed))
