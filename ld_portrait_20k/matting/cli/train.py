@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shlex
 import signal
 import sys
@@ -13,6 +14,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
 
 from ...errors import PortraitError, missing_extra
+from . import INTERRUPTED
 
 if TYPE_CHECKING:
     from ..training.config import TrainingConfig
@@ -118,11 +120,17 @@ def run(options: argparse.Namespace) -> int:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, note)
-    summary = train(
-        config, output, resume=resume, licence=given.get("licence", ""),
-        command=shlex.join(["python", "-m", "ld_portrait_20k.matting", *options.arguments]),
-        stopped=lambda: bool(told),
-    )  # fmt: skip
+    try:
+        summary = train(
+            config, output, resume=resume, licence=given.get("licence", ""),
+            command=shlex.join(["python", "-m", "ld_portrait_20k.matting", *options.arguments]),
+            stopped=lambda: bool(told),
+        )  # fmt: skip
+    except KeyboardInterrupt:
+        print(f"stopped; try: train --resume --output {output}", file=sys.stderr)
+        return INTERRUPTED
+    if os.environ.get("RANK", "0") != "0":  # one of several processes speaks for all
+        return 0
     result = asdict(summary)
     if given.get("push_to_hub"):
         from ..models.saving import push_to_hub
@@ -133,7 +141,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _config(given: dict[str, Any], output: Path, resume: bool) -> TrainingConfig:
     """Settings of the saved run, of the file and of the flags, later ones win."""
-    from ..training.config import FILE_NAME, build, check_continuation, names, read_file
+    from ..training.config import FILE_NAME, build, continued, names, read_file
 
     flags = {name: value for name, value in given.items() if name in names()}
     if "loss" in given:
@@ -144,9 +152,7 @@ def _config(given: dict[str, Any], output: Path, resume: bool) -> TrainingConfig
     if not (resume and saved.is_file()):
         return build(*layers, flags, where=where)
     before = build(read_file(saved), where=str(saved))
-    config = build(before.to_dict(), *layers, flags, where=where)
-    check_continuation(before, config)
-    return config
+    return continued(before, build(before.to_dict(), *layers, flags, where=where))
 
 
 def _weight(text: str) -> tuple[str, float]:

@@ -62,6 +62,31 @@ def cut_window(
     return np.ascontiguousarray(cut[..., :3]), np.ascontiguousarray(cut[..., 3])
 
 
+def cut_whole(
+    rng: np.random.Generator, foreground: Picture, alpha: Picture, size: int
+) -> tuple[Picture, Picture]:
+    """The largest square of a picture, or one of two thirds its side at least, shrunk.
+
+    Args:
+        rng: Where the square is drawn from.
+        foreground: (H, W, 3) uint8.
+        alpha: (H, W) uint8.
+        size: Side of the result.
+
+    Returns:
+        Foreground (size, size, 3) and alpha (size, size), uint8, mirrored half the time.
+    """
+    height, width = alpha.shape
+    side = max(1, round(min(height, width) / rng.uniform(1.0, 1.5)))
+    top, left = int(rng.integers(height - side + 1)), int(rng.integers(width - side + 1))
+    both = np.dstack([foreground, alpha])[top : top + side, left : left + side]
+    way = cv2.INTER_AREA if side > size else cv2.INTER_LINEAR
+    cut = cv2.resize(both, (size, size), interpolation=way)
+    if rng.random() < 0.5:
+        cut = cut[:, ::-1]
+    return np.ascontiguousarray(cut[..., :3]), np.ascontiguousarray(cut[..., 3])
+
+
 def change_colours(rng: np.random.Generator, picture: Picture, strength: float = 1.0) -> Picture:
     """Brightness, contrast, saturation, white balance, gamma, at times swapped channels."""
     if rng.random() < 0.15 * strength:
@@ -159,5 +184,9 @@ def draw_trimap(rng: np.random.Generator, alpha: Picture) -> Picture:
 
 
 def usable(trimap_: Picture) -> bool:
-    """Whether something is unknown and something known on both sides."""
-    return all(bool((trimap_ == value).any()) for value in (UNKNOWN, FOREGROUND, BACKGROUND))
+    """Whether something is unknown, but not most of it, and something known on both sides."""
+    unknown = float((trimap_ == UNKNOWN).mean())
+    # Wholly unknown crops outweigh the others in a loss that counts pixels, and teach little.
+    return 0 < unknown < 0.65 and bool(
+        (trimap_ == FOREGROUND).any() & (trimap_ == BACKGROUND).any()
+    )

@@ -34,16 +34,19 @@ class CropOptions:
         near_colours: Backgrounds moved to the foreground's mean colour.
         plain: Backgrounds of drawn colour instead of a picture.
         blurred: Foregrounds out of focus or in motion.
+        whole: Crops that show nearly the whole picture, shrunk, instead of a window about an
+            edge; for models without a trimap, which must see who is in the picture.
         cache_bytes: Decoded samples that each process keeps.
     """
 
     size: int = 192
-    structures: float = 0.3
+    structures: float = 0.25
     photo_colours: float = 0.35
     merged: float = 0.2
     near_colours: float = 0.15
     plain: float = 0.12
     blurred: float = 0.12
+    whole: float = 0.0
     cache_bytes: int = 3 * 2**30
 
 
@@ -98,10 +101,12 @@ class CropDataset:
             if augmentation.usable(crop["trimap"]):
                 break
         result = {key: _tensor_layout(value) for key, value in crop.items() if key != "name"}
+        # 128 of 255 is not a half, and models ask for exactly that.
+        result["trimap"] = np.rint(result["trimap"] * 2) / np.float32(2)
         return {**result, "name": crop["name"]}
 
     def _draw(self, rng: np.random.Generator) -> dict[str, Any]:
-        options, size = self.options, self.options.size
+        options = self.options
         if not self._sources or rng.random() < options.structures:
             name = "drawn structure"
             foreground, alpha = self._structure(rng)
@@ -110,14 +115,12 @@ class CropDataset:
             name = sample.sample_id
             if sample.foreground is None:
                 return self._finished(rng, sample)
-            foreground, alpha = augmentation.cut_window(
-                rng, sample.foreground, sample.alpha, size
-            )
+            foreground, alpha = self._cut(rng, sample.foreground, sample.alpha)
             foreground = self._recolour(rng, foreground)
         if self._sources and rng.random() < options.merged:
             other = self._sample(rng)
             if other.foreground is not None:
-                behind = augmentation.cut_window(rng, other.foreground, other.alpha, size)
+                behind = self._cut(rng, other.foreground, other.alpha)
                 foreground, alpha = merge_foregrounds(foreground, alpha, *behind)
         if rng.random() < options.blurred:
             foreground, alpha = augmentation.defocus(rng, foreground, alpha)
@@ -137,15 +140,22 @@ class CropDataset:
     def _finished(self, rng: np.random.Generator, sample: MattingSample) -> dict[str, Any]:
         """A crop of a picture that is taken as it is."""
         assert sample.image is not None
-        image, alpha = augmentation.cut_window(
-            rng, sample.image, sample.alpha, self.options.size
-        )
+        image, alpha = self._cut(rng, sample.image, sample.alpha)
         image = augmentation.degrade(rng, augmentation.change_colours(rng, image))
         known = augmentation.draw_trimap(rng, alpha)
         return {
             "image": image, "alpha": alpha, "trimap": known,
             "foreground": image, "background": image, "name": sample.sample_id,
         }  # fmt: skip
+
+    def _cut(
+        self, rng: np.random.Generator, picture: Picture, alpha: Picture
+    ) -> tuple[Picture, Picture]:
+        size, whole = self.options.size, self.options.whole
+        # Without such crops nothing is drawn here, so that older seeds keep their crops.
+        if whole and rng.random() < whole:
+            return augmentation.cut_whole(rng, picture, alpha, size)
+        return augmentation.cut_window(rng, picture, alpha, size)
 
     def _structure(self, rng: np.random.Generator) -> tuple[Picture, Picture]:
         size = self.options.size

@@ -59,8 +59,12 @@ class TrainingData:
     backgrounds: str
 
 
-def open_data(config: TrainingConfig) -> TrainingData:
+def open_data(config: TrainingConfig, processes: int = 1) -> TrainingData:
     """Open the sources of a configuration.
+
+    Args:
+        config: What to open.
+        processes: That train side by side.
 
     Raises:
         PortraitError: A source is no folder of a known layout, or holds nothing; or no
@@ -80,7 +84,9 @@ def open_data(config: TrainingConfig) -> TrainingData:
             for line, held in zip(_lines(training, config.data), validation, strict=True)
         ]
     backgrounds, sentence = open_backgrounds(config.backgrounds)
-    options = CropOptions(size=config.crop, **config.crops)
+    workers = max(1, choose_workers(config, processes))
+    room = {"cache_bytes": CropOptions().cache_bytes // workers}
+    options = CropOptions(size=config.crop, **{**room, **config.crops})
     return TrainingData(
         CropDataset(
             list(zip(training, weights, strict=True)), backgrounds,

@@ -111,15 +111,21 @@ class Table:
     def __init__(self, path: Path, done: int) -> None:
         self.path = path
         self.columns: list[str] = []
+        self._rows: list[dict[str, str]] = []
         if done and path.is_file():
             with path.open(newline="") as stream:
-                rows = [row for row in csv.DictReader(stream) if _step(row) <= done]
-            if rows:
-                self.columns = list(rows[0])
-            lines = [self.columns, *([row[name] for name in self.columns] for row in rows)]
+                self._rows = [row for row in csv.DictReader(stream) if _step(row) <= done]
+            if self._rows:
+                self.columns = list(self._rows[0])
+            lines = [self.columns, *([row[name] for name in self.columns] for row in self._rows)]
             write_bytes(path, "".join(",".join(line) + "\n" for line in lines if line).encode())
         else:
             path.unlink(missing_ok=True)
+
+    def row(self, step: int) -> dict[str, float]:
+        """The numbers of a step of the run that goes on; empty if there is no such row."""
+        found = [row for row in self._rows if int(row["step"]) == step]
+        return {name: float(v) for name, v in found[-1].items() if name != "step"} if found else {}
 
     def add(self, row: Mapping[str, Any]) -> None:
         """Append a row; the first decides the columns."""

@@ -37,7 +37,7 @@ class Summary:
     Attributes:
         output: The model folder.
         steps: Steps done in all.
-        loss: Of the last step; NaN if this call had none to do.
+        loss: Of the last step; None if this call had none to do.
         validation: The last errors, see :func:`.validation.validate`.
         seconds: Spent in steps by this call.
         waiting: Share of them spent waiting for data, 0..1.
@@ -45,7 +45,7 @@ class Summary:
 
     output: str
     steps: int
-    loss: float
+    loss: float | None
     validation: dict[str, float]
     seconds: float
     waiting: float
@@ -101,11 +101,9 @@ class Run:
                 f"{output}: holds a run of {max(found)} steps; try: --resume, or another --output"
             )
         torch.set_flush_denormal(True)
-        self.accelerator = Accelerator(
-            mixed_precision="bf16" if precision == "bf16" else "no", cpu=config.device == "cpu"
-        )
+        self.accelerator = Accelerator(cpu=config.device == "cpu")
         self.device = self.accelerator.device
-        self.data = loading.open_data(self.config)
+        self.data = loading.open_data(self.config, self.accelerator.num_processes)
         torch.manual_seed(config.seed)
         self.network: Any
         self.network, self.start = starting_network(config)
@@ -126,6 +124,7 @@ class Run:
         self.workers = loading.choose_workers(self.config, self.accelerator.num_processes)
         self.figures: dict[str, float] = {}
         self.board: TensorBoard | None = None
+        self.notes: list[str] = []
 
     @property
     def main(self) -> bool:
@@ -142,6 +141,8 @@ class Run:
             f"model: {config.model}, {count / 1e6:.2f} M parameters, {self.start}",
             f"{self.device}, {config.precision}, batches of {config.batch_size}{each} at "
             f"{config.crop} px, {self.workers} data worker{'s' if self.workers != 1 else ''}",
+            *([f"going on after step {self.done}"] if self.done else []),
+            *self.notes,
         ]
 
     def run(self, stopped: Callable[[], bool]) -> Summary:
@@ -151,13 +152,11 @@ class Run:
         # The first batch before the first file: bad data leaves no half-made folder.
         first = next(stream, None)
         self._begin()
-        loss, watch = math.nan, Stopwatch()
+        loss: float | None = None
+        watch = Stopwatch()
         with Progress(self.done, config.steps, shown=self.main) as progress:
-            for line in self.lines() if self.main else ():
+            for line in self.lines():
                 progress.say(line)
-            if self.done:
-                progress.say(f"going on after step {self.done}")
-            shown: float | None = None
             while self.done < config.steps:
                 with watch.waiting():
                     batch = first if first is not None else next(stream)
@@ -165,14 +164,13 @@ class Run:
                 total, terms = self.step(batch)
                 self.done += 1
                 if self.done % config.log_every == 0 or self.done == config.steps:
-                    loss = shown = self._log(total, terms, watch)
-                progress.step(self.done, shown, watch.share)
+                    loss = self._log(total, terms, watch)
+                progress.step(self.done, loss, watch.share)
                 with watch.paused():
                     self._keep(total, stopped())
-        if self.main:
-            self._save()
-        seconds = watch.seconds if not math.isnan(loss) else 0.0
-        return Summary(str(self.output), self.done, loss, self.figures, seconds, watch.share)
+        if self.main and not self.figures:  # killed between the last step and its validation
+            self._validate()
+        return Summary(str(self.output), self.done, loss, self.figures, watch.seconds, watch.share)
 
     def step(self, batch: loading.Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """One step on a batch; its loss and the loss's terms, before the step."""
@@ -197,7 +195,12 @@ class Run:
         self.wrapped.train()
         with torch.no_grad():
             inputs = self.network.prepare(batch["image"], batch["trimap"])
-        alpha = self.wrapped(inputs).float()
+        # Not Accelerator's own mixed precision: it would stay in the network's forward, and
+        # validation shall say what a user gets, who predicts in float32.
+        half = self.config.precision == "bf16"
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
+            alpha = self.wrapped(inputs)
+        alpha = alpha.float()
         if self.network.needs_trimap:
             alpha = fix_known(alpha, batch["trimap"])
         alone = self.accelerator.num_processes == 1
@@ -227,7 +230,11 @@ class Run:
         self.config.save(self.output)
         self.training_log = Table(self.output / TRAINING_LOG, self.done)
         self.validation_log = Table(self.output / VALIDATION_LOG, self.done)
+        self.figures = self.validation_log.row(self.done)
         self.board = TensorBoard(self.output / "tensorboard", self.done)
+        if not self.board.available:
+            self.notes = ["TensorBoard is not installed, so nothing is written for it; "
+                          "try: pip install tensorboard"]  # fmt: skip
 
     def _log(self, total: Tensor, terms: dict[str, Tensor], watch: Stopwatch) -> float:
         values = {
@@ -275,11 +282,12 @@ class Run:
         folder.mkdir(exist_ok=True)
         path = folder / f"step-{self.done:08d}.png"
         cv2.imwrite(str(path), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
-        self.validation_log.add({"step": self.done, **self.figures})
         if self.board is not None:
             self.board.scalars("validation", self.figures, self.done)
             self.board.picture("validation", sheet, self.done)
         self._save()
+        # Last, because the row tells a run that goes on that all this is done.
+        self.validation_log.add({"step": self.done, **self.figures})
 
     def _save(self) -> None:
         config = self.config

@@ -24,6 +24,8 @@ def starting_network(config: TrainingConfig) -> tuple[Any, str]:
     require(entry)
     fresh = resolve(entry.create)(config.model)
     if config.init is None:
+        if not fresh.needs_trimap:  # it shall be given pictures of the size of its crops
+            fresh.config["size"] = config.crop
         return fresh, "fresh weights"
     given = load_pretrained(config.init)
     if given.config["model_type"] != fresh.config["model_type"]:

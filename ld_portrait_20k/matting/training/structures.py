@@ -95,9 +95,7 @@ def _curves(
     return np.concatenate([roots[:, None], result], 1)
 
 
-def _draw_curves(
-    size: int, curves: NDArray[np.float64], width: float, taper: bool
-) -> Matte:
+def _draw_curves(size: int, curves: NDArray[np.float64], width: float, taper: bool) -> Matte:
     """Lines of a width in pixels; thinner than a fine pixel, they get fainter instead."""
     fine = np.zeros((size * _FINE, size * _FINE), np.uint8)
     points = np.rint(curves * _FINE * 16).astype(np.int32)

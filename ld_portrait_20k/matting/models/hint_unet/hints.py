@@ -89,7 +89,7 @@ def solve(image: Tensor, trimap: Tensor, prior: Tensor) -> Tensor:
     Returns:
         (B, 1, H, W), 0..1; in known places not exactly the trimap's.
     """
-    known = (trimap != 0.5).to(image.dtype)
+    known = ((trimap - 0.5).abs() > 0.25).to(image.dtype)
     both, reached = torch.cat([image, prior, known], 1), 1
     stack = {}
     for reduction in sorted(r for r, _ in _LEVELS):

@@ -10,7 +10,7 @@ from ld_portrait_20k.errors import PortraitError
 from ld_portrait_20k.matting.training.config import (
     FILE_NAME,
     build,
-    check_continuation,
+    continued,
     read_file,
 )
 
@@ -18,14 +18,18 @@ LEAST = {"model": "hint-unet", "data": ["a=b"], "steps": 10}
 
 
 def test_later_layers_win_and_the_recipe_fills_up():
-    config = build({**LEAST, "seed": 1, "losses": {"known": 0}}, {"seed": 2, "losses": {"unknown": 3}})
+    config = build(
+        {**LEAST, "seed": 1, "losses": {"known": 0}}, {"seed": 2, "losses": {"unknown": 3}}
+    )
     assert (config.seed, config.losses.known, config.losses.unknown) == (2, 0, 3)
     assert config.learning_rate == 1.5e-3 and config.losses.gradient == 0.5
     assert build({**LEAST, "model": "vitmatte-small"}).crop == 512
 
 
 def test_a_saved_file_gives_the_same_settings(tmp_path: Path):
-    config = build({**LEAST, "data": ["a=b:2", "c"], "crops": {"merged": 0.5}, "losses": {"gradient": 1}})
+    config = build(
+        {**LEAST, "data": ["a=b:2", "c"], "crops": {"merged": 0.5}, "losses": {"gradient": 1}}
+    )
     config.save(tmp_path)
     assert build(read_file(tmp_path / FILE_NAME)) == config
 
@@ -69,12 +73,15 @@ def test_broken_files_are_named(tmp_path: Path):
         (tmp_path / name).write_text(text)
         with pytest.raises(PortraitError, match=name):
             read_file(tmp_path / name)
-    with pytest.raises(PortraitError, match="none.yaml"):
+    with pytest.raises(PortraitError, match=r"none\.yaml"):
         read_file(tmp_path / "none.yaml")
 
 
 def test_only_what_changes_no_done_step_may_change():
-    saved = build(LEAST)
-    check_continuation(saved, build(LEAST, {"steps": 20, "workers": 3, "log_every": 1}))
-    with pytest.raises(PortraitError, match="seed"):
-        check_continuation(saved, build(LEAST, {"seed": 1}))
+    saved = build(LEAST, {"precision": "bf16", "warmup_steps": 2})
+    longer = continued(saved, build(LEAST, {"steps": 20, "workers": 3}))
+    # What was left open is what it came to when the run began.
+    assert (longer.steps, longer.precision, longer.warmup) == (20, "bf16", 2)
+    for changed in ({"seed": 1}, {"precision": "fp32"}, {"losses": {"known": 0}}):
+        with pytest.raises(PortraitError, match=next(iter(changed))):
+            continued(saved, build(LEAST, changed))

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tests.hub import HubServer
 
 from ld_portrait_20k.errors import PortraitError
 from ld_portrait_20k.matting.models.hint_unet import create as create_hint_unet
@@ -22,6 +21,7 @@ from ld_portrait_20k.matting.models.torch_model import NetworkMatting, open_pret
 from ld_portrait_20k.matting.models.vitmatte import VitMatte, create
 from ld_portrait_20k.matting.training.config import LossWeights
 from ld_portrait_20k.matting.training.losses import MattingLoss, fix_known
+from tests.hub import HubServer
 
 from .conftest import portrait, tiny_config
 
@@ -39,8 +39,10 @@ def one_batch(size: int = 64, count: int = 2) -> dict[str, torch.Tensor]:
         behind = np.full_like(colour, 40 + 100 * number)
         trimap = np.where((alpha > 0) & (alpha < 255), 128, alpha)
         weight = alpha[..., None] / 255
-        planes = {"image": colour * weight + behind * (1 - weight), "foreground": colour,
-                  "background": behind, "alpha": alpha[..., None], "trimap": trimap[..., None]}  # fmt: skip
+        planes = {
+            "image": colour * weight + behind * (1 - weight), "foreground": colour,
+            "background": behind, "alpha": alpha[..., None], "trimap": trimap[..., None],
+        }  # fmt: skip
         for name, plane in planes.items():
             tensor = torch.from_numpy(np.asarray(plane, np.float32) / 255).permute(2, 0, 1)
             rows.setdefault(name, []).append(tensor)
@@ -120,7 +122,7 @@ def test_transformers_loads_what_is_saved_and_the_other_way_round(tiny: VitMatte
 
 
 def test_what_is_no_model_is_named(tiny: VitMatte, tmp_path: Path):
-    with pytest.raises(PortraitError, match="config.json is missing"):
+    with pytest.raises(PortraitError, match=r"config\.json is missing"):
         load_pretrained(tmp_path)
     (tmp_path / "config.json").write_text('{"model_type": "bert"}')
     with pytest.raises(PortraitError, match="bert"):
@@ -131,18 +133,20 @@ def test_what_is_no_model_is_named(tiny: VitMatte, tmp_path: Path):
     with pytest.raises(PortraitError, match=re.escape(str(weights))):
         load_pretrained(tmp_path)
     weights.unlink()
-    with pytest.raises(PortraitError, match="no model.safetensors"):
+    with pytest.raises(PortraitError, match=r"no model\.safetensors"):
         load_pretrained(tmp_path)
     save_pretrained(VitMatte(tiny_config()), tmp_path, card=CARD)
     config = json.loads((tmp_path / "config.json").read_text())
-    (tmp_path / "config.json").write_text(json.dumps({**config, "fusion_hidden_sizes": [24, 16, 12, 4]}))
+    (tmp_path / "config.json").write_text(
+        json.dumps({**config, "fusion_hidden_sizes": [24, 16, 12, 4]})
+    )
     with pytest.raises(PortraitError, match="does not fit"):
         load_pretrained(tmp_path)
 
 
 def test_behind_the_interface_known_pixels_are_exact_and_any_size_goes(tiny: VitMatte):
     model = NetworkMatting(tiny, name="tiny", licence="none")
-    colour, alpha = portrait(0, 75)
+    colour, _ = portrait(0, 75)
     image = np.asarray(colour[:, :61], np.float32) / 255
     trimap = np.float32(0.5) * np.ones((75, 61), np.float32)
     trimap[:20], trimap[60:] = 0, 1
@@ -223,7 +227,7 @@ print(json.dumps({"files": files, "same": same, "licence": load("tester/model").
 
 
 def test_only_a_model_is_published(tmp_path: Path):
-    with pytest.raises(PortraitError, match="config.json is missing"):
+    with pytest.raises(PortraitError, match=r"config\.json is missing"):
         push_to_hub(tmp_path, "tester/model")
 
 

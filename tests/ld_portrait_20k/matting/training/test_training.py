@@ -17,7 +17,6 @@ import numpy as np
 import pytest
 import yaml
 
-from ld_portrait_20k.errors import PortraitError
 from ld_portrait_20k.matting import load
 from ld_portrait_20k.matting.cli import main
 from ld_portrait_20k.matting.models.saving import save_pretrained
@@ -70,7 +69,9 @@ def test_trains_on_a_folder_in_each_published_layout(layout: str, tmp_path: Path
 
 @pytest.mark.parametrize("subset", ["refined", "raw", "truth"])
 def test_trains_on_our_subsets(subset: str, tmp_path: Path):
-    build_dataset(tmp_path / "data", {"train": (1, 3)}, subsets=("default", "raw", "truth"), size=(64, 64))
+    build_dataset(
+        tmp_path / "data", {"train": (1, 3)}, subsets=("default", "raw", "truth"), size=(64, 64)
+    )
     config = settings(tmp_path / "data", 20)
     config = build(config.to_dict(), {"data": [f"d={tmp_path / 'data'}#{subset}"]})
     assert train(config, tmp_path / "run").steps == 20
@@ -78,15 +79,17 @@ def test_trains_on_our_subsets(subset: str, tmp_path: Path):
 
 def test_a_run_leaves_a_model_logs_and_pictures(pairs: Path, tmp_path: Path, capsys):
     run = tmp_path / "run"
-    code = main(["train", "--data", f"p={pairs}:2", "--output", str(run), "--steps", "6", *FLAGS,
-                 "--log-every", "2", "--licence", "CC-BY-4.0", "--json", "--workers", "0"])  # fmt: skip
+    flags = ["--output", str(run), "--steps", "6", *FLAGS, "--log-every", "2", "--workers", "0"]
+    code = main(["train", "--data", f"p={pairs}:2", *flags, "--licence", "CC-BY-4.0", "--json"])
     told = json.loads(capsys.readouterr().out)
     assert code == 0 and told["steps"] == 6 and 0 <= told["waiting"] <= 1
     rows = list(csv.DictReader((run / "log.csv").open()))
     assert [row["step"] for row in rows] == ["2", "4", "6"]
     assert {"loss", "unknown", "gradient", "learning_rate", "waiting"} <= rows[0].keys()
     judged = list(csv.DictReader((run / "validation.csv").open()))
-    assert float(judged[0]["unknown_mad"]) == pytest.approx(told["validation"]["unknown_mad"], rel=1e-4)
+    assert float(judged[0]["unknown_mad"]) == pytest.approx(
+        told["validation"]["unknown_mad"], rel=1e-4
+    )
     sheet = cv2.imread(str(run / "validation/step-00000006.png"))
     assert sheet.shape[1] == 5 * 32 and sheet.std() > 5
     assert list((run / "tensorboard").iterdir())
