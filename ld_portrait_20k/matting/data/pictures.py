@@ -23,7 +23,8 @@ from ...compositing.trimaps import BACKGROUND, FOREGROUND, UNKNOWN
 if TYPE_CHECKING:
     from PIL import Image
 
-Samples = NDArray[np.uint8] | NDArray[np.uint16]
+Samples = NDArray[np.unsignedinteger[Any]]
+"""Values of 8 bits (uint8) or 16 (uint16)."""
 
 TRIMAP_MARGIN: Final = 32
 """A trimap's value this near to 0 or 255 is known. JPEG's ringing at a step of 128 stays
@@ -155,7 +156,7 @@ def to_unit(values: Samples) -> NDArray[np.float64]:
 def to_8_bit(values: Samples) -> NDArray[np.uint8]:
     """Values of 8 or 16 bits as 8 bits, rounded to nearest."""
     if values.dtype == np.uint8:
-        return np.ascontiguousarray(values)
+        return np.ascontiguousarray(values, np.uint8)
     # 257 = 65535 / 255; in 32 bits, since 65535 + 128 does not fit into 16.
     return ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
 
@@ -255,13 +256,12 @@ def _is_16_bit(picture: Image.Image, data: bytes) -> bool:
 
 def _decode_16_bit(data: bytes) -> Samples:
     flags = cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION
-    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    pixels: NDArray[Any] | None = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     if pixels is None or pixels.dtype not in (np.uint8, np.uint16):
         raise ImageError("16 bit that cannot be decoded")
     if pixels.ndim == 2:
-        return np.asarray(pixels[..., None])
-    order = [2, 1, 0, 3][: pixels.shape[2]]
-    return np.asarray(pixels[..., order])
+        return pixels[..., None]
+    return pixels[..., [2, 1, 0, 3][: pixels.shape[2]]]
 
 
 def _orientation(picture: Image.Image) -> int:

@@ -61,10 +61,10 @@ class ClosedForm:
         if scale >= 1:
             return _solve(image, trimap)
         height, width = (max(3, round(side * scale)) for side in trimap.shape)
-        small = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
-        shrunk = cv2.resize(trimap, (width, height), interpolation=cv2.INTER_AREA)
+        small = _resize(image, height, width)
+        shrunk = _resize(trimap, height, width)
         shrunk = np.where((shrunk == 0) | (shrunk == 1), shrunk, np.float32(0.5))
-        coarse = cv2.resize(_solve(small, shrunk), trimap.shape[::-1])
+        coarse = _resize(_solve(small, shrunk), *trimap.shape)
         return tiled(_solve, image, trimap, tile=self._tile, overlap=self._overlap, estimate=coarse)
 
 
@@ -148,7 +148,7 @@ def guided_filter(
         (H, W) float32; it may leave 0..1 a little.
     """
     weight = np.ones_like(target) if weight is None else weight
-    scale = 1 / _box(weight, radius)
+    scale = np.float32(1) / _box(weight, radius)
 
     def mean(plane: Plane) -> Plane:
         return _box(plane * weight, radius) * scale
@@ -161,7 +161,7 @@ def guided_filter(
         for channel, average in zip(channels, means, strict=True)
     ]
     variance = {
-        (i, j): mean(channels[i] * channels[j]) - means[i] * means[j] + (ridge if i == j else 0)
+        (i, j): mean(channels[i] * channels[j]) - means[i] * means[j] + np.float32(ridge * (i == j))
         for i in range(3) for j in range(i, 3)
     }  # fmt: skip
     slopes = _solve_symmetric(variance, covariance)
@@ -186,6 +186,12 @@ def _solve_symmetric(matrix: dict[tuple[int, int], Plane], right: list[Plane]) -
         (row[0] * right[0] + row[1] * right[1] + row[2] * right[2]) / determinant
         for row in adjugate
     ]
+
+
+def _resize(plane: Plane, height: int, width: int) -> Plane:
+    """Area-averaged when it shrinks, linear when it grows."""
+    how = cv2.INTER_AREA if height < plane.shape[0] else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(plane, (width, height), interpolation=how), np.float32)
 
 
 def _box(plane: Plane, radius: int) -> Plane:

@@ -84,7 +84,8 @@ def _without_trimap(model: MattingModel, image: NDArray[np.uint8]) -> NDArray[np
     if scale >= 1:
         return model(to_float(image), None)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    alpha = model(to_float(np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA))), None)
+    small = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+    alpha = model(to_float(small), None)
     return np.asarray(cv2.resize(alpha, (width, height), interpolation=cv2.INTER_LINEAR))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -26,7 +27,7 @@ def test_spans_cover_a_side_with_enough_overlap(length, tile, data):
     ends = spans(length, tile, overlap)
     assert ends[0][0] == 0 and ends[-1][1] == length
     assert all(end - start == min(tile, length) for start, end in ends)
-    for (_, end), (start, _) in zip(ends, ends[1:], strict=False):
+    for (_, end), (start, _) in pairwise(ends):
         assert end - start >= overlap
 
 
