@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from types import FrameType
 
+from ... import exit_codes
 from ...version import __version__
 
 COMMANDS = {
@@ -20,20 +21,14 @@ COMMANDS = {
 }
 """Each command's name and summary; its module of the same name has ``declare`` and ``run``."""
 
-OK = 0
-PROBLEM = 1
-USAGE = 2
-INTERRUPTED = 130
-
-_EPILOG = """\
+_EPILOG = f"""\
 typical ways in:
   python -m ld_portrait_20k.matting predict photo.jpg --mask masks --output mattes
   python -m ld_portrait_20k.matting evaluate --pred mattes --truth truth --trimap trimaps
   python -m ld_portrait_20k.matting train --data ours=ld-portrait-20k --model hint-unet \\
       --steps 2000 --output my-model
   python -m ld_portrait_20k.matting models
-exit codes: 0 done, 1 a problem named on one line, 2 wrong usage, 130 interrupted (run the
-same command again to go on)
+{exit_codes.EXPLAINED}
 """
 
 
@@ -72,7 +67,7 @@ def main(
         adapt: Changes the parser first, such as to the names that ``ld-portrait`` uses.
 
     Returns:
-        The exit code.
+        One of :mod:`ld_portrait_20k.exit_codes`.
     """
     from ...errors import PortraitError
 
@@ -90,18 +85,18 @@ def main(
         return code
     except PortraitError as problem:
         print(f"error: {problem}", file=sys.stderr)
-        return int(getattr(problem, "exit_code", PROBLEM))
+        return int(getattr(problem, "exit_code", exit_codes.PROBLEM))
     except BrokenPipeError:
         # The reader of our output left (`... | head`): nothing is wrong with us.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return OK
+        return exit_codes.DONE
     except OSError as problem:
         name = f"{problem.filename}: " if problem.filename else ""
         print(f"error: {name}{problem.strerror or problem}", file=sys.stderr)
-        return PROBLEM
+        return exit_codes.PROBLEM
     except KeyboardInterrupt:
         print("stopped; what is done is kept: run the same command again to go on", file=sys.stderr)
-        return INTERRUPTED
+        return exit_codes.INTERRUPTED
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

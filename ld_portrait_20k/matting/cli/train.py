@@ -14,7 +14,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
 
 from ...errors import PortraitError, missing_extra
-from . import INTERRUPTED
+from ... import exit_codes
 
 if TYPE_CHECKING:
     from ..training.config import TrainingConfig
@@ -128,7 +128,7 @@ def run(options: argparse.Namespace) -> int:
         )  # fmt: skip
     except KeyboardInterrupt:
         print(f"stopped; try: train --resume --output {output}", file=sys.stderr)
-        return INTERRUPTED
+        return exit_codes.INTERRUPTED
     if os.environ.get("RANK", "0") != "0":  # one of several processes speaks for all
         return 0
     result = asdict(summary)

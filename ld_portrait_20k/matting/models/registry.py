@@ -71,7 +71,7 @@ MODELS: Final = {
     entry.name: entry
     for entry in (
         ModelEntry(
-            "hint-unet", "network", "Apache-2.0", 0, True,
+            "hint-unet", "network", "Apache-2.0", 862_760, True,
             "small U-Net that sees the trimap and classical colour hints; weights ship",
             open=f"{_HERE}.hint_unet:open_model", create=f"{_HERE}.hint_unet:create",
             requires=_TORCH, extra="matting", weights="weights/hint-unet",
@@ -91,7 +91,7 @@ MODELS: Final = {
             published=_ADOBE.format(size="base"),
         ),
         ModelEntry(
-            "portrait-unet", "network", "no weights ship", 0, False,
+            "portrait-unet", "network", "no weights ship", 2_948_292, False,
             "trimap-free portrait network, to be trained",
             open=f"{_HERE}.portrait:open_model", create=f"{_HERE}.portrait:create",
             requires=_TORCH, extra="matting",

@@ -14,7 +14,7 @@ from PIL import Image
 from ld_portrait_20k.errors import PortraitError
 from ld_portrait_20k.matting import load
 from ld_portrait_20k.matting.cli import COMMANDS, main
-from ld_portrait_20k.matting.models.registry import MODELS, default_model
+from ld_portrait_20k.matting.models.registry import MODELS, default_model, resolve
 from ld_portrait_20k.matting.prediction.trimaps import mask_to_trimap
 
 from .fixtures import scene, write
@@ -231,3 +231,15 @@ def test_help_is_cheap_and_teaches():
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         assert "python -m ld_portrait_20k.matting" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, entry in MODELS.items() if entry.create is not None]
+)
+def test_the_registry_states_the_true_number_of_parameters(name):
+    pytest.importorskip("torch", reason="the extra 'matting' is not installed")
+    entry = MODELS[name]
+    module = resolve(entry.create)(name)
+    counted = sum(parameter.numel() for parameter in module.parameters())
+    assert counted == pytest.approx(entry.parameters, rel=0.005)
+    assert bool(module.needs_trimap) == entry.needs_trimap
