@@ -13,8 +13,8 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
 
-from ...errors import PortraitError, missing_extra
 from ... import exit_codes
+from ...errors import PortraitError, missing_extra
 
 if TYPE_CHECKING:
     from ..training.config import TrainingConfig
