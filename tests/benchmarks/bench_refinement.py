@@ -131,7 +131,7 @@ def figures(predicted: np.ndarray, true: np.ndarray) -> list[float]:
     return [
         metrics.sad(predicted, true),
         1000 * metrics.mse(predicted, true),
-        metrics.grad(predicted, true),
+        metrics.grad(predicted, true, convention=metrics.PLAIN),
         metrics.conn(predicted, true),
         metrics.sad(predicted, true, band),
         metrics.sad(predicted, true, ~band),
