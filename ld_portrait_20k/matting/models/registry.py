@@ -91,7 +91,7 @@ MODELS: Final = {
             published=_ADOBE.format(size="base"),
         ),
         ModelEntry(
-            "portrait-unet", "network", "no weights ship", 0, False,
+            "portrait-unet", "network", "no weights ship", 2_950_000, False,
             "trimap-free portrait network, to be trained",
             open=f"{_HERE}.portrait:open_model", create=f"{_HERE}.portrait:create",
             requires=_TORCH, extra="matting",
