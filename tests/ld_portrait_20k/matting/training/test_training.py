@@ -156,7 +156,7 @@ def test_more_steps_go_on_from_the_end_and_old_checkpoints_go(pairs: Path, tmp_p
     train(settings(pairs, 4, checkpoint_every=1), run)
     assert list(checkpoints(run)) == [3, 4]
     code = main(["train", "--output", str(run), "--resume", "--steps", "6"])
-    assert code == 0 and list(checkpoints(run)) == [4, 6]
+    assert code == 0 and list(checkpoints(run)) == [5, 6]
     assert "6 steps" in (run / "README.md").read_text()
 
 
