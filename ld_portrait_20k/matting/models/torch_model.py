@@ -87,7 +87,8 @@ class NetworkMatting:
         if scale >= 1:
             return self._once(image, None)
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
-        alpha = self._once(cv2.resize(image, size, interpolation=cv2.INTER_AREA), None)
+        small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+        alpha = self._once(np.asarray(small, np.float32), None)
         grown = cv2.resize(alpha, (width, height), interpolation=cv2.INTER_LINEAR)
         return np.asarray(grown, np.float32)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,7 @@ from ld_portrait_20k.matting.training.config import (
 LEAST = {"model": "hint-unet", "data": ["a=b"], "steps": 10}
 
 
-def test_later_layers_win_and_the_recipe_fills_up():
+def test_later_layers_win_and_the_recipe_fills_up() -> None:
     config = build(
         {**LEAST, "seed": 1, "losses": {"known": 0}}, {"seed": 2, "losses": {"unknown": 3}}
     )
@@ -26,7 +27,7 @@ def test_later_layers_win_and_the_recipe_fills_up():
     assert build({**LEAST, "model": "vitmatte-small"}).crop == 512
 
 
-def test_a_saved_file_gives_the_same_settings(tmp_path: Path):
+def test_a_saved_file_gives_the_same_settings(tmp_path: Path) -> None:
     config = build(
         {**LEAST, "data": ["a=b:2", "c"], "crops": {"merged": 0.5}, "losses": {"gradient": 1}}
     )
@@ -34,7 +35,7 @@ def test_a_saved_file_gives_the_same_settings(tmp_path: Path):
     assert build(read_file(tmp_path / FILE_NAME)) == config
 
 
-def test_toml_and_yaml_say_the_same(tmp_path: Path):
+def test_toml_and_yaml_say_the_same(tmp_path: Path) -> None:
     (tmp_path / "a.toml").write_text(
         'model = "hint-unet"\ndata = ["a=b"]\nsteps = 10\nlearning_rate = 1e-3\n'
         "[losses]\ngradient = 2\n"
@@ -63,12 +64,12 @@ def test_toml_and_yaml_say_the_same(tmp_path: Path):
         ({"ema_decay": 1.0}, "ema_decay"),
     ],
 )
-def test_what_is_wrong_is_named(settings, told):
+def test_what_is_wrong_is_named(settings: dict[str, Any], told: str) -> None:
     with pytest.raises(PortraitError, match=told):
         build(LEAST, settings)
 
 
-def test_broken_files_are_named(tmp_path: Path):
+def test_broken_files_are_named(tmp_path: Path) -> None:
     for name, text in (("a.toml", "steps = = 3"), ("a.yaml", "a: [1"), ("b.yaml", "3")):
         (tmp_path / name).write_text(text)
         with pytest.raises(PortraitError, match=name):
@@ -77,7 +78,7 @@ def test_broken_files_are_named(tmp_path: Path):
         read_file(tmp_path / "none.yaml")
 
 
-def test_only_what_changes_no_done_step_may_change():
+def test_only_what_changes_no_done_step_may_change() -> None:
     saved = build(LEAST, {"precision": "bf16", "warmup_steps": 2})
     longer = continued(saved, build(LEAST, {"steps": 20, "workers": 3}))
     # What was left open is what it came to when the run began.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 import torch
 
@@ -25,7 +27,7 @@ def batch(count: int = 2, size: int = 32, seed: int = 0) -> dict[str, torch.Tens
     return {"alpha": alpha, "trimap": trimap, "foreground": colours[0], "background": colours[1]}
 
 
-def test_a_perfect_alpha_costs_nothing():
+def test_a_perfect_alpha_costs_nothing() -> None:
     given = batch()
     total, terms = MattingLoss(LossWeights())(given["alpha"], given)
     assert total == 0 and set(terms) == {
@@ -33,7 +35,7 @@ def test_a_perfect_alpha_costs_nothing():
     }  # fmt: skip
 
 
-def test_a_constant_error_costs_what_it_should():
+def test_a_constant_error_costs_what_it_should() -> None:
     given = batch()
     wrong = given["alpha"] + 0.1
     _, terms = MattingLoss(LossWeights())(wrong, given)
@@ -45,7 +47,7 @@ def test_a_constant_error_costs_what_it_should():
     assert terms["composition"] == pytest.approx(0.1 * float(gap[unknown].mean()), abs=1e-6)
 
 
-def test_composition_is_the_distance_of_the_composed_pictures():
+def test_composition_is_the_distance_of_the_composed_pictures() -> None:
     given, wrong = batch(), torch.rand(2, 1, 32, 32)
     _, terms = MattingLoss(LossWeights())(wrong, given)
 
@@ -57,7 +59,7 @@ def test_composition_is_the_distance_of_the_composed_pictures():
     assert torch.allclose(terms["composition"], expected, atol=1e-6)
 
 
-def test_weight_zero_leaves_a_term_out():
+def test_weight_zero_leaves_a_term_out() -> None:
     given = batch()
     weights = LossWeights(known=0, composition=0, laplacian=2, gradient=0)
     total, terms = MattingLoss(weights)(torch.rand(2, 1, 32, 32), given)
@@ -65,7 +67,7 @@ def test_weight_zero_leaves_a_term_out():
     assert torch.allclose(total, terms["unknown"] + 2 * terms["laplacian"])
 
 
-def test_fixed_pixels_pass_no_gradient():
+def test_fixed_pixels_pass_no_gradient() -> None:
     given = batch()
     alpha = torch.rand(2, 1, 32, 32, requires_grad=True)
     fixed = fix_known(alpha, given["trimap"])
@@ -73,10 +75,11 @@ def test_fixed_pixels_pass_no_gradient():
     total.backward()
     unknown = unknown_region(given["trimap"])
     assert (fixed[~unknown] == given["trimap"][~unknown]).all()
+    assert alpha.grad is not None
     assert (alpha.grad[~unknown] == 0).all() and (alpha.grad[unknown] != 0).any()
 
 
-def test_parts_with_a_common_count_average_to_the_whole():
+def test_parts_with_a_common_count_average_to_the_whole() -> None:
     """Two processes, each with a part, must come to what one has with all."""
     whole = batch(4)
     whole["trimap"][0, 0, :8] = 1  # so that the parts' unknown regions differ
@@ -94,14 +97,18 @@ def test_parts_with_a_common_count_average_to_the_whole():
         loss(predicted[rows], part, count)
     half = len(counts) // 2
     means = [(a + b) / 2 for a, b in zip(counts[:half], counts[half:], strict=True)]
-    totals = []
+    total = torch.zeros(())
     for part, rows in zip(parts, ([0, 1], [2, 3]), strict=True):
         order = iter(means)
-        totals.append(loss(predicted[rows], part, lambda _, order=order: next(order))[0])
-    assert torch.allclose(sum(totals) / 2, expected, atol=1e-6)
+
+        def common(_: torch.Tensor, order: Iterator[torch.Tensor] = order) -> torch.Tensor:
+            return next(order)
+
+        total = total + loss(predicted[rows], part, common)[0] / 2
+    assert torch.allclose(total, expected, atol=1e-6)
 
 
-def test_laplacian_weighs_coarse_errors_by_level():
+def test_laplacian_weighs_coarse_errors_by_level() -> None:
     """A speck is a matter of the finest level, a patch of the coarse ones."""
     flat, speck, patch = torch.zeros(3, 1, 1, 64, 64)
     speck[0, 0, 32, 32] = 1
@@ -112,7 +119,7 @@ def test_laplacian_weighs_coarse_errors_by_level():
     assert 0 < ratio < 1.5
 
 
-def test_sobel_is_the_slope_of_a_ramp():
+def test_sobel_is_the_slope_of_a_ramp() -> None:
     ramp = (torch.arange(16.0) / 16).expand(1, 1, 16, 16)
     slope = sobel(ramp)[..., 1:-1, 1:-1]
     assert torch.allclose(slope[:, 0], torch.tensor(1 / 16))

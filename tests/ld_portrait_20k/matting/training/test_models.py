@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -62,38 +63,39 @@ def overfit(module: Any, steps: int, rate: float) -> tuple[float, float]:
         optimizer.zero_grad()
         total.backward()
         optimizer.step()
-        losses.append(float(total))
+        losses.append(float(total.detach()))
         if losses[-1] < losses[0] / 10:
             break
     return losses[0], min(losses)
 
 
-def test_tiny_vitmatte_overfits_one_batch_to_a_tenth(tiny: VitMatte):
+def test_tiny_vitmatte_overfits_one_batch_to_a_tenth(tiny: VitMatte) -> None:
     first, least = overfit(tiny, 400, 5e-3)
     assert least < first / 10
 
 
-def test_portrait_network_overfits_one_batch_to_a_tenth_without_a_trimap():
+def test_portrait_network_overfits_one_batch_to_a_tenth_without_a_trimap() -> None:
     torch.manual_seed(0)
     first, least = overfit(tiny_portrait(), 400, 5e-3)
     assert least < first / 10
 
 
-def test_vitmatte_small_has_the_papers_size_and_takes_a_step():
+def test_vitmatte_small_has_the_papers_size_and_takes_a_step() -> None:
     torch.manual_seed(0)
     torch.set_flush_denormal(True)
-    module = create("vitmatte-small")
+    module: Any = create("vitmatte-small")
     assert sum(p.numel() for p in module.parameters()) == 25_814_753
-    before = module.decoder.matting_head.matting_convs[0].weight.detach().clone()
+    weight = module.decoder.matting_head.matting_convs[0].weight
+    before = weight.detach().clone()
     overfit(module, 1, 1e-3)
-    assert not torch.equal(before, module.decoder.matting_head.matting_convs[0].weight)
+    assert not torch.equal(before, weight)
 
 
 @pytest.mark.parametrize("kind", ["vitmatte", "portrait", "hint"])
-def test_saved_and_loaded_it_says_the_same(kind: str, tiny: VitMatte, tmp_path: Path):
+def test_saved_and_loaded_it_says_the_same(kind: str, tiny: VitMatte, tmp_path: Path) -> None:
     make = {"vitmatte": lambda: tiny, "portrait": tiny_portrait,
             "hint": lambda: create_hint_unet("hint-unet")}[kind]  # fmt: skip
-    module = make()
+    module: Any = make()
     overfit(module, 2, 1e-3)
     save_pretrained(module, tmp_path, card=CARD)
     loaded = load_pretrained(tmp_path)
@@ -105,7 +107,9 @@ def test_saved_and_loaded_it_says_the_same(kind: str, tiny: VitMatte, tmp_path: 
     assert not list(tmp_path.glob("*.bin"))
 
 
-def test_transformers_loads_what_is_saved_and_the_other_way_round(tiny: VitMatte, tmp_path: Path):
+def test_transformers_loads_what_is_saved_and_the_other_way_round(
+    tiny: VitMatte, tmp_path: Path
+) -> None:
     from transformers import VitMatteForImageMatting
 
     overfit(tiny, 2, 1e-3)
@@ -113,7 +117,7 @@ def test_transformers_loads_what_is_saved_and_the_other_way_round(tiny: VitMatte
     theirs = VitMatteForImageMatting.from_pretrained(tmp_path / "ours")
     inputs = torch.rand(1, 4, 64, 96)
     with torch.no_grad():
-        alpha = tiny.eval()(inputs)
+        alpha: torch.Tensor = tiny.eval()(inputs)
         assert torch.equal(theirs(pixel_values=inputs).alphas, alpha)
         theirs.save_pretrained(tmp_path / "theirs")
         assert torch.equal(load_pretrained(tmp_path / "theirs")(inputs), alpha)
@@ -121,7 +125,7 @@ def test_transformers_loads_what_is_saved_and_the_other_way_round(tiny: VitMatte
     assert processor["image_mean"] == [0.5] * 3 and processor["size_divisor"] == 32
 
 
-def test_what_is_no_model_is_named(tiny: VitMatte, tmp_path: Path):
+def test_what_is_no_model_is_named(tiny: VitMatte, tmp_path: Path) -> None:
     with pytest.raises(PortraitError, match=r"config\.json is missing"):
         load_pretrained(tmp_path)
     (tmp_path / "config.json").write_text('{"model_type": "bert"}')
@@ -144,11 +148,12 @@ def test_what_is_no_model_is_named(tiny: VitMatte, tmp_path: Path):
         load_pretrained(tmp_path)
 
 
-def test_behind_the_interface_known_pixels_are_exact_and_any_size_goes(tiny: VitMatte):
+def test_behind_the_interface_known_pixels_are_exact_and_any_size_goes(tiny: VitMatte) -> None:
+    overfit(tiny, 20, 5e-3)  # fresh, it says one half everywhere
     model = NetworkMatting(tiny, name="tiny", licence="none")
     colour, _ = portrait(0, 75)
-    image = np.asarray(colour[:, :61], np.float32) / 255
-    trimap = np.float32(0.5) * np.ones((75, 61), np.float32)
+    image = np.asarray(colour[:, :61] / 255, np.float32)
+    trimap = np.full((75, 61), 0.5, np.float32)
     trimap[:20], trimap[60:] = 0, 1
     found = model(image, trimap)
     assert found.shape == (75, 61) and found.dtype == np.float32
@@ -162,21 +167,24 @@ def test_behind_the_interface_known_pixels_are_exact_and_any_size_goes(tiny: Vit
         NetworkMatting(tiny, name="tiny", licence="none", device="cuda:7")
 
 
-def test_large_pictures_go_in_tiles_without_seams():
-    """A network that looks no farther than the overlap gives tiles what it gives the whole."""
+def test_large_pictures_go_in_tiles_without_seams() -> None:
+    """Where each tile sees known pixels on both sides, tiles say what the whole says."""
     torch.manual_seed(0)
     module = create_hint_unet("hint-unet")
     overfit(module, 3, 1e-3)
-    whole, parts = (NetworkMatting(module, name="m", licence="none") for _ in range(2))
-    whole._tile, parts._tile = 2048, 320
-    colour, _ = portrait(1, 640)
-    image = np.asarray(colour, np.float32) / 255
-    trimap = np.full((640, 640), 0.5, np.float32)
-    trimap[:100], trimap[540:] = 0, 1
-    assert np.abs(whole(image, trimap) - parts(image, trimap)).mean() < 0.02
+    colour, alpha = portrait(1, 640)
+    image = np.asarray(colour / 255, np.float32)
+    band = cv2.dilate(((alpha > 0) & (alpha < 255)).astype(np.uint8), np.ones((9, 9))) > 0
+    trimap = np.where(band, np.float32(0.5), (alpha == 255).astype(np.float32))
+    found = []
+    for tile in (2048, 320):
+        model = NetworkMatting(module, name="m", licence="none")
+        model._tile = tile
+        found.append(model(image, trimap))
+    assert np.abs(found[0] - found[1])[band].mean() < 0.02
 
 
-def test_without_a_trimap_large_pictures_are_shrunk():
+def test_without_a_trimap_large_pictures_are_shrunk() -> None:
     model = NetworkMatting(tiny_portrait(), name="p", licence="none")
     image = np.random.default_rng(0).random((200, 150, 3), np.float32)
     alpha = model(image)
@@ -186,7 +194,7 @@ def test_without_a_trimap_large_pictures_are_shrunk():
     assert (model(image, trimap)[:50] == 1).all()
 
 
-def test_published_and_fetched_it_is_the_same(tiny: VitMatte, tmp_path: Path):
+def test_published_and_fetched_it_is_the_same(tiny: VitMatte, tmp_path: Path) -> None:
     save_pretrained(tiny, tmp_path / "model", card=CARD)
     (tmp_path / "model/checkpoints").mkdir()
     (tmp_path / "model/checkpoints/big.safetensors").write_bytes(b"0" * 100)
@@ -226,12 +234,12 @@ print(json.dumps({"files": files, "same": same, "licence": load("tester/model").
 """
 
 
-def test_only_a_model_is_published(tmp_path: Path):
+def test_only_a_model_is_published(tmp_path: Path) -> None:
     with pytest.raises(PortraitError, match=r"config\.json is missing"):
         push_to_hub(tmp_path, "tester/model")
 
 
-def test_the_cards_licence_is_the_models(tiny: VitMatte, tmp_path: Path):
+def test_the_cards_licence_is_the_models(tiny: VitMatte, tmp_path: Path) -> None:
     save_pretrained(tiny, tmp_path, card=CARD)
     assert open_pretrained(tmp_path).licence == "cc-by-4.0"
     (tmp_path / "README.md").write_text("no front matter")

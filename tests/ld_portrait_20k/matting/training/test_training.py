@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-import numpy as np
 import pytest
 import yaml
 
@@ -59,16 +58,16 @@ LAYOUTS = {
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_trains_on_a_folder_in_each_published_layout(layout: str, tmp_path: Path):
+def test_trains_on_a_folder_in_each_published_layout(layout: str, tmp_path: Path) -> None:
     colours, alphas, trimaps = LAYOUTS[layout]
     data = write_pairs(tmp_path / "data", colours, alphas, trimaps=trimaps)
     summary = train(settings(data, 20), tmp_path / "run")
-    assert summary.steps == 20 and np.isfinite(summary.loss)
+    assert summary.steps == 20 and summary.loss is not None and 0 < summary.loss < 100
     assert load(tmp_path / "run").needs_trimap
 
 
 @pytest.mark.parametrize("subset", ["refined", "raw", "truth"])
-def test_trains_on_our_subsets(subset: str, tmp_path: Path):
+def test_trains_on_our_subsets(subset: str, tmp_path: Path) -> None:
     build_dataset(
         tmp_path / "data", {"train": (1, 3)}, subsets=("default", "raw", "truth"), size=(64, 64)
     )
@@ -77,7 +76,9 @@ def test_trains_on_our_subsets(subset: str, tmp_path: Path):
     assert train(config, tmp_path / "run").steps == 20
 
 
-def test_a_run_leaves_a_model_logs_and_pictures(pairs: Path, tmp_path: Path, capsys):
+def test_a_run_leaves_a_model_logs_and_pictures(
+    pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     run = tmp_path / "run"
     flags = ["--output", str(run), "--steps", "6", *FLAGS, "--log-every", "2", "--workers", "0"]
     code = main(["train", "--data", f"p={pairs}:2", *flags, "--licence", "CC-BY-4.0", "--json"])
@@ -91,7 +92,7 @@ def test_a_run_leaves_a_model_logs_and_pictures(pairs: Path, tmp_path: Path, cap
         told["validation"]["unknown_mad"], rel=1e-4
     )
     sheet = cv2.imread(str(run / "validation/step-00000006.png"))
-    assert sheet.shape[1] == 5 * 32 and sheet.std() > 5
+    assert sheet is not None and sheet.shape[1] == 5 * 32 and sheet.std() > 5
     assert list((run / "tensorboard").iterdir())
     card = (run / "README.md").read_text()
     front = yaml.safe_load(card.split("---\n")[1])
@@ -103,7 +104,7 @@ def test_a_run_leaves_a_model_logs_and_pictures(pairs: Path, tmp_path: Path, cap
     assert saved["crop"] == 32 and saved["data"] == [f"p={pairs}:2"]
 
 
-def test_the_same_seed_gives_the_same_weights_with_any_workers(pairs: Path, tmp_path: Path):
+def test_the_same_seed_gives_the_same_weights_with_any_workers(pairs: Path, tmp_path: Path) -> None:
     train(settings(pairs, 4, workers=0), tmp_path / "a")
     train(settings(pairs, 4, workers=2), tmp_path / "b")
     train(settings(pairs, 4, seed=1), tmp_path / "c")
@@ -111,14 +112,14 @@ def test_the_same_seed_gives_the_same_weights_with_any_workers(pairs: Path, tmp_
 
 
 @pytest.mark.slow
-def test_killed_and_started_again_it_comes_to_the_same_weights(pairs: Path, tmp_path: Path):
+def test_killed_and_started_again_it_comes_to_the_same_weights(pairs: Path, tmp_path: Path) -> None:
     steps = 30
     command = [
         sys.executable, "-m", "ld_portrait_20k.matting", "train", "--data", f"p={pairs}",
         "--steps", str(steps), *FLAGS, "--checkpoint-every", "4", "--workers", "1",
         "--precision", "auto", "--resume",
     ]  # fmt: skip
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+    quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
     straight = subprocess.run([*command, "--output", str(tmp_path / "straight")], **quiet)
     assert straight.returncode == 0, straight.stderr.decode()[-2000:]
     killed = tmp_path / "killed"
@@ -140,7 +141,7 @@ def test_killed_and_started_again_it_comes_to_the_same_weights(pairs: Path, tmp_
     assert logs[0] == logs[1]
 
 
-def test_stopped_by_a_signal_it_keeps_what_is_done(pairs: Path, tmp_path: Path):
+def test_stopped_by_a_signal_it_keeps_what_is_done(pairs: Path, tmp_path: Path) -> None:
     asked = iter([False, False, True])
     with pytest.raises(KeyboardInterrupt):
         train(settings(pairs, 9), tmp_path / "run", stopped=lambda: next(asked))
@@ -150,16 +151,18 @@ def test_stopped_by_a_signal_it_keeps_what_is_done(pairs: Path, tmp_path: Path):
     assert weights(tmp_path / "run") == weights(tmp_path / "straight")
 
 
-def test_more_steps_go_on_from_the_end_and_old_checkpoints_go(pairs: Path, tmp_path: Path):
+def test_more_steps_go_on_from_the_end_and_old_checkpoints_go(pairs: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     train(settings(pairs, 4, checkpoint_every=1), run)
     assert list(checkpoints(run)) == [3, 4]
     code = main(["train", "--output", str(run), "--resume", "--steps", "6"])
-    assert code == 0 and list(checkpoints(run)) == [4, 6]
+    assert code == 0 and list(checkpoints(run)) == [5, 6]
     assert "6 steps" in (run / "README.md").read_text()
 
 
-def test_a_run_is_not_overwritten_nor_mixed(pairs: Path, tmp_path: Path, capsys):
+def test_a_run_is_not_overwritten_nor_mixed(
+    pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     run = tmp_path / "run"
     train(settings(pairs, 2), run)
     before = weights(run)
@@ -169,7 +172,7 @@ def test_a_run_is_not_overwritten_nor_mixed(pairs: Path, tmp_path: Path, capsys)
     assert weights(run) == before
 
 
-def one_line(capsys) -> str:
+def one_line(capsys: pytest.CaptureFixture[str]) -> str:
     text = capsys.readouterr().err
     lines = [line for line in text.splitlines() if line.startswith("error: ")]
     assert len(lines) == 1 and "Traceback" not in text
@@ -178,8 +181,8 @@ def one_line(capsys) -> str:
 
 @pytest.mark.parametrize("workers", ["0", "1"])
 def test_a_broken_folder_is_one_clear_line_and_leaves_nothing(
-    workers: str, pairs: Path, tmp_path: Path, capsys
-):
+    workers: str, pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     run = tmp_path / "run"
     for path in (pairs / "alpha").iterdir():
         path.write_bytes(path.read_bytes()[:60])
@@ -193,7 +196,9 @@ def test_a_broken_folder_is_one_clear_line_and_leaves_nothing(
     assert "none" in one_line(capsys) and not run.exists()
 
 
-def test_wrong_models_are_named(pairs: Path, tmp_path: Path, capsys):
+def test_wrong_models_are_named(
+    pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     rest = ["--data", f"d={pairs}", "--steps", "1", "--output", str(tmp_path / "run")]
     assert main(["train", "--model", "closed-form", *rest]) == 1
     assert "not trained" in one_line(capsys)
@@ -202,8 +207,8 @@ def test_wrong_models_are_named(pairs: Path, tmp_path: Path, capsys):
 
 
 def test_starts_from_a_folder_and_refuses_another_kind(
-    pairs: Path, tiny: VitMatte, tmp_path: Path, capsys
-):
+    pairs: Path, tiny: VitMatte, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     save_pretrained(tiny, tmp_path / "tiny", card="---\nlicense: other\n---\n")
     rest = ["--data", f"d={pairs}", "--init", str(tmp_path / "tiny"), "--steps", "2",
             *FLAGS[2:], "--output", str(tmp_path / "run"), "--workers", "0"]  # fmt: skip
@@ -213,7 +218,9 @@ def test_starts_from_a_folder_and_refuses_another_kind(
     assert str(tmp_path / "tiny") in (tmp_path / "run/README.md").read_text()
 
 
-def test_a_dry_run_times_and_writes_nothing(pairs: Path, tmp_path: Path, capsys):
+def test_a_dry_run_times_and_writes_nothing(
+    pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     run = tmp_path / "run"
     assert main(["train", "--data", f"d={pairs}", "--steps", "50", *FLAGS, "--output", str(run),
                  "--dry-run", "--json"]) == 0  # fmt: skip
@@ -221,7 +228,7 @@ def test_a_dry_run_times_and_writes_nothing(pairs: Path, tmp_path: Path, capsys)
     assert told["seconds_a_step"] > 0 and "left" in told and not run.exists()
 
 
-def test_processes_share_out_the_crops_of_one():
+def test_processes_share_out_the_crops_of_one() -> None:
     alone = Positions(2, 5, 6)
     both = [Positions(2, 5, 3, rank, 2) for rank in range(2)]
     assert len(alone) == 3
@@ -232,7 +239,7 @@ def test_processes_share_out_the_crops_of_one():
 @pytest.mark.slow
 def test_two_processes_come_to_what_one_does_with_twice_the_batch(
     pairs: Path, tiny: VitMatte, tmp_path: Path
-):
+) -> None:
     save_pretrained(tiny, tmp_path / "tiny", card="---\nlicense: other\n---\n")
     flags = [
         "-m", "ld_portrait_20k.matting", "train", "--data", f"p={pairs}", "--model",
