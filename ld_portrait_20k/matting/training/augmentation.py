@@ -117,7 +117,7 @@ def defocus(
     # A little weight everywhere keeps the continued colour where alpha is 0.
     layers = np.dstack([foreground * (weight + 1e-3), weight[..., 0], weight[..., 0] + 1e-3])
     if rng.random() < 0.6:
-        blurred = cv2.GaussianBlur(layers, (0, 0), log_uniform(rng, 0.5, 4.0))
+        blurred = np.asarray(cv2.GaussianBlur(layers, (0, 0), log_uniform(rng, 0.5, 4.0)))
     else:
         length = int(rng.integers(3, 18))
         turn = rng.uniform(0, np.pi)
@@ -125,7 +125,8 @@ def defocus(
         reach = np.array([np.cos(turn), np.sin(turn)]) * length / 2
         ends = np.rint(np.array([length + reach, length - reach])).astype(int)
         cv2.line(kernel, tuple(ends[0].tolist()), tuple(ends[1].tolist()), 1.0, 1, cv2.LINE_AA)
-        blurred = cv2.filter2D(layers, -1, kernel / kernel.sum(), borderType=cv2.BORDER_REPLICATE)
+        kernel /= kernel.sum()
+        blurred = np.asarray(cv2.filter2D(layers, -1, kernel, borderType=cv2.BORDER_REPLICATE))
     colour = blurred[..., :3] / blurred[..., 4:]
     return (
         np.rint(np.clip(colour, 0, 255)).astype(np.uint8),
@@ -186,7 +187,6 @@ def draw_trimap(rng: np.random.Generator, alpha: Picture) -> Picture:
 def usable(trimap_: Picture) -> bool:
     """Whether something is unknown, but not most of it, and something known on both sides."""
     unknown = float((trimap_ == UNKNOWN).mean())
+    both = bool((trimap_ == FOREGROUND).any()) and bool((trimap_ == BACKGROUND).any())
     # Wholly unknown crops outweigh the others in a loss that counts pixels, and teach little.
-    return 0 < unknown < 0.65 and bool(
-        (trimap_ == FOREGROUND).any() & (trimap_ == BACKGROUND).any()
-    )
+    return 0 < unknown < 0.65 and both

@@ -102,7 +102,7 @@ class CropDataset:
                 break
         result = {key: _tensor_layout(value) for key, value in crop.items() if key != "name"}
         # 128 of 255 is not a half, and models ask for exactly that.
-        result["trimap"] = np.rint(result["trimap"] * 2) / np.float32(2)
+        result["trimap"] = np.rint(result["trimap"] * 2).astype(np.float32) / np.float32(2)
         return {**result, "name": crop["name"]}
 
     def _draw(self, rng: np.random.Generator) -> dict[str, Any]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from ....errors import PortraitError
+from ..registry import MODELS
+from ..torch_model import NetworkMatting, open_pretrained
+from .network import HintUNet
 
-if TYPE_CHECKING:
-    from ..torch_model import NetworkMatting
-    from .network import HintUNet
+__all__ = ["HintUNet", "create", "open_model"]
 
 
 def open_model(name: str, *, device: str = "cpu") -> NetworkMatting:
@@ -15,10 +16,6 @@ def open_model(name: str, *, device: str = "cpu") -> NetworkMatting:
     Raises:
         PortraitError: The weights are missing or damaged, or there is no such device.
     """
-    from ...errors import PortraitError
-    from ..registry import MODELS
-    from ..torch_model import NetworkMatting, open_pretrained
-
     folder = MODELS[name].shipped
     if folder is None:
         raise PortraitError(f"{name}: its weights are not in this package; try: reinstall it")
@@ -28,6 +25,4 @@ def open_model(name: str, *, device: str = "cpu") -> NetworkMatting:
 
 def create(name: str) -> HintUNet:
     """A fresh network, to be trained."""
-    from .network import HintUNet
-
     return HintUNet()

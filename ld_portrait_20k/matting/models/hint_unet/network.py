@@ -113,6 +113,7 @@ class HintUNet(nn.Module):
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+                assert module.bias is not None
                 nn.init.zeros_(module.bias)
         for module in self.modules():
             if isinstance(module, Block):
@@ -120,7 +121,8 @@ class HintUNet(nn.Module):
         # The stem's inputs lie within 0.5 of 0: twice the weight gives the usual variance.
         self.stem.weight.mul_(2.0)
         self.head.weight.mul_(0.01)
-        self.head.bias[4:] = 1.0  # the solved alpha is the better one to begin with
+        assert self.head.bias is not None
+        self.head.bias[4:] = 2.5  # the solved alpha is the better one to begin with
 
 
 def _blocks(width: int, count: int) -> nn.Sequential:
