@@ -126,7 +126,10 @@ def run(options: argparse.Namespace) -> int:
             command=shlex.join(["python", "-m", "ld_portrait_20k.matting", *options.arguments]),
             stopped=lambda: bool(told),
         )  # fmt: skip
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, RuntimeError) as problem:
+        # A signal to the whole group ends the data workers too, and torch raises for them.
+        if isinstance(problem, RuntimeError) and not told:
+            raise
         print(f"stopped; try: train --resume --output {output}", file=sys.stderr)
         return exit_codes.INTERRUPTED
     if os.environ.get("RANK", "0") != "0":  # one of several processes speaks for all
