@@ -41,7 +41,8 @@ def statements(tree: ast.AST) -> Iterator[ast.Import | ast.ImportFrom]:
 
 def imported(name: str) -> set[str]:
     """The modules of ours that a module imports."""
-    path, found = FILES[name], set()
+    path = FILES[name]
+    found: set[str] = set()
     for node in statements(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)

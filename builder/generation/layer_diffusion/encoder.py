@@ -119,7 +119,7 @@ class TransparentVAEEncoder(nn.Module):
                     f"sides must be multiples of {MULTIPLE}, "
                     f"got {picture.shape[1]}x{picture.shape[0]}"
                 )
-        rgba = _planes(np.stack(pictures).astype(np.float32) / 255)
+        rgba = _planes(np.stack(pictures).astype(np.float32) / np.float32(255))
         padded = _planes(np.stack([pad_colour(picture) for picture in pictures]))
         rgb, alpha = rgba[:, :3], rgba[:, 3:]
         posterior = vae.encode(

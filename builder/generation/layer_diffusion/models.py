@@ -142,7 +142,7 @@ def _layer_diffusion_files(
     if not is_local(config.weights) and not any(name in weights.sizes for name in DECODER_FILES):
         # The LoRA is published without the transparent VAE.
         transparent = open_repository(TRANSPARENT_VAE, None, config)
-    files = [
+    files: list[tuple[str, Repository, tuple[str, ...], str]] = [
         ("attention", weights, ATTENTION_FILES, "Layer Diffusion's attention weights"),
         ("transparent-decoder", transparent, DECODER_FILES, "the transparent decoder"),
     ]

@@ -140,7 +140,7 @@ def degrade(rng: np.random.Generator, image: Picture) -> Picture:
         return image
     values = image.astype(np.float32)
     if rng.random() < 0.3:
-        values = cv2.GaussianBlur(values, (0, 0), rng.uniform(0.3, 1.0))
+        values = np.asarray(cv2.GaussianBlur(values, (0, 0), rng.uniform(0.3, 1.0)), np.float32)
     elif rng.random() < 0.25:
         soft = cv2.GaussianBlur(values, (0, 0), rng.uniform(0.6, 1.5))
         values = values + rng.uniform(0.2, 1.0) * (values - soft)
@@ -153,7 +153,7 @@ def degrade(rng: np.random.Generator, image: Picture) -> Picture:
         quality = int(rng.integers(40, 98))
         done, data = cv2.imencode(".jpg", result[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
         if done:
-            decoded = cv2.imdecode(data, cv2.IMREAD_COLOR)
+            decoded = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
             result = np.ascontiguousarray(decoded[..., ::-1])
     return result
 

@@ -18,7 +18,9 @@ def matte(seed: int = 0, height: int = 48, width: int = 40) -> np.ndarray:
     return np.rint(np.clip((0.42 - distance) / 0.08 + 0.5, 0, 1) * 255).astype(np.uint8)
 
 
-def colours(seed: int, height: int = 48, width: int = 40, base=(200, 120, 60)) -> np.ndarray:
+def colours(
+    seed: int, height: int = 48, width: int = 40, base: tuple[int, int, int] = (200, 120, 60)
+) -> np.ndarray:
     """A smooth picture around a colour, (height, width, 3) uint8."""
     rng = np.random.default_rng(seed)
     coarse = rng.normal(0, 12, (6, 6, 3)).astype(np.float32)
