@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ... import exit_codes
 from ...errors import PortraitError, missing_extra
+from ...interruption import handling
 
 if TYPE_CHECKING:
     from ..training.config import TrainingConfig
@@ -118,14 +119,13 @@ def run(options: argparse.Namespace) -> int:
         if len(told) > 1:  # a second time: at once, without a checkpoint
             raise KeyboardInterrupt
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, note)
     try:
-        summary = train(
-            config, output, resume=resume, licence=given.get("licence", ""),
-            command=shlex.join(["python", "-m", "ld_portrait_20k.matting", *options.arguments]),
-            stopped=lambda: bool(told),
-        )  # fmt: skip
+        with handling(note, signal.SIGINT, signal.SIGTERM):
+            summary = train(
+                config, output, resume=resume, licence=given.get("licence", ""),
+                command=shlex.join(["python", "-m", "ld_portrait_20k.matting", *options.arguments]),
+                stopped=lambda: bool(told),
+            )  # fmt: skip
     except (KeyboardInterrupt, RuntimeError) as problem:
         # A signal to the whole group ends the data workers too, and torch raises for them.
         if isinstance(problem, RuntimeError) and not told:
