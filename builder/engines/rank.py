@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ld_portrait_20k import exit_codes
 from ld_portrait_20k.errors import PortraitError
 from ld_portrait_20k.interruption import terminable
 
@@ -39,10 +40,10 @@ def main(arguments: Sequence[str]) -> int:
             build(frozen_plan(output, plan_hash), output, run, part="units")
     except PortraitError as problem:
         sys.stderr.write(f"error: {problem}\n")
-        return 1
+        return exit_codes.PROBLEM
     except KeyboardInterrupt:
-        return 130
-    return 0
+        return exit_codes.INTERRUPTED
+    return exit_codes.DONE
 
 
 if __name__ == "__main__":
