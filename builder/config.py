@@ -14,7 +14,8 @@ from ld_portrait_20k.errors import PortraitError
 GENERATORS = ("folder", "procedural", "layer-diffusion", "dataset")
 """This package's generators; packages and users add others (:mod:`builder.plugins`).
 ``dataset`` takes the raw pictures of a dataset built before: ``python -m builder refine``."""
-_WITHOUT_PROMPTS = ("folder", "dataset")
+WITHOUT_PROMPTS = ("folder", "dataset")
+"""Generators whose pictures exist already: no prompt grammar draws their rows."""
 MAX_COUNT = 10_000_000
 SIDE_RANGE = (64, 4096)
 
@@ -95,11 +96,11 @@ class BuildConfig:
         )
         if self.vocabulary is not None:
             _check(
-                self.generator not in _WITHOUT_PROMPTS,
+                self.generator not in WITHOUT_PROMPTS,
                 "--vocabulary goes with generators that draw from prompts",
             )
             _check(self.prompts is None, "--vocabulary and --prompts: give one of them")
-        if self.generator in _WITHOUT_PROMPTS:
+        if self.generator in WITHOUT_PROMPTS:
             _check(self.source is not None, f"--generator {self.generator} needs --source DIR")
         else:
             _check(self.source is None, "--source goes with --generator folder")
@@ -139,7 +140,7 @@ class BuildConfig:
 def _check_generator(name: str) -> None:
     if name in GENERATORS or plugins.is_path(name):
         return
-    installed = plugins.installed(plugins.GENERATORS)
+    installed = plugins.installed(plugins.GENERATOR_GROUP)
     known = ", ".join([*(own for own in GENERATORS if own != "dataset"), *installed])
     _check(
         name in installed,

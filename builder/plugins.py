@@ -10,10 +10,10 @@ from typing import Any, Final
 
 from ld_portrait_20k.errors import PortraitError
 
-GENERATORS: Final = "ld_portrait_20k.generators"
+GENERATOR_GROUP: Final = "ld_portrait_20k.generators"
 """Entry-point group of generators (see ``builder/generation/README.md``)."""
 
-QUALITY_RULES: Final = "ld_portrait_20k.quality_rules"
+QUALITY_RULE_GROUP: Final = "ld_portrait_20k.quality_rules"
 """Entry-point group of quality rules."""
 
 
@@ -21,7 +21,7 @@ def installed(group: str) -> dict[str, str]:
     """The entry points that installed packages declare, name to ``package.module:Name``.
 
     Args:
-        group: :data:`GENERATORS` or :data:`QUALITY_RULES`.
+        group: :data:`GENERATOR_GROUP` or :data:`QUALITY_RULE_GROUP`.
 
     Raises:
         PortraitError: Two packages give one name to different things.

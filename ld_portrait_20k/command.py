@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 
+from ld_portrait_20k import exit_codes
 from ld_portrait_20k.own_packages import foreign_package
 from ld_portrait_20k.version import __version__
 
 PROGRAM = "ld-portrait"
-PROBLEM = 1
 
 
 @dataclass(frozen=True)
@@ -75,8 +75,8 @@ typical ways in:
   ld-portrait info OWNER/ld-portrait-20k
   ld-portrait COMMAND --help                    options and examples of one command
 
-The same commands without the script: python -m builder, python -m refinement and
-python -m ld_portrait_20k.
+The same commands without the script: python -m builder, python -m refinement,
+python -m ld_portrait_20k and python -m ld_portrait_20k.matting.
 """
 
 
@@ -100,7 +100,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
     if problem is not None:
         print(f"error: {problem}", file=sys.stderr)
-        return PROBLEM
+        return exit_codes.PROBLEM
     run = import_module(command.module).main
     return int(run([*command.words, *arguments[1:]], adapt=name_as_typed))
 

@@ -23,7 +23,8 @@ HUB: Final = 20
 """Hub errors start here; each kind has a number of its own, see :mod:`builder.hub.errors`."""
 
 INTERRUPTED: Final = 130
-"""Stopped by Ctrl-C or SIGTERM; the same command goes on where it stood."""
+"""Stopped by Ctrl-C or, all commands but ``python -m refinement``, by SIGTERM; the same command
+goes on where it stood."""
 
 EXPLAINED: Final = (
     "exit codes: 0 done, 1 a problem named on one line, 2 wrong usage, 130 interrupted (run the\n"

@@ -38,6 +38,8 @@ exit codes: 0 all pictures refined, 1 some could not be (each is named), 2 wrong
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
+    from refinement.options import BODIES
+
     result = argparse.ArgumentParser(
         prog="python -m refinement",
         description="Refine the mattes of RGBA pictures by the connectivity of their border.",
@@ -77,8 +79,9 @@ def parser() -> argparse.ArgumentParser:
     )
     tune.add_argument(
         "--several-bodies",
-        choices=("reject", "keep", "largest"),
-        help="separate people: name it a reason to reject, keep all, or keep the largest",
+        choices=BODIES,
+        help="several separate people: keep all and give a reason to reject (default), keep all, "
+        "or keep only the largest",
     )
     tune.add_argument(
         "--no-flyaways",
@@ -255,5 +258,8 @@ def _sentence(summary: dict[str, Any]) -> str:
         why = ", ".join(f"{name} {number}" for name, number in summary["reasons"].items())
         text += f"\n{summary['to_reject']} should not serve as ground truth: {why}"
     if summary["failed"]:
-        text += "\nthe failed ones are named above; mend or leave them and run again"
+        text += (
+            "\nthe failed ones are named above; try: repair or remove them, then run the same "
+            "command again"
+        )
     return text

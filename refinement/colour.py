@@ -95,7 +95,7 @@ def _restore(
 ) -> None:
     """Smooth + gain (observed - alpha smooth - (1 - alpha) padding) of a strip, into result.
 
-    Where padding and smooth are alike, what was observed instead.
+    Where padding and smooth are alike, the observed colour is kept.
     """
     observed: Plane = colour.astype(np.float32)
     observed -= padding

@@ -33,18 +33,18 @@ from refinement.thresholds import (
 _STRIP: Final = 64  # rows; strips keep memory low and stay in the cache
 
 
-def mend_frame(alpha: Plane) -> Plane:
+def repair_frame(alpha: Plane) -> Plane:
     """Raise the outermost line of pixels where the decoder has darkened it.
 
     Layer Diffusion's decoder lowers alpha by a few percent on the outermost pixel line,
-    whatever it shows. A side is mended only if its line is lower than the next one nearly all
-    along the body that it cuts. Hair that leaves the picture is not mended.
+    whatever it shows. A side is repaired only if its line is lower than the next one nearly all
+    along the body that it cuts. Hair that leaves the picture is not repaired.
 
     Args:
         alpha: (H, W) float32, 0..1.
 
     Returns:
-        The mended alpha; the input itself if there is nothing to mend.
+        The repaired alpha; the input itself if there is nothing to repair.
     """
     result = alpha
     if min(alpha.shape) < 8:

@@ -127,12 +127,12 @@ def _orientation(image: Image.Image) -> int:
 def _colour_space(png: bytes, profile: object) -> bytes:
     """The PNG chunks of :class:`Picture`, from a PNG as they are, else from a profile."""
     kept = b""
-    at = 8
-    while png[at + 4 : at + 8] not in (b"", b"IDAT"):
-        end = at + 12 + int.from_bytes(png[at : at + 4], "big")
-        if png[at + 4 : at + 8] in _COLOUR_CHUNKS - {b"iCCP"}:
-            kept += png[at:end]
-        at = end
+    place = 8
+    while png[place + 4 : place + 8] not in (b"", b"IDAT"):
+        end = place + 12 + int.from_bytes(png[place : place + 4], "big")
+        if png[place + 4 : place + 8] in _COLOUR_CHUNKS - {b"iCCP"}:
+            kept += png[place:end]
+        place = end
     if not isinstance(profile, bytes) or profile[16:20] in (b"GRAY", b"CMYK"):
         return kept  # none, or one that does not fit RGB, which the picture becomes
     if len(profile) > _MAX_PROFILE:

@@ -75,7 +75,7 @@ def refine(rgba: NDArray[np.number], *, options: Options | None = None) -> Refin
 def _matte(rgba: Pixels, options: Options) -> tuple[Plane, Alpha8, Report]:
     """The refined alpha, the same in 255ths (uint8), and the report."""
     raw = cv2.extractChannel(rgba, 3) / np.float32(np.iinfo(rgba.dtype).max)
-    raw = levels.mend_frame(raw)
+    raw = levels.repair_frame(raw)
     quantised = to_8_bit(raw)
     alpha, final, regions = _pass(raw, quantised, options)
     before = quantised

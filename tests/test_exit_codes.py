@@ -6,9 +6,12 @@ import pytest
 
 import builder.cli
 import ld_portrait_20k.cli
+import ld_portrait_20k.matting.cli
 import refinement.cli
 from builder.hub import errors
 from ld_portrait_20k import exit_codes
+
+COMMAND_LINES = (builder.cli, ld_portrait_20k.cli, ld_portrait_20k.matting.cli, refinement.cli)
 
 
 def test_refinement_uses_the_numbers_of_the_table() -> None:
@@ -26,7 +29,7 @@ def test_hub_errors_have_numbers_of_their_own() -> None:
     assert errors.StoppedError.exit_code == exit_codes.INTERRUPTED
 
 
-@pytest.mark.parametrize("command", [builder.cli, ld_portrait_20k.cli, refinement.cli])
+@pytest.mark.parametrize("command", COMMAND_LINES)
 def test_help_explains_them(command: object) -> None:
     text = command.parser().format_help()  # type: ignore[attr-defined]
     told = text[text.index("exit codes:") :]
@@ -34,7 +37,7 @@ def test_help_explains_them(command: object) -> None:
         assert code in told
 
 
-@pytest.mark.parametrize("command", [builder.cli, ld_portrait_20k.cli, refinement.cli])
+@pytest.mark.parametrize("command", COMMAND_LINES)
 def test_wrong_usage(command: object, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         command.main(["--no-such-option"])  # type: ignore[attr-defined]

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
-from types import FrameType
 
 from ld_portrait_20k import exit_codes
+from ld_portrait_20k.interruption import terminable
 from ld_portrait_20k.version import __version__
 
 COMMANDS = ("plan", "regenerate", "refine", "publish", "status", "verify", "preview", "generators")
@@ -21,6 +20,7 @@ typical ways in:
   python -m builder regenerate --generator folder --source DIR --prompts FILE.json
   python -m builder regenerate --preset ld-portrait-20k --dry-run
   python -m builder verify ld-portrait-20k
+
 {exit_codes.EXPLAINED}
 """
 
@@ -61,9 +61,9 @@ def main(
         adapt(command_line)
     options = command_line.parse_args(arguments)
     options.arguments = arguments
-    signal.signal(signal.SIGTERM, _interrupt)
     try:
-        code: int = options.run(options)
+        with terminable():
+            code: int = options.run(options)
         sys.stdout.flush()
         return code
     except PortraitError as problem:
@@ -76,7 +76,3 @@ def main(
         # The reader of our output left (`... | head`): nothing is wrong with us.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return exit_codes.DONE
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt

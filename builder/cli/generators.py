@@ -41,7 +41,7 @@ def run(options: argparse.Namespace) -> int:
     for item in found["quality_rules"]:
         path = f" ({item['import']})" if item["import"] else ""
         print(f"{item['name']:16} {item['summary']}{path}")
-    print(f"entry points of packages: {plugins.GENERATORS}, {plugins.QUALITY_RULES}")
+    print(f"entry points of packages: {plugins.GENERATOR_GROUP}, {plugins.QUALITY_RULE_GROUP}")
     return 0
 
 
@@ -56,7 +56,7 @@ def _generators() -> list[dict[str, Any]]:
         {"name": entry.name, "summary": entry.summary, "import": None, "options": {}}
         for entry in BUILT_IN.values()
     ]
-    for name, path in plugins.installed(plugins.GENERATORS).items():
+    for name, path in plugins.installed(plugins.GENERATOR_GROUP).items():
         item: dict[str, Any] = {"name": name, "import": path, "options": {}}
         try:
             entry = entry_named(name)
@@ -78,7 +78,7 @@ def _rules() -> list[dict[str, Any]]:
     found = [
         {"name": name, "summary": _first_line(rule), "import": None} for name, rule in RULES.items()
     ]
-    for name, path in plugins.installed(plugins.QUALITY_RULES).items():
+    for name, path in plugins.installed(plugins.QUALITY_RULE_GROUP).items():
         try:
             summary = _first_line(AddedRule.load(path).rule)
         except PortraitError as problem:

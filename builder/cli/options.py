@@ -179,12 +179,16 @@ def add_layer_diffusion_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--steps", type=int, metavar="N", help="sampling steps (25)")
     group.add_argument("--guidance", type=float, metavar="X", help="guidance scale (7)")
     group.add_argument("--batch-size", type=int, metavar="N", help="pictures at a time (4)")
-    group.add_argument("--dtype", choices=DTYPES, help="(float16 on a GPU)")
+    group.add_argument(
+        "--dtype",
+        choices=DTYPES,
+        help="of the networks (auto: float16, but float32 with --device cpu)",
+    )
     group.add_argument(
         "--device",
         metavar="D[,D]",
-        help="cuda, cuda:1, cpu; several (cuda:0,cuda:1) run a process each; the plan holds only "
-        "what dtype follows from it",
+        help="cuda, cuda:1, cpu; several (cuda:0,cuda:1) run a process each; of all this "
+        "only the dtype that --dtype auto leads to is part of the plan",
     )
     group.add_argument(
         "--compile", action=argparse.BooleanOptionalAction, help="torch.compile the networks"

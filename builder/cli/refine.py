@@ -1,4 +1,4 @@
-"""``python -m builder refine``: today's refinement over a dataset built before."""
+"""``python -m builder refine``: refine the raw pictures of a dataset again."""
 
 from __future__ import annotations
 
@@ -12,15 +12,17 @@ def add_parser(commands: Any) -> None:
     """Declare the command."""
     parser = commands.add_parser(
         "refine",
-        help="run today's refinement over the raw pictures of a dataset",
-        description="Make a new version of a built or downloaded dataset from its raw subset: "
-        "nothing is generated again, ids, prompts, seeds and splits stay, the refinement's "
-        "version is recorded.",
+        help="refine the raw pictures of a dataset again, with this version",
+        description="Make a new version of a built or downloaded dataset: refine its raw subset "
+        "with the installed version of the refinement, which is recorded. Nothing is generated "
+        "again; ids, prompts, seeds and splits stay.",
         epilog="next: python -m builder verify, preview and publish on the new folder",
     )
     from builder.cli.options import add_json, add_quality_options
 
-    parser.add_argument("dataset", type=Path, help="dataset folder with a raw subset")
+    parser.add_argument(
+        "dataset", type=Path, metavar="DIR", help="dataset folder with a raw subset"
+    )
     parser.add_argument(
         "--output", type=Path, metavar="DIR", help="new folder (DATASET-refined-VERSION)"
     )

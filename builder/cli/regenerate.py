@@ -62,7 +62,11 @@ def add_parser(commands: Any) -> None:
         help="publish too, finished shards while later ones are built (YOU/ld-portrait-20k)",
     )
     parser.add_argument(
-        "--no-push-to-hub", dest="push_to_hub", action="store_const", const=None, help="do not"
+        "--no-push-to-hub",
+        dest="push_to_hub",
+        action="store_const",
+        const=None,
+        help="do not publish (default)",
     )
     add_hub_options(parser)
     add_cluster_options(parser)

@@ -30,7 +30,7 @@ def add_parser(commands: Any) -> None:
         "--check", action="store_true", help="read every finished shard and compare its hash"
     )
     parser.add_argument(
-        "--repo-id", metavar="OWNER/NAME", help="beside a folder's state, that of a repository"
+        "--repo-id", metavar="OWNER/NAME", help="also show how far this repository is"
     )
     add_json(parser)
     parser.set_defaults(run=run)

@@ -8,14 +8,15 @@ started it does.
 from __future__ import annotations
 
 import json
-import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ld_portrait_20k import exit_codes
 from ld_portrait_20k.errors import PortraitError
+from ld_portrait_20k.interruption import terminable
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -27,7 +28,6 @@ def main(arguments: Sequence[str]) -> int:
     from builder.pipeline.run_options import RunOptions
 
     output, plan_hash, options = Path(arguments[0]), arguments[1], json.loads(arguments[2])
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     bar: tqdm[Any] = tqdm(disable=None, unit="portrait", file=sys.stderr)
 
     def begin(planned: int, done: int) -> None:
@@ -35,15 +35,15 @@ def main(arguments: Sequence[str]) -> int:
         bar.update(done)
 
     try:
-        with bar:
+        with terminable(), bar:
             run = replace(RunOptions.from_dict(options), on_begin=begin, on_sample=bar.update)
             build(frozen_plan(output, plan_hash), output, run, part="units")
     except PortraitError as problem:
         sys.stderr.write(f"error: {problem}\n")
-        return 1
+        return exit_codes.PROBLEM
     except KeyboardInterrupt:
-        return 130
-    return 0
+        return exit_codes.INTERRUPTED
+    return exit_codes.DONE
 
 
 if __name__ == "__main__":

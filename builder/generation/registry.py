@@ -30,7 +30,7 @@ def entry_named(name: str) -> GeneratorEntry:
         return BUILT_IN[name]
     if plugins.is_path(name):
         return _added(name)
-    installed = plugins.installed(plugins.GENERATORS)
+    installed = plugins.installed(plugins.GENERATOR_GROUP)
     if name not in installed:
         known = ", ".join([*(key for key in BUILT_IN if key != "dataset"), *installed])
         raise PortraitError(
@@ -90,7 +90,7 @@ def generator_spec(
         return spec
     path = config.generator
     if not plugins.is_path(path):
-        path = plugins.installed(plugins.GENERATORS)[path]
+        path = plugins.installed(plugins.GENERATOR_GROUP)[path]
     runs_on = "device" if entry.on_device else "workers"
     return {**spec, "import": path, "runs_on": runs_on}
 

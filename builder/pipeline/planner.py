@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from builder import plan as planned
-from builder.config import BuildConfig
+from builder.config import WITHOUT_PROMPTS, BuildConfig
 from builder.files import WORK_FOLDER
 from builder.pipeline.environment import library_versions
 from builder.pipeline.lock import held
@@ -138,7 +138,7 @@ def _quality(config: BuildConfig) -> dict[str, Any]:
 
 def _vocabulary(config: BuildConfig) -> Vocabulary | None:
     """What prompts are made of; None where they are given, or there are none."""
-    if config.generator in ("folder", "dataset") or config.prompts is not None:
+    if config.generator in WITHOUT_PROMPTS or config.prompts is not None:
         return None
     from builder.generation import registry
     from builder.prompts.vocabulary import default_vocabulary, load_vocabulary

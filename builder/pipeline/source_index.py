@@ -1,8 +1,8 @@
-"""Which files of a source folder are as they were when they were planned.
+"""Which files of a source folder have not changed since they were planned.
 
-Beside a plan over a folder lies what the file system told of every file. Who plans again in
-the same output, to compare, hashes only the files of which it now tells something else. That
-is safe: the generator hashes each file once more when it reads it.
+The work folder keeps the size, times and inode of every planned file beside the plan. When the
+same output is planned again, to compare, only files that differ in one of these are hashed
+again. That is safe: the generator hashes each file once more when it reads it.
 """
 
 from __future__ import annotations

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
+from builder.prompts.decks import draw
+from builder.prompts.vocabulary import Vocabulary, default_vocabulary
 from ld_portrait_20k.schema import ATTRIBUTES
-
-from .decks import draw
-from .vocabulary import Vocabulary, default_vocabulary
 
 _STRIDE: Final = 813_527 / 1_105_920
 """Distance of one prompt's wording from the next, as a share of all wordings. Chosen so that

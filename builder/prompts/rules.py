@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from .checking import VocabularyError, check_keys, strings, table
-from .decks import ABSENT, Rule
+from builder.prompts.checking import VocabularyError, check_keys, strings, table
+from builder.prompts.decks import ABSENT, Rule
 
 MAX_DECK: Final = 10_000
 """Cards in a deck. Balance is promised to within a deck, so larger ones promise nothing."""

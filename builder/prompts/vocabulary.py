@@ -17,13 +17,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
+from builder.prompts.checking import VocabularyError, check_keys, table
+from builder.prompts.decks import Rule, targets
+from builder.prompts.rules import read_attributes
+from builder.prompts.wording import Wording, read_wording
 from ld_portrait_20k.errors import PortraitError
 from ld_portrait_20k.schema import ATTRIBUTES
-
-from .checking import VocabularyError, check_keys, table
-from .decks import Rule, targets
-from .rules import read_attributes
-from .wording import Wording, read_wording
 
 DEFAULT_FILE: Final = Path(__file__).with_name("vocabulary.toml")
 """The vocabulary that ``--vocabulary`` replaces."""

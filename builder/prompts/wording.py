@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from string import Formatter
 from typing import Any, Final
 
-from .checking import VocabularyError, check_keys, strings, table
+from builder.prompts.checking import VocabularyError, check_keys, strings, table
 
 Attributes = Mapping[str, str | None]
 

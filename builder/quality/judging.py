@@ -70,7 +70,7 @@ class QualityControl:
         Raises:
             PortraitError: No such rule, or one that cannot be imported.
         """
-        known = plugins.installed(plugins.QUALITY_RULES) if names else {}
+        known = plugins.installed(plugins.QUALITY_RULE_GROUP) if names else {}
         added = []
         for name in names:
             if name not in known and not plugins.is_path(name):

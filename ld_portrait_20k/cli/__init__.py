@@ -13,6 +13,7 @@ from importlib import import_module
 
 from ld_portrait_20k import exit_codes
 from ld_portrait_20k.errors import PortraitError
+from ld_portrait_20k.interruption import terminable
 from ld_portrait_20k.version import __version__
 
 COMMANDS = ("info", "download", "verify", "export")
@@ -69,7 +70,8 @@ def main(
         adapt(command_line)
     options = command_line.parse_args(arguments)
     try:
-        code = int(options.run(options))
+        with terminable():
+            code = int(options.run(options))
         sys.stdout.flush()
         return code
     except (PortraitError, ValueError) as problem:

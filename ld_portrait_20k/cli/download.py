@@ -29,7 +29,7 @@ def add_parser(commands: Any) -> None:
     add_part(parser, "whole shards are fetched until N samples are there")
     parser.add_argument(
         "--output", type=Path, default=Path(schema.NAME), metavar="DIR",
-        help=f"where to (default: {schema.NAME})",
+        help=f"folder to write (default: {schema.NAME})",
     )  # fmt: skip
 
 

@@ -33,7 +33,7 @@ def add_parser(commands: Any) -> None:
     add_source(parser)
     add_part(parser, "at most N samples of each split")
     parser.add_argument("--to", required=True, choices=FORMATS, help="format")
-    parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="where to")
+    parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder to write")
 
 
 def run(options: argparse.Namespace) -> int:

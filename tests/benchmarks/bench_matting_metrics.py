@@ -1,4 +1,4 @@
-"""How long the five metrics take: ``python tests/benchmarks/bench_matting_metrics.py``.
+"""How long the five metrics take: ``python -m tests.benchmarks.bench_matting_metrics``.
 
 A portrait-like matte with a soft, hairy border, a tenth of it soft, against a disturbed
 copy; seconds of one core, the best of five.
@@ -7,15 +7,11 @@ copy; seconds of one core, the best of five.
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 from functools import partial
-from pathlib import Path
 
 import cv2
 import numpy as np
-
-sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from ld_portrait_20k.matting import metrics
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
-from types import FrameType
 
 from ... import exit_codes
+from ...interruption import terminable
 from ...version import __version__
 
 COMMANDS = {
@@ -28,6 +27,7 @@ typical ways in:
   python -m ld_portrait_20k.matting train --data ours=ld-portrait-20k --model hint-unet \\
       --steps 2000 --output my-model
   python -m ld_portrait_20k.matting models
+
 {exit_codes.EXPLAINED}
 """
 
@@ -78,9 +78,9 @@ def main(
         adapt(command_line)
     options = command_line.parse_args(arguments)
     options.arguments = arguments
-    signal.signal(signal.SIGTERM, _interrupt)
     try:
-        code: int = import_module(f"{__name__}.{options.command}").run(options)
+        with terminable():
+            code: int = import_module(f"{__name__}.{options.command}").run(options)
         sys.stdout.flush()
         return code
     except PortraitError as problem:
@@ -97,7 +97,3 @@ def main(
     except KeyboardInterrupt:
         print("stopped; what is done is kept: run the same command again to go on", file=sys.stderr)
         return exit_codes.INTERRUPTED
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt

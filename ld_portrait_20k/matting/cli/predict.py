@@ -8,14 +8,14 @@ import sys
 from pathlib import Path
 
 _DESCRIPTION = """\
-Alpha mattes of pictures: OUTPUT/STEM.png, 8-bit grey, for each picture and each picture of
-each folder. A picture goes with the trimap or mask of its name, whatever the suffix.
+Predict the alpha mattes of pictures and of folders of pictures. Each becomes OUTPUT/STEM.png,
+8-bit grey. A picture goes with the trimap or mask of its name, whatever the suffix.
 
-Trimaps are 0 background, 255 foreground, anything well between unknown. Masks are hard or
-soft; a trimap is made from each, with an unknown band along its edge (--band). Models
-without trimap take the picture alone.
+In a trimap 0 is background, 255 is foreground, and anything well between is unknown. A mask
+may be hard or soft; a trimap is made from it, with an unknown band along its edge (--band).
+Models without a trimap take the picture alone.
 
-Pictures of up to 8k are predicted in tiles. What is there already, from the same picture and
+Pictures over 4096 px are predicted in tiles. What is there already, from the same picture and
 the same model, is skipped: a run that was broken off goes on with the same command.
 """
 
@@ -25,6 +25,9 @@ examples:
   python -m ld_portrait_20k.matting predict photos --mask masks --output mattes --rgba cutouts
   python -m ld_portrait_20k.matting predict photos --trimap trimaps --output mattes \\
       --model closed-form --composite green on-green
+
+exit codes: 0 all done, 1 some pictures could not be (each is named), 2 wrong usage,
+130 interrupted; the same command goes on.
 """
 
 
@@ -62,6 +65,7 @@ def run(options: argparse.Namespace) -> int:
     """Run the command."""
     from tqdm import tqdm
 
+    from ... import exit_codes
     from ...errors import PortraitError
     from ..models.registry import choose_device, default_model, load
     from ..prediction.folders import plan, predict
@@ -110,7 +114,7 @@ def run(options: argparse.Namespace) -> int:
             f"{len(done.written)} mattes by {name} in {options.output}, "
             f"{len(done.skipped)} there already, {len(done.failed)} failed"
         )
-    return 1 if done.failed else 0
+    return exit_codes.PROBLEM if done.failed else exit_codes.DONE
 
 
 def _width(text: str) -> float:

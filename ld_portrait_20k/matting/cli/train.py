@@ -15,15 +15,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ... import exit_codes
 from ...errors import PortraitError, missing_extra
+from ...interruption import handling
 
 if TYPE_CHECKING:
     from ..training.config import TrainingConfig
 
 _DESCRIPTION: Final = """\
-Train a matting model on one data set or several, on CPU or GPU, resumable at every step
-that is saved. A run is one folder: the model in the Hub's format (so `predict --model DIR`
-works at once), training.yaml with all settings, log.csv and validation.csv, pictures of
-every validation, TensorBoard's files, and checkpoints.
+Train a matting model on one data set or several, on a CPU or GPUs. A run that was stopped
+goes on from its newest checkpoint (--resume). A run is one folder: the model in the Hub's
+format (so `predict --model DIR` works at once), training.yaml with all settings, log.csv and
+validation.csv, pictures of every validation, TensorBoard's files, and checkpoints.
 """
 
 _EPILOG: Final = """\
@@ -48,6 +49,8 @@ terms allow no commercial use, and so does what starts from them.
 
 def declare(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options. None has a default: what is absent, --config may say."""
+    from ..training.config import PRECISIONS
+
     parser.description, parser.epilog = _DESCRIPTION, _EPILOG
     parser.argument_default = argparse.SUPPRESS
     add = parser.add_argument
@@ -85,7 +88,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
         help="unknown, known, composition, laplacian, gradient; 0 leaves one out",
     )  # fmt: skip
     model("--seed", type=int, metavar="N", help="of fresh weights and all draws (default: 0)")
-    model("--precision", choices=("auto", "fp32", "bf16"), help="default: bf16 where it is fast")
+    model("--precision", choices=PRECISIONS, help="default: bf16 where it is fast")
     model("--device", choices=("auto", "cpu"), help="default: a GPU where there is one")
 
     keep = parser.add_argument_group("what is written, and when").add_argument
@@ -118,22 +121,24 @@ def run(options: argparse.Namespace) -> int:
         if len(told) > 1:  # a second time: at once, without a checkpoint
             raise KeyboardInterrupt
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, note)
     try:
-        summary = train(
-            config, output, resume=resume, licence=given.get("licence", ""),
-            command=shlex.join(["python", "-m", "ld_portrait_20k.matting", *options.arguments]),
-            stopped=lambda: bool(told),
-        )  # fmt: skip
+        with handling(note, signal.SIGINT, signal.SIGTERM):
+            summary = train(
+                config, output, resume=resume, licence=given.get("licence", ""),
+                command=shlex.join(["python", "-m", "ld_portrait_20k.matting", *options.arguments]),
+                stopped=lambda: bool(told),
+            )  # fmt: skip
     except (KeyboardInterrupt, RuntimeError) as problem:
         # A signal to the whole group ends the data workers too, and torch raises for them.
         if isinstance(problem, RuntimeError) and not told:
             raise
-        print(f"stopped; try: train --resume --output {output}", file=sys.stderr)
+        print(
+            f"stopped; try: python -m ld_portrait_20k.matting train --resume --output {output}",
+            file=sys.stderr,
+        )
         return exit_codes.INTERRUPTED
     if os.environ.get("RANK", "0") != "0":  # one of several processes speaks for all
-        return 0
+        return exit_codes.DONE
     result = asdict(summary)
     if given.get("push_to_hub"):
         from ..models.saving import push_to_hub

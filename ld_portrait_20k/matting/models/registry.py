@@ -171,7 +171,7 @@ def require(entry: ModelEntry) -> None:
     """Check that a model can be imported.
 
     Raises:
-        PortraitError: Something it needs is not installed; the message is the mend.
+        PortraitError: Something it needs is not installed; the message says what to install.
     """
     if entry.missing:
         raise missing_extra(", ".join(entry.missing), entry.extra)

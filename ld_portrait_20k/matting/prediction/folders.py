@@ -131,13 +131,13 @@ def predict(
             "model without trimap (python -m ld_portrait_20k.matting models)"
         )
     done = Prediction()
-    about = fingerprint(
+    settings = fingerprint(
         __version__, _identity(model), f"{masks} {band}",
         outputs.background.text if outputs.background else "",
     )  # fmt: skip
     for job in jobs:
         try:
-            _predict_one(job, outputs, model, masks, band, overwrite, about, done)
+            _predict_one(job, outputs, model, masks, band, overwrite, settings, done)
         except PortraitError as problem:
             text = str(problem)
             named = text if str(job.image.name) in text or _names(job.guide, text) else ""
@@ -154,11 +154,11 @@ def _predict_one(
     masks: bool,
     band: float | None,
     overwrite: bool,
-    about: str,
+    settings: str,
     done: Prediction,
 ) -> None:
     guide = job.guide.read_bytes() if job.guide else b""
-    made_from = fingerprint(job.image.read_bytes(), guide, about)
+    made_from = fingerprint(job.image.read_bytes(), guide, settings)
     there = {recorded(path) for path in outputs.paths(job.name).values()}
     if not overwrite:
         if there == {made_from}:

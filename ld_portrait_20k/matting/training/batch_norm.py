@@ -1,7 +1,8 @@
-"""Batch normalisation over all processes, so that they normalise as one would.
+"""Batch normalisation with the statistics of all processes' batches together.
 
-torch's ``SyncBatchNorm`` does it on GPUs and refuses CPU tensors; there a small module with
-the same parameters takes its place.
+Several processes then normalise as one process with the whole batch would. torch's
+``SyncBatchNorm`` does this on GPUs but refuses CPU tensors; on a CPU a small module with the
+same parameters takes its place.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ class CpuSyncBatchNorm(nn.BatchNorm2d):
 
 
 def synchronised(module: nn.Module, device: torch.device) -> nn.Module:
-    """The module with its batch norms made common to all processes; weights keep their names."""
+    """The module, its batch norms sharing statistics over processes; weights keep their names."""
     if device.type != "cpu":
         return nn.SyncBatchNorm.convert_sync_batchnorm(module)
     for parent in list(module.modules()):

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from .textures import smooth_noise
 
 Matte = NDArray[np.float32]
-_FINE = 3  # supersampling of lines a side; 9 levels of coverage a pixel, smoothed by area
+_FINE = 3  # lines are drawn 3 times as large, then shrunk: 9 levels of coverage a pixel
 
 
 def draw_structure(rng: np.random.Generator, size: int, photo: NDArray[np.uint8]) -> Matte:
@@ -72,7 +72,7 @@ def _reduce(fine: NDArray[np.uint8], size: int) -> Matte:
 
 
 def _soften(rng: np.random.Generator, matte: Matte) -> Matte:
-    """Half of them stay sharp, half are out of focus."""
+    """Put half of the mattes out of focus; the others stay sharp."""
     sigma = float(np.exp(rng.uniform(np.log(0.4), np.log(6.0)))) if rng.random() < 0.5 else 0.0
     return cv2.GaussianBlur(matte, (0, 0), sigma).astype(np.float32) if sigma else matte
 

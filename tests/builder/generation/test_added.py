@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from builder.config import BuildConfig
+from builder.config import GENERATORS, BuildConfig
+from builder.generation.built_in import BUILT_IN
 from builder.generation.registry import entry_named
 from builder.pipeline.planner import make_plan
 from ld_portrait_20k.errors import PortraitError
@@ -52,6 +53,10 @@ def builder(folder: Path, *arguments: str, **environment: str) -> subprocess.Com
 def header_of(output: Path) -> dict[str, Any]:
     header: dict[str, Any] = Manifest.load(output).about["plan"]
     return header
+
+
+def test_the_command_line_names_the_generators_of_the_registry() -> None:
+    assert set(GENERATORS) == set(BUILT_IN)
 
 
 def test_the_page_keeps_its_promise_of_length() -> None:

@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -155,8 +156,11 @@ def test_more_steps_go_on_from_the_end_and_old_checkpoints_go(pairs: Path, tmp_p
     run = tmp_path / "run"
     train(settings(pairs, 4, checkpoint_every=1), run)
     assert list(checkpoints(run)) == [3, 4]
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    handlers = [signal.getsignal(number) for number in numbers]
     code = main(["train", "--output", str(run), "--resume", "--steps", "6"])
     assert code == 0 and list(checkpoints(run)) == [5, 6]
+    assert [signal.getsignal(number) for number in numbers] == handlers
     assert "6 steps" in (run / "README.md").read_text()
 
 
