@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
 
+import torch
 from torch import Tensor
 
 from builder.generation.procedural import draw
 from ld_portrait_20k import matting
 from ld_portrait_20k.compositing.composite import composite
+from ld_portrait_20k.compositing.geometry import resize_picture
 from ld_portrait_20k.compositing.trimaps import trimap
 from ld_portrait_20k.matting.metrics import grad, mad
 from ld_portrait_20k.matting.models.hint_unet import HintUNet, laplacian
@@ -25,6 +30,8 @@ from ld_portrait_20k.matting.models.hint_unet.hints import (
     solve,
 )
 from ld_portrait_20k.matting.models.registry import MODELS
+from ld_portrait_20k.matting.models.saving import load_pretrained, save_pretrained
+from ld_portrait_20k.matting.training.recipes.export import export
 
 torch.set_num_threads(1)
 
@@ -138,3 +145,58 @@ def test_config_makes_the_network_again() -> None:
 needs_weights = pytest.mark.skipif(
     MODELS["hint-unet"].shipped is None, reason="the weights are not in this checkout"
 )
+
+
+@needs_weights
+def test_shipped_weights_are_small() -> None:
+    folder = MODELS["hint-unet"].shipped
+    assert folder is not None
+    assert (folder / "model.safetensors").stat().st_size <= 2_000_000
+    assert "procedural" in (folder / "README.md").read_text()
+    network = load_pretrained(folder)
+    count = sum(p.numel() for p in network.parameters())
+    assert count == MODELS["hint-unet"].parameters <= 1_000_000
+
+
+@needs_weights
+def test_shipped_weights_beat_closed_form_on_drawn_portraits() -> None:
+    pytest.importorskip("pymatting")
+    ours, rival = matting.load("hint-unet"), matting.load("closed-form")
+    errors: dict[str, list[tuple[float, float]]] = {"ours": [], "rival": []}
+    for seed in (7_100_000, 7_100_001, 7_100_002):
+        image, known, alpha = drawn(seed)
+        for name, model in (("ours", ours), ("rival", rival)):
+            found = model(image, known)
+            unknown = known == 0.5
+            np.testing.assert_array_equal(found[~unknown], known[~unknown])
+            errors[name].append((mad(found, alpha, unknown), grad(found, alpha, unknown)))
+    assert (np.mean(errors["ours"], axis=0) < np.mean(errors["rival"], axis=0)).all()
+
+
+def test_export_halves_the_weights(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    network = HintUNet({"widths": [8, 12, 16, 16]})
+    save_pretrained(network, tmp_path / "run", card="a card\n")
+    size = export(tmp_path / "run", tmp_path / "shipped")
+    assert size < 0.55 * (tmp_path / "run" / "model.safetensors").stat().st_size
+    assert (tmp_path / "shipped" / "README.md").read_text() == "a card\n"
+    again = load_pretrained(tmp_path / "shipped")
+    image, known, _ = stripes()
+    inputs = network.prepare(image, known)
+    with torch.inference_mode():
+        assert torch.allclose(again(inputs), network.eval()(inputs), atol=1e-2)
+
+
+def drawn(
+    seed: int, size: int = 256
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    """A drawn portrait over a busy background: picture, trimap and true alpha, 0..1."""
+    portrait = draw(seed, {}, size, size)
+    rng = np.random.default_rng(seed)
+    cells = rng.integers(0, 256, (size // 8, size // 8, 3), np.uint8)
+    behind = resize_picture(cells, (size, size))
+    image = composite(portrait.foreground, portrait.alpha, behind)
+    known = trimap(portrait.alpha, 6, 6)
+    half = np.where(known == 128, np.float32(0.5), known.astype(np.float32) / np.float32(255))
+    unit = np.float32(255)
+    return image.astype(np.float32) / unit, half, portrait.alpha.astype(np.float32) / unit
