@@ -36,13 +36,17 @@ RECIPES: Final[dict[str, dict[str, Any]]] = {
 
 @dataclass(frozen=True, slots=True)
 class LossWeights:
-    """Weight of each term of the loss; 0 leaves a term out (see :mod:`.losses`)."""
+    """Weight of each term of the loss; 0 leaves a term out (see :mod:`.losses`).
+
+    ``softness`` is no weight: absolute differences below it count squared, 0 for none.
+    """
 
     unknown: float = 1.0
     known: float = 1.0
     composition: float = 0.25
     laplacian: float = 1.0
     gradient: float = 0.5
+    softness: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,11 @@ class MattingLoss:
       Robustness of Image Matting with Context Assembling and Strong Data Augmentation",
       CVPR 2022).
 
+    With a ``softness``, differences below it count squared (Huber 1964) in the terms
+    ``unknown``, ``known``, ``laplacian`` and ``gradient``. A network that corrects a good
+    estimate needs that: most pixels are right already, and under a plain L1 their tiny errors
+    weigh as much in the gradient as the few large ones.
+
     Args:
         weights: Of the terms.
     """
@@ -62,31 +67,44 @@ class MattingLoss:
         """
         alpha, true = alpha.float(), batch["alpha"].float()
         unknown = unknown_region(batch["trimap"]).float()
-        error = (alpha - true).abs()
+        error, soft = (alpha - true).abs(), self.weights.softness
         terms: dict[str, Tensor] = {}
         if self.weights.unknown:
-            terms["unknown"] = _mean(error, unknown, reduce)
+            terms["unknown"] = _mean(soften(error, soft), unknown, reduce)
         if self.weights.known:
-            terms["known"] = _mean(error, 1 - unknown, reduce)
+            terms["known"] = _mean(soften(error, soft), 1 - unknown, reduce)
         if self.weights.composition:
             terms["composition"] = _composition(error, unknown, batch, reduce)
         if self.weights.laplacian:
-            terms["laplacian"] = laplacian_distance(alpha, true) / _count(unknown, reduce)
+            terms["laplacian"] = laplacian_distance(alpha, true, soft=soft) / _count(
+                unknown, reduce
+            )
         if self.weights.gradient:
-            slope = (sobel(alpha) - sobel(true)).abs().sum(1, keepdim=True)
+            slope = soften((sobel(alpha) - sobel(true)).abs(), soft).sum(1, keepdim=True)
             terms["gradient"] = _mean(slope, unknown, reduce)
         total = sum((getattr(self.weights, name) * term for name, term in terms.items()),
                     start=torch.zeros((), device=alpha.device))  # fmt: skip
         return total, terms
 
 
-def laplacian_distance(first: Tensor, second: Tensor, levels: int = LEVELS) -> Tensor:
+def soften(values: Tensor, width: float) -> Tensor:
+    """Values from 0 on, quadratic up to ``width`` and of slope 1 beyond (Huber 1964)."""
+    if not width:
+        return values
+    inside = values.clamp(max=width)
+    return values - inside + inside * inside / (2 * width)
+
+
+def laplacian_distance(
+    first: Tensor, second: Tensor, levels: int = LEVELS, *, soft: float = 0.0
+) -> Tensor:
     """Sum over a Laplacian pyramid's levels s of 2^s times the sum of absolute differences.
 
     Args:
         first: (B, 1, H, W).
         second: (B, 1, H, W).
         levels: At most; one of under 4 pixels a side is left out.
+        soft: Differences below it count squared, see :func:`soften`.
     """
     # The pyramid is linear: that of the difference is the difference of the two.
     rest = first - second
@@ -94,9 +112,9 @@ def laplacian_distance(first: Tensor, second: Tensor, levels: int = LEVELS) -> T
     for level in range(levels):
         smaller = _blur(rest)[..., ::2, ::2]
         if level == levels - 1 or min(smaller.shape[-2:]) < 4:
-            return total + 2**level * rest.abs().sum()
+            return total + 2**level * soften(rest.abs(), soft).sum()
         grown = F.interpolate(smaller, rest.shape[-2:], mode="bilinear", align_corners=False)
-        total = total + 2**level * (rest - grown).abs().sum()
+        total = total + 2**level * soften((rest - grown).abs(), soft).sum()
         rest = smaller
     return total
 

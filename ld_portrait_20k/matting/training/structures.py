@@ -31,9 +31,8 @@ def draw_structure(rng: np.random.Generator, size: int, photo: NDArray[np.uint8]
     """
     kinds: tuple[Callable[..., Matte], ...] = (_strands, _fur, _fur, _net, _leaves, _veil)
     pick = int(rng.integers(len(kinds) + 1))
-    if pick == len(kinds):
-        return _texture(rng, size, photo)
-    return kinds[pick](rng, size)
+    matte = _texture(rng, size, photo) if pick == len(kinds) else kinds[pick](rng, size)
+    return matte.clip(0, 1)
 
 
 def blob(rng: np.random.Generator, size: int, scale: float = 1.0) -> Matte:

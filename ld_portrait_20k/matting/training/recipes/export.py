@@ -1,0 +1,56 @@
+"""A trained model as it ships: weights in 16 bits, with the card that stands there already.
+
+python -m ld_portrait_20k.matting.training.recipes.export RUN OUTPUT
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from ....errors import PortraitError
+from ...models.saving import CARD, load_pretrained, save_pretrained
+
+
+def export(run: Path, output: Path) -> int:
+    """Write a model folder with weights in 16-bit floats.
+
+    Args:
+        run: A model folder that ``train`` wrote.
+        output: Gets ``config.json`` and ``model.safetensors``, and the run's card where it
+            has none of its own.
+
+    Returns:
+        Bytes of the weights.
+
+    Raises:
+        PortraitError: The run holds no model, or a weight does not fit 16 bits.
+    """
+    module = load_pretrained(run)
+    weights = {name: value.half() for name, value in module.state_dict().items()}
+    for name, value in weights.items():
+        if not value.isfinite().all():
+            raise PortraitError(f"{run}: {name} is too large for 16 bits")
+    card = output / CARD if (output / CARD).is_file() else run / CARD
+    save_pretrained(module, output, card=card.read_text(), weights=weights)
+    return (output / "model.safetensors").stat().st_size
+
+
+def main() -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
+    parser.add_argument("run", type=Path, help="a folder that train wrote")
+    parser.add_argument("output", type=Path, help="the folder that ships")
+    options = parser.parse_args()
+    try:
+        size = export(options.run, options.output)
+    except PortraitError as problem:
+        print(f"error: {problem}", file=sys.stderr)  # noqa: T201
+        return 1
+    print(f"{size / 1e6:.2f} MB: {options.output}")  # noqa: T201
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
