@@ -92,7 +92,7 @@ def render(
         foreground_format=manifest.foreground_format,
         pictures=[quote(path) for path in pictures],
         repo_id=f'"{repo_id}"',
-        first_split=next(iter(manifest.splits), "train"),
+        first_split=next((name for name in schema.SPLITS if name in manifest.splits), "train"),
         origin=origin,
         licence=data_licence(manifest.generator),
         licence_given=licence,

@@ -290,6 +290,30 @@ def test_growth_that_was_interrupted(cutouts: Path, tmp_path: Path, digest: Dige
     assert digest(tmp_path / "a") == digest(tmp_path / "b")
 
 
+def test_a_resumed_build_with_several_splits_has_the_same_bytes(
+    cutouts: Path, tmp_path: Path, digest: Digest
+) -> None:
+    """A saved plan has its keys sorted: card and manifest must not follow that order."""
+    splits = {"validation": 0.2, "train": 0.5, "test": 0.3}
+    config = folder_config(cutouts, count=12, shards=4, splits=splits)
+    run(config, tmp_path / "once")
+
+    def stop(result: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        plan_and_build(config, tmp_path / "resumed", on_unit=stop)
+    report = run(config, tmp_path / "resumed")
+    assert report.run.found == 1
+    assert digest(tmp_path / "resumed") == digest(tmp_path / "once")
+    assert list(Manifest.load(tmp_path / "once").splits) == ["train", "validation", "test"]
+    card = (tmp_path / "once" / "README.md").read_text()
+    assert 'split="train"' in card
+    ordered = replace(config, splits={name: splits[name] for name in sorted(splits)})
+    run(ordered, tmp_path / "ordered")
+    assert digest(tmp_path / "ordered") == digest(tmp_path / "once")
+
+
 def test_ranks_share_a_folder(cutouts: Path, tmp_path: Path, digest: Digest) -> None:
     config = folder_config(cutouts, count=10, shards=5)
     run(config, tmp_path / "alone")
