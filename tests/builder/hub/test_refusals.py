@@ -139,7 +139,7 @@ def test_names_that_the_hub_or_git_refuses_are_never_sent(
     hub: HubServer, dataset: Path, names: dict[str, str], dry_run: bool
 ) -> None:
     options: dict[str, Any] = {"repo_id": REPO, **names}
-    with pytest.raises(HubError, match="not a (repository id|name for)") as refused:
+    with pytest.raises(HubError, match=r"not a (repository id|name for)") as refused:
         publish(dataset, dry_run=dry_run, token=hub.token, endpoint=hub.url, **options)
     assert refused.value.exit_code == 20
     assert not hub.requests
