@@ -50,8 +50,8 @@ class BuildConfig:
         reject: Whether quality control rejects; if not, everything that can be decoded is
             kept, near-duplicates too, with its figures.
         keep_raw: Whether to keep the unrefined pictures as the subset ``raw``.
-        licence: The Hub's identifier of the data's licence, for the card; None says what
-            follows from the generator.
+        licence: The Hub's identifier of the data's licence, for the card, in lower case; None
+            says what follows from the generator.
         origin: Where a folder's pictures come from, in plain text, for the card.
         source: Folder of RGBA pictures for the ``folder`` generator.
         prompts: Prompt file: ``{stem: prompt}`` for a folder, a list otherwise.
@@ -135,6 +135,11 @@ class BuildConfig:
                 f"{name} is no part of a plan: give it to RunOptions, or to regenerate() itself",
             )
         _check(abs(sum(self.splits.values()) - 1.0) < 1e-9, "--splits: the shares sum to 1")
+        if self.licence is not None:
+            from dataset_card import licence_identifier
+
+            # A frozen dataclass has no other way to put a field into its normal form.
+            object.__setattr__(self, "licence", licence_identifier(self.licence))
 
 
 def _check_generator(name: str) -> None:

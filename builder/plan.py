@@ -17,7 +17,9 @@ from ld_portrait_20k.errors import PortraitError
 
 FORMAT = 1
 GROWING = ("count", "shards", "stages")
-"""Header fields that change when a dataset grows; all others decide bytes."""
+"""Header fields that change when a dataset grows."""
+DESCRIBING = ("licence", "origin")
+"""Header fields that only the card uses: they may change at any time, and no shard does."""
 HEADER_FILE = "plan.json"
 ROWS_FILE = "plan.jsonl"
 
@@ -154,9 +156,11 @@ class Plan:
             counts = apportion({split: len(group) for split, group in groups.items()}, shards)
             for split, count in counts.items():
                 parts[split] += equal_parts(groups[split], count)
-        deciding = canonical_json({k: v for k, v in self.header.items() if k not in GROWING})
+        deciding = {key: value for key, value in self.header.items() if key not in GROWING}
+        deciding.update(dict.fromkeys(DESCRIBING))
+        common = canonical_json(deciding)
         return tuple(
-            Unit(split, index, len(cut), tuple(rows), _unit_hash(deciding, rows))
+            Unit(split, index, len(cut), tuple(rows), _unit_hash(common, rows))
             for split, cut in parts.items()
             for index, rows in enumerate(cut)
         )
@@ -207,8 +211,8 @@ def _line(row: PlanRow) -> bytes:
     return (canonical_json(asdict(row)) + "\n").encode()
 
 
-def _unit_hash(deciding: str, rows: Sequence[PlanRow]) -> str:
-    digest = hashlib.sha256(deciding.encode())
+def _unit_hash(common: str, rows: Sequence[PlanRow]) -> str:
+    digest = hashlib.sha256(common.encode())
     for row in rows:
         digest.update(_line(row))
     return digest.hexdigest()
@@ -273,13 +277,14 @@ def equal_parts(items: Sequence[Any], count: int) -> list[Sequence[Any]]:
 
 
 def difference(saved: Plan, wanted: Plan) -> str | None:
-    """Where two plans differ, named for a person.
+    """Where two plans differ in what they would build, named for a person.
 
     Returns:
-        The first field that differs with both values, or None for equal plans.
+        The first field that differs with both values; None where at most :data:`DESCRIBING`
+        fields differ.
     """
     before, after = _flatten(saved.header), _flatten(wanted.header)
-    for field in sorted({*before, *after}):
+    for field in sorted({*before, *after} - set(DESCRIBING)):
         if before.get(field) != after.get(field):
             return f"{field} was {before.get(field)!r}, now {after.get(field)!r}"
     if len(saved.rows) != len(wanted.rows):
@@ -311,29 +316,40 @@ def settle(saved: Plan, wanted: Plan, shards: int | None) -> Plan:
 
     Returns:
         The saved plan where the command asks for the same; the saved one with a stage added
-        where it asks for more samples of the same kind; ``wanted`` where it is another.
+        where it asks for more samples of the same kind; ``wanted`` where it is another. What
+        the command says of licence and origin replaces what was said before; what it does not
+        say stays.
     """
-    old = {key: value for key, value in saved.header.items() if key not in GROWING}
-    new = {key: value for key, value in wanted.header.items() if key not in GROWING}
+    changing = {*GROWING, *DESCRIBING}
+    old = {key: value for key, value in saved.header.items() if key not in changing}
+    new = {key: value for key, value in wanted.header.items() if key not in changing}
     extra = len(wanted.rows) - len(saved.rows)
     if old != new or extra < 0 or wanted.rows[: len(saved.rows)] != saved.rows:
         return wanted
     total = sum(count for _, count in saved.stages)
     if not extra:
         same = shards is None or shards == total
-        return saved if same else wanted
+        return _described(saved, wanted) if same else wanted
     if shards is not None and shards <= total:
         return wanted
     a_shard = max(1, len(saved.rows) // total)
     added = shards - total if shards is not None else -(-extra // a_shard)
     stages = [*saved.stages, (extra, added)]
     header = {
-        **saved.header,
+        **_described(saved, wanted).header,
         "count": len(wanted.rows),
         "shards": total + added,
         "stages": [list(stage) for stage in stages],
     }
     return Plan(header, wanted.environment, wanted.rows)
+
+
+def _described(saved: Plan, wanted: Plan) -> Plan:
+    """The saved plan with what the present command says for the card."""
+    said = {key: wanted.header[key] for key in DESCRIBING if wanted.header[key] is not None}
+    if all(saved.header.get(key) == value for key, value in said.items()):
+        return saved
+    return Plan({**saved.header, **said}, saved.environment, saved.rows)
 
 
 def grows(saved: Plan, plan: Plan) -> bool:

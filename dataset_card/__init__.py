@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataset_card.card import render
-from dataset_card.licence import licence_text
+from dataset_card.licence import licence_identifier, licence_text
 from dataset_card.plots import figures
 from dataset_card.statistics import Statistics
 
 # Other packages may have this name: ld_portrait_20k/own_packages.py looks for this line.
 PROJECT = "ld-portrait-20k"
 
-__all__ = ["Statistics", "figures", "licence_text", "render"]
+__all__ = ["Statistics", "figures", "licence_identifier", "licence_text", "render"]

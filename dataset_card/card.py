@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from dataset_card.columns import metadata_rows
 from dataset_card.escape import fenced_json, inline
-from dataset_card.licence import data_licence
+from dataset_card.licence import data_licence, licence_identifier
 from dataset_card.statistics import Statistics
 from ld_portrait_20k import schema
 from ld_portrait_20k.errors import PortraitError
@@ -76,11 +76,8 @@ def render(
     _check(manifest, statistics)
     if not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", repo_id, re.ASCII):
         raise PortraitError(f"dataset card: {repo_id!r} is not a repository's name")
-    if licence is not None and not re.fullmatch(r"[a-z0-9][a-z0-9.+-]{,39}", licence):
-        raise PortraitError(
-            f"dataset card: {licence!r} is not a licence's identifier; try: one of the Hub's, "
-            "such as cc-by-4.0"
-        )
+    if licence is not None:
+        licence = licence_identifier(licence)
     about = manifest.about
     text = _template().render(
         front_matter=_front_matter(manifest, licence),
@@ -92,7 +89,7 @@ def render(
         foreground_format=manifest.foreground_format,
         pictures=[quote(path) for path in pictures],
         repo_id=f'"{repo_id}"',
-        first_split=next(iter(manifest.splits), "train"),
+        first_split=next((name for name in schema.SPLITS if name in manifest.splits), "train"),
         origin=origin,
         licence=data_licence(manifest.generator),
         licence_given=licence,

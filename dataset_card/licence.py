@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Final
+
+from ld_portrait_20k.errors import PortraitError
+
+_IDENTIFIER: Final = re.compile(r"[a-z0-9][a-z0-9.+-]{,39}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +74,20 @@ _BY_GENERATOR: Final = {
     "folder": _FOLDER,
     "layer-diffusion": _LAYER_DIFFUSION,
 }
+
+
+def licence_identifier(text: str) -> str:
+    """A licence's identifier as the Hub writes it: ``apache-2.0`` for ``Apache-2.0``.
+
+    Raises:
+        PortraitError: It cannot be an identifier of the Hub.
+    """
+    identifier = text.strip().lower()
+    if not _IDENTIFIER.fullmatch(identifier):
+        raise PortraitError(
+            f"{text!r} is not a licence's identifier; try: one of the Hub's, such as cc-by-4.0"
+        )
+    return identifier
 
 
 def data_licence(generator: str) -> Licence:

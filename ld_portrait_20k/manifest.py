@@ -124,7 +124,8 @@ class Manifest:
         foreground_format: ``"png"`` or ``"jpeg"``.
         plan_hash: sha256 of the plan it was built from.
         generator: Name of the generator that made every sample.
-        splits: Split to its number of samples (of the subset ``default``).
+        splits: Split to its number of samples (of the subset ``default``), in the order of
+            :data:`~ld_portrait_20k.schema.SPLITS`.
         shards: Every shard of every subset, in path order within a subset.
         files: Other files that are verified (``rejected.jsonl``): path to bytes and sha256.
         about: Versions, counts of rejects, header of the plan.
@@ -200,7 +201,7 @@ class Manifest:
                 foreground_format=_one_of(body["foreground_format"], schema.FOREGROUND_MEMBERS),
                 plan_hash=str(body["plan_hash"]),
                 generator=str(body["generator"]),
-                splits={_one_of(k, schema.SPLITS): int(v) for k, v in body["splits"].items()},
+                splits=_splits(body["splits"]),
                 shards=shards,
                 files=dict(body.get("files", {})),
                 about=dict(body.get("about", {})),
@@ -230,6 +231,12 @@ class Manifest:
         except (OSError, UnicodeDecodeError) as problem:
             raise PortraitError(f"{path}: cannot be read ({problem})") from problem
         return cls.from_json(text, str(path))
+
+
+def _splits(counts: Mapping[str, Any]) -> dict[str, int]:
+    """Counts by split in the schema's order: the file has its keys sorted."""
+    known = {_one_of(name, schema.SPLITS): int(count) for name, count in counts.items()}
+    return {name: known[name] for name in schema.SPLITS if name in known}
 
 
 def _one_of(value: Any, allowed: Mapping[str, Any] | tuple[str, ...]) -> str:

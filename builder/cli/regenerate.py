@@ -79,8 +79,11 @@ def run(options: argparse.Namespace) -> int:
     from builder.cli.cluster_options import cluster_options, explain_tasks, run_on_cluster
     from builder.cli.options import config_from, devices_from, run_options_from
     from builder.engines.cluster import check_engine
+    from builder.hub.names import check_names
     from builder.pipeline.planner import plan_for_output
 
+    if options.push_to_hub is not None:
+        check_names(options.push_to_hub or None, options.revision, options.tag)
     config = config_from(options)
     run_options = run_options_from(config, options)
     where = cluster_options(config, options)

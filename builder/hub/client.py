@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,8 +13,6 @@ from urllib.parse import quote, urlsplit
 from builder.hub.connection import ConflictError, HubConnection, MissingError
 from builder.hub.errors import HubError, NoTokenError
 from builder.hub.retry import TransientError
-
-_REPO_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,95}/[A-Za-z0-9][A-Za-z0-9_.-]{0,95}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,17 +47,6 @@ class Refs:
 
     branches: Mapping[str, str]
     tags: Mapping[str, str]
-
-
-def check_repo_id(repo_id: str) -> str:
-    """Return ``repo_id`` if it is well formed.
-
-    Raises:
-        HubError: It is not ``namespace/name``.
-    """
-    if not _REPO_ID.fullmatch(repo_id):
-        raise HubError(f"not a repository id: {repo_id!r}; try: namespace/name, such as me/data")
-    return repo_id
 
 
 class HubClient(HubConnection):

@@ -14,6 +14,7 @@ from builder.hub.commits import Addition
 from builder.hub.connection import ConflictError, find_token
 from builder.hub.errors import IncompleteError, MovedError
 from builder.hub.folder import DatasetFolder
+from builder.hub.names import check_names
 from builder.hub.retry import Retries, RetryPolicy, log
 from builder.hub.state import Progress
 from builder.hub.target import PublishTarget, check, look, name_repo, shard_folders, sign_in
@@ -106,6 +107,7 @@ def publish(
         LocalError: The folder is not a complete dataset, or not what its manifest says.
         HubError: See :mod:`builder.hub.errors`.
     """
+    check_names(repo_id, revision, tag)
     folder = DatasetFolder.open(root)
     if dry_run:
         retries = Retries(

@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from builder.hub.client import HubClient, RemoteFile, check_repo_id, file_url
+from builder.hub.client import HubClient, RemoteFile, file_url
 from builder.hub.connection import find_token
 from builder.hub.errors import HubError, IncompleteError, UnreachableError
+from builder.hub.names import check_repo_id
 from builder.hub.retry import Retries, RetryPolicy, TransientError, log
 from builder.hub.target import (
     ABSENT,

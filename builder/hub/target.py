@@ -21,14 +21,14 @@ them away during an upload of days, and tells a resumed run what is there alread
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from builder.hub.client import Account, HubClient, RemoteFile, check_repo_id
+from builder.hub.client import Account, HubClient, RemoteFile
 from builder.hub.commits import Addition, Committer
 from builder.hub.connection import MissingError
 from builder.hub.errors import ForeignContentError, HubError, MovedError, NoRightError, NoTokenError
+from builder.hub.names import STAGING_PREFIX, check_names, check_repo_id
 from builder.hub.retry import log
 from ld_portrait_20k import schema
 from ld_portrait_20k.errors import PortraitError
@@ -38,8 +38,6 @@ from ld_portrait_20k.manifest import Manifest
 MARK = "<!-- ld-portrait-20k: incomplete -->"
 CARD_NAME = "README.md"
 _HARMLESS = frozenset({".gitattributes", ".gitignore", "LICENSE", "LICENSE.md", "LICENSE.txt"})
-
-_REF = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
 ABSENT, EMPTY, INCOMPLETE, PUBLISHED, FOREIGN = (
     *("absent", "empty", "incomplete", "published", "foreign"),
@@ -85,7 +83,7 @@ class PublishTarget:
     @property
     def staging(self) -> str:
         """Name of the staging branch."""
-        return f"incomplete-{self.revision}"
+        return f"{STAGING_PREFIX}{self.revision}"
 
     def stored(self) -> dict[str, int]:
         """sha256 to size of every LFS object that the two branches refer to."""
@@ -186,9 +184,7 @@ def check(target: PublishTarget, *, private: bool, tag: str | None) -> None:
         HubError: It is public, and was asked for as private.
     """
     where = f"{target.repo_id}@{target.revision}"
-    for name in (target.revision, tag):
-        if name is not None and (not _REF.fullmatch(name) or name.startswith("incomplete-")):
-            raise HubError(f"not a name for a branch or a tag: {name!r}; try: such as v1.0")
+    check_names(target.repo_id, target.revision, tag)
     if target.state == FOREIGN:
         raise ForeignContentError(
             f"{where} holds something that is not {schema.NAME} "

@@ -15,6 +15,7 @@ from builder.hub.client import HubClient
 from builder.hub.commits import Addition, CommitBudget, Committer
 from builder.hub.connection import find_token
 from builder.hub.errors import HubError, LocalError, StoppedError
+from builder.hub.names import check_names
 from builder.hub.retry import Retries, RetryCounts, RetryPolicy, log
 from builder.hub.state import Progress, Shard, UploadState
 from builder.hub.target import PublishTarget, check, look, name_repo, prepare, sign_in
@@ -77,6 +78,7 @@ class Uploader:
     ) -> None:
         if commit_every < 1 or threads < 1:
             raise HubError("--commit-every and the number of upload threads are at least 1")
+        check_names(repo_id, revision, tag)
         token = find_token(token)
         self._stop = threading.Event()
         self._policy = policy or RetryPolicy()

@@ -14,6 +14,7 @@ from builder.files import canonical_json, write_bytes, write_text
 from builder.pipeline.packing import AcceptedSamples, Packer, accepted_samples
 from builder.pipeline.work_folder import UnitResult, WorkFolder
 from builder.plan import Plan
+from ld_portrait_20k import schema
 from ld_portrait_20k.errors import PortraitError
 from ld_portrait_20k.manifest import FILE_NAME, Manifest
 from ld_portrait_20k.version import __version__
@@ -56,7 +57,7 @@ def finish_dataset(plan: Plan, work: WorkFolder, results: Sequence[UnitResult]) 
         foreground_format=plan.foreground_format,
         plan_hash=plan.hash,
         generator=str(plan.header["generator"]["name"]),
-        splits={split: counts[split] for split in plan.header["splits"] if counts[split]},
+        splits={split: counts[split] for split in schema.SPLITS if counts[split]},
         shards=shards,
         about=_about(plan, accepted),
     )

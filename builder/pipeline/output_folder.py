@@ -37,7 +37,8 @@ def check_output(output: Path, plan: Plan) -> Plan | None:
         )
     here = library_versions(plan.header["generator"])
     name = first_difference(saved.environment, here)
-    if name is not None and finished(output, plan) is None:
+    whole = finished(output, plan) or (not grows(saved, plan) and finished(output, saved))
+    if name is not None and not whole:
         raise PortraitError(
             f"{output}: begun with {name} {saved.environment[name]}, here is {here[name]}: bytes "
             "could differ; try: install that version, or --output another folder"

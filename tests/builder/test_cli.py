@@ -166,6 +166,35 @@ def test_bad_usage_is_one_line(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (("--licence", "CC BY 4.0"), "'CC BY 4.0' is not a licence's identifier"),
+        (("--push-to-hub", "a--b/data"), "not a repository id: 'a--b/data'"),
+        (("--push-to-hub", "me/x.git"), "not a repository id: 'me/x.git'"),
+        (("--push-to-hub", f"me/{'x' * 96}"), "has over 96 characters"),
+        (("--push-to-hub", "me/x", "--tag", "v1.lock"), "for a branch or a tag: 'v1.lock'"),
+        (("--push-to-hub", "me/x", "--revision", "a..b"), "for a branch or a tag: 'a..b'"),
+    ],
+)
+def test_names_are_checked_before_anything_is_planned(
+    given: tuple[str, ...],
+    told: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def planned(*args: object, **more: object) -> None:
+        raise AssertionError("it was planned")
+
+    monkeypatch.setattr("builder.pipeline.planner.make_plan", planned)
+    output = tmp_path / "out"
+    assert main(["regenerate", "--output", str(output), *given]) != 0
+    shown = capsys.readouterr().err
+    assert told in shown and "; " in shown and shown.count("\n") == 1
+    assert not output.exists()
+
+
 def test_wrong_usage_exits_with_two(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(["paint"])

@@ -118,6 +118,33 @@ def test_refusal(
                    for repo in hub.store.repos.values())  # fmt: skip
 
 
+REFUSED_NAMES = (
+    {"repo_id": "tester/a--b"},
+    {"repo_id": "tester/a..b"},
+    {"repo_id": "tester/x.git"},
+    {"repo_id": "tester/x-"},
+    {"repo_id": "tester./x"},
+    {"repo_id": f"tester/{'x' * 90}"},
+    {"tag": "v1.lock"},
+    {"tag": "v1."},
+    {"tag": "v1..2"},
+    {"tag": "HEAD"},
+    {"revision": "incomplete-main"},
+)
+
+
+@pytest.mark.parametrize("names", REFUSED_NAMES, ids=str)
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_names_that_the_hub_or_git_refuses_are_never_sent(
+    hub: HubServer, dataset: Path, names: dict[str, str], dry_run: bool
+) -> None:
+    options: dict[str, Any] = {"repo_id": REPO, **names}
+    with pytest.raises(HubError, match=r"not a (repository id|name for)") as refused:
+        publish(dataset, dry_run=dry_run, token=hub.token, endpoint=hub.url, **options)
+    assert refused.value.exit_code == 20
+    assert not hub.requests
+
+
 def test_no_server_at_all(dataset: Path) -> None:
     with pytest.raises(UnreachableError, match="connection failed"):
         publish(

@@ -290,6 +290,55 @@ def test_growth_that_was_interrupted(cutouts: Path, tmp_path: Path, digest: Dige
     assert digest(tmp_path / "a") == digest(tmp_path / "b")
 
 
+def test_a_resumed_build_with_several_splits_has_the_same_bytes(
+    cutouts: Path, tmp_path: Path, digest: Digest
+) -> None:
+    """A saved plan has its keys sorted: card and manifest must not follow that order."""
+    splits = {"validation": 0.2, "train": 0.5, "test": 0.3}
+    config = folder_config(cutouts, count=12, shards=4, splits=splits)
+    run(config, tmp_path / "once")
+
+    def stop(result: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        plan_and_build(config, tmp_path / "resumed", on_unit=stop)
+    report = run(config, tmp_path / "resumed")
+    assert report.run.found == 1
+    assert digest(tmp_path / "resumed") == digest(tmp_path / "once")
+    assert list(Manifest.load(tmp_path / "once").splits) == ["train", "validation", "test"]
+    card = (tmp_path / "once" / "README.md").read_text()
+    assert 'split="train"' in card
+    ordered = replace(config, splits={name: splits[name] for name in sorted(splits)})
+    run(ordered, tmp_path / "ordered")
+    assert digest(tmp_path / "ordered") == digest(tmp_path / "once")
+
+
+def test_licence_and_origin_change_later_without_building(
+    cutouts: Path, tmp_path: Path, digest: Digest
+) -> None:
+    config = folder_config(cutouts, count=6, shards=2)
+    run(config, tmp_path / "out")
+    before = digest(tmp_path / "out")
+    stated = replace(config, licence="CC-BY-4.0", origin="a studio")
+    report = run(stated, tmp_path / "out")
+    assert (report.run.built, report.run.found) == (0, 2)
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "license: cc-by-4.0" in card and "a studio" in card
+    after = digest(tmp_path / "out")
+    changed = {name for name in after if after[name] != before.get(name)}
+    assert changed == {"README.md", "LICENSE", "manifest.json"}
+    run(stated, tmp_path / "at-once")
+    assert digest(tmp_path / "at-once") == after
+    # What a later command does not say stays, when the dataset grows too.
+    assert run(config, tmp_path / "out").was_complete
+    grown = run(replace(config, count=9, shards=3), tmp_path / "out")
+    assert (grown.run.built, grown.run.found) == (1, 2)
+    assert "license: cc-by-4.0" in (tmp_path / "out" / "README.md").read_text()
+    with pytest.raises(PortraitError, match="seed was 0, now 1"):
+        run(replace(stated, count=9, shards=3, licence="mit", seed=1), tmp_path / "out")
+
+
 def test_ranks_share_a_folder(cutouts: Path, tmp_path: Path, digest: Digest) -> None:
     config = folder_config(cutouts, count=10, shards=5)
     run(config, tmp_path / "alone")
