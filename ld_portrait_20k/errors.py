@@ -37,13 +37,30 @@ class ShardError(PortraitError):
         self.sample = sample
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _rebuild_shard_error, (self.shard, self.problem, self.offset, self.sample)
+        fields = (self.shard, self.problem, self.offset, self.sample)
+        return _rebuild_shard_error, (type(self), *fields)
+
+    def at(self, offset: int, sample: str) -> ShardError:
+        """The same error with a place and a sample, where it does not name them yet."""
+        return type(self)(
+            self.shard,
+            self.problem,
+            offset=offset if self.offset is None else self.offset,
+            sample=self.sample or sample,
+        )
+
+
+class UnreadableShardError(ShardError):
+    """A shard whose bytes cannot be had: absent, no right, too many open files, a failing disk.
+
+    It says nothing about the data, so nothing that passes over damaged samples passes over it.
+    """
 
 
 def _rebuild_shard_error(
-    shard: str, problem: str, offset: int | None, sample: str | None
+    kind: type[ShardError], shard: str, problem: str, offset: int | None, sample: str | None
 ) -> ShardError:
-    return ShardError(shard, problem, offset=offset, sample=sample)
+    return kind(shard, problem, offset=offset, sample=sample)
 
 
 class DatasetNotFoundError(PortraitError, FileNotFoundError):

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Final
 
-from ld_portrait_20k.errors import ShardError
+from ld_portrait_20k.errors import ShardError, UnreadableShardError
 from ld_portrait_20k.manifest import ShardRecord
 from ld_portrait_20k.shards import RawSample, Readable, read_exactly, split_sample
 from ld_portrait_20k.ustar import BLOCK, END, Entry, padding
@@ -163,7 +163,7 @@ class ShardReader:
             content = read_exactly(self._stream, size)
         except OSError as problem:
             reason = problem.strerror or problem
-            raise ShardError(self.name, f"cannot be read ({reason})") from problem
+            raise UnreadableShardError(self.name, f"cannot be read ({reason})") from problem
         self._position = offset + len(content)
         return content
 

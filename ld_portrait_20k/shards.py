@@ -137,9 +137,7 @@ def read_sample(part: Part, shard: str, offset: int, expected_id: str | None = N
         sample = _read_one(part, shard, offset)
     except ShardError as problem:
         if problem.sample is None and expected_id:
-            raise ShardError(
-                shard, problem.problem, offset=problem.offset, sample=expected_id
-            ) from None
+            raise problem.at(offset, expected_id) from None
         raise
     if sample is None or (expected_id is not None and sample.id != expected_id):
         found = sample.id if sample else "the end of the shard"

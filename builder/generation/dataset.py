@@ -15,7 +15,7 @@ from typing import Any, Final
 from builder.generation.protocol import Generated, Rejection, Request
 from builder.plan import PlanRow, SourceFile
 from ld_portrait_20k import codec, schema
-from ld_portrait_20k.errors import PortraitError
+from ld_portrait_20k.errors import PortraitError, UnreadableShardError
 from ld_portrait_20k.manifest import Manifest
 from ld_portrait_20k.shard_reader import ShardReader
 
@@ -135,10 +135,16 @@ class DatasetGenerator:
         self._truth = _Reader(root, "truth")
 
     def generate(self, requests: Sequence[Request]) -> Iterator[Generated | Rejection]:
-        """Read the pictures; a damaged one becomes a rejection."""
+        """Read the pictures; a damaged one becomes a rejection.
+
+        Raises:
+            UnreadableShardError: A shard is absent or cannot be read.
+        """
         for request in requests:
             try:
                 yield self._read(request)
+            except UnreadableShardError:
+                raise
             except PortraitError as problem:
                 yield Rejection(request, "unreadable", str(problem))
 

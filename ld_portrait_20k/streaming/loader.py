@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ld_portrait_20k.errors import missing_extra
+from ld_portrait_20k.errors import PortraitError, missing_extra
 from ld_portrait_20k.streaming.stream import PortraitStream, register_with_torch
 
 Collate = Callable[[list[Any]], Any]
@@ -110,11 +110,17 @@ class PortraitLoader:
         return count // self.batch_size if self._drop_last else -(-count // self.batch_size)
 
     def __iter__(self) -> Iterator[Any]:
-        """Batches of the rest of the current epoch."""
+        """Batches of the rest of the current epoch.
+
+        Raises:
+            PortraitError: What :class:`PortraitStream` raises, from workers as well.
+        """
         stream = self.stream
         epoch, left = stream.epoch, stream.remaining
         self._consumed = 0
         for batch in self._loader:
+            if isinstance(batch, PortraitError):
+                raise batch
             size = min(self.batch_size, left - self._consumed)
             self._consumed += size
             if batch is None or (self._drop_last and size < self.batch_size):
@@ -153,7 +159,11 @@ class PortraitLoader:
 
 
 class _Batches:
-    """The stream as batches, for a DataLoader with ``batch_size=None``."""
+    """The stream as batches, for a DataLoader with ``batch_size=None``.
+
+    An error is handed over as the last batch, because torch would make a ``RuntimeError`` with
+    a traceback of it on the way out of a worker.
+    """
 
     def __init__(self, stream: PortraitStream, collate: Collate) -> None:
         from torch.utils.data import IterableDataset
@@ -163,7 +173,10 @@ class _Batches:
         self.collate = collate
 
     def __iter__(self) -> Iterator[Any]:
-        return self.stream.batches(self.collate)
+        try:
+            yield from self.stream.batches(self.collate)
+        except PortraitError as problem:
+            yield problem
 
 
 def _one_thread(worker: int) -> None:

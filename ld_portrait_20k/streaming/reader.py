@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ld_portrait_20k import schema
-from ld_portrait_20k.errors import ShardError
+from ld_portrait_20k.errors import ShardError, UnreadableShardError
 from ld_portrait_20k.shards import RawSample, read_sample
 from ld_portrait_20k.streaming.http import RemoteError
 from ld_portrait_20k.streaming.index import SampleTable
+from ld_portrait_20k.streaming.requests import BEYOND_THE_END
 from ld_portrait_20k.streaming.sources import DatasetSource, Window
 
 REQUEST_BYTES: Final = 8 * 2**20
@@ -46,7 +47,8 @@ def read_rows(
 
     Yields:
         One outcome a row: the sample, or the :class:`ShardError` that says what is wrong
-        with it. The error is not raised, so that the caller may go on with the next rows.
+        with it (:class:`UnreadableShardError` where its bytes cannot be had). The error is
+        not raised, so that the caller may go on with the next rows.
 
     Raises:
         PortraitError: The source as a whole cannot be read (no server, no access).
@@ -141,9 +143,10 @@ def read_row(source: DatasetSource, table: SampleTable, row: int, check: bool) -
             if not source.remote or attempt == _RETRIES:
                 return _named(problem, table, row)
         except RemoteError as problem:
-            if problem.status not in (404, 410, 416):
+            if problem.status not in (404, 410, BEYOND_THE_END):
                 raise
-            return _named(ShardError(source.locate(path), str(problem)), table, row)
+            kind = ShardError if problem.status == BEYOND_THE_END else UnreadableShardError
+            return _named(kind(source.locate(path), str(problem)), table, row)
     raise AssertionError("unreachable")
 
 
@@ -161,6 +164,4 @@ def _parse(
 
 
 def _named(problem: ShardError, table: SampleTable, row: int) -> ShardError:
-    offset = problem.offset if problem.offset is not None else int(table.offset[row])
-    sample = problem.sample or schema.sample_id(int(table.number[row]))
-    return ShardError(problem.shard, problem.problem, offset=offset, sample=sample)
+    return problem.at(int(table.offset[row]), schema.sample_id(int(table.number[row])))

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, Final, Protocol
 from urllib.parse import quote, urlsplit
 
-from ld_portrait_20k.errors import DatasetNotFoundError, PortraitError, ShardError
+from ld_portrait_20k.errors import DatasetNotFoundError, PortraitError, UnreadableShardError
 from ld_portrait_20k.manifest import FILE_NAME, Manifest
 from ld_portrait_20k.streaming.http import HttpClient, Patience, RemoteError, public_url
 from ld_portrait_20k.streaming.windows import FileWindow, OpenFile, Window
@@ -92,19 +92,23 @@ class LocalSource:
         """``length`` bytes of a file from ``start``, to be read as they are needed.
 
         Raises:
-            ShardError: The file is absent; reading beyond its end gives fewer bytes.
+            UnreadableShardError: The file cannot be opened.
         """
         try:
             return FileWindow(self._file(path), start, length)
         except OSError as problem:
-            raise ShardError(self.locate(path), f"cannot be read ({problem.strerror})") from problem
+            raise _unreadable(self.locate(path), problem) from problem
 
     def open(self, path: str) -> Stream:
-        """A file as a stream from its start."""
+        """A file as a stream from its start.
+
+        Raises:
+            UnreadableShardError: The file cannot be opened.
+        """
         try:
             return (self.root / path).open("rb", buffering=2**20)
         except OSError as problem:
-            raise ShardError(self.locate(path), f"cannot be read ({problem.strerror})") from problem
+            raise _unreadable(self.locate(path), problem) from problem
 
     def locate(self, path: str) -> str:
         """A file's full path."""
@@ -292,3 +296,7 @@ class ListedSource:
                 return None
             raise
         return Manifest.from_json(data.decode("utf-8", "replace"), public_url(url))
+
+
+def _unreadable(shard: str, problem: OSError) -> UnreadableShardError:
+    return UnreadableShardError(shard, f"cannot be read ({problem.strerror or problem})")

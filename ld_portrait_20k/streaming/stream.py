@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ld_portrait_20k import schema
-from ld_portrait_20k.errors import PortraitError, ShardError
+from ld_portrait_20k.errors import PortraitError, ShardError, UnreadableShardError
 from ld_portrait_20k.streaming.decoding import Sample, decode_sample
 from ld_portrait_20k.streaming.http import Patience
 from ld_portrait_20k.streaming.index import open_table
@@ -19,6 +19,7 @@ from ld_portrait_20k.streaming.order import Share, epoch_order
 from ld_portrait_20k.streaming.position import Position, distributed_rank, loader_worker
 from ld_portrait_20k.streaming.reader import Outcome, read_row, read_rows
 from ld_portrait_20k.streaming.resolve import open_source
+from ld_portrait_20k.streaming.skips import Skips
 from ld_portrait_20k.streaming.sources import DatasetSource
 
 STATE_VERSION: Final = 1
@@ -67,7 +68,7 @@ class PortraitStream:
         check: Compare checksums while reading: True, False, or None for remote sources only
             (a damaged PNG is noticed either way when it is decoded).
         on_error: A damaged sample is raised (``"raise"``) or left out (``"skip"``, counted
-            in :attr:`skipped`).
+            in :attr:`skipped`). A shard that is absent or cannot be read is raised always.
         rank: Number of this process; by default from ``torch.distributed`` if that is
             initialised, else 0.
         world_size: How many processes there are; by default likewise, else 1.
@@ -128,8 +129,7 @@ class PortraitStream:
         self.decode = decode
         self.check = self.source.remote if check is None else check
         self.on_error = on_error
-        self.skipped = 0
-        self.last_error: ShardError | None = None
+        self._skips = Skips()
         self._connections = connections
         self._read_ahead = read_ahead
         if rank is None or world_size is None:
@@ -149,6 +149,16 @@ class PortraitStream:
     def epoch(self) -> int:
         """The current epoch."""
         return self._position.epoch
+
+    @property
+    def skipped(self) -> int:
+        """Damaged samples left out, by a loader's workers too, in what they read ahead as well."""
+        return self._skips.count
+
+    @property
+    def last_error(self) -> ShardError | None:
+        """Why the latest of them was left out."""
+        return self._skips.last
 
     def set_epoch(self, epoch: int) -> None:
         """Go to the beginning of an epoch; for the current one, change nothing.
@@ -193,8 +203,9 @@ class PortraitStream:
         return self._share.count(len(self.table), self._position.start)
 
     def share_position(self) -> None:
-        """Keep the position in shared memory, so that worker processes see it move."""
+        """Share position and count of skipped samples with the processes of workers."""
         self._position.share()
+        self._skips.share()
 
     def __iter__(self) -> Iterator[Any]:
         """Yield the rest of the current epoch, then go to the beginning of the next one."""
@@ -304,10 +315,9 @@ class PortraitStream:
                 raise outcome
             sample: Any = decode_sample(outcome, self.seed, epoch) if self.decode else outcome
         except ShardError as problem:
-            if self.on_error == "raise":
+            if self.on_error == "raise" or isinstance(problem, UnreadableShardError):
                 raise
-            self.skipped += 1
-            self.last_error = problem
+            self._skips.add(loader_worker()[0], problem)
             return None
         return self.transform(sample) if self.transform else sample
 

@@ -6,6 +6,8 @@ import os
 import zlib
 from pathlib import Path
 
+from ld_portrait_20k.errors import UnreadableShardError
+
 
 class Window:
     """A part of a file, read from front to back and copied only once.
@@ -48,9 +50,18 @@ class FileWindow(Window):
         self._crc32 = 0
 
     def read(self, size: int, /) -> bytes:
-        """The next ``size`` bytes, or what is left; fewer where the file ends before."""
+        """The next ``size`` bytes, or what is left; fewer where the file ends before.
+
+        Raises:
+            UnreadableShardError: The disk or the mount fails.
+        """
         size = min(size, self.length - self.position)
-        part = os.pread(self._file.descriptor, size, self._start + self.position)
+        try:
+            part = os.pread(self._file.descriptor, size, self._start + self.position)
+        except OSError as problem:
+            raise UnreadableShardError(
+                self._file.name, f"cannot be read ({problem.strerror})"
+            ) from problem
         self.position += len(part)
         if self.checking:
             self._crc32 = zlib.crc32(part, self._crc32)
@@ -69,6 +80,7 @@ class OpenFile:
     """A file descriptor that is closed with the last reference to it."""
 
     def __init__(self, path: Path) -> None:
+        self.name = str(path)
         self.descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
 
     def __del__(self) -> None:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import errno
 import itertools
+import os
 import pickle
 import random
 from collections.abc import Iterable
@@ -11,7 +13,8 @@ import numpy as np
 import pytest
 
 from ld_portrait_20k import PortraitStream, schema
-from ld_portrait_20k.errors import PortraitError, ShardError
+from ld_portrait_20k.errors import PortraitError, ShardError, UnreadableShardError
+from ld_portrait_20k.streaming.skips import Skips
 from tests.processes import run_code
 
 from .samples import build, metadata, picture
@@ -235,10 +238,80 @@ def test_damage_is_raised_or_skipped(
     stream = PortraitStream(tmp_path, check=check, on_error="skip", batch_size=2)
     left = [schema.sample_id(i) for i in range(10) if i != 2]
     assert batch_ids(PortraitLoader(stream, num_workers=workers)) == left
-    if not workers:
-        assert stream.skipped == 1 and "ldp-0000002" in str(stream.last_error)
+    assert stream.skipped == 1 and stream.last_error is not None
+    assert stream.last_error.sample == "ldp-0000002" and path.name in str(stream.last_error)
     with pytest.raises(ValueError):
         PortraitStream(tmp_path, on_error="ignore")
+
+
+@pytest.mark.parametrize("context", ["fork", "spawn"])
+def test_skips_in_workers_of_a_plain_loader_are_counted(tmp_path: Path, context: str) -> None:
+    path = damaged(tmp_path)
+    path.write_bytes(path.read_bytes()[:9000])
+    stream = PortraitStream(tmp_path, on_error="skip", batch_size=2, transform=only_id)
+    loader: Any = DataLoader(stream, batch_size=2, num_workers=2, multiprocessing_context=context)
+    received = batch_ids(loader)
+    assert 5 <= len(received) < 9 and len(received) + stream.skipped == 10
+    assert isinstance(stream.last_error, ShardError) and path.name in str(stream.last_error)
+
+
+def test_an_error_with_a_long_name_is_kept(tmp_path: Path) -> None:
+    skips = Skips()
+    skips.add(
+        0, ShardError("/" + "漢" * 900 + ".tar", "ü" * 900, offset=2**40, sample="ldp-0000001")
+    )
+    skips.add(1, ShardError("b.tar", "later"))
+    assert skips.count == 2 and str(skips.last) == "b.tar: later"
+    skips.add(
+        0, ShardError("/" + "漢" * 900 + ".tar", "ü" * 900, offset=2**40, sample="ldp-0000001")
+    )
+    assert skips.last is not None and skips.last.sample == "ldp-0000001"
+    assert skips.last.shard.endswith("漢.tar") and skips.last.problem.startswith("ü")
+
+
+def fails(number: int, monkeypatch: pytest.MonkeyPatch, call: str, path: Path) -> None:
+    """Let one call of the system fail for one file, as a full table or a dead disk does."""
+    real = getattr(os, call)
+
+    def faulty(file: Any, *rest: Any) -> Any:
+        if call == "open" and str(file) == str(path):
+            raise OSError(number, os.strerror(number))
+        if call == "pread" and Path(f"/proc/self/fd/{file}").readlink() == path:
+            raise OSError(number, os.strerror(number))
+        return real(file, *rest)
+
+    monkeypatch.setattr(os, call, faulty)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize(
+    ("call", "number"),
+    [("open", errno.EMFILE), ("open", errno.EACCES), ("pread", errno.EIO), ("pread", errno.ESTALE)],
+)
+def test_only_damage_is_skipped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, number: int, workers: int
+) -> None:
+    build(tmp_path, {"train": (2, 5)})
+    path = tmp_path / "data/train-00001-of-00002.tar"
+    stream = PortraitStream(tmp_path, on_error="skip", batch_size=5)
+    fails(number, monkeypatch, call, path)
+    with pytest.raises(UnreadableShardError) as caught:
+        list(PortraitLoader(stream, num_workers=workers))
+    assert path.name in str(caught.value) and os.strerror(number) in str(caught.value)
+    assert stream.skipped == 0
+
+
+def test_a_missing_shard_is_never_skipped(tmp_path: Path) -> None:
+    build(tmp_path, {"train": (2, 5)})
+    stream = PortraitStream(tmp_path, on_error="skip", batch_size=5)
+    (tmp_path / "data/train-00001-of-00002.tar").unlink()
+    for workers in (0, 2):
+        with pytest.raises(UnreadableShardError, match=r"train-00001-of-00002\.tar.*No such file"):
+            list(PortraitLoader(stream, num_workers=workers))
+    assert stream.skipped == 0
+    (tmp_path / "data").rename(tmp_path / "gone")
+    with pytest.raises(UnreadableShardError, match="ldp-0000000"):
+        list(PortraitStream(tmp_path, on_error="skip"))
 
 
 def test_a_wholly_skipped_batch_shifts_nothing(tmp_path: Path) -> None:
