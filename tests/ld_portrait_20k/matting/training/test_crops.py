@@ -65,7 +65,7 @@ def test_crops_are_in_range(structures: float) -> None:
         for key, channels in PLANES.items():
             assert crop[key].shape == (channels, SIZE, SIZE)
             assert crop[key].dtype == np.float32
-            assert 0 <= crop[key].min() and crop[key].max() <= 1
+            assert crop[key].min() >= 0 and crop[key].max() <= 1
         assert set(np.unique(crop["trimap"])) <= {0.0, 0.5, 1.0}
         assert (crop["name"] == "drawn structure") == bool(structures)
 
@@ -114,7 +114,7 @@ def test_structures_of_every_kind() -> None:
     photo = draw_texture(rng, SIZE)
     mattes = [draw_structure(rng, SIZE, photo) for _ in range(40)]
     assert all(m.shape == (SIZE, SIZE) and m.dtype == np.float32 for m in mattes)
-    assert all(0 <= m.min() and m.max() <= 1 for m in mattes)
+    assert all(m.min() >= 0 and m.max() <= 1 for m in mattes)
     soft = [float(((m > 0.02) & (m < 0.98)).mean()) for m in mattes]
     assert np.mean(soft) > 0.05
     assert len({round(float(m.mean()), 6) for m in mattes}) > 30
