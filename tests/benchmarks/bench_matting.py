@@ -67,17 +67,18 @@ def cases(shared: Path, drawn: int) -> Iterator[Case]:
         background = photographs[number % len(photographs)]
         yield _composed("drawn", f"drawn-{number}", portrait.foreground, portrait.alpha, background)
     for name in REAL:
-        layers = cv2.imread(str(shared / "layerdiffuse" / f"{name}.png"), cv2.IMREAD_UNCHANGED)
-        refined = refine(cv2.cvtColor(layers, cv2.COLOR_BGRA2RGBA))
+        layers = _read(shared / "layerdiffuse" / f"{name}.png", cv2.IMREAD_UNCHANGED)
+        refined = refine(layers)
         alpha = np.rint(refined.alpha * 255).astype(np.uint8)
         scale = min(1.0, 768 / max(alpha.shape))
         size = (round(alpha.shape[0] * scale), round(alpha.shape[1] * scale))
-        foreground, alpha = resize_picture(refined.foreground, size), resize_picture(alpha, size)
+        foreground = resize_picture(np.asarray(refined.foreground, np.uint8), size)
+        alpha = resize_picture(alpha, size)
         for number, background in enumerate(photographs):
             yield _composed("real", f"{name}-{number}", foreground, alpha, background)
     folder = shared / "mattes"
-    alpha = cv2.imread(str(folder / "lemur_alpha.png"), cv2.IMREAD_GRAYSCALE)
-    known = cv2.imread(str(folder / "lemur_trimap.png"), cv2.IMREAD_GRAYSCALE)
+    alpha = _read(folder / "lemur_alpha.png", cv2.IMREAD_GRAYSCALE)
+    known = _read(folder / "lemur_trimap.png", cv2.IMREAD_GRAYSCALE)
     yield Case("lemur", "lemur", _unit(_read(folder / "lemur.png")), _known(known), _unit(alpha))
 
 
@@ -150,8 +151,14 @@ def _unit(values: NDArray[np.uint8]) -> NDArray[np.float32]:
     return values.astype(np.float32) / np.float32(255)
 
 
-def _read(path: Path) -> NDArray[np.uint8]:
-    return np.asarray(cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB))
+def _read(path: Path, flags: int = cv2.IMREAD_COLOR) -> NDArray[np.uint8]:
+    picture = cv2.imread(str(path), flags)
+    if picture is None:
+        raise SystemExit(f"{path}: not a picture that can be read")
+    if picture.ndim == 3:
+        way = cv2.COLOR_BGRA2RGBA if picture.shape[2] == 4 else cv2.COLOR_BGR2RGB
+        picture = cv2.cvtColor(picture, way)
+    return np.asarray(picture).astype(np.uint8)
 
 
 def _sheet(path: Path, case: Case, mattes: list[NDArray[np.float32]]) -> None:

@@ -71,7 +71,7 @@ MODELS: Final = {
     entry.name: entry
     for entry in (
         ModelEntry(
-            "hint-unet", "network", "Apache-2.0", 862_760, True,
+            "hint-unet", "network", "Apache-2.0", 863_916, True,
             "small U-Net that sees the trimap and classical colour hints; weights ship",
             open=f"{_HERE}.hint_unet:open_model", create=f"{_HERE}.hint_unet:create",
             requires=_TORCH, extra="matting", weights="weights/hint-unet",

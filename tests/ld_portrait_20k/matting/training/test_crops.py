@@ -41,9 +41,11 @@ class Discs:
         )  # fmt: skip
 
 
-def dataset(seed: int = 0, *, composed: bool = False, **options: float) -> CropDataset:
+def dataset(seed: int = 0, *, composed: bool = False, structures: float = 0.25) -> CropDataset:
     return CropDataset(
-        [(Discs(composed=composed), 1.0)], seed=seed, options=CropOptions(size=SIZE, **options)
+        [(Discs(composed=composed), 1.0)],
+        seed=seed,
+        options=CropOptions(size=SIZE, structures=structures),
     )
 
 
