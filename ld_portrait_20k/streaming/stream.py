@@ -65,8 +65,9 @@ class PortraitStream:
         transform: Called with each decoded sample (or :class:`RawSample` with
             ``decode=False``); what it returns is yielded.
         decode: False yields :class:`~ld_portrait_20k.shards.RawSample`, pictures encoded.
-        check: Compare checksums while reading: True, False, or None for remote sources only
-            (a damaged PNG is noticed either way when it is decoded).
+        check: Compare checksums while reading: True, False, or None for remote sources and
+            whenever pictures are decoded, because a damaged JPEG may decode to other pixels.
+            Shards listed without their dataset's manifest have none to compare with.
         on_error: A damaged sample is raised (``"raise"``) or left out (``"skip"``, counted
             in :attr:`skipped`). A shard that is absent or cannot be read is raised always.
         rank: Number of this process; by default from ``torch.distributed`` if that is
@@ -127,7 +128,8 @@ class PortraitStream:
         self.window = window
         self.transform = transform
         self.decode = decode
-        self.check = self.source.remote if check is None else check
+        self.check = self.source.remote or decode if check is None else check
+        self._check_decoded = check is not False
         self.on_error = on_error
         self._skips = Skips()
         self._connections = connections
@@ -192,7 +194,7 @@ class PortraitStream:
             IndexError: No such place.
         """
         row = range(len(self.table))[index]
-        outcome = read_row(self.source, self.table, row, self.check)
+        outcome = read_row(self.source, self.table, row, self._check_decoded)
         if isinstance(outcome, ShardError):
             raise outcome
         return decode_sample(outcome, self.seed, self.epoch)

@@ -244,6 +244,22 @@ def test_damage_is_raised_or_skipped(
         PortraitStream(tmp_path, on_error="ignore")
 
 
+def test_every_flipped_bit_of_a_decoded_jpeg_is_noticed(tmp_path: Path) -> None:
+    build(tmp_path, {"train": (1, 2)}, form="jpeg", size=(40, 30))
+    path = tmp_path / "data/train-00000-of-00001.tar"
+    stream, encoded = PortraitStream(tmp_path), PortraitStream(tmp_path, decode=False)
+    entry = dict(stream.source.manifest().shards[0].entries("jpeg"))["ldp-0000001"][0]
+    whole = path.read_bytes()
+    for place in range(entry.offset, entry.offset + entry.size, 7):
+        data = bytearray(whole)
+        data[place] ^= 1
+        with path.open("r+b") as file:
+            file.write(data)
+        for read in (lambda: list(stream), lambda: encoded.sample(1)):
+            with pytest.raises(ShardError, match="ldp-0000001"):
+                read()
+
+
 @pytest.mark.parametrize("context", ["fork", "spawn"])
 def test_skips_in_workers_of_a_plain_loader_are_counted(tmp_path: Path, context: str) -> None:
     path = damaged(tmp_path)
