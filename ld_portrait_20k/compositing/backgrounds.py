@@ -134,6 +134,9 @@ class PictureBackgrounds:
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_cache": OrderedDict(), "_held": 0}
 
+    def __repr__(self) -> str:
+        return f"PictureBackgrounds({len(self)} pictures)"
+
 
 class ColourBackgrounds:
     """Plain colours, drawn uniformly or from a list.
@@ -152,6 +155,9 @@ class ColourBackgrounds:
         else:
             colour = np.array(self._colours[int(rng.integers(len(self._colours)))])
         return np.broadcast_to(colour.astype(np.uint8), (height, width, 3)).copy()
+
+    def __repr__(self) -> str:
+        return f"ColourBackgrounds({'any' if self._colours is None else len(self._colours)})"
 
 
 def _header(path: Path) -> tuple[tuple[int, int], str | None]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 from urllib.parse import urlsplit
 
 from ld_portrait_20k import schema
@@ -71,7 +71,7 @@ def resolve(
 
 
 def open_source(
-    source: str | Path | Sequence[str | Path] | DatasetSource,
+    source: str | Path | Iterable[str | Path] | DatasetSource,
     *,
     repo_id: str | None = None,
     revision: str | None = None,
@@ -93,15 +93,23 @@ def open_source(
     Raises:
         DatasetNotFoundError: The dataset is nowhere.
         PortraitError: It cannot be read, or the list is empty.
+        TypeError: Something else was given.
     """
     if isinstance(source, (str, Path)):
         return resolve(
             source, repo_id=repo_id, revision=revision, token=token, cache_dir=cache_dir,
             patience=patience,
         )  # fmt: skip
-    if isinstance(source, Sequence):
-        return ListedSource(source, token if isinstance(token, str) else None, patience)
-    return source
+    if hasattr(source, "window"):
+        return cast("DatasetSource", source)
+    if isinstance(source, Iterable) and not isinstance(source, (bytes, Mapping)):
+        listed = list(source)
+        if all(isinstance(path, (str, Path)) for path in listed):
+            return ListedSource(listed, token if isinstance(token, str) else None, patience)
+    raise TypeError(
+        "a source is a folder, a URL, a repository, a list of shards or an open source, "
+        f"not {type(source).__name__}"
+    )
 
 
 def fingerprint(manifest: Manifest) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ld_portrait_20k import schema
+from ld_portrait_20k.arguments import function, whole_number
 from ld_portrait_20k.errors import PortraitError, ShardError, UnreadableShardError
 from ld_portrait_20k.streaming.decoding import Sample, decode_sample
 from ld_portrait_20k.streaming.http import Patience
@@ -36,12 +37,14 @@ class PortraitStream:
 
     =============  ==================================================================
     ``id``         ``ldp-0000042``
-    ``seed``       int, differs by sample, epoch and the stream's seed; transforms
-                   draw their random numbers from it
     ``foreground`` (H, W, 3) uint8, straight sRGB
     ``alpha``      (H, W) uint8, 0 transparent, 255 opaque
     ``prompt``     str
-    ``metadata``   dict, see :data:`ld_portrait_20k.schema.METADATA`
+    ``metadata``   dict, see :data:`ld_portrait_20k.schema.METADATA`; its ``seed`` is
+                   the generator's
+    ``transform_seed``
+                   int64, differs by sample, epoch and the stream's seed; transforms
+                   draw their random numbers from it
     =============  ==================================================================
 
     Order: each epoch permutes the shards, then the samples within each group of ``window``
@@ -87,11 +90,12 @@ class PortraitStream:
         DatasetNotFoundError: The dataset is nowhere.
         PortraitError: It cannot be read.
         ValueError: An argument out of range.
+        TypeError: An argument of another kind.
     """
 
     def __init__(
         self,
-        source: str | Path | Sequence[str | Path] | DatasetSource = schema.NAME,
+        source: str | Path | Iterable[str | Path] | DatasetSource = schema.NAME,
         *,
         split: str | None = "train",
         subset: str = "default",
@@ -118,25 +122,32 @@ class PortraitStream:
             raise ValueError(f"on_error {on_error!r} is none of {', '.join(POLICIES)}")
         if (rank is None) != (world_size is None):
             raise ValueError("rank and world_size go together")
+        function("transform", transform, "each sample")
+        self.seed = whole_number("seed", seed)
+        self.window = whole_number("window", window, 0)
+        self._connections = whole_number("connections", connections, 1)
+        self._read_ahead = whole_number("read_ahead", read_ahead, 1)
+        if rank is None or world_size is None:
+            rank, world_size = distributed_rank()
+        self._share = Share(
+            whole_number("rank", rank, 0),
+            whole_number("world_size", world_size, 1),
+            block=whole_number("batch_size", batch_size, 1),
+            remainder=remainder,
+        )
         self.source = open_source(
             source, repo_id=repo_id, revision=revision, token=token, cache_dir=cache_dir,
             patience=patience,
         )  # fmt: skip
         self.table, self.identity = open_table(self.source, subset, split)
+        self._selection = f"subset={subset!r}, split={split!r}"
         self.shuffle = shuffle
-        self.seed = seed
-        self.window = window
         self.transform = transform
         self.decode = decode
         self.check = self.source.remote or decode if check is None else check
         self._check_decoded = check is not False
         self.on_error = on_error
         self._skips = Skips()
-        self._connections = connections
-        self._read_ahead = read_ahead
-        if rank is None or world_size is None:
-            rank, world_size = distributed_rank()
-        self._share = Share(rank, world_size, block=batch_size, remainder=remainder)
         self._position = Position()
         self._taken = 0  # by this worker since the position, skipped ones too
         self._resumed: dict[str, int] | None = None
@@ -171,6 +182,14 @@ class PortraitStream:
         if epoch != self._position.epoch:
             self._position.set(epoch, 0)
             self._taken, self._resumed = 0, None
+
+    def __repr__(self) -> str:
+        share, position = self._share, self._position
+        ranks = f", rank {share.rank} of {share.world_size}" if share.world_size > 1 else ""
+        return (
+            f"PortraitStream({self.source.name!r}, {self._selection}, {self.total} samples, "
+            f"epoch {position.epoch}, start {position.start}{ranks})"
+        )
 
     def __len__(self) -> int:
         """Samples that this rank reads in a whole epoch."""

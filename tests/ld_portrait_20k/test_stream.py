@@ -209,7 +209,13 @@ def test_sample_seeds_follow_sample_epoch_and_seed(roots: dict[int, Path]) -> No
         stream = PortraitStream(roots[4], shuffle=True, seed=seed, batch_size=4)
         stream.set_epoch(epoch)
         batches = list(PortraitLoader(stream, num_workers=workers))
-        return dict(zip(batch_ids(batches), [s for b in batches for s in b["seed"]], strict=True))
+        return dict(
+            zip(
+                batch_ids(batches),
+                torch.cat([b["transform_seed"] for b in batches]).tolist(),
+                strict=True,
+            )
+        )
 
     assert seeds(1, 0) == seeds(1, 0, workers=2)
     assert seeds(1, 0) != seeds(1, 1) != seeds(2, 1)
