@@ -58,12 +58,18 @@ class PictureBackgrounds:
         cache_bytes: int = 256 * 2**20,
     ) -> None:
         if isinstance(pictures, (str, Path)):
-            folder = Path(pictures)
+            folder = Path(pictures).absolute()
             pictures = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
             if not pictures:
                 raise PortraitError(f"{folder}: no pictures ({', '.join(SUFFIXES)}) there")
         if not len(pictures):
             raise PortraitError("an empty list of backgrounds")
+        if isinstance(pictures, (list, tuple)):
+            # The process may change its folder before it reads them.
+            pictures = [
+                Path(item).absolute() if isinstance(item, (str, Path)) else item
+                for item in pictures
+            ]
         self._pictures = pictures
         self._column = column
         self._zoom = zoom

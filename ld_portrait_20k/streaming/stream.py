@@ -58,7 +58,8 @@ class PortraitStream:
 
     Args:
         source: Folder, URL, Hub repository id or the bare name, as for
-            :func:`ld_portrait_20k.load_dataset`; or a list of shard paths and URLs.
+            :func:`ld_portrait_20k.load_dataset`; or shards: a path, a URL, a glob, a pattern
+            such as ``train-{00000..00007}-of-00008.tar``, or a list of these.
         split: ``"train"``, ``"validation"``, ``"test"``, or None for all of them.
         subset: ``"default"``, ``"raw"`` or ``"truth"``.
         shuffle: Whether to permute the samples.
