@@ -50,8 +50,9 @@ def read_chosen(
         try:
             with ShardReader(path, shard, manifest.foreground_format) as reader:
                 for key in filter(wanted.__contains__, shard.ids()):
-                    foreground = codec.decode_foreground(reader.member(key, "foreground"))
-                    yield key, foreground, codec.decode_alpha(reader.member(key, "alpha"))
+                    sample = reader.sample(key)
+                    foreground = codec.decode_foreground(sample.foreground)
+                    yield key, foreground, codec.decode_alpha(sample.alpha)
         except codec.ImageError as problem:
             raise PortraitError(
                 f"{path}: {problem}; try: python -m builder verify {root}"

@@ -63,6 +63,17 @@ def _rebuild_shard_error(
     return kind(shard, problem, offset=offset, sample=sample)
 
 
+LFS_POINTER: Final = b"version https://git-lfs.github.com/spec/"
+"""How the small file begins that git keeps in place of a large one."""
+
+LFS_ADVICE: Final = "is a git-lfs pointer, not the file itself; try: git lfs pull"
+
+
+def is_lfs_pointer(start: bytes) -> bool:
+    """Whether a file with these first bytes is a pointer of git-lfs."""
+    return start.startswith(LFS_POINTER)
+
+
 class DatasetNotFoundError(PortraitError, FileNotFoundError):
     """The dataset is neither a local folder nor a Hub repository that can be reached."""
 

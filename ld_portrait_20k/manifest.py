@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ld_portrait_20k import schema
-from ld_portrait_20k.errors import PortraitError
+from ld_portrait_20k.errors import LFS_ADVICE, PortraitError, is_lfs_pointer
 from ld_portrait_20k.ustar import BLOCK, MAX_MEMBER_BYTES, Entry, padding
 
 FILE_NAME: Final = "manifest.json"
@@ -183,6 +183,8 @@ class Manifest:
         Raises:
             PortraitError: Not a manifest of this project, or of a newer format.
         """
+        if is_lfs_pointer(text[:64].encode()):
+            raise PortraitError(f"{where}: {LFS_ADVICE}")
         try:
             body = json.loads(text)
             if body["name"] != schema.NAME:

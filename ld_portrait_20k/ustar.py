@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, Final
 
-from ld_portrait_20k.errors import ShardError
+from ld_portrait_20k.errors import LFS_ADVICE, ShardError, UnreadableShardError, is_lfs_pointer
 
 BLOCK: Final = 512
 END: Final = bytes(2 * BLOCK)
@@ -89,6 +89,8 @@ def parse_header(block: bytes, offset: int, shard: str) -> Entry | None:
     def refuse(problem: str) -> ShardError:
         return ShardError(shard, problem, offset=offset)
 
+    if offset == 0 and is_lfs_pointer(block):
+        raise UnreadableShardError(shard, LFS_ADVICE)
     if len(block) < BLOCK:
         raise refuse("truncated in a header")
     if not block.strip(b"\0"):

@@ -21,13 +21,17 @@ def add_hub_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--revision", default="main", metavar="BRANCH", help="branch (main)")
     group.add_argument("--tag", metavar="NAME", help="tag the result, v1.0")
     group.add_argument(
+        "--overwrite-card", action="store_true",
+        help="replace a README.md that was edited on the website since it was published",
+    )  # fmt: skip
+    group.add_argument(
         "--commit-every", type=int, default=8, metavar="N", help="shards a commit (8)"
     )
 
 
 def hub_keywords(options: argparse.Namespace) -> dict[str, Any]:
     """The options as keywords of :class:`builder.hub.Uploader` and :func:`builder.hub.publish`."""
-    names = ("private", "revision", "tag", "commit_every")
+    names = ("private", "revision", "tag", "overwrite_card", "commit_every")
     return {name: getattr(options, name) for name in names}
 
 
@@ -60,6 +64,11 @@ def print_published(report: PublishReport) -> None:
             f"{report.bytes_to_send / 2**20:.1f} MiB to send in about {report.commits} commits; "
             f"this {change}"
         )
+        if report.card_edited:
+            print(
+                "README.md was edited on the website since it was published; "
+                "it is replaced only with --overwrite-card, and lost then"
+            )
         print("nothing was sent; the same command without --dry-run publishes it")
         return
     print(

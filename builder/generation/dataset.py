@@ -94,7 +94,7 @@ def plan_rows(root: Path) -> Iterator[PlanRow]:
 
 @dataclass
 class _Reader:
-    """Reads members of a subset by sample id, through the manifest's index."""
+    """Reads samples of a subset by id, through the manifest's index."""
 
     root: Path
     subset: str = SUBSET
@@ -107,13 +107,17 @@ class _Reader:
         ]
         self.shards = {key: shard for shard in shards for key in shard.record.ids()}
 
-    def member(self, sample_id: str, member: str) -> bytes:
+    def pictures(self, sample_id: str) -> tuple[bytes, bytes]:
+        """Foreground and alpha as they are encoded, checked against the manifest's checksum."""
         with self.shards[sample_id] as shard:
-            return shard.member(sample_id, member)
+            sample = shard.sample(sample_id)
+        return sample.foreground, sample.alpha
 
     def metadata(self, sample_id: str) -> dict[str, Any]:
+        with self.shards[sample_id] as shard:
+            content = shard.member(sample_id, "json")
         try:
-            return schema.complete(json.loads(self.member(sample_id, "json")))
+            return schema.complete(json.loads(content))
         except ValueError as problem:
             shard = self.shards[sample_id].name
             raise PortraitError(f"{shard}, sample {sample_id}: {problem}") from problem
@@ -151,13 +155,10 @@ class DatasetGenerator:
     def _read(self, request: Request) -> Generated:
         key = request.row.id
         metadata = self._raw.metadata(key)
-        encoded = {SUBSET: (self._raw.member(key, "foreground"), self._raw.member(key, "alpha"))}
+        encoded = {SUBSET: self._raw.pictures(key)}
         truth = None
         if key in self._truth.shards:
-            encoded["truth"] = (
-                self._truth.member(key, "foreground"),
-                self._truth.member(key, "alpha"),
-            )
+            encoded["truth"] = self._truth.pictures(key)
             truth = _decode(encoded["truth"])
         foreground, alpha = _decode(encoded[SUBSET])
         return Generated(

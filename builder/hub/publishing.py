@@ -17,7 +17,15 @@ from builder.hub.folder import DatasetFolder
 from builder.hub.names import check_names
 from builder.hub.retry import Retries, RetryPolicy, log
 from builder.hub.state import Progress
-from builder.hub.target import PublishTarget, check, look, name_repo, shard_folders, sign_in
+from builder.hub.target import (
+    PublishTarget,
+    card_is_edited,
+    check,
+    look,
+    name_repo,
+    shard_folders,
+    sign_in,
+)
 from builder.hub.uploader import Uploader
 from ld_portrait_20k.manifest import Manifest
 
@@ -43,6 +51,8 @@ class PublishReport:
         commits: Commits made, or about how many it would take.
         failures: Requests that failed and were tried again.
         problems: What they failed of, and how often.
+        card_edited: Whether the card was edited on the website, so that publishing replaces it
+            only with ``overwrite_card``; told by a dry run.
         seconds: How long it took.
     """
 
@@ -62,6 +72,7 @@ class PublishReport:
     commits: int = 0
     failures: int = 0
     problems: Mapping[str, int] = field(default_factory=dict)
+    card_edited: bool = False
     seconds: float = 0.0
 
     def to_dict(self) -> dict[str, Any]:
@@ -76,6 +87,7 @@ def publish(
     private: bool = False,
     revision: str = "main",
     tag: str | None = None,
+    overwrite_card: bool = False,
     commit_every: int = 8,
     dry_run: bool = False,
     token: str | None = None,
@@ -87,8 +99,9 @@ def publish(
 
     The order: shards to the staging branch, several a commit; a check that the server holds
     every shard (size and sha256); one commit to the revision with the pointers of all
-    shards, card, manifest, pictures and whatever else the folder has; the tag; the staging
-    branch is deleted. See :mod:`builder.hub.target` for why nothing is ever half-published.
+    shards, card, manifest, pictures and whatever else the folder has; a check that the revision
+    has all that and no shard besides; the tag; the staging branch is deleted. See
+    :mod:`builder.hub.target` for why nothing is ever half-published.
 
     Args:
         root: The dataset's folder, with ``manifest.json`` and ``README.md``.
@@ -96,6 +109,7 @@ def publish(
         private: Create the repository as private; one that is public is then refused.
         revision: The branch; created if it does not exist.
         tag: A tag for the result, such as ``v1.0``.
+        overwrite_card: Replace a card that was edited on the website; it is refused otherwise.
         commit_every: Shards a commit.
         dry_run: Only ask the Hub and tell what would be done; needs a token all the same.
         token: Access token; that of the environment or the login if None.
@@ -114,10 +128,13 @@ def publish(
             (policy or RetryPolicy()).brief(), threading.Event(), (find_token(token),)
         )
         client = HubClient(endpoint, find_token(token), retries)
-        return _rehearse(client, folder, repo_id, private, revision, tag, commit_every)
+        return _rehearse(
+            client, folder, repo_id, private, revision, tag, overwrite_card, commit_every
+        )
     uploader = Uploader(
         repo_id, private=private, revision=revision, tag=tag, commit_every=commit_every,
-        token=token, endpoint=endpoint, policy=policy, progress=progress,
+        overwrite_card=overwrite_card, token=token, endpoint=endpoint, policy=policy,
+        progress=progress,
     )  # fmt: skip
     folder.refuse_token(uploader.client.token)
     try:
@@ -166,8 +183,14 @@ def _finish_publication(folder: DatasetFolder, uploader: Uploader) -> PublishRep
         samples = sum(folder.manifest.splits.values())
         title = f"Publish {samples} samples in {len(folder.shards)} shards"
         head = uploader.committer.commit(branch, title, additions, deleted, parent=head)
+    _check_published(client, folder, target, final, head)
     if target.head is None:
         client.create_branch(repo_id, revision, head)
+        if client.head(repo_id, revision) != head:
+            raise MovedError(
+                f"{repo_id}@{revision} was created by somebody else meanwhile; "
+                "try: see who, then run the same command again"
+            )
     if tag is not None:
         _tag(client, repo_id, tag, head)
     client.delete_branch(repo_id, target.staging)
@@ -192,6 +215,28 @@ def _finish_publication(folder: DatasetFolder, uploader: Uploader) -> PublishRep
         problems=dict(uploader.retries.by_problem),
         seconds=state.seconds,
     )
+
+
+def _check_published(
+    client: HubClient,
+    folder: DatasetFolder,
+    target: PublishTarget,
+    final: Mapping[str, Addition],
+    head: str,
+) -> None:
+    """Compare the last commit's files with what was meant, before anything names it.
+
+    Raises:
+        IncompleteError: The server dropped, changed or kept a file.
+    """
+    tree = client.tree(target.repo_id, head)
+    wrong = [path for path, addition in final.items() if not addition.is_at(tree.get(path))]
+    if wrong := sorted([*wrong, *_unwanted(tree, set(final), target.manifest)]):
+        raise IncompleteError(
+            f"{target.repo_id}@{head[:12]} does not hold what was committed: {len(wrong)} of "
+            f"{len(final)} files are missing or others ({wrong[0]}), so it was not tagged; "
+            f"try: run the same command again, then python -m builder verify {target.repo_id}"
+        )
 
 
 def _send_shards(folder: DatasetFolder, uploader: Uploader) -> None:
@@ -251,6 +296,9 @@ def _unsent(folder: DatasetFolder, target: PublishTarget) -> int:
 
 
 def _tag(client: HubClient, repo_id: str, tag: str, commit: str) -> None:
+    """Tag a commit, unless the tag stands there already."""
+    if client.refs(repo_id).tags.get(tag) == commit:
+        return
     try:
         client.create_tag(repo_id, tag, commit)
     except ConflictError:
@@ -272,6 +320,7 @@ def _rehearse(
     private: bool,
     revision: str,
     tag: str | None,
+    overwrite_card: bool,
     commit_every: int,
 ) -> PublishReport:
     """What a publication would do; only asks."""
@@ -286,6 +335,8 @@ def _rehearse(
     deleted = _unwanted(target.tree, {*folder.shards, *folder.extras}, target.manifest)
     changed = bool(deleted) or target.manifest != folder.manifest
     changed = changed or any(not a.is_at(target.tree.get(path)) for path, a in shards)
+    edited = card_is_edited(client, target, folder.card)
+    changed = changed or (edited and overwrite_card)
     first = target.state in ("absent", "empty")
     return PublishReport(
         repo_id=repo_id,
@@ -303,5 +354,6 @@ def _rehearse(
         commits=-(-uncommitted // commit_every) + changed + first if changed else 0,
         failures=client.retries.counts.failures,
         problems=dict(client.retries.counts.by_problem),
+        card_edited=edited,
         seconds=time.monotonic() - begun,
     )

@@ -21,6 +21,7 @@ them away during an upload of days, and tells a resumed run what is there alread
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -198,6 +199,35 @@ def check(target: PublishTarget, *, private: bool, tag: str | None) -> None:
         raise MovedError(f"the tag {tag} of {target.repo_id} is taken; try: another --tag")
 
 
+def refuse_edited_card(client: HubClient, target: PublishTarget, card: str | None) -> None:
+    """Refuse to replace a card that was edited on the website since it was published.
+
+    Args:
+        client: Speaks to the Hub.
+        target: Where the card is.
+        card: The card to publish, if it is known already; the same text is no edit.
+
+    Raises:
+        ForeignContentError: It was edited.
+    """
+    if card_is_edited(client, target, card):
+        raise ForeignContentError(
+            f"{target.repo_id}@{target.revision}: {CARD_NAME} was edited on the website since it "
+            "was published; try: copy what you want to keep, then --overwrite-card replaces it"
+        )
+
+
+def card_is_edited(client: HubClient, target: PublishTarget, card: str | None) -> bool:
+    """Whether the card is neither the one that its manifest records nor ``card``."""
+    remote = target.tree.get(CARD_NAME)
+    recorded = target.manifest.files.get(CARD_NAME) if target.manifest is not None else None
+    if remote is None or recorded is None:
+        return False
+    content = client.read(target.repo_id, str(target.head), CARD_NAME)
+    known = {recorded.get("sha256"), hashlib.sha256((card or "").encode()).hexdigest()}
+    return hashlib.sha256(content).hexdigest() not in known
+
+
 def prepare(
     client: HubClient, committer: Committer, target: PublishTarget, private: bool
 ) -> PublishTarget:
@@ -226,8 +256,6 @@ def prepare(
 
 
 def _placeholder(target: PublishTarget) -> Addition:
-    import hashlib
-
     text = (
         f"---\nviewer: false\n---\n{MARK}\n\n# Upload in progress\n\n"
         "This dataset is incomplete: it is being uploaded, and has no data here until the upload "

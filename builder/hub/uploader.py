@@ -18,7 +18,15 @@ from builder.hub.errors import HubError, LocalError, StoppedError
 from builder.hub.names import check_names
 from builder.hub.retry import Retries, RetryCounts, RetryPolicy, log
 from builder.hub.state import Progress, Shard, UploadState
-from builder.hub.target import PublishTarget, check, look, name_repo, prepare, sign_in
+from builder.hub.target import (
+    PublishTarget,
+    check,
+    look,
+    name_repo,
+    prepare,
+    refuse_edited_card,
+    sign_in,
+)
 
 
 class Uploader:
@@ -39,6 +47,7 @@ class Uploader:
         private: Create the repository as private; one that is public is then refused.
         revision: The branch to publish to in the end.
         tag: The tag to set in the end, checked now so that a taken one is told at once.
+        overwrite_card: Replace a card that was edited on the website; it is refused otherwise.
         commit_every: Shards a commit.
         commit_after: Seconds after which fewer are committed too.
         token: Access token; that of the environment or the login if None. It is sent to the
@@ -65,6 +74,7 @@ class Uploader:
         private: bool = False,
         revision: str = "main",
         tag: str | None = None,
+        overwrite_card: bool = False,
         commit_every: int = 8,
         commit_after: float = 1800.0,
         token: str | None = None,
@@ -86,6 +96,7 @@ class Uploader:
         self.client = HubClient(endpoint, token, self._retries)
         self._wanted_repo, self.revision, self._private = repo_id, revision, private
         self.tag = tag
+        self._overwrite_card = overwrite_card
         self._commit_every, self._commit_after = commit_every, commit_after
         self._threads, self._xet, self._xet_patience = threads, xet, xet_patience
         self._budget = budget or CommitBudget()
@@ -127,6 +138,8 @@ class Uploader:
         check(target, private=self._private, tag=self.tag)
         if card is not None:
             self.check_card(card)
+        if not self._overwrite_card:
+            refuse_edited_card(self.client, target, card)
         self.committer = Committer(self.client, repo_id, self._budget)
         if target.staging_head is not None:
             dates = self.client.recent_commits(repo_id, target.staging)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ld_portrait_20k.arguments import number
 from ld_portrait_20k.compositing import augment
 from ld_portrait_20k.compositing.transform import Sample, Transform
 
@@ -21,7 +22,7 @@ class JitterColour(Transform):
     """
 
     def __init__(self, amount: float = 0.2, key: str = "foreground") -> None:
-        self.amount = amount
+        self.amount = number("amount", amount, 0, 1)
         self.key = key
 
     def apply(self, sample: Sample, rng: np.random.Generator) -> Sample:
@@ -56,9 +57,9 @@ class DegradeImage(Transform):
         noise: float = 8.0,
         quality: tuple[int, int] = (50, 95),
     ) -> None:
-        self.probability = probability
-        self.blur = blur
-        self.noise = noise
+        self.probability = number("probability", probability, 0, 1)
+        self.blur = number("blur", blur, 0)
+        self.noise = number("noise", noise, 0)
         self.quality = quality
 
     def apply(self, sample: Sample, rng: np.random.Generator) -> Sample:

@@ -58,12 +58,18 @@ class PictureBackgrounds:
         cache_bytes: int = 256 * 2**20,
     ) -> None:
         if isinstance(pictures, (str, Path)):
-            folder = Path(pictures)
+            folder = Path(pictures).absolute()
             pictures = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
             if not pictures:
                 raise PortraitError(f"{folder}: no pictures ({', '.join(SUFFIXES)}) there")
         if not len(pictures):
             raise PortraitError("an empty list of backgrounds")
+        if isinstance(pictures, (list, tuple)):
+            # The process may change its folder before it reads them.
+            pictures = [
+                Path(item).absolute() if isinstance(item, (str, Path)) else item
+                for item in pictures
+            ]
         self._pictures = pictures
         self._column = column
         self._zoom = zoom
@@ -134,6 +140,9 @@ class PictureBackgrounds:
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_cache": OrderedDict(), "_held": 0}
 
+    def __repr__(self) -> str:
+        return f"PictureBackgrounds({len(self)} pictures)"
+
 
 class ColourBackgrounds:
     """Plain colours, drawn uniformly or from a list.
@@ -152,6 +161,9 @@ class ColourBackgrounds:
         else:
             colour = np.array(self._colours[int(rng.integers(len(self._colours)))])
         return np.broadcast_to(colour.astype(np.uint8), (height, width, 3)).copy()
+
+    def __repr__(self) -> str:
+        return f"ColourBackgrounds({'any' if self._colours is None else len(self._colours)})"
 
 
 def _header(path: Path) -> tuple[tuple[int, int], str | None]:

@@ -34,6 +34,8 @@ class ToTensors(Transform):
     ) -> None:
         if dtype not in ("float32", "uint8"):
             raise ValueError(f"dtype {dtype!r} is neither float32 nor uint8")
+        if isinstance(keep, str):
+            raise TypeError(f"keep is a list of keys, not {keep!r}; try: keep=({keep!r},)")
         self.dtype = dtype
         self.keep = tuple(keep)
         self.numpy = numpy

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, cast
 
 import numpy as np
 
+from ld_portrait_20k.arguments import number, number_range, picture_size, whole_number
 from ld_portrait_20k.compositing.appearance import DegradeImage, JitterColour
 from ld_portrait_20k.compositing.backgrounds import Backgrounds
 from ld_portrait_20k.compositing.composite import composite, merge_foregrounds
@@ -57,9 +58,11 @@ class MergeForegrounds(Transform):
     """
 
     def __init__(self, pool: ForegroundPool, probability: float = 0.5, limit: float = 0.95) -> None:
+        if not hasattr(pool, "sample") or not hasattr(pool, "total"):
+            raise TypeError(f"pool is a source of samples, not {pool!r}; try: a PortraitStream")
         self.pool = pool
-        self.probability = probability
-        self.limit = limit
+        self.probability = number("probability", probability, 0, 1)
+        self.limit = number("limit", limit, 0, 1)
 
     def apply(self, sample: Sample, rng: np.random.Generator) -> Sample:
         """The sample, perhaps merged."""
@@ -101,10 +104,10 @@ class RandomCrop(Transform):
     ) -> None:
         if around not in ("unknown", "anywhere", "center"):
             raise ValueError(f"around {around!r} is none of unknown, anywhere, center")
-        self.size = (size, size) if isinstance(size, int) else size
-        self.scale = scale
-        self.rotation = rotation
-        self.flip = flip
+        self.size = picture_size("size", size)
+        self.scale = number_range("scale", scale, 1e-6)
+        self.rotation = number("rotation", rotation)
+        self.flip = number("flip", flip, 0, 1)
         self.around = around
 
     def apply(self, sample: Sample, rng: np.random.Generator) -> Sample:
@@ -134,7 +137,7 @@ class Resize(Transform):
     """
 
     def __init__(self, size: int | tuple[int, int]) -> None:
-        self.size = (size, size) if isinstance(size, int) else size
+        self.size = picture_size("size", size)
 
     def apply(self, sample: Sample, rng: np.random.Generator) -> Sample:
         """The resized sample."""
@@ -151,9 +154,9 @@ class RandomTrimap(Transform):
     """
 
     def __init__(self, radius: Range = (1.0, 30.0), low: int = 0, high: int = 255) -> None:
-        self.radius = radius
-        self.low = low
-        self.high = high
+        self.radius = number_range("radius", radius, 0)
+        self.low = whole_number("low", low, 0)
+        self.high = whole_number("high", high, 0)
 
     def apply(self, sample: Sample, rng: np.random.Generator) -> Sample:
         """The sample with ``trimap``, (H, W) uint8 of 0, 128, 255."""
@@ -173,6 +176,11 @@ class RandomBackground(Transform):
     def __init__(self, *sources: Backgrounds) -> None:
         if not sources:
             raise ValueError("no source of backgrounds")
+        for source in sources:
+            if not hasattr(source, "draw"):
+                raise TypeError(
+                    f"{source!r} is no source of backgrounds; try: PictureBackgrounds({source!r})"
+                )
         self.sources = sources
 
     def apply(self, sample: Sample, rng: np.random.Generator) -> Sample:
@@ -190,7 +198,7 @@ class Composite(Transform):
     """
 
     def __init__(self, linear: float = 0.0) -> None:
-        self.linear = linear
+        self.linear = number("linear", linear, 0, 1)
 
     def apply(self, sample: Sample, rng: np.random.Generator) -> Sample:
         """The sample with ``image``, (H, W, 3) uint8."""
@@ -235,7 +243,8 @@ def training_transform(
         A transform for ``PortraitStream(transform=...)``, whose samples are dicts of
         ``id``, ``prompt``, ``image``, ``alpha``, ``trimap``, ``foreground``, ``background``.
     """
-    sources = backgrounds if isinstance(backgrounds, Sequence) else [backgrounds]
+    several = isinstance(backgrounds, Sequence) and not isinstance(backgrounds, str)
+    sources = cast("Sequence[Backgrounds]", backgrounds if several else [backgrounds])
     steps: list[Transform] = []
     if pool is not None:
         steps.append(MergeForegrounds(pool))

@@ -43,7 +43,7 @@ def decode_sample(raw: RawSample, seed: int, epoch: int) -> Sample:
         raise raw.error(f"metadata has the id {metadata.get('id')!r}")
     return {
         "id": raw.id,
-        "seed": sample_seed(int(raw.id[4:]), seed, epoch),
+        "transform_seed": sample_seed(int(raw.id[4:]), seed, epoch),
         "foreground": foreground,
         "alpha": alpha,
         "prompt": metadata.get("prompt") or "",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -14,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ld_portrait_20k import schema
-from ld_portrait_20k.errors import PortraitError
+from ld_portrait_20k.errors import PortraitError, UnreadableShardError
 from ld_portrait_20k.files import write_bytes
 from ld_portrait_20k.manifest import Manifest, ShardRecord
 from ld_portrait_20k.shards import index_shard, read_samples
@@ -105,7 +106,7 @@ def _listed_record(source: ListedSource, path: str) -> ShardRecord:
         return known
     cache = _cache_file(source, path)
     rows: _Rows | None = None
-    if cache.exists():
+    if cache is not None:
         try:
             rows = tuple(
                 (int(a), int(b), int(c), int(d)) for a, b, c, d in json.loads(cache.read_text())
@@ -114,7 +115,10 @@ def _listed_record(source: ListedSource, path: str) -> ShardRecord:
             rows = None
     if rows is None:
         rows = _scan(source, path)
-        write_bytes(cache, json.dumps(rows).encode(), sync=False)
+        if cache is not None:
+            # A folder that cannot be written costs another scan next time, nothing else.
+            with contextlib.suppress(OSError):
+                write_bytes(cache, json.dumps(rows).encode(), sync=False)
     return ShardRecord(path, "default", "train", 0, "", rows)
 
 
@@ -145,16 +149,22 @@ def _scan(source: ListedSource, path: str) -> _Rows:
         )
 
 
-def _cache_file(source: ListedSource, path: str) -> Path:
-    """The cache file of a shard, named by its address and version."""
+def _cache_file(source: ListedSource, path: str) -> Path | None:
+    """The cache file of a shard, named by its address and version; None without a home."""
     if source.is_remote(path):
         with source.client.open(path, 0, 1) as stream:
             stream.read(1)
             version = f"{stream.size} {stream.tag}"
     else:
-        stat = Path(path).stat()
+        try:
+            stat = Path(path).stat()
+        except OSError as problem:
+            raise UnreadableShardError(path, f"cannot be read ({problem.strerror})") from problem
         path = str(Path(path).resolve())
         version = f"{stat.st_size} {stat.st_mtime_ns}"
-    home = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    try:
+        home = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    except RuntimeError:  # neither HOME nor an entry for the user
+        return None
     mark = hashlib.sha256(f"{path} {version}".encode()).hexdigest()[:32]
     return Path(home) / schema.NAME / "index" / f"{mark}.json"

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
+from ld_portrait_20k.arguments import function, whole_number
 from ld_portrait_20k.errors import PortraitError, missing_extra
 from ld_portrait_20k.streaming.stream import PortraitStream, register_with_torch
 
 Collate = Callable[[list[Any]], Any]
+
+AFTER_BREAK: Final = ("continue", "restart")
 
 
 def default_collate(samples: list[Any]) -> Any:
@@ -40,10 +43,9 @@ def default_collate(samples: list[Any]) -> Any:
             same = all(value.shape == first.shape for value in values)
             # Torch's own knows how to stack straight into shared memory in a worker.
             batch[key] = stack(values) if same else values
-        elif isinstance(first, float) and not isinstance(first, bool):
+        elif all(type(value) in (bool, int, float) for value in values):
             batch[key] = torch.tensor(values)
         else:
-            # Ints too: a seed of 64 bits fits no tensor.
             batch[key] = values
     return batch
 
@@ -55,7 +57,10 @@ class PortraitLoader:
     :meth:`state_dict` counts what this loop has received, not what workers have read
     ahead: a run resumed from it, with as many or other workers and ranks, continues with
     exactly the next batch. Iterating gives the rest of the current epoch, then stands at
-    the next; :meth:`set_epoch` is allowed but not needed.
+    the next; :meth:`set_epoch` is allowed but not needed. After a ``break`` the next iteration
+    continues with the next batch, so ``for batch in islice(loader, 100)`` gives others each
+    time. With ``after_break="restart"`` it begins again where the last one began, as a
+    validation that takes some batches only wants it.
 
     It is not a torch ``DataLoader``, so Accelerate's ``prepare`` does not split the samples a
     second time; Lightning accepts it like any iterable.
@@ -67,8 +72,13 @@ class PortraitLoader:
         pin_memory: As in torch.
         prefetch: Batches that each worker loads ahead.
         drop_last: Leave out a last batch that is smaller than the others.
+        after_break: ``"continue"`` or ``"restart"``: what iterating anew does after a ``break``.
         context: Start method of the workers (``"fork"``, ``"spawn"``, ``"forkserver"``).
         on_worker: Called in each worker with its number when it starts.
+
+    Raises:
+        ValueError: An argument out of range.
+        TypeError: An argument of another kind.
     """
 
     def __init__(
@@ -80,9 +90,18 @@ class PortraitLoader:
         pin_memory: bool = False,
         prefetch: int = 2,
         drop_last: bool = False,
+        after_break: str = "continue",
         context: str | None = None,
         on_worker: Callable[[int], None] | None = None,
     ) -> None:
+        if not isinstance(stream, PortraitStream):
+            raise TypeError(f"{stream!r} is no stream; try: PortraitLoader(PortraitStream(...))")
+        if after_break not in AFTER_BREAK:
+            raise ValueError(f"after_break {after_break!r} is none of {', '.join(AFTER_BREAK)}")
+        whole_number("num_workers", num_workers, 0)
+        whole_number("prefetch", prefetch, 1)
+        function("collate", collate, "a list of samples")
+        function("on_worker", on_worker, "a worker's number")
         try:
             from torch.utils.data import DataLoader
         except ImportError as problem:
@@ -92,6 +111,7 @@ class PortraitLoader:
         self.stream = stream
         self.batch_size = stream.batch_size
         self._drop_last = drop_last
+        self._after_break = after_break
         self._consumed = 0  # of this rank, since the stream's position, in samples
         self._loader: Any = DataLoader(
             _Batches(stream, collate or default_collate),  # type: ignore[arg-type]
@@ -116,8 +136,8 @@ class PortraitLoader:
             PortraitError: What :class:`PortraitStream` raises, from workers as well.
         """
         stream = self.stream
+        self._leave_break()
         epoch, left = stream.epoch, stream.remaining
-        self._consumed = 0
         for batch in self._loader:
             if isinstance(batch, PortraitError):
                 raise batch
@@ -129,6 +149,18 @@ class PortraitLoader:
         # Without workers the stream has gone on by itself, and this changes nothing.
         stream.set_epoch(epoch + 1)
         self._consumed = 0
+
+    def _leave_break(self) -> None:
+        """Move the stream to where an iteration that was broken off stopped receiving."""
+        if self._consumed and self._after_break == "continue":
+            self.load_state_dict(self.state_dict())
+            if self.stream.remaining < (self.batch_size if self._drop_last else 1):
+                self.set_epoch(self.epoch + 1)
+        self._consumed = 0
+
+    def __repr__(self) -> str:
+        workers = self._loader.num_workers
+        return f"PortraitLoader({self.stream!r}, {len(self)} batches, {workers} workers)"
 
     @property
     def epoch(self) -> int:

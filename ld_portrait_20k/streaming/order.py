@@ -45,8 +45,9 @@ def mix(values: NDArray[np.integer[Any]], *keys: int) -> NDArray[np.uint64]:
 
 
 def sample_seed(number: int, seed: int, epoch: int) -> int:
-    """The seed, 0..2**64-1, for all random choices about one sample in one epoch."""
-    return int(mix(np.array([number]), seed, epoch, 3)[0])
+    """The seed, 0..2**63-1, for all random choices about one sample in one epoch."""
+    # An int64 is the largest integer that a tensor holds.
+    return int(mix(np.array([number]), seed, epoch, 3)[0] >> _U64(1))
 
 
 def epoch_order(

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Final
-from urllib.parse import urlsplit
+from typing import Final, cast
 
 from ld_portrait_20k import schema
 from ld_portrait_20k.errors import DatasetNotFoundError, PortraitError
 from ld_portrait_20k.manifest import Manifest
-from ld_portrait_20k.streaming.http import Patience
+from ld_portrait_20k.streaming.http import Patience, public_url
+from ld_portrait_20k.streaming.listing import is_url, local_path, names_shards
 from ld_portrait_20k.streaming.sources import DatasetSource, HttpSource, ListedSource, LocalSource
 
 REPO_VARIABLE: Final = "LD_PORTRAIT_20K_REPO"
@@ -35,7 +35,7 @@ def resolve(
     variable ``LD_PORTRAIT_20K_REPO`` names, or the logged-in user's own ``ld-portrait-20k``.
 
     Args:
-        path: Folder, URL, repository id or the dataset's bare name.
+        path: Folder (``file://`` too), URL, repository id or the dataset's bare name.
         repo_id: Hub repository; with it, ``path`` is ignored.
         revision: Branch, tag or commit on the Hub; ``main`` by default. It is pinned to
             the commit that it names now.
@@ -46,14 +46,16 @@ def resolve(
 
     Raises:
         DatasetNotFoundError: There is none; the message lists the places that were tried.
-        PortraitError: It was found but cannot be read.
+        PortraitError: It was found but cannot be read, or has no revisions and one is given.
     """
     text = str(path)
     if repo_id is None:
-        folder = Path(path).expanduser()
+        folder = Path(local_path(text)).expanduser()
         if folder.is_dir():
+            _refuse_revision(revision, str(folder))
             return LocalSource(folder)
-        if urlsplit(text).scheme in ("http", "https"):
+        if is_url(text):
+            _refuse_revision(revision, public_url(text))
             return HttpSource(text, token if isinstance(token, str) else None, patience)
         if text.count("/") == 1 and not text.startswith((".", "/", "~")):
             repo_id = text
@@ -71,7 +73,7 @@ def resolve(
 
 
 def open_source(
-    source: str | Path | Sequence[str | Path] | DatasetSource,
+    source: str | Path | Iterable[str | Path] | DatasetSource,
     *,
     repo_id: str | None = None,
     revision: str | None = None,
@@ -82,8 +84,8 @@ def open_source(
     """A source from whatever a stream accepts: a name, a list of shards, or a source itself.
 
     Args:
-        source: As for :func:`resolve`; or paths and URLs of shards; or a source, which is
-            returned as it is.
+        source: As for :func:`resolve`; or shards, as paths, URLs, globs and brace patterns,
+            one or a list; or a source, which is returned as it is.
         repo_id: As for :func:`resolve`.
         revision: As for :func:`resolve`.
         token: As for :func:`resolve`.
@@ -93,15 +95,35 @@ def open_source(
     Raises:
         DatasetNotFoundError: The dataset is nowhere.
         PortraitError: It cannot be read, or the list is empty.
+        TypeError: Something else was given.
     """
     if isinstance(source, (str, Path)):
+        text = str(source)
+        if repo_id is None and names_shards(text) and not Path(local_path(text)).is_dir():
+            return open_source([source], revision=revision, token=token, patience=patience)
         return resolve(
             source, repo_id=repo_id, revision=revision, token=token, cache_dir=cache_dir,
             patience=patience,
         )  # fmt: skip
-    if isinstance(source, Sequence):
-        return ListedSource(source, token if isinstance(token, str) else None, patience)
-    return source
+    if hasattr(source, "window"):
+        return cast("DatasetSource", source)
+    if isinstance(source, Iterable) and not isinstance(source, (bytes, Mapping)):
+        listed = list(source)
+        if all(isinstance(path, (str, Path)) for path in listed):
+            _refuse_revision(revision, "a list of shards")
+            return ListedSource(listed, token if isinstance(token, str) else None, patience)
+    raise TypeError(
+        "a source is a folder, a URL, a repository, a list of shards or an open source, "
+        f"not {type(source).__name__}"
+    )
+
+
+def _refuse_revision(revision: str | None, where: str) -> None:
+    if revision is not None:
+        raise PortraitError(
+            f"{where}: has no revisions, {revision!r} was asked for; "
+            'try: repo_id="owner/name" for the Hub, or leave revision out'
+        )
 
 
 def fingerprint(manifest: Manifest) -> str:

@@ -11,9 +11,17 @@ from types import TracebackType
 from typing import Any, Final, Protocol
 from urllib.parse import quote, urlsplit
 
-from ld_portrait_20k.errors import DatasetNotFoundError, PortraitError, UnreadableShardError
+from ld_portrait_20k.errors import (
+    LFS_ADVICE,
+    LFS_POINTER,
+    DatasetNotFoundError,
+    PortraitError,
+    UnreadableShardError,
+    is_lfs_pointer,
+)
 from ld_portrait_20k.manifest import FILE_NAME, Manifest
 from ld_portrait_20k.streaming.http import HttpClient, Patience, RemoteError, public_url
+from ld_portrait_20k.streaming.listing import is_url, list_shards
 from ld_portrait_20k.streaming.windows import FileWindow, OpenFile, Window
 
 __all__ = ["DatasetSource", "HttpSource", "ListedSource", "LocalSource", "Stream", "Window"]
@@ -84,7 +92,8 @@ class LocalSource:
     remote = False
 
     def __init__(self, root: Path | str) -> None:
-        self.root = Path(root)
+        # The process may change its folder later, and its workers with it.
+        self.root = Path(root).absolute()
         self.name = str(root)
         self._reset()
 
@@ -128,7 +137,10 @@ class LocalSource:
         with self._lock:
             file = self._files.get(path)
             if file is None:
-                file = self._files[path] = OpenFile(self.root / path)
+                file = OpenFile(self.root / path)
+                if is_lfs_pointer(os.pread(file.descriptor, len(LFS_POINTER), 0)):
+                    raise UnreadableShardError(self.locate(path), LFS_ADVICE)
+                self._files[path] = file
                 if len(self._files) > _OPEN_FILES:
                     self._files.popitem(last=False)
             else:
@@ -227,7 +239,7 @@ class ListedSource:
     """Single shards by path or URL.
 
     Args:
-        paths: Paths and ``http(s)`` URLs of shards.
+        paths: Shards, see :func:`~ld_portrait_20k.streaming.listing.list_shards`.
         token: Bearer token, sent to the hosts of the URLs; with one, all must be of the same host.
         patience: How long to try.
     """
@@ -238,7 +250,7 @@ class ListedSource:
         token: str | None = None,
         patience: Patience | None = None,
     ) -> None:
-        self.paths = tuple(str(path) for path in paths)
+        self.paths = tuple(list_shards(paths))
         if not self.paths:
             raise PortraitError("an empty list of shards")
         remote = [urlsplit(path) for path in self.paths if self.is_remote(path)]
@@ -248,13 +260,13 @@ class ListedSource:
         self.remote = bool(remote)
         self.name = f"{len(self.paths)} shards, {public_url(self.paths[0])} first"
         self.client = HttpClient(token, min(origins, default=None), patience)
-        self._local = LocalSource("")
+        self._local = LocalSource("/")
         self._manifests: dict[str, Manifest | None] = {}
 
     @staticmethod
     def is_remote(path: str) -> bool:
         """Whether a shard is behind a URL."""
-        return path.startswith(("http://", "https://"))
+        return is_url(path)
 
     def window(self, path: str, start: int, length: int) -> Window:
         """``length`` bytes of a shard from ``start``."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ld_portrait_20k import schema
+from ld_portrait_20k.arguments import function, whole_number
 from ld_portrait_20k.errors import PortraitError, ShardError, UnreadableShardError
 from ld_portrait_20k.streaming.decoding import Sample, decode_sample
 from ld_portrait_20k.streaming.http import Patience
@@ -36,12 +37,14 @@ class PortraitStream:
 
     =============  ==================================================================
     ``id``         ``ldp-0000042``
-    ``seed``       int, differs by sample, epoch and the stream's seed; transforms
-                   draw their random numbers from it
     ``foreground`` (H, W, 3) uint8, straight sRGB
     ``alpha``      (H, W) uint8, 0 transparent, 255 opaque
     ``prompt``     str
-    ``metadata``   dict, see :data:`ld_portrait_20k.schema.METADATA`
+    ``metadata``   dict, see :data:`ld_portrait_20k.schema.METADATA`; its ``seed`` is
+                   the generator's
+    ``transform_seed``
+                   int64, differs by sample, epoch and the stream's seed; transforms
+                   draw their random numbers from it
     =============  ==================================================================
 
     Order: each epoch permutes the shards, then the samples within each group of ``window``
@@ -55,7 +58,8 @@ class PortraitStream:
 
     Args:
         source: Folder, URL, Hub repository id or the bare name, as for
-            :func:`ld_portrait_20k.load_dataset`; or a list of shard paths and URLs.
+            :func:`ld_portrait_20k.load_dataset`; or shards: a path, a URL, a glob, a pattern
+            such as ``train-{00000..00007}-of-00008.tar``, or a list of these.
         split: ``"train"``, ``"validation"``, ``"test"``, or None for all of them.
         subset: ``"default"``, ``"raw"`` or ``"truth"``.
         shuffle: Whether to permute the samples.
@@ -65,8 +69,9 @@ class PortraitStream:
         transform: Called with each decoded sample (or :class:`RawSample` with
             ``decode=False``); what it returns is yielded.
         decode: False yields :class:`~ld_portrait_20k.shards.RawSample`, pictures encoded.
-        check: Compare checksums while reading: True, False, or None for remote sources only
-            (a damaged PNG is noticed either way when it is decoded).
+        check: Compare checksums while reading: True, False, or None for remote sources and
+            whenever pictures are decoded, because a damaged JPEG may decode to other pixels.
+            Shards listed without their dataset's manifest have none to compare with.
         on_error: A damaged sample is raised (``"raise"``) or left out (``"skip"``, counted
             in :attr:`skipped`). A shard that is absent or cannot be read is raised always.
         rank: Number of this process; by default from ``torch.distributed`` if that is
@@ -86,11 +91,12 @@ class PortraitStream:
         DatasetNotFoundError: The dataset is nowhere.
         PortraitError: It cannot be read.
         ValueError: An argument out of range.
+        TypeError: An argument of another kind.
     """
 
     def __init__(
         self,
-        source: str | Path | Sequence[str | Path] | DatasetSource = schema.NAME,
+        source: str | Path | Iterable[str | Path] | DatasetSource = schema.NAME,
         *,
         split: str | None = "train",
         subset: str = "default",
@@ -117,24 +123,32 @@ class PortraitStream:
             raise ValueError(f"on_error {on_error!r} is none of {', '.join(POLICIES)}")
         if (rank is None) != (world_size is None):
             raise ValueError("rank and world_size go together")
+        function("transform", transform, "each sample")
+        self.seed = whole_number("seed", seed)
+        self.window = whole_number("window", window, 0)
+        self._connections = whole_number("connections", connections, 1)
+        self._read_ahead = whole_number("read_ahead", read_ahead, 1)
+        if rank is None or world_size is None:
+            rank, world_size = distributed_rank()
+        self._share = Share(
+            whole_number("rank", rank, 0),
+            whole_number("world_size", world_size, 1),
+            block=whole_number("batch_size", batch_size, 1),
+            remainder=remainder,
+        )
         self.source = open_source(
             source, repo_id=repo_id, revision=revision, token=token, cache_dir=cache_dir,
             patience=patience,
         )  # fmt: skip
         self.table, self.identity = open_table(self.source, subset, split)
+        self._selection = f"subset={subset!r}, split={split!r}"
         self.shuffle = shuffle
-        self.seed = seed
-        self.window = window
         self.transform = transform
         self.decode = decode
-        self.check = self.source.remote if check is None else check
+        self.check = self.source.remote or decode if check is None else check
+        self._check_decoded = check is not False
         self.on_error = on_error
         self._skips = Skips()
-        self._connections = connections
-        self._read_ahead = read_ahead
-        if rank is None or world_size is None:
-            rank, world_size = distributed_rank()
-        self._share = Share(rank, world_size, block=batch_size, remainder=remainder)
         self._position = Position()
         self._taken = 0  # by this worker since the position, skipped ones too
         self._resumed: dict[str, int] | None = None
@@ -170,6 +184,14 @@ class PortraitStream:
             self._position.set(epoch, 0)
             self._taken, self._resumed = 0, None
 
+    def __repr__(self) -> str:
+        share, position = self._share, self._position
+        ranks = f", rank {share.rank} of {share.world_size}" if share.world_size > 1 else ""
+        return (
+            f"PortraitStream({self.source.name!r}, {self._selection}, {self.total} samples, "
+            f"epoch {position.epoch}, start {position.start}{ranks})"
+        )
+
     def __len__(self) -> int:
         """Samples that this rank reads in a whole epoch."""
         return self._share.count(len(self.table))
@@ -192,7 +214,7 @@ class PortraitStream:
             IndexError: No such place.
         """
         row = range(len(self.table))[index]
-        outcome = read_row(self.source, self.table, row, self.check)
+        outcome = read_row(self.source, self.table, row, self._check_decoded)
         if isinstance(outcome, ShardError):
             raise outcome
         return decode_sample(outcome, self.seed, self.epoch)

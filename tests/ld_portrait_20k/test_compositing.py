@@ -145,7 +145,12 @@ def test_random_trimaps_vary_and_repeat() -> None:
 
 def full(index: int = 0, width: int = 60, height: int = 40) -> dict[str, Any]:
     foreground, alpha = picture(index, width, height)
-    sample = {"id": "x", "seed": 2**64 - 1 - index, "foreground": foreground, "alpha": alpha}
+    sample = {
+        "id": "x",
+        "transform_seed": 2**63 - 1 - index,
+        "foreground": foreground,
+        "alpha": alpha,
+    }
     sample["background"] = np.full_like(foreground, 7)
     sample["trimap"] = cp.trimap(alpha, 2, 2)
     sample["image"] = cp.composite(foreground, alpha, sample["background"])

@@ -209,7 +209,13 @@ def test_sample_seeds_follow_sample_epoch_and_seed(roots: dict[int, Path]) -> No
         stream = PortraitStream(roots[4], shuffle=True, seed=seed, batch_size=4)
         stream.set_epoch(epoch)
         batches = list(PortraitLoader(stream, num_workers=workers))
-        return dict(zip(batch_ids(batches), [s for b in batches for s in b["seed"]], strict=True))
+        return dict(
+            zip(
+                batch_ids(batches),
+                torch.cat([b["transform_seed"] for b in batches]).tolist(),
+                strict=True,
+            )
+        )
 
     assert seeds(1, 0) == seeds(1, 0, workers=2)
     assert seeds(1, 0) != seeds(1, 1) != seeds(2, 1)
@@ -242,6 +248,22 @@ def test_damage_is_raised_or_skipped(
     assert stream.last_error.sample == "ldp-0000002" and path.name in str(stream.last_error)
     with pytest.raises(ValueError):
         PortraitStream(tmp_path, on_error="ignore")
+
+
+def test_every_flipped_bit_of_a_decoded_jpeg_is_noticed(tmp_path: Path) -> None:
+    build(tmp_path, {"train": (1, 2)}, form="jpeg", size=(40, 30))
+    path = tmp_path / "data/train-00000-of-00001.tar"
+    stream, encoded = PortraitStream(tmp_path), PortraitStream(tmp_path, decode=False)
+    entry = dict(stream.source.manifest().shards[0].entries("jpeg"))["ldp-0000001"][0]
+    whole = path.read_bytes()
+    for place in range(entry.offset, entry.offset + entry.size, 7):
+        data = bytearray(whole)
+        data[place] ^= 1
+        with path.open("r+b") as file:
+            file.write(data)
+        for read in (lambda: list(stream), lambda: encoded.sample(1)):
+            with pytest.raises(ShardError, match="ldp-0000001"):
+                read()
 
 
 @pytest.mark.parametrize("context", ["fork", "spawn"])

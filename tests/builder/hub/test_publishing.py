@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from builder.cli.hub_options import print_published
 from builder.hub import (
+    ForeignContentError,
     HubError,
+    IncompleteError,
     LocalError,
     Uploader,
     UploadState,
@@ -70,6 +75,70 @@ def test_a_dry_run_changes_nothing_and_tells_the_truth(hub: HubServer, dataset: 
     assert set(plan.files) == set(done.files) and plan.url == done.url
     after = send(hub, dataset, dry_run=True)
     assert (after.changed, after.bytes_to_send, after.commits) == (False, 0, 0)
+
+
+def record_card(root: Path) -> None:
+    """Put the card in the manifest, as a build does."""
+    manifest = Manifest.load(root)
+    card = (root / "README.md").read_bytes()
+    about = {"bytes": len(card), "sha256": hashlib.sha256(card).hexdigest()}
+    manifest.files["README.md"] = about
+    (root / "manifest.json").write_text(manifest.to_json())
+
+
+def test_a_card_edited_on_the_website_is_not_replaced_unasked(
+    hub: HubServer, dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record_card(dataset)
+    send(hub, dataset)
+    assert not send(hub, dataset, dry_run=True).card_edited
+    edited = (dataset / "README.md").read_bytes() + b"\nThanks to all who helped.\n"
+    hub.commit(REPO, {"README.md": edited})
+    grown = tmp_path / "grown"
+    make_dataset(grown, shards=6, seed=1)
+    record_card(grown)
+    for root in (dataset, grown):
+        plan = send(hub, root, dry_run=True)
+        assert plan.card_edited
+        print_published(plan)
+        assert "--overwrite-card" in capsys.readouterr().out
+        with pytest.raises(ForeignContentError, match="--overwrite-card"):
+            send(hub, root)
+    assert hub.read(REPO, "README.md") == edited
+    assert set(hub.repo(REPO).branches) == {"main"}  # refused before anything was sent
+    plan = send(hub, dataset, dry_run=True, overwrite_card=True)
+    assert plan.changed and send(hub, dataset, overwrite_card=True).changed
+    assert on_the_hub(hub) == published_files(dataset)
+
+
+@pytest.mark.parametrize("revision", ["main", "other"])
+def test_a_commit_that_lost_files_is_neither_named_nor_tagged(
+    hub: HubServer, dataset: Path, monkeypatch: pytest.MonkeyPatch, revision: str
+) -> None:
+    real = HubClient.commit_once
+
+    def forgetful(self: HubClient, repo_id: str, branch: str, lines: Any) -> str:
+        if any(line["value"].get("path") == "manifest.json" for line in lines):
+            lines = [line for line in lines if line["value"].get("path") != "LICENSE"]
+        return real(self, repo_id, branch, lines)
+
+    monkeypatch.setattr(HubClient, "commit_once", forgetful)
+    with pytest.raises(IncompleteError, match=r"LICENSE.*not tagged"):
+        send(hub, dataset, revision=revision, tag="v1")
+    repo = hub.repo(REPO)
+    assert not repo.tags and f"incomplete-{revision}" in repo.branches
+    assert "other" not in repo.branches
+    monkeypatch.undo()
+    send(hub, dataset, revision=revision, tag="v1")
+    assert on_the_hub(hub, "v1") == on_the_hub(hub, revision) == published_files(dataset)
+
+
+def test_a_tag_that_stands_is_not_posted_again(hub: HubServer, dataset: Path) -> None:
+    send(hub, dataset, tag="v1")
+    posts = sum(r.method == "POST" and "/tag/" in r.path for r in hub.requests)
+    hub.add_fault(method="POST", path="/tag/", status=500)
+    assert send(hub, dataset, tag="v1").failures == 0
+    assert sum(r.method == "POST" and "/tag/" in r.path for r in hub.requests) == posts == 1
 
 
 def test_the_old_dataset_stays_whole_until_the_last_commit(

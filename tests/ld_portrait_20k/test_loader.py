@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ld_portrait_20k import PortraitStream, schema
+
+from .samples import build
+
+torch = pytest.importorskip("torch")
+from torch.utils.data import DataLoader  # noqa: E402
+
+from ld_portrait_20k import PortraitLoader  # noqa: E402
+from ld_portrait_20k import compositing as cp  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("d")
+    build(path, {"train": (3, 6)}, size=(6, 4))
+    return path
+
+
+def only_id(sample: dict[str, Any]) -> dict[str, Any]:
+    return {"id": sample["id"]}
+
+
+def ids(batches: Any, count: int | None = None) -> list[str]:
+    return [key for batch in itertools.islice(batches, count) for key in batch["id"]]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("drop_last", [False, True])
+def test_iterating_goes_on_after_a_break(root: Path, workers: int, drop_last: bool) -> None:
+    stream = PortraitStream(root, shuffle=True, batch_size=4, transform=only_id)
+    loader = PortraitLoader(stream, num_workers=workers, drop_last=drop_last)
+    order, following = stream.order(0), stream.order(1)
+    if drop_last:
+        order, following = order[:16], following[:16]
+    received = [ids(loader, 2), ids(loader, 1)]
+    again = PortraitLoader(PortraitStream(root, shuffle=True, batch_size=4, transform=only_id))
+    again.load_state_dict(loader.state_dict())
+    assert ids(again, 1) == order[12:16]
+    received += [ids(loader)]
+    assert list(itertools.chain(*received)) == order and loader.epoch == 1
+    # A loop that leaves with the last batch of an epoch goes on with the next epoch.
+    assert ids(loader, len(loader)) == following
+    assert ids(loader, 1) == stream.order(2)[:4]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_restart_begins_where_the_last_iteration_began(root: Path, workers: int) -> None:
+    stream = PortraitStream(root, batch_size=4, transform=only_id)
+    loader = PortraitLoader(stream, num_workers=workers, after_break="restart")
+    assert ids(loader, 2) == ids(loader, 2) == stream.order(0)[:8]
+    assert ids(loader) == stream.order(0) and loader.epoch == 1
+
+
+def test_breaks_on_several_ranks_lose_and_repeat_nothing(root: Path) -> None:
+    loaders = [
+        PortraitLoader(
+            PortraitStream(
+                root, shuffle=True, batch_size=2, rank=rank, world_size=2, transform=only_id
+            )
+        )
+        for rank in range(2)
+    ]
+    parts = [ids(loader, count) for count in (1, 2, None) for loader in loaders]
+    assert sorted(itertools.chain(*parts)) == [schema.sample_id(i) for i in range(18)]
+
+
+def test_samples_collate_with_torch_and_name_their_seed_apart(root: Path) -> None:
+    def flat(sample: dict[str, Any]) -> dict[str, Any]:
+        assert "seed" not in sample
+        return {"transform_seed": sample["transform_seed"], "seed": sample["metadata"]["seed"]}
+
+    stream = PortraitStream(root, seed=2**64 - 1, batch_size=18, transform=flat)
+    for loader in (DataLoader(stream, batch_size=18), PortraitLoader(stream)):  # type: ignore[arg-type]
+        stream.set_epoch(0)
+        (batch,) = loader
+        for key in ("seed", "transform_seed"):
+            assert batch[key].dtype == torch.int64 and len(set(batch[key].tolist())) == 18
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"batch_size": 0}, "batch_size is at least 1, not 0"),
+        ({"batch_size": "4"}, "batch_size is a whole number, not '4'"),
+        ({"batch_size": True}, "batch_size is a whole number"),
+        ({"seed": 1.5}, "seed is a whole number"),
+        ({"window": -1}, "window is at least 0"),
+        ({"connections": 0}, "connections is at least 1"),
+        ({"transform": "/some/path"}, "transform is called with each sample"),
+        ({"rank": 2, "world_size": 2}, "rank"),
+        ({"source": 7}, "a source is a folder"),
+        ({"source": [1, 2]}, "a source is a folder"),
+    ],
+)
+def test_a_stream_refuses_wrong_arguments(root: Path, options: dict[str, Any], words: str) -> None:
+    with pytest.raises((TypeError, ValueError), match=words):
+        PortraitStream(**{"source": root, **options})
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"num_workers": -1}, "num_workers is at least 0"),
+        ({"num_workers": "2"}, "num_workers is a whole number"),
+        ({"prefetch": 0}, "prefetch is at least 1"),
+        ({"collate": "stack"}, "collate is called with a list of samples"),
+        ({"after_break": "stop"}, "after_break 'stop' is none of continue, restart"),
+        ({"stream": "/data"}, "'/data' is no stream; try: PortraitLoader"),
+    ],
+)
+def test_a_loader_refuses_wrong_arguments(root: Path, options: dict[str, Any], words: str) -> None:
+    with pytest.raises((TypeError, ValueError), match=words):
+        PortraitLoader(**{"stream": PortraitStream(root), **options})
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: cp.RandomCrop("512"), "size is a whole number, not '512'"),  # type: ignore[arg-type]
+        (lambda: cp.RandomCrop((512, 0)), "size is at least 1"),
+        (lambda: cp.RandomCrop(scale=(2, 1)), "scale is .smallest, largest."),
+        (lambda: cp.Resize("512"), "size is a whole number"),  # type: ignore[arg-type]
+        (lambda: cp.RandomTrimap(5), "radius is a pair"),  # type: ignore[arg-type]
+        (lambda: cp.RandomBackground("/b"), "try: PictureBackgrounds"),  # type: ignore[arg-type]
+        (lambda: cp.training_transform("/b"), "try: PictureBackgrounds"),  # type: ignore[arg-type]
+        (lambda: cp.MergeForegrounds("/b"), "try: a PortraitStream"),  # type: ignore[arg-type]
+        (lambda: cp.Compose(["/b"]), "cannot be called"),  # type: ignore[list-item]
+        (lambda: cp.Composite(linear=2), "linear is from 0 to 1"),
+        (lambda: cp.ToTensors(keep="id"), "keep is a list of keys"),
+    ],
+)
+def test_transforms_refuse_wrong_arguments(make: Any, words: str) -> None:
+    with pytest.raises((TypeError, ValueError), match=words):
+        make()
+
+
+def test_representations_are_short(root: Path) -> None:
+    stream = PortraitStream(root, rank=1, world_size=2)
+    transform = cp.training_transform(cp.ColourBackgrounds(), pool=stream)
+    crop = cp.RandomCrop(512, scale=(1, 2))
+    assert repr(crop).startswith("RandomCrop(size=(512, 512), scale=(1, 2), rotation=0.0")
+    assert "18 samples" in repr(stream) and "rank 1 of 2" in repr(stream)
+    assert "2 workers" in repr(PortraitLoader(stream, num_workers=2))
+    for thing in (stream, PortraitLoader(stream), transform, *transform.transforms):
+        assert len(repr(thing)) < 300 and "object at" not in repr(thing), repr(thing)
