@@ -12,7 +12,6 @@ LIGHT: Final = (240, 240, 238)
 DARK: Final = (28, 29, 32)
 
 MAX_PIXELS: Final = 50_000_000
-_SUFFIXES: Final = (".jpg", ".jpeg", ".png", ".webp")
 
 # Far, middle and near colours, and the colour of lights, straight sRGB 0..1.
 _PALETTES: Final = np.array(

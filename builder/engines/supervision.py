@@ -23,7 +23,7 @@ from builder.workers import children
 from ld_portrait_20k.errors import PortraitError
 
 FRUITLESS: Final = 3
-"""A run is given up after so many starts in a row that brought no shard."""
+"""A run is given up after so many starts in a row that brought no shard. Chosen by eye."""
 POLL: Final = 0.5
 """Seconds between looks at the heartbeats."""
 

@@ -18,6 +18,7 @@ from builder.hub.errors import HubError, MovedError
 from builder.hub.retry import TransientError, log
 
 WINDOW = 3600.0
+"""Seconds of the window in which the Hub counts commits."""
 
 
 @dataclass(frozen=True, slots=True)

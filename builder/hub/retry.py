@@ -17,6 +17,8 @@ T = TypeVar("T")
 log = logging.getLogger("builder.hub")
 
 RETRIED_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504, 520, 522, 524})
+"""HTTP statuses after which another try may help; 520, 522 and 524 come from the CDN before a
+server that does not answer."""
 
 
 @dataclass(frozen=True)

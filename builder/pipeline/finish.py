@@ -24,6 +24,8 @@ GALLERY_FILE = "assets/gallery.png"
 GALLERY_SAMPLES = 8
 GALLERY_COLUMNS = 2
 GALLERY_CELL = 192
+"""Samples in the card's gallery, how many side by side, and the side of one picture in px.
+Chosen by eye."""
 
 
 def finish_dataset(plan: Plan, work: WorkFolder, results: Sequence[UnitResult]) -> Manifest:

@@ -74,12 +74,3 @@ def _stride(capacity: int) -> int:
     while math.gcd(stride, capacity) > 1:
         stride += 1
     return stride
-
-
-def draw_prompts(count: int, seed: int, vocabulary: Vocabulary | None = None) -> list[Prompt]:
-    """The first ``count`` prompts of a seed, all distinct.
-
-    Raises:
-        ValueError: More than the vocabulary's capacity.
-    """
-    return [prompt_at(index, seed, vocabulary) for index in range(count)]

@@ -71,8 +71,8 @@ def hardware(generator_spec: Mapping[str, Any], width: int, height: int) -> list
         place = "on a CUDA GPU"
     return [
         f"{place}, in {dtype}, {generator_spec['batch_size']} pictures at a time",
-        f"memory: {weights:.1f} GB for the weights (counted), a {_DECODING_SHARE}th of the "
+        f"memory: {weights:.1f} GB for the weights (counted), {1 / _DECODING_SHARE:.0%} of the "
         "device's for decoding (by design), more for denoising (not measured)",
-        f"estimated: {1.5 * weights + 5:.0f} GB do for --batch-size 1",
+        f"estimated: {1.5 * weights + 5:.0f} GB are enough for --batch-size 1",
         f"{tflop:,.0f} TFLOP a picture (counted)",
     ]

@@ -19,7 +19,7 @@ from .torch_model import NetworkMatting
 MODEL_TYPE: Final = "portrait-unet"
 
 WIDTHS: Final = (24, 40, 80, 128, 192)
-"""Channels at a half, quarter, ... thirty-second of the size; 3.0 M parameters."""
+"""Channels at a half, quarter, ... thirty-second of the size; 2.9 M parameters."""
 
 DEPTHS: Final = (1, 1, 2, 2, 2)
 SIZE: Final = 512

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from builder.files import canonical_json
 from builder.prompts.decks import targets
-from builder.prompts.grammar import Prompt, draw_prompts, prompt_at
+from builder.prompts.grammar import Prompt, prompt_at
 from builder.prompts.vocabulary import VOCABULARY, default_vocabulary
 from ld_portrait_20k.schema import ATTRIBUTES
 
@@ -22,6 +22,10 @@ INDICES = st.integers(0, CAPACITY - 1)
 MANY = 50_000
 TARGETS = targets(BUILT_IN.rules)
 HAIR = ("hair_color", "hair_length", "hair_style", "hair_texture")
+
+
+def draw_prompts(count: int, seed: int) -> list[Prompt]:
+    return [prompt_at(index, seed) for index in range(count)]
 
 
 @pytest.fixture(scope="module")

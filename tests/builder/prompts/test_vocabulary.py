@@ -8,11 +8,20 @@ from pathlib import Path
 import pytest
 
 from builder.prompts.decks import targets
-from builder.prompts.grammar import draw_prompts, prompt_at
-from builder.prompts.vocabulary import DEFAULT_FILE, default_vocabulary, load_vocabulary
+from builder.prompts.grammar import Prompt, prompt_at
+from builder.prompts.vocabulary import (
+    DEFAULT_FILE,
+    Vocabulary,
+    default_vocabulary,
+    load_vocabulary,
+)
 from ld_portrait_20k.errors import PortraitError
 
 TEXT = DEFAULT_FILE.read_text(encoding="utf-8")
+
+
+def draw_prompts(count: int, seed: int, vocabulary: Vocabulary | None = None) -> list[Prompt]:
+    return [prompt_at(index, seed, vocabulary) for index in range(count)]
 
 
 def changed(folder: Path, *changes: tuple[str, str]) -> Path:
