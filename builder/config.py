@@ -31,7 +31,8 @@ class BuildConfig:
         generator: One of :data:`GENERATORS`, the name of an installed one, or
             ``package.module:Name``.
         generator_options: Options of a generator of another package, name to text.
-        count: How many samples to plan; None takes every picture of a folder.
+        count: How many samples to plan, of a folder at most as many as it has pictures; None
+            takes every picture of a folder.
         width: Picture width in pixels; a folder's pictures keep their own.
         height: Picture height in pixels.
         seed: The seed from which prompts and samples are drawn, 0..2**63-1.
@@ -186,6 +187,10 @@ def configure(preset: str | None, **overrides: Any) -> BuildConfig:
     if preset is None:
         preset = "ld-portrait-20k" if generator == "layer-diffusion" else "demo"
     base = PRESETS[preset]
+    if (generator or base.generator) in _WITHOUT_PROMPTS and {"width", "height"} & set(given):
+        raise PortraitError(
+            "--size goes with generators that draw: pictures of a folder keep their own size"
+        )
     if generator is not None and generator != base.generator:
         # Another source: the preset's count, shards and damage were not meant for it.
         fresh: dict[str, Any] = {"shards": None, "damage": 0.0}

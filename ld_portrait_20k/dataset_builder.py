@@ -51,13 +51,7 @@ def to_row(sample: RawSample) -> dict[str, Any]:
     Raises:
         ShardError: Its metadata does not follow the schema or is another sample's.
     """
-    metadata = sample.metadata
-    try:
-        metadata = schema.complete(metadata)
-    except (ValueError, TypeError, AttributeError) as problem:
-        raise sample.error(f"metadata does not follow the schema ({problem})") from problem
-    if metadata["id"] != sample.id:
-        raise sample.error(f"metadata has the id {metadata['id']!r}")
+    metadata = sample.declared_metadata()
     suffix = schema.FOREGROUND_MEMBERS[sample.format]
     return {
         "foreground": {"bytes": sample.foreground, "path": f"{sample.id}.{suffix}"},

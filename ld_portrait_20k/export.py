@@ -117,9 +117,11 @@ def _to_folder(samples: Iterator[RawSample], folder: Path) -> None:
             suffix = "png" if sample.format == "png" else "jpg"
             foreground = f"foreground/{sample.id}.{suffix}"
             alpha = f"alpha/{sample.id}.png"
+            # Declared keys only: loaders open whatever a key like `file_name` points to.
+            names = {"file_name": foreground, "alpha_file_name": alpha}
+            row = {**names, **sample.declared_metadata()}
             _write(folder / foreground, sample.foreground)
             _write(folder / alpha, sample.alpha)
-            row = {"file_name": foreground, "alpha_file_name": alpha, **sample.metadata}
             lines.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
 
 

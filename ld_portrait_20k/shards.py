@@ -73,6 +73,20 @@ class RawSample:
             raise self.error("metadata is not a JSON object")
         return value
 
+    def declared_metadata(self) -> dict[str, Any]:
+        """The metadata in the form that the schema declares: every key, in order, no other.
+
+        Raises:
+            ShardError: It does not follow the schema or is another sample's.
+        """
+        try:
+            metadata = schema.complete(self.metadata)
+        except (ValueError, TypeError, AttributeError) as problem:
+            raise self.error(f"metadata does not follow the schema ({problem})") from problem
+        if metadata["id"] != self.id:
+            raise self.error(f"metadata has the id {metadata['id']!r}")
+        return metadata
+
     def error(self, problem: str) -> ShardError:
         """An error that names this sample, to raise."""
         return ShardError(self.shard, problem, offset=self.offset, sample=self.id)

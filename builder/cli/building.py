@@ -148,6 +148,8 @@ def dry_run(config: BuildConfig, run: RunOptions, options: argparse.Namespace) -
 
 
 def _as_json(report: BuildReport) -> dict[str, Any]:
+    from ld_portrait_20k import schema
+
     manifest = report.manifest
     assert manifest is not None
     return {
@@ -156,7 +158,12 @@ def _as_json(report: BuildReport) -> dict[str, Any]:
         "generator": manifest.generator,
         "planned": len(report.plan.rows),
         "samples": sum(manifest.splits.values()),
-        "splits": manifest.splits,
+        # A split whose samples were all rejected has no shard, and is reported all the same.
+        "splits": {
+            split: manifest.splits.get(split, 0)
+            for split in schema.SPLITS
+            if split in report.plan.header["splits"]
+        },
         "shards": len(manifest.select()),
         "bytes": sum(shard.bytes for shard in manifest.shards),
         "rejected": report.rejected,
@@ -183,6 +190,9 @@ def _print(report: BuildReport, figures: dict[str, Any]) -> None:
         if counts:
             listed = ", ".join(f"{reason} {count}" for reason, count in counts.items())
             print(f"{title}: {listed} (details: {report.output}/rejected.jsonl)")
+    empty = [split for split, samples in figures["splits"].items() if not samples]
+    if empty:
+        print(f"no samples in the split {' and '.join(empty)}: it has no shards")
     if report.fidelity:
         print(
             "refinement against exact alpha, mean of all samples: "

@@ -10,10 +10,13 @@ if TYPE_CHECKING:
 
 def plan_summary(plan: Plan) -> dict[str, Any]:
     """What a plan would make."""
+    from ld_portrait_20k import schema
+
     units = plan.units()
-    splits: dict[str, dict[str, int]] = {}
+    wanted = [name for name in schema.SPLITS if name in plan.header["splits"]]
+    splits = {name: {"samples": 0, "shards": 0} for name in wanted}
     for unit in units:
-        entry = splits.setdefault(unit.split, {"samples": 0, "shards": 0})
+        entry = splits[unit.split]
         entry["samples"] += len(unit.rows)
         entry["shards"] += 1
     return {

@@ -7,7 +7,8 @@ the output's work folder. Planning needs no GPU, no torch and none of the weight
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import logging
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -26,6 +27,7 @@ from ld_portrait_20k.errors import PortraitError
 if TYPE_CHECKING:
     from builder.prompts.vocabulary import Vocabulary
 
+LOGGER: Final = logging.getLogger(__name__)
 SAMPLES_PER_SHARD: Final = 256
 """At most, where no number of shards is given; chosen by eye."""
 
@@ -123,9 +125,22 @@ def make_plan(
     spec = registry.generator_spec(config, device, allow_unresolved=allow_unresolved)
     vocabulary = _vocabulary(config)
     rows = tuple(_rows(config, vocabulary, known or {}))
+    _tell_of_empty_splits(config, rows)
     shards = config.shards or _default_shards(len(rows))
     header = _header(config, spec, quality, vocabulary, len(rows), shards)
     return Plan(header, library_versions(spec), rows)
+
+
+def _tell_of_empty_splits(config: BuildConfig, rows: Sequence[PlanRow]) -> None:
+    """Say which splits get no sample: an id's hash decides, so a small count may leave one out."""
+    filled = {row.split for row in rows}
+    empty = [name for name in schema.SPLITS if name in config.splits and name not in filled]
+    if empty:
+        LOGGER.warning(
+            "--splits: no sample for %s among %d; try: a larger share or a larger --count",
+            " and ".join(empty),
+            len(rows),
+        )
 
 
 def _quality(config: BuildConfig) -> dict[str, Any]:
@@ -259,18 +274,25 @@ def _own_prompts(path: Path) -> list[str]:
 
 def _folder_rows(config: BuildConfig, known: Mapping[str, str]) -> Iterator[PlanRow]:
     from builder.generation import folder
-    from builder.prompts import reading
+    from builder.prompts import matching, reading
     from ld_portrait_20k.manifest import file_sha256
 
     assert config.source is not None
     found = folder.list_pictures(config.source)
-    prompts: Mapping[str, str] = reading.read_prompts(config.prompts) if config.prompts else {}
+    if config.count is not None and config.count > len(found):
+        raise PortraitError(
+            f"{config.source}: {len(found)} pictures for {config.count} samples; "
+            f"try: --count {len(found)}, or no --count to take every picture"
+        )
+    prompts: Mapping[str, str] = {}
+    if config.prompts is not None:
+        given = reading.read_prompts(config.prompts)
+        prompts = matching.match_prompts(given, found, config.prompts)
     for index, relative in enumerate(found[: config.count]):
         path = config.source / relative
         sample_id = schema.sample_id(index)
         stem = path.stem
-        by_path = relative.rsplit(".", 1)[0]
-        prompt = prompts.get(by_path) or prompts.get(stem) or reading.sidecar_prompt(path) or ""
+        prompt = prompts.get(relative) or reading.sidecar_prompt(path) or ""
         yield PlanRow(
             id=sample_id,
             split=planned.split_of(sample_id, config.splits),

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +14,11 @@ from ld_portrait_20k import PortraitStream, load_dataset
 from ld_portrait_20k.cli import main
 from ld_portrait_20k.integrity import verify
 from ld_portrait_20k.manifest import Manifest
+from ld_portrait_20k.shards import ShardWriter
 from ld_portrait_20k.version import __version__
 from tests.processes import run_code, run_module, start_module
 
-from .samples import build, picture
+from .samples import build, encoded, picture
 from .server import Server, Trouble
 
 COUNTS = {"train": (3, 4), "test": (1, 2)}
@@ -185,6 +187,25 @@ def test_download_can_be_killed(root: Path, tmp_path: Path) -> None:
         server.troubles = []
         assert main(["download", server.url, "--output", str(target)]) == 0
     assert verify(target, deep=True).ok
+
+
+def test_export_takes_no_file_name_from_metadata(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A loader would open what the metadata of a strange dataset points to."""
+    root = tmp_path / "d"
+    manifest = build(root, {"train": (1, 1)})
+    (record,) = manifest.select()
+    foreground, alpha, known = encoded(0)
+    strange = json.dumps({**json.loads(known), "file_name": "../../../etc/passwd"}).encode()
+    with ShardWriter(root / record.path) as writer:
+        writer.add("ldp-0000000", foreground, alpha, strange)
+    altered = replace(manifest, shards=(writer.record(record.path, "default", "train"),))
+    (root / "manifest.json").write_text(altered.to_json())
+    code, _, err = run(capsys, "export", root, "--to", "folder", "--output", tmp_path / "o")
+    assert code == 1
+    assert "ldp-0000000" in err and "metadata keys not in the schema: file_name" in err
+    assert not [path for path in (tmp_path / "o").rglob("*") if path.is_file()]
 
 
 @pytest.mark.parametrize("form", ["png", "jpeg"])

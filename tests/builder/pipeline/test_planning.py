@@ -231,3 +231,68 @@ def test_auto_is_half_precision_unless_the_cpu_computes(
     assert found == {
         "auto": "float16", "cuda": "float16", "cuda:1": "float16", "cpu": "float32"
     }  # fmt: skip
+
+
+def folder_prompts(source: Path, prompts: dict[str, str]) -> list[str]:
+    path = source.parent / "given.json"
+    path.write_text(json.dumps(prompts))
+    config = BuildConfig(generator="folder", source=source, count=None, prompts=path)
+    return [row.prompt for row in make_plan(config).rows]
+
+
+def test_prompts_find_their_pictures_however_they_are_written(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = save_cutouts(tmp_path / "people", 4)
+    (source / "person_000.png").rename(source / "Zo\u00e9.png")
+    (source / "inner").mkdir()
+    (source / "person_001.png").rename(source / "inner" / "b.v2.png")
+    found = folder_prompts(
+        source,
+        {
+            "Zoe\u0301": "accent in two characters",
+            "inner/b.v2.png": "path with extension",
+            "person_002.png": "name with extension",
+            "person_003": "stem",
+            "b.v2": "the longer key wins",
+        },
+    )
+    assert found == [
+        "accent in two characters", "path with extension", "name with extension", "stem"
+    ]  # fmt: skip
+    assert not caplog.records
+
+
+def test_prompts_that_match_no_picture_are_told(
+    source: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert folder_prompts(source, {"person_000": "a", "persn_001": "b"})[:2] == ["a", ""]
+    assert "1 of 2 prompts match no picture: 'persn_001'" in caplog.text
+    with pytest.raises(PortraitError, match=r"2 of 2 prompts match no picture.*'person_000\.png'"):
+        folder_prompts(source, {"one": "a", "two": "b"})
+    with pytest.raises(PortraitError, match="encoded in two ways"):
+        folder_prompts(source, {"Zo\u00e9": "a", "Zoe\u0301": "b"})
+
+
+def test_options_that_a_folder_cannot_follow_are_refused(
+    source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["plan", "--generator", "folder", "--source", str(source)]
+    assert main([*command, "--size", "512"]) == 1
+    assert "--size goes with generators that draw" in capsys.readouterr().err
+    assert main([*command, "--count", "7"]) == 1
+    assert "6 pictures for 7 samples; try: --count 6" in capsys.readouterr().err
+    assert main([*command, "--count", "6"]) == 0
+
+
+def test_a_split_without_samples_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    options = ["--count", "3", "--splits", "train=0.98,validation=0.01,test=0.01"]
+    assert main(["plan", "--json", *options]) == 0
+    assert json.loads(capsys.readouterr().out)["splits"] == {
+        "train": {"samples": 3, "shards": 1},
+        "validation": {"samples": 0, "shards": 0},
+        "test": {"samples": 0, "shards": 0},
+    }
+    assert "--splits: no sample for validation and test among 3" in caplog.text
