@@ -187,7 +187,7 @@ def configure(preset: str | None, **overrides: Any) -> BuildConfig:
     if preset is None:
         preset = "ld-portrait-20k" if generator == "layer-diffusion" else "demo"
     base = PRESETS[preset]
-    if (generator or base.generator) in _WITHOUT_PROMPTS and {"width", "height"} & set(given):
+    if (generator or base.generator) in WITHOUT_PROMPTS and {"width", "height"} & set(given):
         raise PortraitError(
             "--size goes with generators that draw: pictures of a folder keep their own size"
         )
