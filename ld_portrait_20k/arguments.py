@@ -34,7 +34,8 @@ def number(name: str, value: Any, low: float | None = None, high: float | None =
     """
     if not isinstance(value, Real) or isinstance(value, bool):
         raise TypeError(f"{name} is a number, not {value!r}")
-    if (low is not None and not value >= low) or (high is not None and not value <= high):
+    size = float(value)
+    if (low is not None and not size >= low) or (high is not None and not size <= high):
         bounds = f"from {low} to {high}" if high is not None else f"at least {low}"
         raise ValueError(f"{name} is {bounds}, not {value!r}")
     return value  # type: ignore[return-value]

@@ -119,8 +119,8 @@ class _Reader:
         try:
             return schema.complete(json.loads(content))
         except ValueError as problem:
-            shard = self.shards[sample_id].name
-            raise PortraitError(f"{shard}, sample {sample_id}: {problem}") from problem
+            name = self.shards[sample_id].name
+            raise PortraitError(f"{name}, sample {sample_id}: {problem}") from problem
 
 
 class DatasetGenerator:

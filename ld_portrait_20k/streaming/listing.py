@@ -75,7 +75,7 @@ def _matches(path: str) -> list[str]:
 def _braces(text: str) -> list[str]:
     if "{" not in text:
         return [text]
-    from braceexpand import UnbalancedBracesError, braceexpand
+    from braceexpand import UnbalancedBracesError, braceexpand  # type: ignore[attr-defined]
 
     try:
         return list(braceexpand(text))

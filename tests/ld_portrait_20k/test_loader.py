@@ -78,7 +78,8 @@ def test_samples_collate_with_torch_and_name_their_seed_apart(root: Path) -> Non
         return {"transform_seed": sample["transform_seed"], "seed": sample["metadata"]["seed"]}
 
     stream = PortraitStream(root, seed=2**64 - 1, batch_size=18, transform=flat)
-    for loader in (DataLoader(stream, batch_size=18), PortraitLoader(stream)):  # type: ignore[arg-type]
+    loaders: list[Any] = [DataLoader(stream, batch_size=18), PortraitLoader(stream)]  # type: ignore[arg-type]
+    for loader in loaders:
         stream.set_epoch(0)
         (batch,) = loader
         for key in ("seed", "transform_seed"):

@@ -24,6 +24,7 @@ from builder.pipeline.build import build
 from builder.pipeline.output_folder import freeze
 from builder.pipeline.planner import make_plan, plan_for_output
 from builder.pipeline.run_options import RunOptions
+from builder.plan import PlanRow
 from ld_portrait_20k import manifest
 from ld_portrait_20k.errors import PortraitError
 from tests.builder.building import plan_and_build
@@ -47,7 +48,7 @@ def hashed(source: Path, monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     def count(path: Path, *rest: object) -> str:
         if path.parent == source:
             found[path.name] += path.stat().st_size
-        return file_sha256(path, *rest)  # type: ignore[arg-type]
+        return file_sha256(path, *rest)
 
     monkeypatch.setattr(manifest, "file_sha256", count)
     return found
@@ -105,9 +106,14 @@ def test_only_what_changed_is_hashed_again(
 
 def test_a_plan_hashes_its_rows_once(monkeypatch: pytest.MonkeyPatch) -> None:
     plan = make_plan(BuildConfig(count=40, shards=4))
-    lines = []
+    lines: list[PlanRow] = []
     line = plan_module._line
-    monkeypatch.setattr(plan_module, "_line", lambda row: lines.append(row) or line(row))
+
+    def noted(row: PlanRow) -> str:
+        lines.append(row)
+        return line(row)
+
+    monkeypatch.setattr(plan_module, "_line", noted)
     for _ in range(3):
         assert plan.hash == plan.hash
         assert plan.units() is plan.units()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,8 +19,11 @@ from .fixtures import scene, write
 COUNT = 12
 
 
+Folders = tuple[Path, dict[str, Any]]
+
+
 @pytest.fixture
-def folders(tmp_path):
+def folders(tmp_path: Path) -> Folders:
     """Predictions (one of 16 bit, one RGBA), truths (RGBA), trimaps and inputs."""
     rng = np.random.default_rng(0)
     expected = {}
@@ -27,7 +32,7 @@ def folders(tmp_path):
         name = f"person {index:02d}"
         noise = rng.normal(0, 4 + 3 * index, parts["alpha"].shape)
         predicted = np.clip(parts["alpha"] + noise, 0, 255).astype(np.uint8)
-        stored = predicted
+        stored: Any = predicted
         if index == 3:
             stored = predicted.astype(np.uint16) * 257
         if index == 4:
@@ -43,13 +48,15 @@ def folders(tmp_path):
     return tmp_path, expected
 
 
-def run(capsys, *arguments):
+def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
     code = main(["evaluate", *map(str, arguments)])
     captured = capsys.readouterr()
     return code, captured.out, captured.err
 
 
-def test_json_has_the_shape_that_was_promised(folders, capsys):
+def test_json_has_the_shape_that_was_promised(
+    folders: Folders, capsys: pytest.CaptureFixture[str]
+) -> None:
     root, expected = folders
     where = ("--pred", root / "pred", "--truth", root / "truth")
     code, out, _ = run(capsys, *where, "--json")
@@ -71,7 +78,9 @@ def test_json_has_the_shape_that_was_promised(folders, capsys):
     assert named["person 04"]["unknown"] == pytest.approx(expected["person 04"]["unknown"])
 
 
-def test_tables_name_region_and_convention(folders, capsys):
+def test_tables_name_region_and_convention(
+    folders: Folders, capsys: pytest.CaptureFixture[str]
+) -> None:
     root, expected = folders
     where = ("--pred", root / "pred", "--truth", root / "truth", "--trimap", root / "trimap")
     sad = np.mean([picture["mean"]["sad"] for picture in expected.values()])
@@ -91,7 +100,7 @@ def test_tables_name_region_and_convention(folders, capsys):
     assert float(mean["sad"]) == pytest.approx(sad)
 
 
-def test_worst_ten_as_pictures(folders, capsys):
+def test_worst_ten_as_pictures(folders: Folders, capsys: pytest.CaptureFixture[str]) -> None:
     root, expected = folders
     code, _, err = run(
         capsys, "--pred", root / "pred", "--truth", root / "truth", "--worst", root / "worst",
@@ -103,7 +112,9 @@ def test_worst_ten_as_pictures(folders, capsys):
     assert found == [f"{rank:02d}-{name}.png" for rank, name in enumerate(order, 1)]
 
 
-def test_problems_are_one_line_that_names_the_file(folders, capsys):
+def test_problems_are_one_line_that_names_the_file(
+    folders: Folders, capsys: pytest.CaptureFixture[str]
+) -> None:
     root, _ = folders
     where = ["--pred", root / "pred", "--truth", root / "truth"]
     small = root / "pred" / "person 05.png"
@@ -129,7 +140,7 @@ def test_problems_are_one_line_that_names_the_file(folders, capsys):
     assert code == 1 and "not a matte" in err
 
 
-def test_video_takes_folders_as_clips(tmp_path, capsys):
+def test_video_takes_folders_as_clips(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for clip in ("a", "b"):
         for frame in range(3):
             parts = scene(frame)

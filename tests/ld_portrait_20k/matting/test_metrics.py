@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -19,7 +21,7 @@ def _mattes(seed: int) -> tuple[np.ndarray, np.ndarray]:
     return np.clip(true + rng.normal(0, 0.1, true.shape), 0, 1), true
 
 
-def test_sums_and_means_by_hand():
+def test_sums_and_means_by_hand() -> None:
     predicted, true = np.zeros((10, 20)), np.zeros((10, 20))
     predicted[2, 3], predicted[4, 5] = 0.5, 1.0
     mask = np.zeros((10, 20), bool)
@@ -32,12 +34,12 @@ def test_sums_and_means_by_hand():
     assert metrics.mad(predicted, true, np.zeros((10, 20), bool)) == 0.0
 
 
-def test_grad_is_the_two_dimensional_convolution_of_the_definition():
+def test_grad_is_the_two_dimensional_convolution_of_the_definition() -> None:
     predicted, true = _mattes(1)
     sigma, half = 1.4, 4
     grid = np.arange(-half, half + 1)
 
-    def gauss(x):
+    def gauss(x: Any) -> Any:
         return np.exp(-(x**2) / (2 * sigma**2)) / (sigma * np.sqrt(2 * np.pi))
 
     kernel = np.array([[gauss(i) * -j * gauss(j) / sigma**2 for j in grid] for i in grid])
@@ -55,7 +57,7 @@ def test_grad_is_the_two_dimensional_convolution_of_the_definition():
     assert metrics.grad(predicted, true) == pytest.approx(expected)
 
 
-def test_grad_conventions_differ_for_a_dimmed_matte():
+def test_grad_conventions_differ_for_a_dimmed_matte() -> None:
     _, true = _mattes(3)
     dimmed = 0.25 + 0.5 * true
     assert metrics.grad(dimmed, true) == pytest.approx(0, abs=1e-12)
@@ -97,7 +99,7 @@ def _literal_conn(predicted: np.ndarray, true: np.ndarray) -> np.ndarray:
 
 @settings(max_examples=150, deadline=None)
 @given(st.data())
-def test_conn_is_the_literal_definition(data):
+def test_conn_is_the_literal_definition(data: st.DataObject) -> None:
     height, width = (data.draw(st.integers(1, 9)) for _ in range(2))
     levels = st.sampled_from([0, 0, 25, 26, 51, 77, 128, 153, 204, 230, 255, 255])
     draw = st.lists(levels, min_size=height * width, max_size=height * width)
@@ -114,7 +116,7 @@ def test_conn_is_the_literal_definition(data):
 
 @settings(max_examples=10, deadline=None)
 @given(st.integers(0, 10_000))
-def test_conn_is_the_definition_on_smooth_mattes(seed):
+def test_conn_is_the_definition_on_smooth_mattes(seed: int) -> None:
     predicted, true = _mattes(seed)
     assert metrics.conn(predicted, true) == pytest.approx(
         _literal_conn(predicted, true).sum() / 1000
@@ -123,7 +125,7 @@ def test_conn_is_the_definition_on_smooth_mattes(seed):
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 10_000), st.sampled_from(metrics.CONVENTIONS))
-def test_score_gives_what_the_single_metrics_give(seed, convention):
+def test_score_gives_what_the_single_metrics_give(seed: int, convention: str) -> None:
     predicted, true = _mattes(seed)
     mask = np.random.default_rng(seed).random(true.shape) < 0.3
     scores = metrics.score(predicted, true, {"mean": None, "unknown": mask}, convention=convention)
@@ -135,7 +137,7 @@ def test_score_gives_what_the_single_metrics_give(seed, convention):
         assert scores[region]["grad"] == plain
 
 
-def test_conn_sees_a_detached_piece_that_sad_sees_too():
+def test_conn_sees_a_detached_piece_that_sad_sees_too() -> None:
     true = np.zeros((60, 60))
     true[20:60, 10:50] = 1
     predicted = true.copy()
@@ -146,7 +148,7 @@ def test_conn_sees_a_detached_piece_that_sad_sees_too():
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 10_000))
-def test_a_perfect_matte_has_no_error_and_errors_are_symmetric(seed):
+def test_a_perfect_matte_has_no_error_and_errors_are_symmetric(seed: int) -> None:
     predicted, true = _mattes(seed)
     for metric in ALL:
         assert metric(true, true.copy()) == 0.0
@@ -155,14 +157,14 @@ def test_a_perfect_matte_has_no_error_and_errors_are_symmetric(seed):
 
 
 @pytest.mark.parametrize("metric", ALL)
-def test_wrong_input_is_named(metric):
+def test_wrong_input_is_named(metric: Any) -> None:
     with pytest.raises(ValueError, match="cannot be compared"):
         metric(np.zeros((3, 4)), np.zeros((4, 3)))
     with pytest.raises(ValueError, match="divide by 255"):
         metric(np.zeros((3, 4), np.uint8), np.zeros((3, 4)))
 
 
-def test_dtssd_and_messddt_by_hand():
+def test_dtssd_and_messddt_by_hand() -> None:
     still = np.zeros((4, 5))
     flicker = still.copy()
     flicker[1, 2] = 0.5
@@ -178,7 +180,7 @@ def test_dtssd_and_messddt_by_hand():
         metrics.dtssd(still, still, still, np.zeros((5, 4)))
 
 
-def test_messddt_follows_the_motion():
+def test_messddt_follows_the_motion() -> None:
     rng = np.random.default_rng(0)
     true = np.clip(ndimage.gaussian_filter(rng.random((64, 64)), 4) * 12 - 5.5, 0, 1)
     error = ndimage.gaussian_filter(rng.normal(0, 1, (64, 64)), 1.5)
@@ -188,8 +190,10 @@ def test_messddt_follows_the_motion():
     flow[..., 0], flow[..., 1] = 3, 2  # right and down
     inside = np.zeros((64, 64), bool)
     inside[:60, :60] = True
-    assert metrics.messddt(predicted, true, *moved, inside, flow=flow) == pytest.approx(0)
-    assert metrics.messddt(predicted, true, *moved, inside, flow=flow[..., ::-1]) > 1e-3
+    assert metrics.messddt(predicted, true, moved[0], moved[1], inside, flow=flow) == pytest.approx(
+        0
+    )
+    assert metrics.messddt(predicted, true, moved[0], moved[1], inside, flow=flow[..., ::-1]) > 1e-3
     # The flow that is found is close enough to make the error small.
-    still = metrics.messddt(predicted, true, *moved, inside, flow=np.zeros_like(flow))
-    assert metrics.messddt(predicted, true, *moved, inside) < 0.6 * still
+    still = metrics.messddt(predicted, true, moved[0], moved[1], inside, flow=np.zeros_like(flow))
+    assert metrics.messddt(predicted, true, moved[0], moved[1], inside) < 0.6 * still

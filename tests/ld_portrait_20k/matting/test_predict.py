@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
 import json
 import subprocess
 import sys
@@ -21,7 +23,7 @@ from .fixtures import scene, write
 
 
 @pytest.fixture
-def root(tmp_path):
+def root(tmp_path: Path) -> Path:
     for index in range(3):
         parts = scene(index, 60, 50)
         name = f"{'deep/' if index == 2 else ''}p{index}"
@@ -32,19 +34,19 @@ def root(tmp_path):
     return tmp_path
 
 
-def run(capsys, *arguments):
+def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
     code = main([str(argument) for argument in arguments])
     captured = capsys.readouterr()
     return code, captured.out, captured.err
 
 
-def error_of(path, index):
-    matte = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+def error_of(path: Path, index: int) -> float:
+    matte = np.asarray(cv2.imread(str(path), cv2.IMREAD_UNCHANGED))
     assert matte.dtype == np.uint8 and matte.shape == (60, 50)
-    return np.abs(matte.astype(int) - scene(index, 60, 50)["alpha"]).mean()
+    return float(np.abs(matte.astype(int) - scene(index, 60, 50)["alpha"]).mean())
 
 
-def test_folders_with_trimaps(root, capsys):
+def test_folders_with_trimaps(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = root / "out"
     code, said, err = run(
         capsys, "predict", root / "in", "--trimap", root / "trimaps", "--output", out,
@@ -59,7 +61,7 @@ def test_folders_with_trimaps(root, capsys):
         assert np.all(matte[trimap == 0] == 0) and np.all(matte[trimap == 255] == 255)
 
 
-def test_single_picture_and_masks(root, capsys):
+def test_single_picture_and_masks(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = root / "out"
     arguments = ("predict", root / "in/p1.jpg", "--output", out, "--model", "guided-filter")
     code, _, err = run(capsys, *arguments, "--mask", root / "masks/p1.png", "--band", "5")
@@ -69,7 +71,9 @@ def test_single_picture_and_masks(root, capsys):
     assert code == 1 and "--band goes with --mask" in err
 
 
-def test_what_is_done_is_skipped_and_what_is_broken_is_made_again(root, capsys):
+def test_what_is_done_is_skipped_and_what_is_broken_is_made_again(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = root / "out"
     arguments = ["predict", root / "in", "--output", out, "--model", "guided-filter", "--json"]
     trimaps = ["--trimap", root / "trimaps"]
@@ -91,7 +95,9 @@ def test_what_is_done_is_skipped_and_what_is_broken_is_made_again(root, capsys):
     assert not list(out.rglob("*.tmp"))
 
 
-def test_other_peoples_files_are_kept_unless_told(root, capsys):
+def test_other_peoples_files_are_kept_unless_told(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     write(root / "out/p0.png", np.zeros((60, 50), np.uint8))
     arguments = (
         "predict", root / "in", "--output", root / "out", "--trimap", root / "trimaps",
@@ -104,7 +110,7 @@ def test_other_peoples_files_are_kept_unless_told(root, capsys):
     assert code == 0 and error_of(root / "out/p0.png", 0) < 8
 
 
-def test_cutouts_and_composites(root, capsys):
+def test_cutouts_and_composites(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(root / "beach.png", np.full((30, 90, 3), (10, 200, 30), np.uint8))
     arguments = (
         "predict", root / "in/p0.jpg", "--trimap", root / "trimaps", "--output", root / "out",
@@ -127,7 +133,9 @@ def test_cutouts_and_composites(root, capsys):
     assert np.array_equal(beach[alpha == 255], white[alpha == 255])
 
 
-def test_exif_grey_palette_and_16_bit_inputs(root, capsys):
+def test_exif_grey_palette_and_16_bit_inputs(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     parts = scene(0, 60, 50)
     picture = Image.fromarray(parts["image"])
     exif = Image.Exif()
@@ -146,7 +154,9 @@ def test_exif_grey_palette_and_16_bit_inputs(root, capsys):
         assert error_of(root / f"out/odd-{kind}.png", 0) < 8, kind
 
 
-def test_problems_are_one_line_and_nothing_is_half_written(root, capsys):
+def test_problems_are_one_line_and_nothing_is_half_written(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     base = ("predict", root / "in", "--output", root / "out", "--model", "closed-form")
     code, _, err = run(capsys, *base)
     assert code == 1 and "closed-form needs a trimap" in err and err.count("\n") == 1
@@ -173,7 +183,7 @@ def test_problems_are_one_line_and_nothing_is_half_written(root, capsys):
         assert code == 1 and says in err and err.count("\n") == 1, (arguments, err)
 
 
-def test_the_default_model_says_which_it_is(root, capsys):
+def test_the_default_model_says_which_it_is(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     name, sentence = default_model()
     assert name in ("hint-unet", "closed-form") and name in sentence
     assert (name == "hint-unet") == (MODELS["hint-unet"].shipped is not None)
@@ -185,7 +195,7 @@ def test_the_default_model_says_which_it_is(root, capsys):
     assert error_of(root / "out/p0.png", 0) < 25
 
 
-def test_models_are_listed(capsys):
+def test_models_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(capsys, "models", "--json")
     rows = {row["name"]: row for row in json.loads(out)["models"]}
     assert code == 0 and set(rows) == set(MODELS)
@@ -197,13 +207,13 @@ def test_models_are_listed(capsys):
     assert code == 0 and all(name in out for name in MODELS)
 
 
-def test_loading_unknown_models_says_what_there_is(tmp_path):
+def test_loading_unknown_models_says_what_there_is(tmp_path: Path) -> None:
     with pytest.raises(PortraitError, match="closed-form, guided-filter"):
         load("nothing")
     assert load("guided-filter").needs_trimap
 
 
-def test_masks_become_trimaps():
+def test_masks_become_trimaps() -> None:
     mask = np.zeros((64, 64), np.uint8)
     mask[20:, 20:44] = 255
     trimap = mask_to_trimap(mask, 4)
@@ -217,7 +227,7 @@ def test_masks_become_trimaps():
     assert (mask_to_trimap(thin, 16) == 255).any()
 
 
-def test_help_is_cheap_and_teaches():
+def test_help_is_cheap_and_teaches() -> None:
     code = (
         "import sys\nfrom ld_portrait_20k.matting.cli import main\n"
         "try: main(sys.argv[1:])\nexcept SystemExit as stop: assert not stop.code\n"
@@ -236,7 +246,7 @@ def test_help_is_cheap_and_teaches():
 @pytest.mark.parametrize(
     "name", [name for name, entry in MODELS.items() if entry.create is not None]
 )
-def test_the_registry_states_the_true_number_of_parameters(name):
+def test_the_registry_states_the_true_number_of_parameters(name: str) -> None:
     pytest.importorskip("torch", reason="the extra 'matting' is not installed")
     entry = MODELS[name]
     module = resolve(entry.create)(name)

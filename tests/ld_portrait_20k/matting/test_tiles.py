@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from itertools import pairwise
+from typing import Any
 
 import cv2
 import numpy as np
@@ -22,7 +23,9 @@ from .fixtures import scene
 
 @settings(max_examples=200, deadline=None)
 @given(st.integers(1, 5000), st.integers(8, 900), st.data())
-def test_spans_cover_a_side_with_enough_overlap(length, tile, data):
+def test_spans_cover_a_side_with_enough_overlap(
+    length: int, tile: int, data: st.DataObject
+) -> None:
     overlap = data.draw(st.integers(0, (tile - 1) // 2))
     ends = spans(length, tile, overlap)
     assert ends[0][0] == 0 and ends[-1][1] == length
@@ -38,7 +41,7 @@ def _local(image: np.ndarray, trimap: np.ndarray) -> np.ndarray:
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(40, 200), st.integers(40, 200), st.integers(0, 99))
-def test_a_local_method_in_tiles_equals_the_whole(height, width, seed):
+def test_a_local_method_in_tiles_equals_the_whole(height: int, width: int, seed: int) -> None:
     parts = scene(seed, height, width)
     image, trimap = to_float(parts["image"]), trimap_to_float(parts["trimap"])
     whole = tiled(_local, image, trimap, tile=512, overlap=16)
@@ -50,11 +53,11 @@ def test_a_local_method_in_tiles_equals_the_whole(height, width, seed):
     assert np.abs(bytes_ - parted).max() < 1e-6
 
 
-def test_a_tile_is_never_larger_than_promised_and_known_tiles_cost_nothing():
+def test_a_tile_is_never_larger_than_promised_and_known_tiles_cost_nothing() -> None:
     parts = scene(1, 300, 260)
     seen = []
 
-    def note(image, trimap):
+    def note(image: Any, trimap: Any) -> Any:
         seen.append(trimap.shape)
         assert ((trimap > 0) & (trimap < 1)).any()
         assert image.dtype == trimap.dtype == np.float32
@@ -70,7 +73,7 @@ def test_a_tile_is_never_larger_than_promised_and_known_tiles_cost_nothing():
 
 
 @pytest.mark.parametrize("name", ["closed-form", "guided-filter"])
-def test_classical_models_find_a_clean_matte(name):
+def test_classical_models_find_a_clean_matte(name: str) -> None:
     parts = scene(0, 120, 100)
     model = load(name)
     alpha = model(to_float(parts["image"]), trimap_to_float(parts["trimap"]))
@@ -81,7 +84,7 @@ def test_classical_models_find_a_clean_matte(name):
     assert error < 0.03  # the constant 0.5 is over 0.3 away
 
 
-def test_closed_form_is_pymattings_and_in_tiles_nearly_so():
+def test_closed_form_is_pymattings_and_in_tiles_nearly_so() -> None:
     from pymatting import estimate_alpha_cf
 
     parts = scene(2, 160, 140)
@@ -93,7 +96,7 @@ def test_closed_form_is_pymattings_and_in_tiles_nearly_so():
     assert np.abs(parted - expected).max() < 0.12
 
 
-def test_models_survive_trimaps_that_say_little():
+def test_models_survive_trimaps_that_say_little() -> None:
     parts = scene(3, 40, 40)
     image = to_float(parts["image"])
     for name in ("closed-form", "guided-filter"):
@@ -108,7 +111,7 @@ def test_models_survive_trimaps_that_say_little():
             assert np.all(alpha[trimap == 0] == 0)
 
 
-def test_guided_filter_equals_a_plain_one_window_at_a_time():
+def test_guided_filter_equals_a_plain_one_window_at_a_time() -> None:
     parts = scene(4, 24, 22)
     image = to_float(parts["image"]).astype(np.float64)
     target = to_float(parts["alpha"]).astype(np.float64)
@@ -135,7 +138,7 @@ def test_guided_filter_equals_a_plain_one_window_at_a_time():
     assert np.abs(found - expected)[inner].max() < 2e-3
 
 
-def test_foreground_colours_lose_the_background(monkeypatch):
+def test_foreground_colours_lose_the_background(monkeypatch: pytest.MonkeyPatch) -> None:
     from ld_portrait_20k.matting.prediction import pictures
 
     parts = scene(5, 220, 180)
@@ -150,13 +153,13 @@ def test_foreground_colours_lose_the_background(monkeypatch):
     assert np.abs(parted.astype(int) - whole)[soft].mean() < 1.5
 
 
-def test_large_pictures_without_trimap_are_shrunk(monkeypatch):
+def test_large_pictures_without_trimap_are_shrunk(monkeypatch: pytest.MonkeyPatch) -> None:
     from ld_portrait_20k.matting.prediction import pictures
 
     class Bright:
         name, licence, needs_trimap = "bright", "none", False
 
-        def __call__(self, image, trimap=None):
+        def __call__(self: Any, image: Any, trimap: Any = None):
             assert max(image.shape) <= 64
             return (image[..., 0] > 0.47).astype(np.float32)
 
@@ -186,7 +189,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss is in kB on Linux")
-def test_memory_grows_by_the_pictures_own_arrays_alone():
+def test_memory_grows_by_the_pictures_own_arrays_alone() -> None:
     def peak(height: int, width: int) -> float:
         done = subprocess.run(
             [sys.executable, "-c", _MEASURE, str(height), str(width)],
