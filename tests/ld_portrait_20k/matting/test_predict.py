@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import cv2
 import numpy as np
