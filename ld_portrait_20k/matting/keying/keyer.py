@@ -27,7 +27,7 @@ _NEAR: Final = (2, 6)  # px, over which colours of solid parts spread; further i
 _MISFIT: Final = 0.06  # in linear light; by bench_keying, .03 to .1 do nearly as well
 _SOLID: Final = 0.1  # transparency as a mean of 5 x 5 px below which there is none; by bench
 _RIM: Final = 16  # px from anything transparent, within which colours may be mixed; by eye
-_FAINT: Final = 0.1  # alpha below which a pixel's own colour is mostly noise; by eye
+_FAINT: Final = 0.2  # alpha below which a pixel's own colour is mostly noise; by eye
 _MIXED: Final = 0.5  # most of a colour that is taken for screen at the rim; by eye
 _DARK: Final = 0.01  # in linear light; hues of what is darker are noise
 _BAND: Final = 1 << 20  # pixels a band; some 100 bytes a pixel are in use at once
@@ -163,7 +163,9 @@ def _foreground(
     mixed = np.clip(np.minimum(difference, 0) - lean * _luma(colour), 0, None) / full
     mixed = np.minimum(mixed, np.float32(_MIXED)) * np.float32(despill)
     spill = np.clip(difference / full, 0, None) * np.float32(despill)
-    colour = (colour - (spill + mixed)[..., None] * empty)
+    # The other way round: too low an alpha takes too much of the screen out.
+    missing = np.clip(lean * _luma(colour) - difference, 0, None) / full * (alpha < 1)
+    colour = colour - (spill + mixed - missing)[..., None] * empty
     return np.asarray(np.clip(colour, 0, 1), np.float32)
 
 
