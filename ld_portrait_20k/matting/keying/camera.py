@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .light import Light, Screen, to_light, to_samples
+from .light import CHANNELS, Light, Screen, excess, to_light, to_samples
 
 PAINT: Final[dict[Screen, tuple[int, int, int]]] = {"green": (48, 160, 72), "blue": (40, 72, 176)}
 """sRGB of a lit screen. Chosen by eye between the paint makers' colour cards, which are more
@@ -96,6 +96,23 @@ def shoot(
     lit = to_light(foreground) + camera.spill * _sheen(alpha)[..., None] * screen
     image, jpeg = _expose(share * lit + (1 - share) * screen, camera, rng)
     return Shot(image, _expose(screen, camera, rng)[0], jpeg)
+
+
+def choose_screen(foreground: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> Screen:
+    """The screen that a camera operator would choose: the one least like the subject.
+
+    Args:
+        foreground: (H, W, 3) uint8, straight sRGB.
+        alpha: (H, W) uint8.
+
+    Returns:
+        Green, unless more of the subject has a green cast than a blue one.
+    """
+    light = to_light(foreground[alpha > 127])
+    if not len(light):
+        return "green"
+    alike = {screen: float(np.clip(excess(light, screen), 0, None).mean()) for screen in CHANNELS}
+    return "blue" if alike["blue"] < alike["green"] else "green"
 
 
 def _screen(camera: Camera, shape: tuple[int, ...], rng: np.random.Generator) -> Light:

@@ -14,6 +14,9 @@ from ..data.pictures import Samples
 Light = NDArray[np.float32]
 """(H, W, 3) or (H, W) of linear light, 1 where a picture is white."""
 
+Map = NDArray[np.float32]
+"""(H, W) float32."""
+
 Screen = Literal["green", "blue"]
 
 CHANNELS: dict[Screen, int] = {"green": 1, "blue": 2}
@@ -46,6 +49,25 @@ def to_samples(light: Light, bits: int = 8) -> Samples:
         return np.rint(to_srgb(np.clip(light, 0, 1)) * 65535).astype(np.uint16)
     table = _back()
     return table[(np.clip(light, 0, 1) * np.float32(len(table) - 1) + np.float32(0.5)).astype("i4")]
+
+
+def excess(light: Light, screen: Screen) -> Map:
+    """How much a colour's screen channel exceeds both others: the colour difference.
+
+    Vlahos, US patent 4,100,569 (1978), in linear light. It is 0 for grey, negative for
+    colours that lean away from the screen, and falls in proportion as a foreground without
+    screen colour covers the screen.
+
+    Args:
+        light: (..., 3) linear light.
+        screen: Colour of the screen.
+
+    Returns:
+        (...) float32.
+    """
+    chosen = CHANNELS[screen]
+    one, other = (channel for channel in range(3) if channel != chosen)
+    return np.asarray(light[..., chosen] - np.maximum(light[..., one], light[..., other]))
 
 
 @functools.cache

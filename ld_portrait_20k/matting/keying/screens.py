@@ -10,10 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import PortraitError
-from .light import CHANNELS, Light, Screen
-
-Map = NDArray[np.float32]
-"""(H, W) float32."""
+from .light import CHANNELS, Light, Map, Screen, excess
 
 _SATURATED: Final = 0.3  # least excess of a screen's channel, as a share of it; by eye
 _DIM: Final = 0.02  # least light in a screen's channel; darker screens have no colour left
@@ -24,25 +21,6 @@ _OUTLIER: Final = 0.08  # relative; more than the noise of a screen averaged to 
 _SMOOTHING: Final = ((0.12, 0.05), (0.025, 0.2))
 """Radius as a share of the longer side, and pull towards no change, of each correction to
 the polynomial; the finer one follows folds and is trusted less. Chosen by eye."""
-
-
-def excess(light: Light, screen: Screen) -> Map:
-    """How much a colour's screen channel exceeds both others: the colour difference.
-
-    Vlahos, US patent 4,100,569 (1978), in linear light. It is 0 for grey, negative for
-    colours that lean away from the screen, and falls in proportion as a foreground without
-    screen colour covers the screen.
-
-    Args:
-        light: (..., 3) linear light.
-        screen: Colour of the screen.
-
-    Returns:
-        (...) float32.
-    """
-    chosen = CHANNELS[screen]
-    one, other = (channel for channel in range(3) if channel != chosen)
-    return np.asarray(light[..., chosen] - np.maximum(light[..., one], light[..., other]))
 
 
 def find_screen(light: Light) -> Screen:
