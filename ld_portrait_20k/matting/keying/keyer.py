@@ -29,6 +29,7 @@ _SOLID: Final = 0.1  # transparency as a mean of 5 x 5 px below which there is n
 _RIM: Final = 16  # px from anything transparent, within which colours may be mixed; by eye
 _FAINT: Final = 0.2  # alpha below which a pixel's own colour is mostly noise; by eye
 _MIXED: Final = 0.5  # most of a colour that is taken for screen at the rim; by eye
+_HUES: Final = 0.08  # how far shares of R, G and B stray within one head of hair; by eye
 _DARK: Final = 0.01  # in linear light; hues of what is darker are noise
 _BAND: Final = 1 << 20  # pixels a band; some 100 bytes a pixel are in use at once
 _MARGIN: Final = 32  # rows around a band that its pixels depend on: 6 + 3 + 2 + 16, rounded up
@@ -157,15 +158,16 @@ def _foreground(
     colour = np.where(share == 1, light, np.clip(sure * own + (1 - sure) * near, 0, 1))
     full = np.maximum(excess(empty, screen), np.float32(1e-3))
     difference = excess(colour, screen)
+    spill = np.clip(difference / full, 0, None)
     window = (2 * _RIM + 1, 2 * _RIM + 1)
     rim = np.clip(6 * cv2.blur((alpha < 1).astype(np.float32), window), 0, 1)
-    lean = np.minimum(excess(far, screen) / (_luma(far) + np.float32(_DARK)), 0) * rim
-    mixed = np.clip(np.minimum(difference, 0) - lean * _luma(colour), 0, None) / full
-    mixed = np.minimum(mixed, np.float32(_MIXED)) * np.float32(despill)
-    spill = np.clip(difference / full, 0, None) * np.float32(despill)
-    # The other way round: too low an alpha takes too much of the screen out.
-    missing = np.clip(lean * _luma(colour) - difference, 0, None) / full * (alpha < 1)
-    colour = colour - (spill + mixed - missing)[..., None] * empty
+    # What the solid parts behind would take to become this colour, if they are of one kind.
+    mixed = np.clip((np.minimum(difference, 0) - _lean(far, colour, screen)) / full, 0, _MIXED)
+    mixed *= rim * _alike(colour - (spill + mixed)[..., None] * empty, far)
+    # The other way round: too low an alpha took too much of the screen out.
+    missing = np.clip((_lean(near, colour, screen) - difference) / full, 0, None) * (alpha < 1)
+    amount = np.float32(despill) * (spill + mixed) - missing
+    colour = colour - amount[..., None] * empty
     return np.asarray(np.clip(colour, 0, 1), np.float32)
 
 
@@ -195,6 +197,23 @@ def _enlarge(
 
 def _smooth(light: Light) -> Light:
     return np.asarray(cv2.GaussianBlur(light, (0, 0), 1.5))
+
+
+def _lean(reference: Light, colour: Light, screen: Screen) -> Map:
+    """The colour difference of a colour, if it were of the reference's hue; never over 0."""
+    difference = np.minimum(excess(reference, screen), 0)
+    return np.asarray(_luma(colour) * difference / (_luma(reference) + np.float32(_DARK)))
+
+
+def _alike(one: Light, other: Light) -> Map:
+    """How alike two hues are: 1 for equal ones, 0 for grey and skin."""
+    off = _hue(one) - _hue(other)
+    return np.exp(-_dot(off, off) / np.float32(_HUES**2))
+
+
+def _hue(light: Light) -> Light:
+    light = np.maximum(light, 0) + np.float32(_DARK / 3)
+    return np.asarray(light / light.sum(-1, keepdims=True))
 
 
 def _luma(light: Light) -> Map:

@@ -156,7 +156,8 @@ def test_grey_stays_opaque_and_screen_vanishes(screen, grey, seed, place) -> Non
     keyed = key(shoot(foreground, alpha, Camera(screen), seed=seed).image, screen)
     inside = cv2.erode(alpha, np.ones((13, 13))) == 255
     assert (keyed.alpha[inside] == 255).all()
-    assert not keyed.alpha[cv2.dilate(alpha, np.ones((13, 13))) == 0].any()
+    far = cv2.dilate(alpha, np.ones((35, 35))) == 0  # JPEG smears chroma over 16 px
+    assert not keyed.alpha[far].any()
     drift = np.ptp(keyed.foreground[inside].astype(int), axis=1)
     assert np.median(drift) <= 12  # what JPEG and noise leave on grey
 
