@@ -94,12 +94,12 @@ def key(
             # Its own noise goes; what it shows of folds and seams stays.
             else _smooth(to_light(plate[rows])) * overview.gain
         )
-        share, near = _alpha(light, empty, overview, (above, below, height))
+        far = _enlarge(overview.foreground, above, below, height, width)
+        share, near = _alpha(light, empty, far, overview, (above, below, height))
         if core is not None:
             share = np.maximum(share, to_unit(core[rows]).astype(np.float32))
         if garbage is not None:
             share = share * (1 - to_unit(garbage[rows]).astype(np.float32))
-        far = _enlarge(overview.foreground, above, below, height, width)
         clean = _foreground(light, empty, share, near, far, overview.screen, despill)
         kept = slice(top - above, bottom - above)
         full = np.iinfo(image.dtype).max
@@ -109,7 +109,7 @@ def key(
 
 
 def _alpha(
-    light: Light, empty: Light, overview: Overview, rows: tuple[int, int, int]
+    light: Light, empty: Light, far: Light, overview: Overview, rows: tuple[int, int, int]
 ) -> tuple[Map, Light]:
     """Alpha of a band, and the foreground's colour nearby."""
     span = (*rows, light.shape[1])
@@ -118,7 +118,7 @@ def _alpha(
     core = _enlarge(overview.core, *span)
     near, known = spread(light, np.maximum(solid_parts(first, 7), core > 0.99), _NEAR)
     known = known[..., None]
-    near = known * near + (1 - known) * _enlarge(overview.foreground, *span)
+    near = known * near + (1 - known) * far
 
     line = near - empty
     offset = light - empty
@@ -163,7 +163,11 @@ def _foreground(
     rim = np.clip(6 * cv2.blur((alpha < 1).astype(np.float32), window), 0, 1)
     # What the solid parts behind would take to become this colour, if they are of one kind.
     mixed = np.clip((np.minimum(difference, 0) - _lean(far, colour, screen)) / full, 0, _MIXED)
-    mixed *= rim * _alike(colour - (spill + mixed)[..., None] * empty, far)
+    mixed *= rim
+    rows, columns = np.nonzero(mixed)
+    some = mixed[rows, columns] / rim[rows, columns] + spill[rows, columns]
+    taken = colour[rows, columns] - some[:, None] * empty[rows, columns]
+    mixed[rows, columns] *= _alike(taken, far[rows, columns])
     # The other way round: too low an alpha took too much of the screen out.
     missing = np.clip((_lean(near, colour, screen) - difference) / full, 0, None) * (alpha < 1)
     amount = np.float32(despill) * (spill + mixed) - missing
@@ -183,16 +187,15 @@ def _enlarge(
     small: NDArray[np.float32], top: int, bottom: int, height: int, width: int
 ) -> NDArray[np.float32]:
     """Rows of a small picture as it is at full size, linearly between its pixels."""
-    y = (np.arange(top, bottom) + 0.5) * (len(small) / height) - 0.5
-    y = np.clip(y, 0, len(small) - 1).astype(np.float32)
-    first, last = int(y[0]), int(np.ceil(y[-1])) + 1
-    wide = cv2.resize(
-        small[first:last], (width, last - first), interpolation=cv2.INTER_LINEAR
-    ).reshape(last - first, width, *small.shape[2:])
-    low = y.astype(np.int32) - first
-    high = np.minimum(low + 1, len(wide) - 1)
-    part = (y - y.astype(np.int32)).reshape(-1, *[1] * (small.ndim - 1))
-    return np.asarray(wide[low] + part * (wide[high] - wide[low]), np.float32)
+    down, across = len(small) / height, small.shape[1] / width
+    # Where a row and a column of the result lie in the small picture, from centre to centre.
+    place = np.array(
+        [[across, 0, across / 2 - 0.5], [0, down, (top + 0.5) * down - 0.5]], np.float64
+    )
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    size = (width, bottom - top)
+    grown = cv2.warpAffine(small, place, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(grown, np.float32)
 
 
 def _smooth(light: Light) -> Light:
@@ -221,4 +224,4 @@ def _luma(light: Light) -> Map:
 
 
 def _dot(one: Light, other: Light) -> Map:
-    return np.asarray(np.einsum("hwc,hwc->hw", one, other), np.float32)
+    return np.asarray(np.einsum("...c,...c->...", one, other), np.float32)
