@@ -33,7 +33,7 @@ from ld_portrait_20k.compositing import composite  # noqa: E402
 from ld_portrait_20k.matting.data.sources import open_source  # noqa: E402
 from ld_portrait_20k.matting.keying.camera import Camera, choose_screen, shoot  # noqa: E402
 from ld_portrait_20k.matting.keying.keyer import key  # noqa: E402
-from ld_portrait_20k.matting.keying.light import excess, to_light  # noqa: E402
+from ld_portrait_20k.matting.keying.light import Screen, excess, to_light  # noqa: E402
 
 Picture = NDArray[np.uint8]
 GROUNDS = {"white": (255, 255, 255), "black": (0, 0, 0), "green": (60, 150, 90)}
@@ -70,7 +70,7 @@ def errors(predicted: NDArray[np.floating], alpha: Picture) -> dict[str, float]:
     }
 
 
-def plain(shot_image: Picture, plate: Picture, screen: str) -> NDArray[np.floating]:
+def plain(shot_image: Picture, plate: Picture, screen: Screen) -> NDArray[np.floating]:
     full = excess(to_light(plate), screen)
     return 1 - np.clip(excess(to_light(shot_image), screen) / np.maximum(full, 1e-3), 0, 1)
 
@@ -90,7 +90,7 @@ def measure(
             "plain": plain(shot.image, shot.plate, screen),
             "ideal camera": key(ideal.image).alpha / 255,
             "ideal camera, plain": plain(ideal.image, ideal.plate, screen),
-            "blurred": cv2.GaussianBlur(alpha / 255, (0, 0), Camera().blur),
+            "blurred": np.asarray(cv2.GaussianBlur(alpha / 255, (0, 0), Camera().blur), np.float64),
         }
         for kind, predicted in rows.items():
             found.setdefault(kind, []).append(errors(predicted, alpha))

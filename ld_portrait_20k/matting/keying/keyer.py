@@ -114,7 +114,7 @@ def _alpha(
     """Alpha of a band, and the foreground's colour nearby."""
     span = (*rows, light.shape[1])
     full = np.maximum(excess(empty, overview.screen), np.float32(1e-3))
-    first = 1 - np.clip(excess(light, overview.screen) / full, 0, 1)
+    first = np.asarray(1 - np.clip(excess(light, overview.screen) / full, 0, 1), np.float32)
     core = _enlarge(overview.core, *span)
     near, known = spread(light, np.maximum(solid_parts(first, 7), core > 0.99), _NEAR)
     known = known[..., None]
@@ -127,7 +127,7 @@ def _alpha(
     rest = offset - along[..., None] * line
     trust = np.float32(_MISFIT**2) / (_dot(rest, rest) + np.float32(_MISFIT**2))
     trust *= _enlarge(overview.known, *span)
-    alpha = first + trust * (along - first)
+    alpha = np.asarray(first + trust * (along - first), np.float32)
 
     # Garbage and core mattes: means of 5 x 5 pixels are free of the noise of single ones,
     # so that nothing has to be clipped off the hair's own alpha.
@@ -167,7 +167,7 @@ def _foreground(
     rows, columns = np.nonzero(mixed)
     some = mixed[rows, columns] / rim[rows, columns] + spill[rows, columns]
     taken = colour[rows, columns] - some[:, None] * empty[rows, columns]
-    mixed[rows, columns] *= _alike(taken, far[rows, columns])
+    mixed[rows, columns] *= _alike(np.asarray(taken, np.float32), far[rows, columns])
     # The other way round: too low an alpha took too much of the screen out.
     missing = np.clip((_lean(near, colour, screen) - difference) / full, 0, None) * (alpha < 1)
     amount = np.float32(despill) * (spill + mixed) - missing

@@ -78,7 +78,8 @@ def look(
     else:
         gain = match_exposure(given, small, sure & screen_pixels(given, screen))
         empty = given * gain
-    alpha = 1 - np.clip(excess(small, screen) / np.maximum(excess(empty, screen), 1e-3), 0, 1)
+    share = np.clip(excess(small, screen) / np.maximum(excess(empty, screen), 1e-3), 0, 1)
+    alpha = np.asarray(1 - share, np.float32)
     core = _core(alpha)
     deep, sure_deep = spread(small, np.maximum(core, solid_parts(alpha, 13)), _RADII)
     thin, known = spread(small, np.maximum(core, solid_parts(alpha, 3)), _RADII)
@@ -100,7 +101,8 @@ def _shrink(image: NDArray[np.uint8] | NDArray[np.uint16]) -> Light:
     # mean of neighbouring samples of one screen differs from that of their light by little.
     if factor > 1:
         size = (max(1, width // factor), max(1, height // factor))
-        image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA))
+        small = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA))
+        return to_light(small.astype(np.uint8 if image.dtype == np.uint8 else np.uint16))
     return to_light(image)
 
 
@@ -117,8 +119,9 @@ def _core(alpha: Map) -> Map:
     core = cv2.erode(inside.astype(np.uint8), disc)
     # The seam between two cloths is uneven too, but lies between places that are sure.
     gap = np.ones((2 * reach + 9, 2 * reach + 9), np.uint8)
-    closed = cv2.morphologyEx(core, cv2.MORPH_CLOSE, gap)
-    return np.asarray(closed & cv2.erode((alpha > _INSIDE).astype(np.uint8), disc), np.float32)
+    closed = cv2.morphologyEx(core, cv2.MORPH_CLOSE, gap) > 0
+    deep = cv2.erode((alpha > _INSIDE).astype(np.uint8), disc) > 0
+    return (closed & deep).astype(np.float32)
 
 
 def _noise(

@@ -155,7 +155,8 @@ def spread(light: Light, weight: Map, radii: Sequence[int]) -> tuple[Light, Map]
         share = np.clip(8 * mass, 0, 1) * (1 - known)
         colour += cv2.blur(weighted, window) * (share / np.maximum(mass, 1e-6))[..., None]
         known += share
-    return colour / np.maximum(known, 1e-6)[..., None], known
+    scaled = np.asarray(colour / np.maximum(known, 1e-6)[..., None], np.float32)
+    return scaled, known
 
 
 def _basis(height: int, width: int) -> NDArray[np.float32]:

@@ -18,7 +18,7 @@ from ld_portrait_20k.matting.cli import main
 from ld_portrait_20k.matting.keying import keyer
 from ld_portrait_20k.matting.keying.camera import PAINT, Camera, choose_screen, shoot
 from ld_portrait_20k.matting.keying.keyer import key
-from ld_portrait_20k.matting.keying.light import to_light, to_samples
+from ld_portrait_20k.matting.keying.light import Screen, to_light, to_samples
 
 from .fixtures import write
 
@@ -46,7 +46,7 @@ def mad(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
 
 @pytest.mark.parametrize("screen", ["green", "blue"])
 @pytest.mark.parametrize("colour", [120, (190, 140, 110), 15])
-def test_an_ideal_camera_is_keyed_back(screen, colour) -> None:
+def test_an_ideal_camera_is_keyed_back(screen: Screen, colour: int | tuple[int, int, int]) -> None:
     foreground, alpha = subject(colour)
     keyed = key(shoot(foreground, alpha, Camera.ideal(screen)).image)
     assert keyed.screen == screen and not keyed.warnings
@@ -56,7 +56,7 @@ def test_an_ideal_camera_is_keyed_back(screen, colour) -> None:
 
 
 @pytest.mark.parametrize("screen", ["green", "blue"])
-def test_footage_of_an_ordinary_camera_is_keyed(screen) -> None:
+def test_footage_of_an_ordinary_camera_is_keyed(screen: Screen) -> None:
     foreground, alpha = subject((150, 110, 70))
     shot = shoot(foreground, alpha, Camera(screen), seed=3)
     estimated, given_plate = key(shot.image), key(shot.image, plate=shot.plate)
@@ -131,7 +131,7 @@ def test_an_operator_does_not_shoot_green_on_green() -> None:
     assert choose_screen(*subject((60, 70, 150))) == "green"
 
 
-def test_bands_do_not_show(monkeypatch) -> None:
+def test_bands_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
     foreground, alpha = subject((150, 120, 80))
     image = shoot(foreground, alpha, seed=2).image
     whole = key(image)
@@ -148,7 +148,9 @@ def test_bands_do_not_show(monkeypatch) -> None:
     seed=st.integers(0, 10_000),
     place=st.tuples(st.integers(20, 60), st.integers(20, 60), st.integers(24, 40)),
 )
-def test_grey_stays_opaque_and_screen_vanishes(screen, grey, seed, place) -> None:
+def test_grey_stays_opaque_and_screen_vanishes(
+    screen: Screen, grey: int, seed: int, place: tuple[int, int, int]
+) -> None:
     top, left, side = place
     alpha = np.zeros((120, 130), np.uint8)
     alpha[top : top + side, left : left + side] = 255
@@ -168,7 +170,9 @@ def test_grey_stays_opaque_and_screen_vanishes(screen, grey, seed, place) -> Non
     deep=st.booleans(),
     seed=st.integers(0, 10_000),
 )
-def test_any_picture_gives_a_picture_or_an_error(colour, deep, seed) -> None:
+def test_any_picture_gives_a_picture_or_an_error(
+    colour: tuple[int, int, int], deep: bool, seed: int
+) -> None:
     rng = np.random.default_rng(seed)
     image = np.clip(rng.normal(colour, 40, (40, 50, 3)), 0, 255).astype(np.uint8)
     given_picture = image.astype(np.uint16) * 257 if deep else image
@@ -182,14 +186,16 @@ def test_any_picture_gives_a_picture_or_an_error(colour, deep, seed) -> None:
 
 
 @pytest.mark.parametrize("screen", ["green", "blue"])
-def test_a_pure_screen_becomes_nothing(screen) -> None:
+def test_a_pure_screen_becomes_nothing(screen: Screen) -> None:
     flat = np.broadcast_to(np.array(PAINT[screen], np.uint8), (50, 60, 3)).copy()
     assert not key(flat).alpha.any()
     noisy = shoot(flat, np.zeros((50, 60), np.uint8), Camera(screen)).image
     assert not key(noisy).alpha.any()
 
 
-def test_16_bits_are_kept_by_the_command(tmp_path: Path, capsys) -> None:
+def test_16_bits_are_kept_by_the_command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     foreground, alpha = subject((150, 120, 80))
     shot = shoot(foreground, alpha, Camera.ideal())
     write(tmp_path / "in" / "deep.png", shot.image.astype(np.uint16) * 257)
@@ -202,7 +208,7 @@ def test_16_bits_are_kept_by_the_command(tmp_path: Path, capsys) -> None:
     assert json.loads(capsys.readouterr().out)["skipped"] == 1
 
 
-def test_shoot_and_key_a_folder(tmp_path: Path, capsys) -> None:
+def test_shoot_and_key_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("one", "two"):
         foreground, alpha = subject((160, 120, 90) if name == "one" else 60)
         write(tmp_path / "cutouts" / f"{name}.png", np.dstack([foreground, alpha]))
@@ -226,7 +232,9 @@ def test_shoot_and_key_a_folder(tmp_path: Path, capsys) -> None:
     assert "2 there already" in capsys.readouterr().out
 
 
-def test_what_cannot_be_keyed_is_one_line_and_the_others_go_on(tmp_path: Path, capsys) -> None:
+def test_what_cannot_be_keyed_is_one_line_and_the_others_go_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     foreground, alpha = subject()
     write(tmp_path / "in" / "good.png", shoot(foreground, alpha).image)
     write(tmp_path / "in" / "plain.png", np.full((60, 60, 3), 128, np.uint8))
@@ -241,7 +249,9 @@ def test_what_cannot_be_keyed_is_one_line_and_the_others_go_on(tmp_path: Path, c
     assert not (tmp_path / "out" / "plain.png").exists()
 
 
-def test_a_plate_of_another_size_is_named(tmp_path: Path, capsys) -> None:
+def test_a_plate_of_another_size_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     foreground, alpha = subject()
     picture = write(tmp_path / "shot.png", shoot(foreground, alpha).image)
     plate = write(tmp_path / "empty.png", shoot(foreground, alpha).plate[:-10])
@@ -253,7 +263,7 @@ def test_a_plate_of_another_size_is_named(tmp_path: Path, capsys) -> None:
     assert "none.png: no such file" in capsys.readouterr().err
 
 
-def test_a_file_of_other_origin_is_kept(tmp_path: Path, capsys) -> None:
+def test_a_file_of_other_origin_is_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     foreground, alpha = subject()
     picture = write(tmp_path / "shot.png", shoot(foreground, alpha).image)
     other = write(tmp_path / "out" / "shot.png", foreground)
