@@ -16,6 +16,8 @@ COMMANDS = {
     "predict": "alpha mattes of pictures",
     "evaluate": "errors of predicted mattes against true ones",
     "train": "train a matting model on one or several data sets",
+    "key": "alpha and clean colours of green- or blue-screen footage",
+    "shoot": "screen footage of a data set's foregrounds, to test keying",
     "models": "the models by name: size, licence, what is installed",
 }
 """Each command's name and summary; its module of the same name has ``declare`` and ``run``."""

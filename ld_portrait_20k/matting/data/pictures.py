@@ -75,6 +75,18 @@ def read_colour(path: Path) -> NDArray[np.uint8]:
     return read_colour_and_alpha(path)[0]
 
 
+def read_colour_samples(path: Path) -> Samples:
+    """A picture as (H, W, 3) sRGB, upright: uint8, or uint16 where the file has that depth.
+
+    Raises:
+        ImageError: Not a picture, broken, or too large.
+    """
+    planes = _read(path)
+    return np.ascontiguousarray(
+        planes[..., :3] if _rgb(planes) else np.repeat(planes[..., :1], 3, axis=2)
+    )
+
+
 def read_colour_and_alpha(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None]:
     """A picture as (H, W, 3) uint8 sRGB, straight, and its alpha (H, W) uint8 if it has any.
 

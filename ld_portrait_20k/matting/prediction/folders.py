@@ -87,7 +87,7 @@ def plan(
                     "try: an output folder for each"
                 )
             pictures[name] = path
-    guides = _guides(pictures, trimaps, "trimap") or _guides(pictures, masks, "mask")
+    guides = find_guides(pictures, trimaps, "trimap") or find_guides(pictures, masks, "mask")
     sources = {path.resolve() for path in (*pictures.values(), *guides.values())}
     for name, path in pictures.items():
         if (output / f"{name}.png").resolve() in sources:
@@ -184,8 +184,20 @@ def _trimap(
     return mask_to_trimap(found, band) if masks else found
 
 
-def _guides(pictures: dict[str, Path], where: Path | None, what: str) -> dict[str, Path]:
-    """The trimap or mask of each picture, by its name in the folder or by its bare stem."""
+def find_guides(pictures: dict[str, Path], where: Path | None, what: str) -> dict[str, Path]:
+    """What goes with each picture, by its name in a folder or by its bare stem.
+
+    Args:
+        pictures: Name to picture.
+        where: A folder, or one file for one picture; None for nothing.
+        what: What is sought, for messages: ``trimap``, ``mask``.
+
+    Returns:
+        Name to file; empty without ``where``.
+
+    Raises:
+        PortraitError: Some are missing, or there is one file for several pictures.
+    """
     if where is None:
         return {}
     if where.is_file():

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import io
+import struct
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,6 +25,7 @@ RECORD: Final = "ld-portrait-matting"
 """PNG text that says what a file was made from; see :func:`fingerprint`."""
 
 _COMPRESSION = 1  # zlib level: an 8k RGBA takes seconds at 6, for a twentieth less
+_HEADER: Final = 33  # bytes of a PNG's signature and first chunk
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,12 +112,12 @@ class Outputs:
         paths = self.paths(name)
         colour = estimate_foreground(image, alpha) if len(paths) > 1 else image
         if "rgba" in paths:
-            _write(paths["rgba"], np.dstack([colour, alpha]), made_from)
+            write_png(paths["rgba"], np.dstack([colour, alpha]), made_from)
         if "composite" in paths:
             assert self.background is not None
             behind = self.background.fit(*alpha.shape)
-            _write(paths["composite"], composite(colour, alpha, behind), made_from)
-        _write(paths["alpha"], alpha, made_from)
+            write_png(paths["composite"], composite(colour, alpha, behind), made_from)
+        write_png(paths["alpha"], alpha, made_from)
 
 
 def fingerprint(*parts: bytes | str) -> str:
@@ -142,11 +146,36 @@ def recorded(path: Path) -> str | None:
         return None
 
 
-def _write(path: Path, pixels: NDArray[np.uint8], made_from: str) -> None:
+def write_png(path: Path, pixels: NDArray[np.uint8] | NDArray[np.uint16], made_from: str) -> None:
+    """Write a PNG that says what it was made from; whole, or not at all.
+
+    Args:
+        path: Where to.
+        pixels: (H, W), (H, W, 3) or (H, W, 4), uint8 or uint16.
+        made_from: Its fingerprint, for :func:`recorded`.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
     from PIL import Image, PngImagePlugin
 
+    if pixels.dtype == np.uint16:
+        write_bytes(path, _encode_16_bit(pixels, made_from))
+        return
     text = PngImagePlugin.PngInfo()
     text.add_text(RECORD, made_from)
     stream = io.BytesIO()
     Image.fromarray(pixels).save(stream, "PNG", compress_level=_COMPRESSION, pnginfo=text)
     write_bytes(path, stream.getvalue())
+
+
+def _encode_16_bit(pixels: NDArray[np.uint8] | NDArray[np.uint16], made_from: str) -> bytes:
+    """Pillow has no 16-bit colours and OpenCV no texts, so the text is put in by hand."""
+    order = [2, 1, 0, 3][: pixels.shape[2]] if pixels.ndim == 3 else ...
+    done, coded = cv2.imencode(".png", pixels[..., order], [cv2.IMWRITE_PNG_COMPRESSION, 1])
+    if not done:
+        raise OSError(f"{pixels.shape} cannot be written as PNG")
+    content = coded.tobytes()
+    chunk = b"tEXt" + RECORD.encode() + b"\0" + made_from.encode()
+    framed = struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    return content[:_HEADER] + framed + content[_HEADER:]
