@@ -109,7 +109,7 @@ def test_a_plan_hashes_its_rows_once(monkeypatch: pytest.MonkeyPatch) -> None:
     lines: list[PlanRow] = []
     line = plan_module._line
 
-    def noted(row: PlanRow) -> str:
+    def noted(row: PlanRow) -> bytes:
         lines.append(row)
         return line(row)
 

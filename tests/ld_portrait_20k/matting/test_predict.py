@@ -56,7 +56,7 @@ def test_folders_with_trimaps(root: Path, capsys: pytest.CaptureFixture[str]) ->
     for index, name in enumerate(("p0", "p1", "deep/p2")):
         assert error_of(out / f"{name}.png", index) < 5
         trimap = scene(index, 60, 50)["trimap"]
-        matte = cv2.imread(str(out / f"{name}.png"), cv2.IMREAD_UNCHANGED)
+        matte = np.asarray(cv2.imread(str(out / f"{name}.png"), cv2.IMREAD_UNCHANGED))
         assert np.all(matte[trimap == 0] == 0) and np.all(matte[trimap == 255] == 255)
 
 
@@ -104,7 +104,7 @@ def test_other_peoples_files_are_kept_unless_told(
     )  # fmt: skip
     code, _, err = run(capsys, *arguments)
     assert code == 0 and "1 files" in err and "--overwrite" in err
-    assert not cv2.imread(str(root / "out/p0.png"), 0).any()
+    assert not np.asarray(cv2.imread(str(root / "out/p0.png"), 0)).any()
     code, _, err = run(capsys, *arguments, "--overwrite")
     assert code == 0 and error_of(root / "out/p0.png", 0) < 8
 
@@ -248,6 +248,7 @@ def test_help_is_cheap_and_teaches() -> None:
 def test_the_registry_states_the_true_number_of_parameters(name: str) -> None:
     pytest.importorskip("torch", reason="the extra 'matting' is not installed")
     entry = MODELS[name]
+    assert entry.create is not None
     module = resolve(entry.create)(name)
     counted = sum(parameter.numel() for parameter in module.parameters())
     assert counted == pytest.approx(entry.parameters, rel=0.005)

@@ -159,7 +159,7 @@ def test_large_pictures_without_trimap_are_shrunk(monkeypatch: pytest.MonkeyPatc
     class Bright:
         name, licence, needs_trimap = "bright", "none", False
 
-        def __call__(self: Any, image: Any, trimap: Any = None):
+        def __call__(self, image: Any, trimap: Any = None) -> Any:
             assert max(image.shape) <= 64
             return (image[..., 0] > 0.47).astype(np.float32)
 
