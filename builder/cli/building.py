@@ -136,7 +136,8 @@ def dry_run(config: BuildConfig, run: RunOptions, options: argparse.Namespace) -
     plan = compare_with_saved(config, options.output, run, allow_unresolved=True)
     begun = (options.output / WORK_FOLDER / HEADER_FILE).exists()
     summary = {**plan_summary(plan), "output": str(options.output), "begun": begun}
-    needed = needs(plan)
+    devices = len((getattr(options, "device", None) or "auto").split(","))
+    needed = needs(plan, run.world_size * devices)
     if options.json:
         print(canonical_json({**summary, "needs": needed}))
         return 0

@@ -52,8 +52,12 @@ def print_quality(section: dict[str, Any]) -> None:
         print(f"  rule {rule['path']}, version {rule['version']}")
 
 
-def needs(plan: Plan) -> dict[str, Any]:
+def needs(plan: Plan, processes: int = 1) -> dict[str, Any]:
     """What building a plan takes.
+
+    Args:
+        plan: The plan.
+        processes: How many processes make units at the same time.
 
     Returns:
         ``disk_bytes`` (``final`` and ``peak``, upper estimates; None where picture sizes are
@@ -64,7 +68,7 @@ def needs(plan: Plan) -> dict[str, Any]:
     from builder.generation.registry import run_needs
     from builder.pipeline.disk import disk_need
 
-    disk = disk_need(plan)
+    disk = disk_need(plan, processes=processes)
     first = plan.rows[0]
     downloads, hardware = run_needs(plan.header["generator"], first.width, first.height)
     known = {"final": disk.final, "peak": disk.peak}
@@ -83,8 +87,8 @@ def print_needs(needed: dict[str, Any]) -> None:
     else:
         final, peak = disk["final"] / 1e9, disk["peak"] / 1e9
         print(
-            f"disk       {final:.1f} GB when finished, all subsets; {peak:.1f} GB while the "
-            "last shards are packed (upper estimates)"
+            f"disk       {final:.1f} GB when finished, all subsets; {peak:.1f} GB while it is "
+            "built (upper estimates)"
         )
     for title, line in zip(_titles("weights"), _download_lines(needed["downloads"]), strict=False):
         print(f"{title:10} {line}")

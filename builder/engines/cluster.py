@@ -92,7 +92,8 @@ def run_tasks(
         return None
     spec = make_spec(plan, output, run, options)
     with one_run(output, RunOptions()):
-        freeze(output, plan, run.source)
+        # Tasks on machines of their own make their units on their own disks.
+        freeze(output, plan, run.source, processes=1 if spec.exchange else spec.tasks)
     with held(output / WORK_FOLDER / "lock.engine", str(output)):
         return _run_tasks(plan, spec, options, on_samples)
 

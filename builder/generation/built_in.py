@@ -37,6 +37,12 @@ class ProceduralEntry(GeneratorEntry):
         """Where it damages its matte; else the matte is exact already."""
         return float(spec["damage"]) > 0.0
 
+    def attributes_of(self, prompt: str, seed: int) -> dict[str, str | None]:
+        """What the text words, filled up by the seed; refused where it says more."""
+        from builder.generation.procedural.prompted import attributes_of
+
+        return attributes_of(prompt, seed)
+
     def check_values(self, values: Mapping[str, Sequence[str]]) -> None:
         """Refuse values that it cannot draw."""
         from builder.prompts.vocabulary import VOCABULARY

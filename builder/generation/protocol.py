@@ -161,6 +161,21 @@ class GeneratorEntry(ABC):
             PortraitError: It cannot draw one.
         """
 
+    def attributes_of(self, prompt: str, seed: int) -> dict[str, str | None]:
+        """The attributes of a portrait that a user's own prompt describes.
+
+        Args:
+            prompt: The text.
+            seed: The sample's seed.
+
+        Returns:
+            Empty for a generator that reads the text itself: nothing is known for certain.
+
+        Raises:
+            PortraitError: The generator draws attributes only, and the text says more.
+        """
+        return {}
+
     def check_ready(  # noqa: B027
         self, spec: Mapping[str, Any], run_options: Mapping[str, Any], pictures: int
     ) -> None:

@@ -94,7 +94,7 @@ def _build(report: BuildReport, run: RunOptions, part: Part) -> None:
     report.manifest = finished(output, plan)
     if report.manifest is not None:
         return
-    freeze(output, plan, run.source)
+    freeze(output, plan, run.source, processes=run.world_size)
     if run.world_size == 1:
         sweep(output)
     work = WorkFolder(output, plan)

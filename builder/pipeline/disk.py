@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from builder.plan import Plan
+from builder.plan import Plan, PlanRow
 from ld_portrait_20k.errors import PortraitError
 
 BYTES_A_PIXEL: Final = {"png": 1.6, "jpeg": 0.8}
@@ -24,9 +25,9 @@ class DiskNeed:
 
     Attributes:
         final: The finished dataset, all subsets together.
-        peak: The most while it is built. Where quality control takes samples out, the shards
-            are dealt anew, and until the last is written the old ones lie beside them; else
-            a finished shard is moved, and the peak stays close to ``final``.
+        peak: The most while it is built: the whole dataset, and one unit more for each process
+            that works on it. A unit is there twice while its samples become shards, and once
+            more where a near-duplicate is taken out or the file system has no hard links.
         known: Whether sizes are planned; those of a folder's pictures are not.
     """
 
@@ -35,36 +36,45 @@ class DiskNeed:
     known: bool
 
 
-def disk_need(plan: Plan, built: int = 0) -> DiskNeed:
+def disk_need(plan: Plan, built: int = 0, processes: int = 1) -> DiskNeed:
     """What the samples of a plan take.
 
     Args:
         plan: The plan.
         built: How many samples at its start are there already.
+        processes: How many processes make units at the same time.
     """
     rows = plan.rows[built:]
-    pixels = sum(row.width * row.height for row in rows)
-    subsets = int(pixels * BYTES_A_PIXEL[plan.foreground_format] * len(plan.subsets))
+    units = plan.units()
+    subsets = _estimate(plan, rows)
+    twice = min(processes, len(units)) * max(_estimate(plan, unit.rows) for unit in units)
     known = all(row.width and row.height for row in rows)
-    return DiskNeed(subsets + HEADROOM, 2 * subsets + HEADROOM, known)
+    return DiskNeed(subsets + HEADROOM, subsets + twice + HEADROOM, known)
 
 
-def check_space(output: Path, plan: Plan, built: int) -> None:
+def _estimate(plan: Plan, rows: Sequence[PlanRow]) -> int:
+    pixels = sum(row.width * row.height for row in rows)
+    return int(pixels * BYTES_A_PIXEL[plan.foreground_format] * len(plan.subsets))
+
+
+def check_space(output: Path, plan: Plan, built: int, processes: int = 1) -> None:
     """Refuse to begin what the disk cannot hold.
 
     Args:
         output: The dataset folder; need not exist.
         plan: The plan.
         built: How many samples at its start are there already.
+        processes: How many processes make units at the same time.
 
     Raises:
-        PortraitError: Less is free than the finished dataset takes.
+        PortraitError: Less is free than the build takes at its peak.
     """
-    needed = disk_need(plan, built).final
+    need = disk_need(plan, built, processes)
     existing = next(path for path in (output, *output.resolve().parents) if path.exists())
     free = shutil.disk_usage(existing).free
-    if free < needed:
+    if free < need.peak:
         raise PortraitError(
-            f"{output}: about {needed / 2**30:.1f} GiB needed, {free / 2**30:.1f} GiB free; "
+            f"{output}: about {need.peak / 2**30:.1f} GiB needed while it is built, "
+            f"{need.final / 2**30:.1f} GiB when finished, {free / 2**30:.1f} GiB free; "
             "try: --output on a larger disk, a smaller --count, or --foreground-format jpeg"
         )

@@ -95,9 +95,6 @@ def finish_dataset(plan: Plan, work: WorkFolder, results: Sequence[UnitResult]) 
             "sha256": hashlib.sha256(content).hexdigest(),
         }
     write_text(output / FILE_NAME, manifest.to_json())
-    for result in results:
-        for subset in plan.subsets:
-            work.shard_file(result.name, subset).unlink(missing_ok=True)
     return manifest
 
 
@@ -127,7 +124,7 @@ def _fidelity(samples: Sequence[dict[str, Any]]) -> dict[str, float]:
 
 
 def _drop_strays(work: WorkFolder, folder: str, wanted: set[str]) -> None:
-    """Remove shards of an earlier finish that was interrupted and divided the samples otherwise."""
+    """Remove the old names of shards: growing a dataset changes them."""
     for path in (work.output / folder).glob("*.tar"):
         if f"{folder}/{path.name}" not in wanted:
             path.unlink()

@@ -66,13 +66,14 @@ def refuse_foreign(output: Path) -> None:
         )
 
 
-def freeze(output: Path, plan: Plan, source: Path | None = None) -> None:
+def freeze(output: Path, plan: Plan, source: Path | None = None, *, processes: int = 1) -> None:
     """Save a plan where all who work on an output read it, unless it is there already.
 
     Args:
         output: The dataset folder; made if need be.
         plan: The plan.
         source: The folder of a ``folder`` plan, so that its files need not be hashed again.
+        processes: How many processes will make units at the same time.
 
     Raises:
         PortraitError: As :func:`check_output`; the disk is too small; a plan that names
@@ -87,7 +88,7 @@ def freeze(output: Path, plan: Plan, source: Path | None = None) -> None:
             f"the hashes of {unresolved[0]} are not known yet, so nothing can be built; "
             "try: plan again where the Hub can be reached"
         )
-    check_space(output, plan, 0 if saved is None else len(saved.rows))
+    check_space(output, plan, 0 if saved is None else len(saved.rows), processes)
     plan.save(output / WORK_FOLDER)
     if source is not None:
         write_index(output / WORK_FOLDER, plan, source)

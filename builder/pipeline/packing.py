@@ -1,18 +1,16 @@
-"""From finished units to the final shards: near-duplicates left out, shards of equal size."""
+"""From finished units to the final shards: a shard a unit, near-duplicates left out."""
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from itertools import accumulate
 from typing import Any
 
 from builder.pipeline.work_folder import UnitResult, WorkFolder
-from builder.plan import Plan, Unit, equal_parts
+from builder.plan import Plan, Unit
 from builder.quality import find_duplicates
 from ld_portrait_20k import schema
+from ld_portrait_20k.errors import PortraitError
 from ld_portrait_20k.files import link
 from ld_portrait_20k.manifest import ShardRecord
 from ld_portrait_20k.shard_reader import ShardReader
@@ -71,12 +69,16 @@ def _id(item: dict[str, Any]) -> str:
 
 
 class Packer:
-    """Writes the final shards of a dataset from its finished units.
+    """Gives the finished units of a dataset their final names.
 
-    A split keeps its planned number of shards (fewer only if it has fewer samples). Its samples
-    are divided over them in id order, in numbers that differ by one at most; each stage of
-    growth is divided by itself. A shard that has exactly the samples of a unit is a link to that
-    unit's file. Any other shard is copied member by member, and nothing is decoded.
+    A shard is the accepted samples of one unit, so a sample that is lost changes its own shard
+    and no other. What is lost while a unit is built is not in its file; a near-duplicate is found
+    only at the end, and such a unit is copied without it, member by member. A unit that lost all
+    its samples has no shard.
+
+    Units are moved one by one: as soon as a unit's shards are in place its note says where, and
+    the file in the work folder goes. So a run that is stopped here goes on where it stood, a
+    dataset that grows finds its old units, and the disk holds one unit twice at most.
 
     Args:
         plan: The plan.
@@ -87,7 +89,7 @@ class Packer:
     def __init__(self, plan: Plan, work: WorkFolder, results: Sequence[UnitResult]) -> None:
         self._plan = plan
         self._work = work
-        self._results = list(results)
+        self._results = {result.name: result for result in results}
 
     def write(self, accepted: AcceptedSamples) -> list[ShardRecord]:
         """Write all shards of all subsets under their final names.
@@ -96,72 +98,93 @@ class Packer:
             Their records, subset by subset, in path order.
         """
         taken = {item["id"] for item in accepted.samples}
-        parts: dict[str, list[Sequence[str]]] = {}
-        for split, units in self._stages():
-            ids = [row.id for unit in units for row in unit.rows if row.id in taken]
-            count = min(len(units), len(ids))
-            parts.setdefault(split, []).extend(equal_parts(ids, count) if count else [])
-        records = [
-            self._write_shard(subset, split, index, len(cut), tuple(ids))
+        lines: dict[str, list[dict[str, Any]]] = {}
+        for line in accepted.rejected:
+            lines.setdefault(line["id"], []).append(line)
+        units = {split: [unit for unit in self._plan.units() if unit.split == split]
+                 for split in schema.SPLITS}  # fmt: skip
+        filled = {
+            split: [unit for unit in found if self._kept(unit, taken)]
+            for split, found in units.items()
+        }
+        names = {
+            (unit.name, subset): schema.shard_name(subset, split, index, len(found))
+            for split, found in filled.items()
+            for index, unit in enumerate(found)
             for subset in self._plan.subsets
-            for split, cut in parts.items()
-            for index, ids in enumerate(cut)
-        ]
-        self._note_places(records)
-        return records
-
-    def _stages(self) -> list[tuple[str, list[Unit]]]:
-        """The units of each stage and split, in the order in which the plan has them."""
-        bounds = list(accumulate(samples for samples, _ in self._plan.stages))
-        found: dict[tuple[str, int], list[Unit]] = {}
+        }
+        self._clear_targets(names)
         for unit in self._plan.units():
-            stage = bisect_right(bounds, int(unit.rows[0].id.rpartition("-")[2]))
-            found.setdefault((unit.split, stage), []).append(unit)
-        return [(split, units) for (split, _), units in found.items()]
+            self._move(unit, names, self._kept(unit, taken), lines)
+        return [
+            self._results[unit.name].shards[subset]
+            for subset in self._plan.subsets
+            for found in filled.values()
+            for unit in found
+        ]
 
-    def _note_places(self, records: Sequence[ShardRecord]) -> None:
-        """Record final shard paths in the units' notes.
+    def _kept(self, unit: Unit, taken: set[str]) -> list[dict[str, Any]]:
+        return [item for item in self._results[unit.name].samples if item["id"] in taken]
 
-        This comes before the links in the work folder are deleted.
+    def _clear_targets(self, names: dict[tuple[str, str], str]) -> None:
+        """Bring units out of the way that lie where another one belongs.
+
+        That happens where a lost unit was built again and has more or fewer samples than before.
         """
-        place = {(record.subset, record.sha256): record for record in records}
-        units = {unit.name: unit for unit in self._plan.units()}
-        for result in self._results:
-            moved = {
-                subset: place.get((subset, record.sha256), record)
-                for subset, record in result.shards.items()
-            }
-            if moved != result.shards:
-                self._work.note(units[result.name], replace(result, shards=moved))
-
-    def _write_shard(
-        self, subset: str, split: str, index: int, count: int, ids: tuple[str, ...]
-    ) -> ShardRecord:
-        path = schema.shard_name(subset, split, index, count)
-        target = self._work.output / path
-        for result in self._results:
-            record = result.shards[subset]
-            if tuple(record.ids()) == ids:
+        owners = {path: name for (name, _), path in names.items()}
+        for result in self._results.values():
+            for subset, record in result.shards.items():
+                owner = owners.get(record.path)
                 source = self._work.locate(result.name, subset, record)
-                if source is not None and source != target:
-                    link(source, target)
-                return replace(record, path=path)
-        with ShardWriter(target, self._plan.foreground_format) as writer:
-            self._copy(subset, ids, writer)
-        return writer.record(path, subset, split)
+                if source == self._work.output / record.path and owner not in (None, result.name):
+                    link(source, self._work.shard_file(result.name, subset))
 
-    def _copy(self, subset: str, ids: Sequence[str], writer: ShardWriter) -> None:
-        wanted = set(ids)
-        found: dict[str, ShardReader] = {}
-        for result in self._results:
-            record = result.shards[subset]
-            source = self._work.locate(result.name, subset, record)
-            if source is not None:
-                reader = ShardReader(source, record, self._plan.foreground_format)
-                found.update(dict.fromkeys(wanted.intersection(record.ids()), reader))
-        with ExitStack() as stack:
-            for reader in set(found.values()):
-                stack.enter_context(reader)
+    def _move(
+        self,
+        unit: Unit,
+        names: dict[tuple[str, str], str],
+        kept: list[dict[str, Any]],
+        lines: dict[str, list[dict[str, Any]]],
+    ) -> None:
+        """Put a unit's shards in place, note it, and drop what the work folder has of them."""
+        result = self._results[unit.name]
+        ids = [str(item["id"]) for item in kept]
+        shards = {
+            subset: self._write_shard(unit.name, subset, names.get((unit.name, subset)), ids)
+            for subset in self._plan.subsets
+        }
+        lost = [item["id"] for item in result.samples if item["id"] not in set(ids)]
+        # Near-duplicates of earlier samples stay so: what is before them never changes.
+        rejected = [line for line in result.rejected if line["id"] not in lost]
+        rejected += [line for key in lost for line in lines[key]]
+        rejected.sort(key=lambda line: (line["id"], line["attempt"]))
+        moved = replace(result, shards=shards, samples=kept, rejected=rejected)
+        if moved != result:
+            self._work.note(unit, moved)
+            self._results[unit.name] = moved
+        for subset in self._plan.subsets:
+            self._work.shard_file(unit.name, subset).unlink(missing_ok=True)
+
+    def _write_shard(self, name: str, subset: str, path: str | None, ids: list[str]) -> ShardRecord:
+        record = self._results[name].shards[subset]
+        if path is None:
+            return replace(record, index=(), crc32=())
+        target = self._work.output / path
+        source = self._work.locate(name, subset, record)
+        if source is None:
+            raise PortraitError(
+                f"{self._work.shard_file(name, subset)}: gone since it was built; "
+                "try: the same command again"
+            )
+        if record.ids() == ids:
+            if source != target:
+                link(source, target)
+            return replace(record, path=path)
+        with (
+            ShardReader(source, record, self._plan.foreground_format) as reader,
+            ShardWriter(target, self._plan.foreground_format) as writer,
+        ):
             for key in ids:
-                sample = found[key].sample(key)
+                sample = reader.sample(key)
                 writer.add(key, sample.foreground, sample.alpha, sample.json)
+        return writer.record(path, subset, record.split)

@@ -61,7 +61,7 @@ def plan_for_output(config: BuildConfig, output: Path, run: RunOptions | None = 
         held(folder / "lock.plan", str(output), wait=True),
     ):
         plan = compare_with_saved(config, output, run)
-        freeze(output, plan, run.source)
+        freeze(output, plan, run.source, processes=run.world_size)
     return plan
 
 
@@ -241,7 +241,7 @@ def _prompt_rows(config: BuildConfig, vocabulary: Vocabulary | None) -> Iterator
 
     assert config.count is not None
     own = _own_prompts(config.prompts) if config.prompts is not None else None
-    with_negative = registry.entry_named(config.generator).reads_negative_prompt
+    entry = registry.entry_named(config.generator)
     if own is not None and len(own) < config.count:
         raise PortraitError(
             f"{config.prompts}: {len(own)} prompts for {config.count} samples; "
@@ -249,18 +249,25 @@ def _prompt_rows(config: BuildConfig, vocabulary: Vocabulary | None) -> Iterator
         )
     for index in range(config.count):
         sample_id = schema.sample_id(index)
+        seed = planned.derive_seed(config.seed, "sample", sample_id)
         if own is None:
             prompt = grammar.prompt_at(index, config.seed, vocabulary)
             text, negative, attributes = prompt.text, prompt.negative, prompt.attributes
         else:
-            text, negative, attributes = own[index], default_vocabulary().negative_prompt, {}
+            text, negative = own[index], default_vocabulary().negative_prompt
+            try:
+                attributes = entry.attributes_of(text, seed)
+            except PortraitError as problem:
+                raise PortraitError(
+                    f"{config.prompts}: prompt {index + 1}, {text!r:.100}: {problem}"
+                ) from None
         yield PlanRow(
             id=sample_id,
             split=planned.split_of(sample_id, config.splits),
             prompt=text,
-            negative_prompt=negative if with_negative else None,
+            negative_prompt=negative if entry.reads_negative_prompt else None,
             attributes=dict(attributes),
-            seed=planned.derive_seed(config.seed, "sample", sample_id),
+            seed=seed,
             width=config.width,
             height=config.height,
         )

@@ -80,7 +80,7 @@ class WorkFolder:
             result = UnitResult(unit.name, shards, saved["samples"], saved["rejected"])
         except (OSError, ValueError, KeyError, TypeError):
             return None
-        for subset in self.subsets:
+        for subset in self.subsets if result.samples else ():
             path = self.locate(unit.name, subset, shards[subset])
             if path is None or (check and file_sha256(path) != shards[subset].sha256):
                 return None
@@ -101,14 +101,15 @@ class WorkFolder:
         return result
 
     def final_shards(self, unit: Unit, result: UnitResult) -> Iterator[tuple[str, Path, str, int]]:
-        """The shards of a unit that will be published as they are, unless later units change it.
+        """The shards of a unit that will be published as they are, as far as can be told.
 
-        A unit that lost a sample has none: finishing the dataset divides its samples anew.
+        A near-duplicate that is found in the end changes its own shard alone. A unit without
+        samples has none, and then the names of others change, not what they hold.
 
         Yields:
             Path in the repository, local file, sha256, size.
         """
-        if len(result.samples) < len(unit.rows):
+        if not result.samples:
             return
         for subset, record in result.shards.items():
             path = schema.shard_name(subset, unit.split, unit.index, unit.count)

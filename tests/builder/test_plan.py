@@ -72,6 +72,9 @@ def test_prompts_of_ones_own(tmp_path: Path) -> None:
     listed.write_text(json.dumps(["a woman", "a man"]))
     plan = make_plan(BuildConfig(count=2, prompts=listed))
     assert [row.prompt for row in plan.rows] == ["a woman", "a man"]
+    # The procedural generator draws attributes: they are read from the text and filled up.
+    assert [row.attributes["gender"] for row in plan.rows] == ["woman", "man"]
+    assert all(row.attributes["light"] and row.attributes["clothing"] for row in plan.rows)
     with pytest.raises(PortraitError, match="2 prompts for 3 samples; try: --count 2"):
         make_plan(BuildConfig(count=3, prompts=listed))
 
@@ -200,7 +203,7 @@ def test_thresholds_and_vocabulary_are_in_the_plan(tmp_path: Path) -> None:
     with pytest.raises(PortraitError, match="procedural generator cannot draw clothing 'toga'"):
         make_plan(BuildConfig(count=3, vocabulary=path))
     listed = tmp_path / "prompts.txt"
-    listed.write_text("a man\na woman\na boy\n")
+    listed.write_text("a man\na woman\nan old man\n")
     assert make_plan(BuildConfig(count=3, prompts=listed)).header["vocabulary"] is None
 
 

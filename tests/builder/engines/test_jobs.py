@@ -77,7 +77,7 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Hub:
 @pytest.fixture
 def config(tmp_path: Path) -> BuildConfig:
     prompts = tmp_path / "prompts.txt"
-    prompts.write_text("a woman with red curls\na man with a beard\na girl in a hat\n")
+    prompts.write_text("a woman with curly red hair\na man with a beard\na young woman in a hat\n")
     return BuildConfig(
         generator="procedural", count=3, width=96, height=96, shards=3, prompts=prompts, attempts=2
     )
@@ -163,7 +163,7 @@ def test_a_job_says_what_stopped_it(
         put_plan(spec)
         memory = fsspec.filesystem("memory")
         path = memory.glob(rows)[0]
-        memory.pipe_file(path, memory.cat_file(path).replace(b"red curls", b"no curls"))
+        memory.pipe_file(path, memory.cat_file(path).replace(b"curly red hair", b"curly blue hair"))
 
     monkeypatch.setattr(jobs_engine.exchange, "put_plan", damaged_plan)
     options = ClusterOptions("jobs", workers=0, exchange=f"memory://{tmp_path.name}/stopped")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,8 +23,10 @@ from builder.config import BuildConfig
 from builder.files import canonical_json
 from builder.pipeline.build import BuildReport
 from builder.pipeline.lock import held
+from builder.pipeline.packing import Packer
 from builder.pipeline.status import status
-from builder.plan import Plan
+from builder.pipeline.work_folder import UnitResult, WorkFolder
+from builder.plan import Plan, Unit
 from ld_portrait_20k import codec
 from ld_portrait_20k.errors import PortraitError
 from ld_portrait_20k.integrity import verify
@@ -401,3 +406,126 @@ def test_a_dataset_without_raw_pictures_cannot_be_refined(
     run(folder_config(cutouts, count=2, keep_raw=False), tmp_path / "out")
     assert main(["refine", str(tmp_path / "out")]) == 1
     assert "has no raw subset" in capsys.readouterr().err
+
+
+def with_losses(folder: Path, count: int) -> Path:
+    """Cut-outs of which every sixth one is a twin and the fourth to the sixth no pictures."""
+    source = save_cutouts(folder, count)
+    for number in range(count):
+        picture = source / f"person_{number:03d}.png"
+        if number % 6 == 1:
+            Image.fromarray(cutout(number - 1)).save(picture)
+        elif number in (3, 4, 5):
+            picture.write_text("not a picture")
+    return source
+
+
+def test_growing_finds_units_that_lost_samples(tmp_path: Path, digest: Digest) -> None:
+    """Rejected, near-duplicates, and a unit (ldp-0000003 to 5) without any sample left."""
+    config = folder_config(with_losses(tmp_path / "people", 15), count=12, shards=4)
+    output = tmp_path / "out"
+    report = run(config, output)
+    assert report.rejected == {"near-duplicate": 2, "not-a-picture": 3}
+    before = digest(output)
+    old = {value for name, value in before.items() if name.endswith(".tar")}
+    assert len(old) == 6  # three units in two subsets
+    lines = (output / "rejected.jsonl").read_text()
+    report = run(replace(config, count=15, shards=5), output)
+    assert (report.run.built, report.run.found) == (1, 4)
+    assert old < set(digest(output).values())
+    assert (output / "rejected.jsonl").read_text().startswith(lines)
+    assert report.rejected == {"near-duplicate": 3, "not-a-picture": 3}
+    assert verify(output, deep=True).problems == []
+    assert sorted(path.name for path in (output / "data").glob("*.tar")) == [
+        f"train-{number:05d}-of-00004.tar" for number in range(4)
+    ]
+    # A unit that has to be made again takes nothing from its neighbours.
+    (output / "data" / "train-00001-of-00004.tar").unlink()
+    after = digest(output)
+    report = run(replace(config, count=15, shards=5), output)
+    assert (report.run.built, report.run.found) == (1, 4)
+    assert digest(output).items() > after.items()
+
+
+def test_a_lost_sample_changes_its_own_shard_alone(tmp_path: Path, digest: Digest) -> None:
+    source = save_cutouts(tmp_path / "people", 8)
+    config = folder_config(source, shards=4)
+    early: dict[str, str] = {}
+    run(config, tmp_path / "whole")
+    (source / "person_003.png").write_text("not a picture")
+    plan_and_build(
+        config,
+        tmp_path / "lossy",
+        on_shard=lambda path, file, sha256, size: early.update({path: sha256}),
+    )
+    whole, lossy = digest(tmp_path / "whole"), digest(tmp_path / "lossy")
+    changed = {name for name in whole if name.endswith(".tar") and whole[name] != lossy[name]}
+    assert changed == {"data/train-00001-of-00004.tar", "raw/train-00001-of-00004.tar"}
+    # What is uploaded while the build goes on is what is published.
+    assert early == {name: value for name, value in lossy.items() if name.endswith(".tar")}
+
+
+@pytest.mark.parametrize("last", [1, 2, 3])
+def test_packing_goes_on_where_it_was_stopped(
+    tmp_path: Path, digest: Digest, monkeypatch: pytest.MonkeyPatch, last: int
+) -> None:
+    config = folder_config(with_losses(tmp_path / "people", 12), shards=4)
+    run(config, tmp_path / "once")
+    write = WorkFolder.note
+    notes = 0
+
+    def stopping(self: WorkFolder, unit: Unit, result: UnitResult) -> None:
+        nonlocal notes
+        notes += 1
+        if notes == 4 + last:  # one a unit, then three of packing
+            raise KeyboardInterrupt
+        write(self, unit, result)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(WorkFolder, "note", stopping)
+        with pytest.raises(KeyboardInterrupt):
+            run(config, tmp_path / "out")
+    report = run(config, tmp_path / "out")
+    assert report.run.built == 0
+    assert digest(tmp_path / "out") == digest(tmp_path / "once")
+
+
+def test_packing_holds_one_unit_twice_at_most(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the file system has no hard links."""
+    output = tmp_path / "out"
+    config = folder_config(with_losses(tmp_path / "people", 20), shards=10)
+    used: list[int] = []
+
+    def no_links(*names: object) -> None:
+        raise OSError(errno.EPERM, "no hard links here")
+
+    monkeypatch.setattr(os, "link", no_links)
+    note, move = WorkFolder.note, Packer._move
+
+    def in_use() -> None:
+        inodes = {path.stat().st_ino: path.stat().st_size for path in output.rglob("*.tar")}
+        used.append(sum(inodes.values()))
+
+    def noted(self: WorkFolder, *rest: Any) -> None:
+        in_use()
+        note(self, *rest)
+
+    def moved(self: Packer, *rest: Any) -> None:
+        move(self, *rest)
+        in_use()
+
+    monkeypatch.setattr(WorkFolder, "note", noted)
+    monkeypatch.setattr(Packer, "_move", moved)
+    report = run(config, output)
+    assert report.manifest is not None
+    final = sum(shard.bytes for shard in report.manifest.shards)
+    a_unit = max(
+        sum(
+            shard.bytes for shard in report.manifest.shards if shard.path.endswith(record.path[-9:])
+        )
+        for record in report.manifest.select()
+    )
+    assert max(used) <= final + 2 * a_unit
+    assert not list((output / ".work" / "units").glob("*.tar"))

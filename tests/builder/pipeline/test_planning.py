@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -21,6 +22,7 @@ from builder.engines.devices import run_on_devices
 from builder.engines.tasks import TaskSpec
 from builder.pipeline import planner
 from builder.pipeline.build import build
+from builder.pipeline.disk import HEADROOM, disk_need
 from builder.pipeline.output_folder import freeze
 from builder.pipeline.planner import make_plan, plan_for_output
 from builder.pipeline.run_options import RunOptions
@@ -302,3 +304,25 @@ def test_a_split_without_samples_is_told(
         "test": {"samples": 0, "shards": 0},
     }
     assert "--splits: no sample for validation and test among 3" in caplog.text
+
+
+def test_the_disk_must_hold_the_peak(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan = make_plan(BuildConfig(count=8, width=512, height=512, shards=4, damage=1.0))
+    need = disk_need(plan)
+    a_unit = (need.final - HEADROOM) / 4
+    assert need.peak == pytest.approx(need.final + a_unit, abs=4)
+    assert disk_need(plan, processes=2).peak == pytest.approx(need.final + 2 * a_unit, abs=4)
+    assert disk_need(plan, processes=99).peak == pytest.approx(need.final + 4 * a_unit, abs=4)
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=need.peak - 1))
+    with pytest.raises(PortraitError, match=r"GiB needed while it is built, .* when finished"):
+        freeze(tmp_path / "out", plan)
+    assert not (tmp_path / "out").exists()
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=need.peak))
+    freeze(tmp_path / "out", plan)
+    options = ["--count", "8", "--size", "512", "--shards", "4", "--json"]
+    assert main(["regenerate", "--dry-run", "--output", str(tmp_path / "new"), *options]) == 0
+    found = json.loads(capsys.readouterr().out)["needs"]["disk_bytes"]
+    assert found["final"] < found["peak"] < 2 * found["final"]
