@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from numbers import Real
-from typing import Any
+from typing import Any, cast
 
 
 def whole_number(name: str, value: Any, least: int | None = None) -> int:
@@ -34,11 +34,11 @@ def number(name: str, value: Any, low: float | None = None, high: float | None =
     """
     if not isinstance(value, Real) or isinstance(value, bool):
         raise TypeError(f"{name} is a number, not {value!r}")
-    size = float(value)
-    if (low is not None and not size >= low) or (high is not None and not size <= high):
+    result = cast("float", value)
+    if (low is not None and not result >= low) or (high is not None and not result <= high):
         bounds = f"from {low} to {high}" if high is not None else f"at least {low}"
         raise ValueError(f"{name} is {bounds}, not {value!r}")
-    return value  # type: ignore[return-value]
+    return result
 
 
 def number_range(name: str, value: Any, low: float | None = None) -> tuple[float, float]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ld_portrait_20k import schema
+from ld_portrait_20k.caches import is_writable, spare_cache
 from ld_portrait_20k.errors import (
     DatasetNotFoundError,
     PortraitError,
@@ -85,6 +86,7 @@ def load_dataset(
             f"load_dataset() got unexpected options {', '.join(sorted(builder_options))}; "
             f'options of the builder go with name="{REGENERATE}"'
         )
+    cache_dir = _usable_cache(cache_dir, streaming)
     if streaming and num_proc is not None:
         raise NotImplementedError(
             "num_proc does not work with streaming; try: num_workers of the DataLoader"
@@ -161,6 +163,27 @@ def _cache(cache_dir: str | Path | None) -> Path:
     from datasets import config
 
     return Path(config.HF_DATASETS_CACHE).expanduser() / "ld_portrait_20k"
+
+
+def _usable_cache(cache_dir: str | Path | None, streaming: bool) -> str | Path | None:
+    """``cache_dir``, or a spare one for streaming where it cannot be written.
+
+    Raises:
+        PortraitError: An Arrow copy is to be written there.
+    """
+    if cache_dir is None:
+        from datasets import config
+
+        folder = Path(config.HF_DATASETS_CACHE).expanduser()
+    else:
+        folder = Path(cache_dir).expanduser()
+    if is_writable(folder):
+        return cache_dir
+    if streaming:
+        return spare_cache()
+    raise PortraitError(
+        f"{folder}: the cache cannot be written; try: cache_dir= another folder, or streaming=True"
+    )
 
 
 def _hub(cache_dir: str | Path | None) -> Path | None:

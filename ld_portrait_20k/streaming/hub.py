@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 from typing import Any, Final
 
+from ld_portrait_20k.caches import spare_cache
 from ld_portrait_20k.errors import DatasetNotFoundError, PortraitError
 from ld_portrait_20k.manifest import FILE_NAME, Manifest
 from ld_portrait_20k.streaming.http import RETRIED, HttpClient, Patience, RemoteError
@@ -12,6 +14,19 @@ from ld_portrait_20k.streaming.sources import MAX_MANIFEST_BYTES, HttpSource
 
 LOOK_UP: Final = Patience(timeout=10.0, attempts=4, pause=0.5, longest_pause=10.0)
 """Retries while looking for a repository: a wrong name must not cost minutes."""
+
+
+_UNWRITABLE = frozenset(
+    {
+        errno.EACCES,
+        errno.EPERM,
+        errno.EROFS,
+        errno.ENOSPC,
+        errno.ENOTDIR,
+        errno.ENOENT,
+    }
+)
+"""Errors of a cache folder that cannot be written or made."""
 
 
 def hub_source(
@@ -141,6 +156,9 @@ def _manifest_file(
                 raise PortraitError(f"{where}: the Hub answers {status}") from problem
             time.sleep(min(LOOK_UP.pause * 2**attempt, LOOK_UP.longest_pause))
         except OSError as problem:
+            if problem.errno in _UNWRITABLE and cache_dir != spare_cache():
+                cache_dir = spare_cache()
+                continue
             if attempt + 1 == LOOK_UP.attempts:
                 raise PortraitError(f"{where}: the Hub cannot be reached ({problem})") from problem
             time.sleep(min(LOOK_UP.pause * 2**attempt, LOOK_UP.longest_pause))

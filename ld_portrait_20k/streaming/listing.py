@@ -75,9 +75,9 @@ def _matches(path: str) -> list[str]:
 def _braces(text: str) -> list[str]:
     if "{" not in text:
         return [text]
-    from braceexpand import UnbalancedBracesError, braceexpand  # type: ignore[attr-defined]
+    from braceexpand import braceexpand
 
     try:
         return list(braceexpand(text))
-    except UnbalancedBracesError as problem:
+    except ValueError as problem:
         raise PortraitError(f"{text}: braces that do not match; try: {{000..012}}") from problem

@@ -77,8 +77,8 @@ def test_samples_collate_with_torch_and_name_their_seed_apart(root: Path) -> Non
         assert "seed" not in sample
         return {"transform_seed": sample["transform_seed"], "seed": sample["metadata"]["seed"]}
 
-    stream = PortraitStream(root, seed=2**64 - 1, batch_size=18, transform=flat)
-    loaders: list[Any] = [DataLoader(stream, batch_size=18), PortraitLoader(stream)]  # type: ignore[arg-type]
+    stream: Any = PortraitStream(root, seed=2**64 - 1, batch_size=18, transform=flat)
+    loaders: list[Any] = [DataLoader(stream, batch_size=18), PortraitLoader(stream)]
     for loader in loaders:
         stream.set_epoch(0)
         (batch,) = loader

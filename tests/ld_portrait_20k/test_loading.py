@@ -330,3 +330,34 @@ def test_regenerate_builds_once_and_loads(tmp_path: Path, caches: Path) -> None:
     assert built[0].stat().st_mtime_ns == stamp
     with pytest.raises(PortraitError, match="no such builder option"):
         load_dataset(name="regenerate", cache_dir=caches, colour="red")
+
+
+NO_HOME = {"HOME": "/proc/none", "HF_HOME": "/proc/none/hf"}
+
+
+def test_streaming_needs_no_cache(folder: Path, tmp_path: Path) -> None:
+    code = (
+        "import sys\n"
+        "from ld_portrait_20k import load_dataset\n"
+        "from ld_portrait_20k.errors import PortraitError\n"
+        "print(len(list(load_dataset(sys.argv[1], split='train', streaming=True))))\n"
+        "try:\n"
+        "    load_dataset(sys.argv[1], split='train')\n"
+        "except PortraitError as problem:\n"
+        "    print(problem)\n"
+    )
+    spare = tmp_path / "spare"
+    spare.mkdir()
+    done = run_code(
+        code, folder, cwd=tmp_path,
+        env={**clean_environment(tmp_path / "none"), **NO_HOME, "TMPDIR": str(spare)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    count, told = done.stdout.splitlines()
+    assert count == "6" and "the cache cannot be written; try: cache_dir=" in told
+    assert not list(spare.glob("ld-portrait*"))
+
+
+def test_streaming_from_the_hub_needs_no_cache(hub: PublishedHub, tmp_path: Path) -> None:
+    options = {"repo_id": hub.repo_id, "streaming": True}
+    assert from_hub(hub, tmp_path, options, **NO_HOME) == [EVERYTHING]

@@ -270,9 +270,8 @@ def test_every_flipped_bit_of_a_decoded_jpeg_is_noticed(tmp_path: Path) -> None:
 def test_skips_in_workers_of_a_plain_loader_are_counted(tmp_path: Path, context: str) -> None:
     path = damaged(tmp_path)
     path.write_bytes(path.read_bytes()[:9000])
-    stream = PortraitStream(tmp_path, on_error="skip", batch_size=2, transform=only_id)
-    dataset: Any = stream
-    loader: Any = DataLoader(dataset, batch_size=2, num_workers=2, multiprocessing_context=context)
+    stream: Any = PortraitStream(tmp_path, on_error="skip", batch_size=2, transform=only_id)
+    loader: Any = DataLoader(stream, batch_size=2, num_workers=2, multiprocessing_context=context)
     received = batch_ids(loader)
     assert 5 <= len(received) < 9 and len(received) + stream.skipped == 10
     assert isinstance(stream.last_error, ShardError) and path.name in str(stream.last_error)

@@ -1,0 +1,32 @@
+"""Folders of caches, which are optional: a cache that cannot be written is done without."""
+
+from __future__ import annotations
+
+import functools
+import os
+import tempfile
+from pathlib import Path
+
+
+def is_writable(folder: Path) -> bool:
+    """Whether files can be made in a folder, which is created if need be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return os.access(folder, os.W_OK | os.X_OK)
+
+
+@functools.cache
+def spare_cache() -> Path:
+    """A folder for what would be cached, where the usual one cannot be written.
+
+    It is removed when the process ends.
+    """
+    return Path(_spare().name)
+
+
+@functools.cache
+def _spare() -> tempfile.TemporaryDirectory[str]:
+    # Kept by the function's cache, because the folder goes with this object.
+    return tempfile.TemporaryDirectory(prefix="ld-portrait-20k-")
