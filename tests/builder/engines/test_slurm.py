@@ -59,7 +59,7 @@ def test_the_array_and_the_job_after_it_make_the_same_bytes(
     assert finish["codes"] != [0]
     assert "--dependency=afterany:1000" in finish["arguments"]  # type: ignore[operator]
     log = next(output.glob(".work/cluster/*/finish/slurm_logs/1001_0.out")).read_text()
-    assert "1 of 3 tasks are not done (1); they died without a word" in log
+    assert "1 of 3 tasks are not done (1); they were killed and left no message" in log
     assert not (output / "manifest.json").exists()
 
     (slurm / "queue").write_text("1001\n")

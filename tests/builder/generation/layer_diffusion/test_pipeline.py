@@ -376,7 +376,7 @@ def test_a_missing_package_names_the_extra(
         "builder.generation.layer_diffusion.loading.find_spec",
         lambda name: None if name == "diffusers" else True,
     )
-    with pytest.raises(PortraitError, match=r"diffusers, .* 'ld-portrait-20k\[generate\]'"):
+    with pytest.raises(PortraitError, match=r"diffusers, .* try: pip install .*\[generate\]'"):
         LayerDiffusionPipeline.from_config(tiny_config)
 
 
