@@ -16,6 +16,7 @@ COMMANDS = {
     "predict": "alpha mattes of pictures",
     "evaluate": "errors of predicted mattes against true ones",
     "train": "train a matting model on one or several data sets",
+    "reproduce": "what the data are worth: the paper's tables, by one command",
     "models": "the models by name: size, licence, what is installed",
 }
 """Each command's name and summary; its module of the same name has ``declare`` and ``run``."""
