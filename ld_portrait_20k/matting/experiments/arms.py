@@ -111,11 +111,12 @@ def keyed(foreground: Picture, alpha: Picture, seed: int) -> tuple[Picture, Pict
         alpha: (H, W) uint8.
         seed: Of the camera's noise.
     """
-    from ..keying import key, shoot
+    from ..keying.camera import shoot
+    from ..keying.keyer import key
 
     shot = shoot(foreground, alpha, seed=seed)
-    rgba = key(shot.image, plate=shot.plate)
-    return np.ascontiguousarray(rgba[..., :3]), np.ascontiguousarray(rgba[..., 3])
+    found = key(shot.image, "green", plate=shot.plate)
+    return found.foreground, found.alpha
 
 
 def _refine() -> Callable[..., Any]:

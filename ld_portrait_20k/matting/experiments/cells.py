@@ -113,7 +113,10 @@ class Place:
 
 def distinct(places: list[Place]) -> list[Cell]:
     """The cells of all tables, each once, in the order of the tables."""
-    return list({place.cell.hash: place.cell for place in places}.values())
+    found: dict[str, Cell] = {}
+    for place in places:
+        found.setdefault(place.cell.hash, place.cell)
+    return list(found.values())
 
 
 def cell_folder(work: Path, cell: Cell) -> Path:

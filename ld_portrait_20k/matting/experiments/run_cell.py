@@ -128,7 +128,7 @@ def training_config(cell: Cell, work: Path, device: str) -> Any:
 def _text(data: DataRef, work: Path) -> str:
     """A source's text: a prepared folder, or a rival where it lies."""
     folder = work / data.where
-    return f"{data.name}={folder}" if folder.is_dir() else data.where
+    return str(folder) if folder.is_dir() else data.where
 
 
 def _fresh(cell: Cell, work: Path, model: str, network: dict[str, Any]) -> str:
