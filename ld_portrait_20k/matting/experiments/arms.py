@@ -86,7 +86,7 @@ def largest_component(alpha: Picture) -> Picture:
     largest = 1 + int(figures[1:, cv2.CC_STAT_AREA].argmax())
     # Fainter pixels at its rim are part of it: a ring of one pixel keeps soft edges whole.
     mask = cv2.dilate((labels == largest).astype(np.uint8), np.ones((3, 3), np.uint8))
-    return alpha * mask
+    return np.asarray(alpha * mask, np.uint8)
 
 
 def refined_without(arm: str, mattes: Mattes) -> tuple[Picture, Picture]:
@@ -116,7 +116,7 @@ def keyed(foreground: Picture, alpha: Picture, seed: int) -> tuple[Picture, Pict
 
     shot = shoot(foreground, alpha, seed=seed)
     found = key(shot.image, "green", plate=shot.plate)
-    return found.foreground, found.alpha
+    return np.asarray(found.foreground, np.uint8), np.asarray(found.alpha, np.uint8)
 
 
 def _refine() -> Callable[..., Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from typing import Any, Final
 
 from ...errors import missing_extra
@@ -29,7 +30,7 @@ def draw(curve: Curve) -> dict[str, bytes]:
     import matplotlib
     from matplotlib.figure import Figure
 
-    style: dict[str, Any] = {
+    style: Any = {
         "svg.hashsalt": curve.name, "svg.fonttype": "none", "font.size": 10,
         "text.color": _GREY, "axes.labelcolor": _GREY, "axes.edgecolor": _GREY,
         "xtick.color": _GREY, "ytick.color": _GREY,
@@ -89,7 +90,7 @@ def _line(axes: Any, curve: Curve) -> None:
 
 
 def _points(
-    axes: Any, found: list[Any], places: list[float], *, label: str, color: str, across: bool
+    axes: Any, found: list[Any], places: Sequence[float], *, label: str, color: str, across: bool
 ) -> None:
     means = [one.mean for one in found]
     reach = [[one.mean - one.low if one.known else 0 for one in found],

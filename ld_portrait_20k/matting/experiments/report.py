@@ -130,7 +130,9 @@ def _setting(study: Study) -> Section:
     section = Section("How it was made")
     chosen = dict(study.settings)
     recipe = {**chosen.pop("recipe"), **chosen}
-    known = [(key, _plain(value)) for key, value in recipe.items() if value not in (None, [], {})]
+    known: list[tuple[str, ...]] = [
+        (key, _plain(value)) for key, value in recipe.items() if value not in (None, [], {})
+    ]
     seconds = sum(r["seconds_training"] + r["seconds_testing"] for r in results.values())
     section.parts += [
         f"Command: {study.command}",

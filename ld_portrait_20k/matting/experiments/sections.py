@@ -90,7 +90,7 @@ def sections(study: Study, rows: list[Row]) -> list[Section]:
 
 def in_short(rows: list[Row]) -> list[tuple[str, ...]]:
     """Every comparison by MAD: table, test set, protocol, difference, verdict."""
-    lines = []
+    lines: list[tuple[str, ...]] = []
     for table, base in BASES.items():
         own = [row for row in rows if row.place.table == table]
         for protocol in dict.fromkeys(row.place.protocol for row in own):
@@ -242,7 +242,7 @@ def _fit(rows: list[Row], test: str, protocol: str) -> str | None:
     }.get((found.clear_of_zero, found.mean > 0), "no effect of size shown at this length")
     return (
         f"Fit on {test}, {protocol}: MAD falls as (samples) to the power of "
-        f"-b with b = {_text(found, digits=3)}; {said}."
+        f"-b with b = {_text(found)}; {said}."
     )
 
 
@@ -255,7 +255,8 @@ def _head(metric: str) -> str:
         "mad", "sad", "mse") else metric.capitalize()  # fmt: skip
 
 
-def _text(found: Interval, *, sign: bool = False, digits: int = 2) -> str:
+def _text(found: Interval, *, sign: bool = False) -> str:
+    digits = 2 if abs(found.mean) >= 1 else 4
     form = f"{'+' if sign else ''}.{digits}f"
     if not found.known:
         return f"{found.mean:{form}}"
