@@ -256,7 +256,7 @@ def _head(metric: str) -> str:
 
 
 def _text(found: Interval, *, sign: bool = False) -> str:
-    digits = 2 if abs(found.mean) >= 1 else 4
+    digits = 2 if abs(found.mean) >= 1 else 3
     form = f"{'+' if sign else ''}.{digits}f"
     if not found.known:
         return f"{found.mean:{form}}"
