@@ -7,6 +7,8 @@ import json
 import shlex
 import signal
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
@@ -94,20 +96,26 @@ def declare(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Run the command."""
     _check(options)
-    from ..experiments import dealing, figures, reproducing
+    from ..experiments import dealing, figures
 
     figures.check_matplotlib()
-    stopped = _stops()
+    chosen = dealing.devices(options.devices)
+    with _stops() as stopped:
+        return _run(options, chosen, stopped)
+
+
+def _run(options: argparse.Namespace, chosen: list[str], stopped: Callable[[], bool]) -> int:
+    from ..experiments import dealing, reproducing
+
     study = _study(options)
     if options.dry_run:
-        chosen = dealing.devices(options.devices)
         return _forecast(reproducing.forecast(study, len(chosen), chosen[0].partition(":")[0]),
                          options)  # fmt: skip
     if options.prepare_only:
         print(f"prepared {len(study.cells)} cells in {study.output}")
         return 0
     if options.rank is not None:
-        kind = dealing.devices(options.devices)[0].partition(":")[0]
+        kind = chosen[0].partition(":")[0]
         ran = dealing.work_off(
             study, device=kind, rank=options.rank, world_size=options.world_size,
             tell=_tell, stopped=stopped,
@@ -118,7 +126,7 @@ def run(options: argparse.Namespace) -> int:
         left = sum(cell.hash not in study.results() for cell in study.cells)
         _tell(f"{len(study.cells)} cells, {left} to do")
         if left:
-            dealing.deal(study, dealing.devices(options.devices), stopped)
+            dealing.deal(study, chosen, stopped)
     return _report(study, options)
 
 
@@ -183,7 +191,8 @@ def _forecast(found: dict[str, Any], options: argparse.Namespace) -> int:
     return 0
 
 
-def _stops() -> Any:
+@contextmanager
+def _stops() -> Iterator[Callable[[], bool]]:
     """Note the first signal, so that cells end with a checkpoint; the second ends at once."""
     told: list[int] = []
 
@@ -192,9 +201,12 @@ def _stops() -> Any:
         if len(told) > 1:
             raise KeyboardInterrupt
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, note)
-    return lambda: bool(told)
+    before = {n: signal.signal(n, note) for n in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: bool(told)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _tell(line: str) -> None:

@@ -105,7 +105,7 @@ def devices(text: str | None) -> list[str]:
         elif kind == "cuda" and number.isdigit():
             found.append(part.strip())
         else:
-            raise PortraitError(f"--devices {text}: try: cpu:2, or cuda:0,cuda:1")
+            raise PortraitError(f"--devices {text}: no devices; try: cpu:2, or cuda:0,cuda:1")
     return found
 
 
