@@ -195,6 +195,14 @@ def compose(alpha: Plane, regions: Regions) -> Plane:
     return result
 
 
+def compose_unlevelled(alpha: Plane, regions: Regions) -> Plane:
+    """The alpha of :func:`compose` with the band left as it is, to measure what levels add."""
+    result = alpha.copy()
+    np.copyto(result, np.float32(1), where=regions.inside.view(bool))
+    np.copyto(result, np.float32(0), where=regions.outside.view(bool))
+    return result
+
+
 def take_off_halo(alpha: Plane, quantised: Alpha8, regions: Regions) -> Plane:
     """Take off halo that runs on from the background into the band.
 

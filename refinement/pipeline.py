@@ -41,28 +41,38 @@ class RefinedMatte:
     report: Report
 
 
-def refine(rgba: NDArray[np.number], *, options: Options | None = None) -> RefinedMatte:
+PARTS: Final = ("levels", "holes", "colour")
+"""Parts of the refinement that :func:`refine` can leave out, to measure what each adds:
+``levels`` (in the band, veils, haze and halos taken off), ``holes`` (the body made opaque) and
+``colour`` (of the foreground, estimated)."""
+
+
+def refine(
+    rgba: NDArray[np.number], *, options: Options | None = None, without: str | None = None
+) -> RefinedMatte:
     """Repair a matte that is fine along the edge and wrong in the absolute regions.
 
     Args:
         rgba: (H, W, 4) uint8, uint16 or float (0..1), straight sRGB and alpha.
         options: See :class:`Options`.
+        without: For experiments: one of :data:`PARTS` to leave out.
 
     Returns:
         The refined matte. A pixel of the border band keeps exactly its input alpha unless a
         veil or a halo was found beside it.
 
     Raises:
-        RefinementError: The array is not an RGBA picture.
+        RefinementError: The array is not an RGBA picture, or there is no such part.
     """
     options = options or Options()
+    if without not in (None, *PARTS):
+        raise RefinementError(f"no part {without!r} to leave out; try: {', '.join(PARTS)}")
     rgba = _checked(rgba)
     _keep_heap()
-    alpha, final, report = _matte(rgba, options)
+    alpha, final, report = _matte(rgba, options, without)
     straight = cast("Pixels", cv2.cvtColor(rgba, cv2.COLOR_RGBA2RGB))
-    foreground = (
-        colour.estimate_foreground(straight, alpha) if options.estimate_colour else straight
-    )
+    estimate = options.estimate_colour and without != "colour"
+    foreground = colour.estimate_foreground(straight, alpha) if estimate else straight
     unknown = max(1, round(options.trimap_width * _scale(alpha))) if options.trimap_width else 0
     return RefinedMatte(
         alpha=alpha,
@@ -72,12 +82,12 @@ def refine(rgba: NDArray[np.number], *, options: Options | None = None) -> Refin
     )
 
 
-def _matte(rgba: Pixels, options: Options) -> tuple[Plane, Alpha8, Report]:
+def _matte(rgba: Pixels, options: Options, without: str | None) -> tuple[Plane, Alpha8, Report]:
     """The refined alpha, the same in 255ths (uint8), and the report."""
     raw = cv2.extractChannel(rgba, 3) / np.float32(np.iinfo(rgba.dtype).max)
     raw = levels.repair_frame(raw)
     quantised = to_8_bit(raw)
-    alpha, final, regions = _pass(raw, quantised, options)
+    alpha, final, regions = _pass(raw, quantised, options, without)
     before = quantised
     for _ in range(_PASSES if regions.clean else 0):
         if np.array_equal(final, before):
@@ -85,14 +95,21 @@ def _matte(rgba: Pixels, options: Options) -> tuple[Plane, Alpha8, Report]:
         # In an undamaged matte a gap stays because of the gaps beside it. One filled gap may
         # change the decision on its neighbours, so repeat until nothing changes.
         before = final
-        alpha, final, more = _pass(alpha, before, options)
+        alpha, final, more = _pass(alpha, before, options, without)
         regions.inside |= more.inside
     return alpha, final, _report(quantised, final, regions, options)
 
 
-def _pass(raw: Plane, quantised: Alpha8, options: Options) -> tuple[Plane, Alpha8, Regions]:
+def _pass(
+    raw: Plane, quantised: Alpha8, options: Options, without: str | None
+) -> tuple[Plane, Alpha8, Regions]:
     regions = divide(quantised, _scale(raw), options)
-    alpha = levels.compose(levels.take_off_halo(raw, quantised, regions), regions)
+    if without == "levels":
+        alpha = levels.compose_unlevelled(raw, regions)
+    else:
+        alpha = levels.compose(levels.take_off_halo(raw, quantised, regions), regions)
+    if without == "holes":
+        np.copyto(alpha, raw, where=regions.inside.view(bool))
     levels.drop_crumbs(alpha, regions)
     return alpha, to_8_bit(alpha), regions
 

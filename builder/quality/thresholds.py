@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ld_portrait_20k.errors import PortraitError
+from ld_portrait_20k.perceptual_hash import NEAR_DUPLICATE
 
 OPAQUE_FROM: Final = 250
 """8-bit alpha from which a pixel counts as opaque in ``opaque_area``. Chosen by eye: the
@@ -72,7 +73,10 @@ class Thresholds:
         0.35, 0.0, 1.0, "opaque area below this share of the coverage: all-soft"
     )
     max_duplicate_distance: int = _threshold(
-        8, -1, 64, "bits of 128 in which a near-duplicate's hash may differ; -1 keeps all"
+        NEAR_DUPLICATE,
+        -1,
+        64,
+        "bits of 128 in which a near-duplicate's hash may differ; -1 keeps all",
     )
 
     def __post_init__(self) -> None:

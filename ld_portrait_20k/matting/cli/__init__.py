@@ -18,6 +18,7 @@ COMMANDS = {
     "train": "train a matting model on one or several data sets",
     "key": "alpha and clean colours of green- or blue-screen footage",
     "shoot": "screen footage of a data set's foregrounds, to test keying",
+    "reproduce": "what the data are worth: the paper's tables, by one command",
     "models": "the models by name: size, licence, what is installed",
 }
 """Each command's name and summary; its module of the same name has ``declare`` and ``run``."""

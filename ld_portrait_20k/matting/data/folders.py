@@ -61,6 +61,11 @@ class FolderSource:
     def __len__(self) -> int:
         return len(self.files)
 
+    @property
+    def ids(self) -> list[str]:
+        """The samples' ids in order; no file is opened."""
+        return [files.sample_id for files in self.files]
+
     def __getitem__(self, index: int) -> MattingSample:
         """The sample of a number; see :class:`~.sample.MattingSource`."""
         files = self.files[index]

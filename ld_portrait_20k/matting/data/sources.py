@@ -78,6 +78,11 @@ class PortraitSource:
     def __len__(self) -> int:
         return self._stream.total
 
+    @property
+    def ids(self) -> list[str]:
+        """The samples' ids in order; nothing is decoded."""
+        return [schema.sample_id(int(number)) for number in self._stream.table.number]
+
     def __getitem__(self, index: int) -> MattingSample:
         """The sample of a number; see :class:`~.sample.MattingSource`."""
         sample = self._stream.sample(index)
