@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
-from .vocabulary import VOCABULARY, default_vocabulary
-from .wording import LISTS
+from builder.prompts.vocabulary import VOCABULARY, default_vocabulary
+from builder.prompts.wording import LISTS
 
 _SYNONYMS: Final = {
     "gender": {"female": "woman", "lady": "woman", "male": "man"},

@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .data.sources import open_source
-    from .metrics.evaluation import evaluate
-    from .models.registry import load
-    from .prediction.folders import predict
+    from ld_portrait_20k.matting.data.sources import open_source
+    from ld_portrait_20k.matting.metrics.evaluation import evaluate
+    from ld_portrait_20k.matting.models.registry import load
+    from ld_portrait_20k.matting.prediction.folders import predict
 
 __all__ = ["evaluate", "load", "open_source", "predict"]
 

@@ -2,6 +2,6 @@
 
 import sys
 
-from .cli import main
+from ld_portrait_20k.matting.cli import main
 
 sys.exit(main())

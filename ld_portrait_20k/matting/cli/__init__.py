@@ -8,9 +8,9 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 
-from ... import exit_codes
-from ...interruption import terminable
-from ...version import __version__
+from ld_portrait_20k import exit_codes
+from ld_portrait_20k.interruption import terminable
+from ld_portrait_20k.version import __version__
 
 COMMANDS = {
     "predict": "alpha mattes of pictures",
@@ -72,7 +72,7 @@ def main(
     Returns:
         One of :mod:`ld_portrait_20k.exit_codes`.
     """
-    from ...errors import PortraitError
+    from ld_portrait_20k.errors import PortraitError
 
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     named = arguments[0] if arguments and arguments[0] in COMMANDS else ""

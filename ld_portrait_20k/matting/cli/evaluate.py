@@ -53,9 +53,9 @@ def run(options: argparse.Namespace) -> int:
     """Run the command."""
     from tqdm import tqdm
 
-    from ...errors import PortraitError
-    from ..metrics import tables
-    from ..metrics.evaluation import evaluate
+    from ld_portrait_20k.errors import PortraitError
+    from ld_portrait_20k.matting.metrics import tables
+    from ld_portrait_20k.matting.metrics.evaluation import evaluate
 
     if options.input and not options.worst:
         raise PortraitError("--input goes with --worst DIR")
@@ -79,7 +79,7 @@ def run(options: argparse.Namespace) -> int:
     else:
         print(tables.markdown(found) if options.markdown else tables.text(found))
     if options.worst:
-        from ..metrics.worst import save_worst
+        from ld_portrait_20k.matting.metrics.worst import save_worst
 
         written = save_worst(found, options.worst, options.input)
         print(f"the worst {len(written)} in {options.worst}", file=sys.stderr)

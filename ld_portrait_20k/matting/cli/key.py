@@ -59,9 +59,9 @@ def run(options: argparse.Namespace) -> int:
     """Run the command."""
     from tqdm import tqdm
 
-    from ...errors import PortraitError
-    from ..keying.folders import Guides, key_pictures
-    from ..prediction.folders import plan
+    from ld_portrait_20k.errors import PortraitError
+    from ld_portrait_20k.matting.keying.folders import Guides, key_pictures
+    from ld_portrait_20k.matting.prediction.folders import plan
 
     for path in (options.plate, options.core, options.garbage):
         if path is not None and not path.exists():

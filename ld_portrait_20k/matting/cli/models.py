@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ..models.registry import ModelEntry
+    from ld_portrait_20k.matting.models.registry import ModelEntry
 
 _DESCRIPTION = """\
 The models that --model takes by name: parameters, licence, whether they need a trimap, and
@@ -24,7 +24,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the command."""
-    from ..models.registry import MODELS, default_model
+    from ld_portrait_20k.matting.models.registry import MODELS, default_model
 
     chosen = default_model()[0]
     rows = [_row(entry, chosen) for entry in MODELS.values()]

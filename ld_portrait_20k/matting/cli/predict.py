@@ -65,11 +65,11 @@ def run(options: argparse.Namespace) -> int:
     """Run the command."""
     from tqdm import tqdm
 
-    from ... import exit_codes
-    from ...errors import PortraitError
-    from ..models.registry import choose_device, default_model, load
-    from ..prediction.folders import plan, predict
-    from ..prediction.outputs import Background, Outputs
+    from ld_portrait_20k import exit_codes
+    from ld_portrait_20k.errors import PortraitError
+    from ld_portrait_20k.matting.models.registry import choose_device, default_model, load
+    from ld_portrait_20k.matting.prediction.folders import plan, predict
+    from ld_portrait_20k.matting.prediction.outputs import Background, Outputs
 
     if options.band is not None and not options.mask:
         raise PortraitError("--band goes with --mask")

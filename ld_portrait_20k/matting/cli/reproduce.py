@@ -13,10 +13,10 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
 
-from ...errors import PortraitError, missing_extra
+from ld_portrait_20k.errors import PortraitError, missing_extra
 
 if TYPE_CHECKING:
-    from ..experiments.study import Study
+    from ld_portrait_20k.matting.experiments.study import Study
 
 _TABLES: Final = ("source", "capacity", "datasets", "refinement")
 
@@ -96,7 +96,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Run the command."""
     _check(options)
-    from ..experiments import dealing, figures
+    from ld_portrait_20k.matting.experiments import dealing, figures
 
     figures.check_matplotlib()
     chosen = dealing.devices(options.devices)
@@ -105,7 +105,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace, chosen: list[str], stopped: Callable[[], bool]) -> int:
-    from ..experiments import dealing, reproducing
+    from ld_portrait_20k.matting.experiments import dealing, reproducing
 
     study = _study(options)
     if options.dry_run:
@@ -142,8 +142,8 @@ def _check(options: argparse.Namespace) -> None:
 
 def _study(options: argparse.Namespace) -> Study:
     """The study that is prepared; or the one that the options describe."""
-    from ..experiments import reproducing, settings
-    from ..experiments.study import load_study
+    from ld_portrait_20k.matting.experiments import reproducing, settings
+    from ld_portrait_20k.matting.experiments.study import load_study
 
     if options.report_only or options.rank is not None:
         return load_study(options.output)
@@ -165,7 +165,7 @@ def _study(options: argparse.Namespace) -> Study:
 
 
 def _report(study: Study, options: argparse.Namespace) -> int:
-    from ..experiments.report import write_report
+    from ld_portrait_20k.matting.experiments.report import write_report
 
     files = write_report(study)
     done = len(study.results())

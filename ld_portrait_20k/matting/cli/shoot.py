@@ -58,9 +58,9 @@ def run(options: argparse.Namespace) -> int:
     """Run the command."""
     from tqdm import tqdm
 
-    from ..data.sources import open_source
-    from ..keying.camera import Camera
-    from ..keying.footage import shoot_source
+    from ld_portrait_20k.matting.data.sources import open_source
+    from ld_portrait_20k.matting.keying.camera import Camera
+    from ld_portrait_20k.matting.keying.footage import shoot_source
 
     camera = Camera.ideal() if options.ideal else Camera()
     if options.screen != "auto":

@@ -13,12 +13,12 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
 
-from ... import exit_codes
-from ...errors import PortraitError, missing_extra
-from ...interruption import handling
+from ld_portrait_20k import exit_codes
+from ld_portrait_20k.errors import PortraitError, missing_extra
+from ld_portrait_20k.interruption import handling
 
 if TYPE_CHECKING:
-    from ..training.config import TrainingConfig
+    from ld_portrait_20k.matting.training.config import TrainingConfig
 
 _DESCRIPTION: Final = """\
 Train a matting model on one data set or several, on a CPU or GPUs. A run that was stopped
@@ -49,7 +49,7 @@ terms allow no commercial use, and so does what starts from them.
 
 def declare(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options. None has a default: what is absent, --config may say."""
-    from ..training.config import PRECISIONS
+    from ld_portrait_20k.matting.training.config import PRECISIONS
 
     parser.description, parser.epilog = _DESCRIPTION, _EPILOG
     parser.argument_default = argparse.SUPPRESS
@@ -109,10 +109,10 @@ def run(options: argparse.Namespace) -> int:
     output, resume = given["output"], given.get("resume", False)
     config = _config(given, output, resume)
     if given.get("dry_run"):
-        from ..training.rehearsal import rehearse
+        from ld_portrait_20k.matting.training.rehearsal import rehearse
 
         return _print(rehearse(config, output, resume=resume), given)
-    from ..training.loop import train
+    from ld_portrait_20k.matting.training.loop import train
 
     told: list[int] = []
 
@@ -141,7 +141,7 @@ def run(options: argparse.Namespace) -> int:
         return exit_codes.DONE
     result = asdict(summary)
     if given.get("push_to_hub"):
-        from ..models.saving import push_to_hub
+        from ld_portrait_20k.matting.models.saving import push_to_hub
 
         result["pushed"] = push_to_hub(output, given["push_to_hub"])
     return _print(result, given)
@@ -149,7 +149,13 @@ def run(options: argparse.Namespace) -> int:
 
 def _config(given: dict[str, Any], output: Path, resume: bool) -> TrainingConfig:
     """Settings of the saved run, of the file and of the flags, later ones win."""
-    from ..training.config import FILE_NAME, build, continued, names, read_file
+    from ld_portrait_20k.matting.training.config import (
+        FILE_NAME,
+        build,
+        continued,
+        names,
+        read_file,
+    )
 
     flags = {name: value for name, value in given.items() if name in names()}
     if "loss" in given:

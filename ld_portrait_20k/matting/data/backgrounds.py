@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ...compositing.backgrounds import SUFFIXES, PictureBackgrounds
-from ...errors import PortraitError
+from ld_portrait_20k.compositing.backgrounds import SUFFIXES, PictureBackgrounds
+from ld_portrait_20k.errors import PortraitError
 
 
 def open_backgrounds(text: str | Path | None) -> tuple[PictureBackgrounds | None, str]:

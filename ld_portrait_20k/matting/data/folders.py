@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from ...errors import PortraitError
-from .layouts import LAYOUTS, Found, recognise
-from .pictures import (
+from ld_portrait_20k.errors import PortraitError
+from ld_portrait_20k.matting.data.layouts import LAYOUTS, Found, recognise
+from ld_portrait_20k.matting.data.pictures import (
     check_sizes,
     list_pictures,
     read_colour,
@@ -19,7 +19,7 @@ from .pictures import (
     read_trimap,
     to_8_bit,
 )
-from .sample import MattingSample
+from ld_portrait_20k.matting.data.sample import MattingSample
 
 _NUMBERED = re.compile(r"(.+)_\d+\Z")
 _NAMED: Final = 3  # so many missing files are named, the rest counted

@@ -16,9 +16,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ...codec import MAX_PIXELS, ImageError
-from ...compositing.backgrounds import SUFFIXES
-from ...compositing.trimaps import BACKGROUND, FOREGROUND, UNKNOWN
+from ld_portrait_20k.codec import MAX_PIXELS, ImageError
+from ld_portrait_20k.compositing.backgrounds import SUFFIXES
+from ld_portrait_20k.compositing.trimaps import BACKGROUND, FOREGROUND, UNKNOWN
 
 if TYPE_CHECKING:
     from PIL import Image

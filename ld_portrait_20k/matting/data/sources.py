@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from ... import schema
-from ...errors import PortraitError
-from ...manifest import FILE_NAME
-from ...streaming.stream import PortraitStream
-from .folders import open_folder
-from .layouts import PARTS
-from .sample import MattingSample, MattingSource
+from ld_portrait_20k import schema
+from ld_portrait_20k.errors import PortraitError
+from ld_portrait_20k.manifest import FILE_NAME
+from ld_portrait_20k.matting.data.folders import open_folder
+from ld_portrait_20k.matting.data.layouts import PARTS
+from ld_portrait_20k.matting.data.sample import MattingSample, MattingSource
+from ld_portrait_20k.streaming.stream import PortraitStream
 
 SUBSETS: Final = {"refined": "default", **{name: name for name in schema.SUBSETS}}
 """What is written behind ``#`` to the subset's name in the dataset."""

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import PortraitError
+from ld_portrait_20k.errors import PortraitError
 
 Picture = NDArray[np.uint8]
 
@@ -111,8 +111,8 @@ def keyed(foreground: Picture, alpha: Picture, seed: int) -> tuple[Picture, Pict
         alpha: (H, W) uint8.
         seed: Of the camera's noise.
     """
-    from ..keying.camera import shoot
-    from ..keying.keyer import key
+    from ld_portrait_20k.matting.keying.camera import shoot
+    from ld_portrait_20k.matting.keying.keyer import key
 
     shot = shoot(foreground, alpha, seed=seed)
     found = key(shot.image, "green", plate=shot.plate)

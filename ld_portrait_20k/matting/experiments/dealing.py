@@ -16,10 +16,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from ...errors import PortraitError
-from .cells import Cell, cell_folder, read_result
-from .run_cell import run_cell
-from .study import Study, load_study
+from ld_portrait_20k.errors import PortraitError
+from ld_portrait_20k.matting.experiments.cells import Cell, cell_folder, read_result
+from ld_portrait_20k.matting.experiments.run_cell import run_cell
+from ld_portrait_20k.matting.experiments.study import Study, load_study
 
 Tell = Callable[[str], None]
 

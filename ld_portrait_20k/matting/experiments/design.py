@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from .cells import Cell, DataRef, Place
-from .preparing import Prepared
-from .settings import Settings
+from ld_portrait_20k.matting.experiments.cells import Cell, DataRef, Place
+from ld_portrait_20k.matting.experiments.preparing import Prepared
+from ld_portrait_20k.matting.experiments.settings import Settings
 
 RECOMPOSITED = "recomposited"
 IN_PLACE = "in place"

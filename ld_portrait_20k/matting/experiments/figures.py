@@ -6,8 +6,8 @@ import io
 from collections.abc import Sequence
 from typing import Any, Final
 
-from ...errors import missing_extra
-from .sections import Curve
+from ld_portrait_20k.errors import missing_extra
+from ld_portrait_20k.matting.experiments.sections import Curve
 
 _COLOURS: Final = ("#2f6db3", "#c2571a", "#3d8b40", "#8a4fa3")
 _GREY: Final = "#808080"  # seen on white and on black

@@ -13,15 +13,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ...compositing.backgrounds import PictureBackgrounds
-from ...compositing.trimaps import trimap
-from ...errors import PortraitError
-from ..data.layouts import PARTS
-from ..data.sample import MattingSample, MattingSource
-from ..data.sources import SourceText, open_source
-from ..training.textures import draw_texture
-from .arms import Mattes
-from .prepared import encode_png, nested
+from ld_portrait_20k.compositing.backgrounds import PictureBackgrounds
+from ld_portrait_20k.compositing.trimaps import trimap
+from ld_portrait_20k.errors import PortraitError
+from ld_portrait_20k.matting.data.layouts import PARTS
+from ld_portrait_20k.matting.data.sample import MattingSample, MattingSource
+from ld_portrait_20k.matting.data.sources import SourceText, open_source
+from ld_portrait_20k.matting.experiments.arms import Mattes
+from ld_portrait_20k.matting.experiments.prepared import encode_png, nested
+from ld_portrait_20k.matting.training.textures import draw_texture
 
 Picture = NDArray[np.uint8]
 

@@ -19,9 +19,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import PortraitError
-from ...files import link
-from .cells import DataRef
+from ld_portrait_20k.errors import PortraitError
+from ld_portrait_20k.files import link
+from ld_portrait_20k.matting.experiments.cells import DataRef
 
 INDEX: Final = "index.json"
 

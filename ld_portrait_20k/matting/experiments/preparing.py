@@ -14,19 +14,42 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ...compositing.composite import composite
-from ...compositing.trimaps import UNKNOWN
-from ...errors import PortraitError
-from ...files import write_bytes
-from ..data.sample import MattingSample
-from ..data.sources import SourceText, open_source
-from ..metrics.errors import score
-from . import inputs
-from .arms import PARTS, Mattes, available, refined_without, source_arm
-from .cells import METHOD, DataRef
-from .overlap import Looks, common, looks_of, mirrored, refuse_overlap
-from .prepared import FolderWriter, PreparedFolder, nested, read, writing
-from .settings import FRACTIONS, Settings, digest, split_backgrounds
+from ld_portrait_20k.compositing.composite import composite
+from ld_portrait_20k.compositing.trimaps import UNKNOWN
+from ld_portrait_20k.errors import PortraitError
+from ld_portrait_20k.files import write_bytes
+from ld_portrait_20k.matting.data.sample import MattingSample
+from ld_portrait_20k.matting.data.sources import SourceText, open_source
+from ld_portrait_20k.matting.experiments import inputs
+from ld_portrait_20k.matting.experiments.arms import (
+    PARTS,
+    Mattes,
+    available,
+    refined_without,
+    source_arm,
+)
+from ld_portrait_20k.matting.experiments.cells import METHOD, DataRef
+from ld_portrait_20k.matting.experiments.overlap import (
+    Looks,
+    common,
+    looks_of,
+    mirrored,
+    refuse_overlap,
+)
+from ld_portrait_20k.matting.experiments.prepared import (
+    FolderWriter,
+    PreparedFolder,
+    nested,
+    read,
+    writing,
+)
+from ld_portrait_20k.matting.experiments.settings import (
+    FRACTIONS,
+    Settings,
+    digest,
+    split_backgrounds,
+)
+from ld_portrait_20k.matting.metrics.errors import score
 
 COPIES: Final = 4
 """Backgrounds of each foreground in the protocol "in place", whose pictures are fixed."""

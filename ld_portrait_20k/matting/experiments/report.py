@@ -9,12 +9,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from ...files import write_bytes
-from ..training.logging import duration
-from .figures import draw
-from .results import Row, comma_separated, rows
-from .sections import Curve, Grid, Section, in_short, sections
-from .study import Study
+from ld_portrait_20k.files import write_bytes
+from ld_portrait_20k.matting.experiments.figures import draw
+from ld_portrait_20k.matting.experiments.results import Row, comma_separated, rows
+from ld_portrait_20k.matting.experiments.sections import Curve, Grid, Section, in_short, sections
+from ld_portrait_20k.matting.experiments.study import Study
+from ld_portrait_20k.matting.training.logging import duration
 
 TITLE: Final = "What the data are worth"
 FIGURES: Final = "figures"

@@ -10,15 +10,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ...errors import PortraitError
-from ..training.logging import duration
-from .cells import Cell, read_result
-from .dealing import label
-from .design import design
-from .preparing import prepare
-from .run_cell import check_model, training_config
-from .settings import Settings
-from .study import WORK, Study, load_study, new_study
+from ld_portrait_20k.errors import PortraitError
+from ld_portrait_20k.matting.experiments.cells import Cell, read_result
+from ld_portrait_20k.matting.experiments.dealing import label
+from ld_portrait_20k.matting.experiments.design import design
+from ld_portrait_20k.matting.experiments.preparing import prepare
+from ld_portrait_20k.matting.experiments.run_cell import check_model, training_config
+from ld_portrait_20k.matting.experiments.settings import Settings
+from ld_portrait_20k.matting.experiments.study import WORK, Study, load_study, new_study
+from ld_portrait_20k.matting.training.logging import duration
 
 Tell = Callable[[str], None]
 
@@ -96,7 +96,7 @@ def _timed_step(study: Study, left: Sequence[Cell], device: str) -> float:
         return 0.0
     import torch
 
-    from ..training.loop import Run
+    from ld_portrait_20k.matting.training.loop import Run
 
     cell = left[0]
     if cell.recipe["threads"]:

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from .cells import Place
-from .study import Study
+from ld_portrait_20k.matting.experiments.cells import Place
+from ld_portrait_20k.matting.experiments.study import Study
 
 COLUMNS: Final = (
     "table", "arm", "fraction", "seed", "steps", "test", "sad", "mse", "mad", "grad", "conn",

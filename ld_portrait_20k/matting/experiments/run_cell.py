@@ -14,14 +14,20 @@ from typing import Any, Final
 import cv2
 import numpy as np
 
-from ...compositing.trimaps import UNKNOWN
-from ...errors import PortraitError
-from ...version import __version__
-from ..data.pictures import read_colour, read_matte, read_trimap, to_8_bit
-from ..metrics.errors import METRICS, score
-from .cells import Cell, DataRef, cell_folder, read_result, write_result
-from .prepared import PreparedFolder, read
-from .preparing import background_list
+from ld_portrait_20k.compositing.trimaps import UNKNOWN
+from ld_portrait_20k.errors import PortraitError
+from ld_portrait_20k.matting.data.pictures import read_colour, read_matte, read_trimap, to_8_bit
+from ld_portrait_20k.matting.experiments.cells import (
+    Cell,
+    DataRef,
+    cell_folder,
+    read_result,
+    write_result,
+)
+from ld_portrait_20k.matting.experiments.prepared import PreparedFolder, read
+from ld_portrait_20k.matting.experiments.preparing import background_list
+from ld_portrait_20k.matting.metrics.errors import METRICS, score
+from ld_portrait_20k.version import __version__
 
 REGION: Final = "unknown"
 """Where tests are judged: the trimap's unknown region, as trimap-based matting is."""
@@ -84,8 +90,8 @@ def _train(
     cell: Cell, work: Path, folder: Path, device: str, stopped: Callable[[], bool]
 ) -> dict[str, float]:
     """Train from the newest checkpoint on; nothing if the model is done."""
-    from ..training.checkpoints import checkpoints
-    from ..training.loop import train
+    from ld_portrait_20k.matting.training.checkpoints import checkpoints
+    from ld_portrait_20k.matting.training.loop import train
 
     done = folder / "trained.json"
     if done.is_file():
@@ -108,7 +114,7 @@ def training_config(cell: Cell, work: Path, device: str) -> Any:
     Raises:
         PortraitError: A setting is unknown or of a wrong type.
     """
-    from ..training.config import build
+    from ld_portrait_20k.matting.training.config import build
 
     recipe = dict(cell.recipe)
     network, mark = recipe.pop("network"), recipe.pop("backgrounds")
@@ -135,7 +141,7 @@ def _fresh(cell: Cell, work: Path, model: str, network: dict[str, Any]) -> str:
     """A model folder with fresh weights of the cell's seed, for a network of another size."""
     import torch
 
-    from ..models.saving import build_network, save_pretrained
+    from ld_portrait_20k.matting.models.saving import build_network, save_pretrained
 
     name = f"{model}-{json.dumps(network, sort_keys=True)}-{cell.seed}"
     folder = work / "fresh" / "".join(c if c.isalnum() else "-" for c in name)
@@ -148,7 +154,7 @@ def _fresh(cell: Cell, work: Path, model: str, network: dict[str, Any]) -> str:
 
 def _test(model_folder: Path, test: Path, device: str) -> dict[str, Any]:
     """Mean errors over a test set's pictures, and each picture's."""
-    from ..models.torch_model import open_pretrained
+    from ld_portrait_20k.matting.models.torch_model import open_pretrained
 
     model = open_pretrained(model_folder, device=device)
     pictures = [_judge(model, read(test), entry.sample_id) for entry in read(test).entries]
@@ -186,7 +192,7 @@ def check_model(chosen_model: str) -> None:
     Raises:
         PortraitError: No such model, or it is not trained.
     """
-    from ..models.registry import MODELS, require
+    from ld_portrait_20k.matting.models.registry import MODELS, require
 
     trained = [name for name, entry in MODELS.items() if entry.create]
     if chosen_model not in trained:

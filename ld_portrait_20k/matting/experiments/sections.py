@@ -6,10 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from . import design
-from .results import SCALE, Row, by_seed
-from .statistics import Interval, exponent, interval, paired, verdict
-from .study import Study
+from ld_portrait_20k.matting.experiments import design
+from ld_portrait_20k.matting.experiments.results import SCALE, Row, by_seed
+from ld_portrait_20k.matting.experiments.statistics import (
+    Interval,
+    exponent,
+    interval,
+    paired,
+    verdict,
+)
+from ld_portrait_20k.matting.experiments.study import Study
 
 HEADINGS: Final = {
     "source": "Table 1: matte source",

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from ...errors import PortraitError
+from ld_portrait_20k.errors import PortraitError
 
 TABLES: Final = ("source", "capacity", "datasets", "refinement")
 
@@ -119,7 +119,7 @@ def pictures_of(text: str | None) -> list[Path]:
     Raises:
         PortraitError: Nothing there.
     """
-    from ..data.backgrounds import open_backgrounds
+    from ld_portrait_20k.matting.data.backgrounds import open_backgrounds
 
     opened = open_backgrounds(text)[0]
     return [] if opened is None else [Path(path) for path in opened._pictures]

@@ -12,8 +12,8 @@ from typing import Any
 
 from datatrove.pipeline.base import PipelineStep
 
-from .dealing import devices, work_off
-from .study import load_study
+from ld_portrait_20k.matting.experiments.dealing import devices, work_off
+from ld_portrait_20k.matting.experiments.study import load_study
 
 
 class RunCells(PipelineStep):

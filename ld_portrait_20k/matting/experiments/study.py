@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from ...errors import PortraitError
-from ...files import write_bytes
-from .cells import Cell, Place, distinct, read_result
-from .preparing import Prepared
-from .settings import Settings
+from ld_portrait_20k.errors import PortraitError
+from ld_portrait_20k.files import write_bytes
+from ld_portrait_20k.matting.experiments.cells import Cell, Place, distinct, read_result
+from ld_portrait_20k.matting.experiments.preparing import Prepared
+from ld_portrait_20k.matting.experiments.settings import Settings
 
 FILE_NAME: Final = "study.json"
 WORK: Final = ".work"

@@ -2,7 +2,7 @@
 
 import sys
 
-from .dealing import main
+from ld_portrait_20k.matting.experiments.dealing import main
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

@@ -15,7 +15,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .light import CHANNELS, Light, Screen, excess, to_light, to_samples
+from ld_portrait_20k.matting.keying.light import (
+    CHANNELS,
+    Light,
+    Screen,
+    excess,
+    to_light,
+    to_samples,
+)
 
 PAINT: Final[dict[Screen, tuple[int, int, int]]] = {"green": (48, 160, 72), "blue": (40, 72, 176)}
 """sRGB of a lit screen. Chosen by eye between the paint makers' colour cards, which are more

@@ -9,13 +9,18 @@ from typing import Final
 
 import numpy as np
 
-from ...errors import PortraitError
-from ...version import __version__
-from ..data.pictures import Samples, check_sizes, read_colour_samples, read_mask
-from ..prediction.folders import Job, find_guides
-from ..prediction.outputs import fingerprint, recorded, write_png
-from .keyer import key
-from .light import Screen
+from ld_portrait_20k.errors import PortraitError
+from ld_portrait_20k.matting.data.pictures import (
+    Samples,
+    check_sizes,
+    read_colour_samples,
+    read_mask,
+)
+from ld_portrait_20k.matting.keying.keyer import key
+from ld_portrait_20k.matting.keying.light import Screen
+from ld_portrait_20k.matting.prediction.folders import Job, find_guides
+from ld_portrait_20k.matting.prediction.outputs import fingerprint, recorded, write_png
+from ld_portrait_20k.version import __version__
 
 VERSION: Final = 1
 """Raised when footage is keyed differently: files of older versions are made anew."""

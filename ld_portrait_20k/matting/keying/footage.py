@@ -10,12 +10,12 @@ from zlib import crc32
 
 import numpy as np
 
-from ...errors import PortraitError
-from ...files import write_bytes
-from ...version import __version__
-from ..data.sample import MattingSource
-from ..prediction.outputs import fingerprint, recorded, write_png
-from .camera import Camera, choose_screen, shoot
+from ld_portrait_20k.errors import PortraitError
+from ld_portrait_20k.files import write_bytes
+from ld_portrait_20k.matting.data.sample import MattingSource
+from ld_portrait_20k.matting.keying.camera import Camera, choose_screen, shoot
+from ld_portrait_20k.matting.prediction.outputs import fingerprint, recorded, write_png
+from ld_portrait_20k.version import __version__
 
 VERSION: Final = 1
 """Raised when the camera shoots differently: files of older versions are made anew."""

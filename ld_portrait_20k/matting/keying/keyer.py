@@ -18,10 +18,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.pictures import Samples, check_sizes, to_unit
-from .light import Light, Map, Screen, excess, to_light, to_samples
-from .overview import Overview, look
-from .screens import solid_parts, spread
+from ld_portrait_20k.matting.data.pictures import Samples, check_sizes, to_unit
+from ld_portrait_20k.matting.keying.light import Light, Map, Screen, excess, to_light, to_samples
+from ld_portrait_20k.matting.keying.overview import Overview, look
+from ld_portrait_20k.matting.keying.screens import solid_parts, spread
 
 _NEAR: Final = (2, 6)  # px, over which colours of solid parts spread; further in small
 _MISFIT: Final = 0.06  # in linear light; by bench_keying, .03 to .1 do nearly as well

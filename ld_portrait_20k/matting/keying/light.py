@@ -8,8 +8,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ...compositing.composite import to_linear, to_srgb
-from ..data.pictures import Samples
+from ld_portrait_20k.compositing.composite import to_linear, to_srgb
+from ld_portrait_20k.matting.data.pictures import Samples
 
 Light = NDArray[np.float32]
 """(H, W, 3) or (H, W) of linear light, 1 where a picture is white."""

@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .light import Light, Map, Screen, excess, to_light
-from .screens import (
+from ld_portrait_20k.matting.keying.light import Light, Map, Screen, excess, to_light
+from ld_portrait_20k.matting.keying.screens import (
     estimate_plate,
     find_screen,
     match_exposure,

@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import PortraitError
-from .light import CHANNELS, Light, Map, Screen, excess
+from ld_portrait_20k.errors import PortraitError
+from ld_portrait_20k.matting.keying.light import CHANNELS, Light, Map, Screen, excess
 
 _SATURATED: Final = 0.3  # least excess of a screen's channel, as a share of it; by eye
 _DIM: Final = 0.02  # least light in a screen's channel; darker screens have no colour left

@@ -17,8 +17,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from .connectivity import connectivity_map
-from .gradient import NORMALISED, gradient_map
+from ld_portrait_20k.matting.metrics.connectivity import connectivity_map
+from ld_portrait_20k.matting.metrics.gradient import NORMALISED, gradient_map
 
 Alpha = NDArray[np.floating[Any]]
 Mask = NDArray[np.bool_]

@@ -10,12 +10,18 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ...compositing.trimaps import UNKNOWN
-from ...errors import PortraitError
-from ..data.pictures import check_sizes, list_pictures, read_matte, read_trimap, to_unit
-from .errors import METRICS, Figures, score
-from .gradient import NORMALISED
-from .video import dtssd, messddt
+from ld_portrait_20k.compositing.trimaps import UNKNOWN
+from ld_portrait_20k.errors import PortraitError
+from ld_portrait_20k.matting.data.pictures import (
+    check_sizes,
+    list_pictures,
+    read_matte,
+    read_trimap,
+    to_unit,
+)
+from ld_portrait_20k.matting.metrics.errors import METRICS, Figures, score
+from ld_portrait_20k.matting.metrics.gradient import NORMALISED
+from ld_portrait_20k.matting.metrics.video import dtssd, messddt
 
 WHOLE: Final = "mean"
 """Region of the whole picture, named as in the JSON."""

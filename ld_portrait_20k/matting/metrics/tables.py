@@ -10,8 +10,8 @@ import csv
 import io
 from typing import Final
 
-from .errors import METRICS
-from .evaluation import INSIDE, WHOLE, Evaluation
+from ld_portrait_20k.matting.metrics.errors import METRICS
+from ld_portrait_20k.matting.metrics.evaluation import INSIDE, WHOLE, Evaluation
 
 _SCALES: Final = {"sad": 1.0, "mse": 1000.0, "mad": 1000.0, "grad": 1.0, "conn": 1.0}
 _TITLES: Final = ("SAD", "MSE e-3", "MAD e-3", "Grad", "Conn")

@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ...files import write_bytes
-from ..data.pictures import list_pictures, read_colour, read_matte, to_8_bit
-from .evaluation import INSIDE, Evaluation, Triple
+from ld_portrait_20k.files import write_bytes
+from ld_portrait_20k.matting.data.pictures import list_pictures, read_colour, read_matte, to_8_bit
+from ld_portrait_20k.matting.metrics.evaluation import INSIDE, Evaluation, Triple
 
 COUNT: Final = 10
 _SIDE = 768  # the longer side of each panel; four of them fit a screen

@@ -8,7 +8,7 @@ from typing import Final
 
 import yaml
 
-from ...version import __version__
+from ld_portrait_20k.version import __version__
 
 _FIGURES: Final = (
     ("mad", "MAD x 1e-3", 1e3), ("mse", "MSE x 1e-3", 1e3), ("sad", "SAD / 1000", 1.0),

@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import PortraitError
-from ..prediction.tiles import fix_known, tiled
+from ld_portrait_20k.errors import PortraitError
+from ld_portrait_20k.matting.prediction.tiles import fix_known, tiled
 
 Plane = NDArray[np.float32]
 

@@ -13,8 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .hint_unet.network import Block
-from .torch_model import NetworkMatting
+from ld_portrait_20k.matting.models.hint_unet.network import Block
+from ld_portrait_20k.matting.models.torch_model import NetworkMatting
 
 MODEL_TYPE: Final = "portrait-unet"
 

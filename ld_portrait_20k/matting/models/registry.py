@@ -9,8 +9,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
-from ...errors import PortraitError, missing_extra
-from .protocol import MattingModel
+from ld_portrait_20k.errors import PortraitError, missing_extra
+from ld_portrait_20k.matting.models.protocol import MattingModel
 
 _HERE: Final = __name__.rpartition(".")[0]
 

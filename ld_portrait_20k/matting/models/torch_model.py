@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
-from ...errors import PortraitError
+from ld_portrait_20k.errors import PortraitError
 
 
 class NetworkMatting:
@@ -75,7 +75,7 @@ class NetworkMatting:
     ) -> NDArray[np.float32]:
         if max(trimap.shape) <= self._tile:
             return self._once(image, trimap)
-        from ..prediction.tiles import tiled
+        from ld_portrait_20k.matting.prediction.tiles import tiled
 
         return tiled(self._once, image, trimap, tile=self._tile)
 
@@ -118,7 +118,7 @@ def open_pretrained(source: str | Path, *, device: str = "cpu") -> NetworkMattin
     Raises:
         PortraitError: Nothing there, not a matting model, damaged, or no such device.
     """
-    from .saving import load_pretrained, model_folder
+    from ld_portrait_20k.matting.models.saving import load_pretrained, model_folder
 
     folder = model_folder(source)
     return NetworkMatting(

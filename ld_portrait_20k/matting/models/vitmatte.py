@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from transformers import VitMatteConfig, VitMatteForImageMatting
 
-from .torch_model import NetworkMatting
+from ld_portrait_20k.matting.models.torch_model import NetworkMatting
 
 MEAN: Final = 0.5
 DEVIATION: Final = 0.5

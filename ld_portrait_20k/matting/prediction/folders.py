@@ -10,14 +10,20 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import PortraitError
-from ...version import __version__
-from ..data.pictures import check_sizes, list_pictures, read_colour, read_mask, read_trimap
-from ..models.protocol import MattingModel
-from ..models.registry import MODELS
-from .outputs import Outputs, fingerprint, recorded
-from .pictures import predict_alpha
-from .trimaps import mask_to_trimap
+from ld_portrait_20k.errors import PortraitError
+from ld_portrait_20k.matting.data.pictures import (
+    check_sizes,
+    list_pictures,
+    read_colour,
+    read_mask,
+    read_trimap,
+)
+from ld_portrait_20k.matting.models.protocol import MattingModel
+from ld_portrait_20k.matting.models.registry import MODELS
+from ld_portrait_20k.matting.prediction.outputs import Outputs, fingerprint, recorded
+from ld_portrait_20k.matting.prediction.pictures import predict_alpha
+from ld_portrait_20k.matting.prediction.trimaps import mask_to_trimap
+from ld_portrait_20k.version import __version__
 
 _NAMED = 5
 

@@ -14,12 +14,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ...compositing.composite import composite
-from ...compositing.geometry import resize_picture
-from ...errors import PortraitError
-from ...files import write_bytes
-from ..data.pictures import read_colour
-from .pictures import estimate_foreground
+from ld_portrait_20k.compositing.composite import composite
+from ld_portrait_20k.compositing.geometry import resize_picture
+from ld_portrait_20k.errors import PortraitError
+from ld_portrait_20k.files import write_bytes
+from ld_portrait_20k.matting.data.pictures import read_colour
+from ld_portrait_20k.matting.prediction.pictures import estimate_foreground
 
 RECORD: Final = "ld-portrait-matting"
 """PNG text that says what a file was made from; see :func:`fingerprint`."""

@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ...compositing.trimaps import UNKNOWN
-from ...errors import PortraitError, missing_extra
-from ..models.protocol import MattingModel
-from .tiles import spans, tiled, to_float, trimap_to_float
+from ld_portrait_20k.compositing.trimaps import UNKNOWN
+from ld_portrait_20k.errors import PortraitError, missing_extra
+from ld_portrait_20k.matting.models.protocol import MattingModel
+from ld_portrait_20k.matting.prediction.tiles import spans, tiled, to_float, trimap_to_float
 
 _WHOLE = 4096  # up to this side a model is given the whole picture: 0.3 GB as floats
 _OVERLAP = 512

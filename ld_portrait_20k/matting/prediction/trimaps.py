@@ -7,8 +7,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ...compositing.trimaps import FOREGROUND, trimap
-from ..data.pictures import TRIMAP_MARGIN
+from ld_portrait_20k.compositing.trimaps import FOREGROUND, trimap
+from ld_portrait_20k.matting.data.pictures import TRIMAP_MARGIN
 
 BAND_SHARE: Final = 64
 """The band reaches a 64th of the longer side to either side of the mask's edge: 16 px at

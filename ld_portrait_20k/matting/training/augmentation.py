@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ...compositing.augment import jitter_colour
-from ...compositing.trimaps import BACKGROUND, FOREGROUND, UNKNOWN, trimap
+from ld_portrait_20k.compositing.augment import jitter_colour
+from ld_portrait_20k.compositing.trimaps import BACKGROUND, FOREGROUND, UNKNOWN, trimap
 
 Picture = NDArray[np.uint8]
 

@@ -20,9 +20,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from ...errors import PortraitError
-from ...files import sync_folder
-from .optimization import MovingAverage
+from ld_portrait_20k.errors import PortraitError
+from ld_portrait_20k.files import sync_folder
+from ld_portrait_20k.matting.training.optimization import MovingAverage
 
 FOLDER: Final = "checkpoints"
 _NAME: Final = re.compile(r"step-(\d{8})")

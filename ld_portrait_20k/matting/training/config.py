@@ -11,8 +11,8 @@ from typing import Any, Final
 
 import yaml
 
-from ...errors import PortraitError
-from ...files import write_bytes
+from ld_portrait_20k.errors import PortraitError
+from ld_portrait_20k.files import write_bytes
 
 FILE_NAME: Final = "training.yaml"
 """Name of the settings beside the model they made."""
@@ -236,7 +236,7 @@ def _names(kind: type[Any]) -> list[str]:
 
 
 def _crops(settings: dict[str, Any], where: str) -> dict[str, Any]:
-    from .crops import CropOptions
+    from ld_portrait_20k.matting.training.crops import CropOptions
 
     types = {entry.name: str(entry.type) for entry in fields(CropOptions) if entry.name != "size"}
     _known(settings, types, where)

@@ -11,13 +11,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ...compositing.backgrounds import Backgrounds
-from ...compositing.composite import composite, merge_foregrounds
-from ...errors import PortraitError
-from ..data.sample import MattingSample, MattingSource
-from . import augmentation
-from .structures import draw_structure
-from .textures import draw_texture
+from ld_portrait_20k.compositing.backgrounds import Backgrounds
+from ld_portrait_20k.compositing.composite import composite, merge_foregrounds
+from ld_portrait_20k.errors import PortraitError
+from ld_portrait_20k.matting.data.sample import MattingSample, MattingSource
+from ld_portrait_20k.matting.training import augmentation
+from ld_portrait_20k.matting.training.structures import draw_structure
+from ld_portrait_20k.matting.training.textures import draw_texture
 
 Picture = NDArray[np.uint8]
 

@@ -14,12 +14,12 @@ from typing import Any, Final
 import torch
 from torch.utils.data import DataLoader, Dataset, default_collate
 
-from ...errors import PortraitError
-from ..data.backgrounds import open_backgrounds
-from ..data.sample import MattingSample, MattingSource
-from ..data.sources import open_source, weight_of
-from .config import TrainingConfig
-from .crops import CropDataset, CropOptions
+from ld_portrait_20k.errors import PortraitError
+from ld_portrait_20k.matting.data.backgrounds import open_backgrounds
+from ld_portrait_20k.matting.data.sample import MattingSample, MattingSource
+from ld_portrait_20k.matting.data.sources import open_source, weight_of
+from ld_portrait_20k.matting.training.config import TrainingConfig
+from ld_portrait_20k.matting.training.crops import CropDataset, CropOptions
 
 VALIDATION_SEED: Final = 20_000
 """The same for every run, so that runs of different seeds are judged on the same crops."""

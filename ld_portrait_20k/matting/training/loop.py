@@ -13,18 +13,33 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
-from ...errors import PortraitError
-from ..models.card import CardFacts, model_card
-from ..models.saving import save_pretrained
-from . import loading
-from .batch_norm import synchronised
-from .checkpoints import checkpoints, load_checkpoint, save_checkpoint
-from .config import TrainingConfig
-from .logging import TRAINING_LOG, VALIDATION_LOG, Progress, Stopwatch, Table, TensorBoard
-from .losses import MattingLoss, fix_known
-from .networks import starting_network
-from .optimization import MovingAverage, build_optimizer, learning_rate
-from .validation import validate
+from ld_portrait_20k.errors import PortraitError
+from ld_portrait_20k.matting.models.card import CardFacts, model_card
+from ld_portrait_20k.matting.models.saving import save_pretrained
+from ld_portrait_20k.matting.training import loading
+from ld_portrait_20k.matting.training.batch_norm import synchronised
+from ld_portrait_20k.matting.training.checkpoints import (
+    checkpoints,
+    load_checkpoint,
+    save_checkpoint,
+)
+from ld_portrait_20k.matting.training.config import TrainingConfig
+from ld_portrait_20k.matting.training.logging import (
+    TRAINING_LOG,
+    VALIDATION_LOG,
+    Progress,
+    Stopwatch,
+    Table,
+    TensorBoard,
+)
+from ld_portrait_20k.matting.training.losses import MattingLoss, fix_known
+from ld_portrait_20k.matting.training.networks import starting_network
+from ld_portrait_20k.matting.training.optimization import (
+    MovingAverage,
+    build_optimizer,
+    learning_rate,
+)
+from ld_portrait_20k.matting.training.validation import validate
 
 PICTURES: Final = "validation"
 """Folder of the validation sheets."""

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .config import LossWeights
+from ld_portrait_20k.matting.training.config import LossWeights
 
 LEVELS: Final = 5
 """Levels of the Laplacian pyramid (Hou and Liu 2019)."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...errors import PortraitError
-from ..models.registry import MODELS, require, resolve
-from ..models.saving import load_pretrained
-from .config import TrainingConfig
+from ld_portrait_20k.errors import PortraitError
+from ld_portrait_20k.matting.models.registry import MODELS, require, resolve
+from ld_portrait_20k.matting.models.saving import load_pretrained
+from ld_portrait_20k.matting.training.config import TrainingConfig
 
 
 def starting_network(config: TrainingConfig) -> tuple[Any, str]:

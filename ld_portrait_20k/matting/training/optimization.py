@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from .config import TrainingConfig
+from ld_portrait_20k.matting.training.config import TrainingConfig
 
 
 def build_optimizer(module: nn.Module, config: TrainingConfig) -> torch.optim.AdamW:

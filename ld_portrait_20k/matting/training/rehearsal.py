@@ -7,9 +7,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from .config import TrainingConfig
-from .logging import duration
-from .loop import Run
+from ld_portrait_20k.matting.training.config import TrainingConfig
+from ld_portrait_20k.matting.training.logging import duration
+from ld_portrait_20k.matting.training.loop import Run
 
 
 def rehearse(config: TrainingConfig, output: Path, *, resume: bool = False) -> dict[str, Any]:

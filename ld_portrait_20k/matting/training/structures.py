@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .textures import smooth_noise
+from ld_portrait_20k.matting.training.textures import smooth_noise
 
 Matte = NDArray[np.float32]
 _FINE = 3  # lines are drawn 3 times as large, then shrunk: 9 levels of coverage a pixel

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..metrics.errors import grad, mad, mse, sad
-from .losses import fix_known, unknown_region
+from ld_portrait_20k.matting.metrics.errors import grad, mad, mse, sad
+from ld_portrait_20k.matting.training.losses import fix_known, unknown_region
 
 ROWS: Final = 8
 """Crops on the sheet."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ....errors import PortraitError
-from ..registry import MODELS
-from ..torch_model import NetworkMatting, open_pretrained
-from .network import HintUNet
+from ld_portrait_20k.errors import PortraitError
+from ld_portrait_20k.matting.models.hint_unet.network import HintUNet
+from ld_portrait_20k.matting.models.registry import MODELS
+from ld_portrait_20k.matting.models.torch_model import NetworkMatting, open_pretrained
 
 __all__ = ["HintUNet", "create", "open_model"]
 

@@ -12,7 +12,11 @@ import torch
 import torch.nn.functional as nn_f
 from torch import Tensor
 
-from .laplacian import colour_lines, descend, matting_laplacian
+from ld_portrait_20k.matting.models.hint_unet.laplacian import (
+    colour_lines,
+    descend,
+    matting_laplacian,
+)
 
 CHANNELS, PROJECTED, SOLVED = 14, 11, 13
 """How many channels :func:`hints` gives, and which hold the projected and the solved alpha."""

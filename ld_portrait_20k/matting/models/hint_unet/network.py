@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as nn_f
 from torch import Tensor, nn
 
-from .hints import CHANNELS, PROJECTED, SOLVED, hints
+from ld_portrait_20k.matting.models.hint_unet.hints import CHANNELS, PROJECTED, SOLVED, hints
 
 MODEL_TYPE: Final = "hint-unet"
 WIDTHS: Final = (32, 64, 96, 96)

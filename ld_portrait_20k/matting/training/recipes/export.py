@@ -9,8 +9,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from ....errors import PortraitError
-from ...models.saving import CARD, load_pretrained, save_pretrained
+from ld_portrait_20k.errors import PortraitError
+from ld_portrait_20k.matting.models.saving import CARD, load_pretrained, save_pretrained
 
 
 def export(run: Path, output: Path) -> int:

@@ -15,7 +15,7 @@ from typing import Final
 import cv2
 import numpy as np
 
-from ....errors import PortraitError
+from ld_portrait_20k.errors import PortraitError
 
 PICTURES: Final[dict[str, tuple[str, ...]]] = {
     "gnome-backgrounds": (
