@@ -96,23 +96,20 @@ def _timed_step(study: Study, left: Sequence[Cell], device: str) -> float:
         return 0.0
     import torch
 
-    from ld_portrait_20k.matting.training.loop import Run
+    from ld_portrait_20k.matting.training.loop import open_run
 
     cell = left[0]
     if cell.recipe["threads"]:
         torch.set_num_threads(int(cell.recipe["threads"]))
-    run = Run(training_config(cell, study.work, device), study.work / "timing",
-              resume=True, licence="", command="")  # fmt: skip
     taken = []
-    try:
+    config = training_config(cell, study.work, device)
+    with open_run(config, study.work / "timing", resume=True) as run:
         stream = run.stream(workers=0)
         for _ in range(min(6, cell.steps)):
             started = time.perf_counter()
             run.step(next(stream))
             run.done += 1
             taken.append(time.perf_counter() - started)
-    finally:
-        run.close()
     # The first ones open files and choose kernels.
     return statistics.median(taken[2:] or taken)
 

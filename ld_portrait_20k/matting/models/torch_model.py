@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from ld_portrait_20k.errors import PortraitError
+from ld_portrait_20k.matting.models.denormals import flush_denormals
 
 
 class NetworkMatting:
@@ -32,8 +33,6 @@ class NetworkMatting:
     """
 
     def __init__(self, module: Any, *, name: str, licence: str, device: str = "cpu") -> None:
-        # Weights near zero are denormal at first, and those cost a CPU a hundred times as much.
-        torch.set_flush_denormal(True)
         try:
             self.device = torch.device(device)
             self.module = module.eval().to(self.device)
@@ -59,12 +58,13 @@ class NetworkMatting:
             raise PortraitError(
                 f"{self.name}: trimap {trimap.shape} and picture {image.shape[:2]} differ in size"
             )
-        if not self.needs_trimap:
-            alpha = self._shrunk(image)
-        elif trimap is None:
+        if self.needs_trimap and trimap is None:
             raise PortraitError(f"{self.name} needs a trimap; try: --trimap or --mask")
-        else:
-            alpha = self._tiled(image, trimap)
+        with flush_denormals():
+            if not self.needs_trimap or trimap is None:
+                alpha = self._shrunk(image)
+            else:
+                alpha = self._tiled(image, trimap)
         if trimap is None:
             return alpha
         known = (trimap == 0) | (trimap == 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from ld_portrait_20k.errors import PortraitError
 from ld_portrait_20k.matting.models.card import CardFacts, model_card
+from ld_portrait_20k.matting.models.denormals import flush_denormals
 from ld_portrait_20k.matting.models.saving import save_pretrained
 from ld_portrait_20k.matting.training import loading
 from ld_portrait_20k.matting.training.batch_norm import synchronised
@@ -94,11 +96,21 @@ def train(
             no longer finite.
         KeyboardInterrupt: ``stopped`` said so.
     """
-    run = Run(config, output, resume=resume, licence=licence, command=command)
-    try:
+    with open_run(config, output, resume=resume, licence=licence, command=command) as run:
         return run.run(stopped)
-    finally:
-        run.close()
+
+
+@contextmanager
+def open_run(
+    config: TrainingConfig, output: Path, *, resume: bool, licence: str = "", command: str = ""
+) -> Iterator[Run]:
+    """A run, closed at the end of the block; see :func:`train` for the arguments."""
+    with flush_denormals():
+        run = Run(config, output, resume=resume, licence=licence, command=command)
+        try:
+            yield run
+        finally:
+            run.close()
 
 
 class Run:
@@ -115,7 +127,6 @@ class Run:
             raise PortraitError(
                 f"{output}: holds a run of {max(found)} steps; try: --resume, or another --output"
             )
-        torch.set_flush_denormal(True)
         self.accelerator = Accelerator(cpu=config.device == "cpu")
         self.device = self.accelerator.device
         self.data = loading.open_data(self.config, self.accelerator.num_processes)

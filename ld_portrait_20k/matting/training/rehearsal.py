@@ -9,7 +9,7 @@ from typing import Any
 
 from ld_portrait_20k.matting.training.config import TrainingConfig
 from ld_portrait_20k.matting.training.logging import duration
-from ld_portrait_20k.matting.training.loop import Run
+from ld_portrait_20k.matting.training.loop import open_run
 
 
 def rehearse(config: TrainingConfig, output: Path, *, resume: bool = False) -> dict[str, Any]:
@@ -22,8 +22,7 @@ def rehearse(config: TrainingConfig, output: Path, *, resume: bool = False) -> d
     Raises:
         PortraitError: Whatever would stop the run.
     """
-    run = Run(config, output, resume=resume, licence="", command="")
-    try:
+    with open_run(config, output, resume=resume) as run:
         for line in run.lines():
             print(line, file=sys.stderr)  # noqa: T201
         stream = run.stream(workers=0)
@@ -36,8 +35,6 @@ def rehearse(config: TrainingConfig, output: Path, *, resume: bool = False) -> d
             run.done += 1
             data.append(between - start)
             model.append(time.perf_counter() - between)
-    finally:
-        run.close()
     if not losses:
         return {"left": "nothing: the run is done"}
     # The first of each warms up: files are opened, kernels chosen.

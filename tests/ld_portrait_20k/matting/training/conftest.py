@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -66,5 +67,13 @@ def tiny() -> VitMatte:
     import torch
 
     torch.manual_seed(0)
-    torch.set_flush_denormal(True)
     return VitMatte(tiny_config())
+
+
+@pytest.fixture(autouse=True)
+def denormals() -> Iterator[None]:
+    """Denormal numbers as zero, as in training: small random weights make them."""
+    from ld_portrait_20k.matting.models.denormals import flush_denormals
+
+    with flush_denormals():
+        yield

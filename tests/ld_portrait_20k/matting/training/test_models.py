@@ -82,7 +82,6 @@ def test_portrait_network_overfits_one_batch_to_a_tenth_without_a_trimap() -> No
 
 def test_vitmatte_small_has_the_papers_size_and_takes_a_step() -> None:
     torch.manual_seed(0)
-    torch.set_flush_denormal(True)
     module: Any = create("vitmatte-small")
     assert sum(p.numel() for p in module.parameters()) == 25_814_753
     weight = module.decoder.matting_head.matting_convs[0].weight
