@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
@@ -58,6 +58,9 @@ def test_every_weight_of_every_value_is_exact() -> None:
         assert (found[..., 0] == np.floor((f * a + b * (255 - a)) / 255 + 0.5)).all()
 
 
+@example(
+    (np.full((1, 1, 3), 1, np.uint8), np.full((1, 1), 122, np.uint8), np.zeros((1, 1, 3), np.uint8))
+)
 @given(layers())
 def test_linear_light(data: Layers) -> None:
     foreground, alpha, background = data
