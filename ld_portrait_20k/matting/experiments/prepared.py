@@ -171,7 +171,7 @@ def nested(ids: Iterable[str]) -> list[str]:
 def encode_png(picture: NDArray[np.uint8]) -> bytes:
     """A grey or RGB picture as PNG, compressed fast."""
     if picture.ndim == 3:
-        picture = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
+        picture = np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), np.uint8)
     done, content = cv2.imencode(".png", picture, [cv2.IMWRITE_PNG_COMPRESSION, 1])
     if not done:
         raise PortraitError(f"a picture of shape {picture.shape} cannot be written as PNG")

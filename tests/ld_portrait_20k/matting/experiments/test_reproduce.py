@@ -203,7 +203,7 @@ def write_portraits(root: Path, source: Path, mirror: bool) -> Path:
     """Finished pictures of a prepared test set's, as a foreign folder."""
     for role in ("image", "alpha"):
         for path in (source / role).glob("*.png"):
-            picture = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+            picture = np.asarray(cv2.imread(str(path), cv2.IMREAD_UNCHANGED))
             target = root / role / path.name
             target.parent.mkdir(parents=True, exist_ok=True)
             cv2.imwrite(str(target), cv2.flip(picture, 1) if mirror else picture)
