@@ -18,7 +18,8 @@ from ld_portrait_20k.matting.experiments.statistics import (
     verdict,
 )
 
-NUMBERS = st.lists(st.floats(-1e3, 1e3), min_size=2, max_size=12)
+# torch flushes subnormal numbers to 0 in a process that trained before; hypothesis minds.
+NUMBERS = st.lists(st.floats(-1e3, 1e3, allow_subnormal=False), min_size=2, max_size=12)
 
 
 @given(NUMBERS)
@@ -64,7 +65,7 @@ def test_an_interval_over_zero_shows_nothing() -> None:
     assert verdict(Interval(0.5, -0.1, 1.1, 3), "a", "b") == "no difference shown at this length"
 
 
-@given(st.floats(-2, 2), st.floats(0.1, 100))
+@given(st.floats(-2, 2, allow_subnormal=False), st.floats(0.1, 100))
 def test_the_exponent_of_a_power_law(power: float, factor: float) -> None:
     sizes = [8, 16, 32, 64]
     errors = {seed: [factor * (1 + seed) * size**-power for size in sizes] for seed in range(3)}
