@@ -114,6 +114,24 @@ def install_command(extra: str) -> str:
     return f"pip install {'-e ' * editable}" + shlex.quote(f"{requirement}[{extra}]")
 
 
+def requirement_elsewhere(*extras: str) -> str | None:
+    """What another machine installs to get this version of the project; None if it cannot.
+
+    A project that was installed from a folder of this machine, or is a checkout on the path,
+    can be reached from nowhere else.
+
+    Args:
+        extras: Of the project, such as ``generate``.
+    """
+    from ld_portrait_20k.version import __version__
+
+    named = f"{_DISTRIBUTION}[{','.join(extras)}]"
+    origin, _ = _origin()
+    if origin is None:
+        return f"{named}=={__version__}"
+    return f"{named} @ {origin}" if "://" in origin else None
+
+
 def _origin() -> tuple[str | None, bool]:
     """A path or URL that this installation came from, None for an index; and if editable."""
     from importlib import metadata

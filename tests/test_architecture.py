@@ -81,6 +81,16 @@ def test_no_import_circle() -> None:
     assert circles == set()
 
 
+def test_imports_have_one_style() -> None:
+    relative = [
+        name
+        for name, path in FILES.items()
+        for node in statements(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom) and node.level
+    ]
+    assert relative == []
+
+
 def test_the_imports_were_found() -> None:
     """The other tests prove nothing if the reading of imports is broken."""
     assert "builder.pipeline.unit_builder" in IMPORTS["builder.pipeline.build"]

@@ -83,7 +83,8 @@ def add_cluster_options(parser: argparse.ArgumentParser) -> None:
         "--package",
         action="append",
         metavar="REQUIREMENT",
-        help="jobs: what to install (default: this version of ld-portrait-20k); repeatable",
+        help="jobs: what to install (default: this project from the index or repository that it "
+        "was installed from; a checkout needs it); repeatable",
     )
 
 

@@ -191,3 +191,7 @@ def _require(options: ClusterOptions, *, submitting: bool = True) -> None:
             "--engine jobs needs --exchange hf://buckets/NAME/BUCKET: Jobs share no disk "
             "with this machine"
         )
+    if options.engine == "jobs":
+        from builder.engines import jobs
+
+        jobs.requirements(options)  # before anything is sent

@@ -9,8 +9,7 @@ from builder.engines import tasks as task_module
 from builder.engines.options import ClusterOptions
 from builder.engines.tasks import TaskSpec
 from builder.plan import Plan
-from ld_portrait_20k.errors import PortraitError
-from ld_portrait_20k.version import __version__
+from ld_portrait_20k.errors import PortraitError, requirement_elsewhere
 
 POLL_SECONDS = 15
 
@@ -41,7 +40,7 @@ def describe(spec: TaskSpec, options: ClusterOptions) -> list[str]:
     return [
         f"hardware   {options.flavor}, {_limit(options)} a task",
         f"exchange   {options.exchange}/{spec.plan_hash[:12]}",
-        f"installs   {', '.join(_packages(options))}",
+        f"installs   {', '.join(requirements(options))}",
     ]
 
 
@@ -57,7 +56,7 @@ def _run(spec: TaskSpec, pending: list[int], options: ClusterOptions) -> None:
         workers=options.parallel or -1,
         logging_dir=f"{exchange.open_folder(spec).resolve_paths('')}",
         flavor=options.flavor,
-        dependencies=_packages(options),
+        dependencies=requirements(options),
         timeout=options.time,
         job_name="ld-portrait",
         poll_interval=POLL_SECONDS,
@@ -74,8 +73,21 @@ def _run(spec: TaskSpec, pending: list[int], options: ClusterOptions) -> None:
         ) from None
 
 
-def _packages(options: ClusterOptions) -> list[str]:
-    return list(options.packages) or [f"ld-portrait-20k[generate,cluster]=={__version__}"]
+def requirements(options: ClusterOptions) -> list[str]:
+    """What a Job installs: what ``--package`` says, else the project from where we have it.
+
+    Raises:
+        PortraitError: We have it from a folder, which Jobs cannot reach.
+    """
+    if options.packages:
+        return list(options.packages)
+    requirement = requirement_elsewhere("generate", "cluster")
+    if requirement is None:
+        raise PortraitError(
+            "--engine jobs: Jobs cannot install this project from a folder of this machine; try: "
+            "--package 'ld-portrait-20k[generate,cluster] @ git+https://HOST/REPOSITORY'"
+        )
+    return [requirement]
 
 
 def _limit(options: ClusterOptions) -> str:

@@ -22,6 +22,7 @@ from builder.engines import jobs as jobs_engine
 from builder.engines.options import ClusterOptions
 from builder.pipeline.build import BuildReport
 from ld_portrait_20k.errors import PortraitError
+from ld_portrait_20k.version import __version__
 from tests.builder.building import plan_and_build
 from tests.builder.engines.launching import explain, launch
 
@@ -119,7 +120,9 @@ def test_a_shard_that_arrives_altered_does_not_count(
 ) -> None:
     import fsspec
 
-    options = ClusterOptions("jobs", workers=0, exchange=f"memory://{tmp_path.name}/altered")
+    options = ClusterOptions(
+        "jobs", workers=0, exchange=f"memory://{tmp_path.name}/altered", packages=("x",)
+    )
     run = hub.run_uv_job
 
     def altering(script: str, **asked: Any) -> SimpleNamespace:
@@ -139,7 +142,7 @@ def test_a_shard_that_arrives_altered_does_not_count(
 def test_what_jobs_cannot_see_is_refused(
     people: BuildConfig, config: BuildConfig, tmp_path: Path, hub: Hub
 ) -> None:
-    options = ClusterOptions("jobs", exchange=f"memory://{tmp_path.name}/refused")
+    options = ClusterOptions("jobs", exchange=f"memory://{tmp_path.name}/refused", packages=("x",))
     with pytest.raises(PortraitError, match="Jobs cannot see this folder"):
         launch(people, tmp_path / "a", options)
     with pytest.raises(PortraitError, match="--exchange hf://buckets"):
@@ -147,8 +150,31 @@ def test_what_jobs_cannot_see_is_refused(
     text = explain(config, tmp_path / "c", replace(options, flavor="a10g-small"))
     assert "hardware   a10g-small" in text
     assert f"exchange   memory://{tmp_path.name}/refused/" in text
-    assert "ld-portrait-20k[generate,cluster]==" in text
+    assert "installs   x" in text
     assert json.dumps(hub.submitted) == "[]"
+
+
+@pytest.mark.parametrize(
+    ("origin", "installs"),
+    [
+        (None, f"installs   ld-portrait-20k[generate,cluster]=={__version__}"),
+        ("git+https://host/repo@abc", "installs   ld-portrait-20k[generate,cluster] @ git+https"),
+        ("/home/me/checkout", None),
+    ],
+)
+def test_jobs_install_what_they_can_reach(
+    origin: str | None, installs: str | None, config: BuildConfig, tmp_path: Path, hub: Hub,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr("ld_portrait_20k.errors._origin", lambda: (origin, False))
+    options = ClusterOptions("jobs", exchange=f"memory://{tmp_path.name}/origin")
+    if installs is not None:
+        assert installs in explain(config, tmp_path / "out", options)
+        return
+    for call in (explain, launch):
+        with pytest.raises(PortraitError, match="from a folder of this machine; try: --package"):
+            call(config, tmp_path / "out", options)
+    assert hub.submitted == []
 
 
 def test_a_job_says_what_stopped_it(
@@ -166,7 +192,9 @@ def test_a_job_says_what_stopped_it(
         memory.pipe_file(path, memory.cat_file(path).replace(b"curly red hair", b"curly blue hair"))
 
     monkeypatch.setattr(jobs_engine.exchange, "put_plan", damaged_plan)
-    options = ClusterOptions("jobs", workers=0, exchange=f"memory://{tmp_path.name}/stopped")
+    options = ClusterOptions(
+        "jobs", workers=0, exchange=f"memory://{tmp_path.name}/stopped", packages=("x",)
+    )
     with pytest.raises(PortraitError, match=r"3 of 3 tasks .* task 0: .*damaged plan"):
         launch(config, tmp_path / "out", options)
     monkeypatch.setattr(jobs_engine.exchange, "put_plan", put_plan)
