@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 
 from ld_portrait_20k import exit_codes
-from ld_portrait_20k.interruption import terminable
+from ld_portrait_20k.command_line import run_to_exit_code
 from ld_portrait_20k.version import __version__
 
 COMMANDS = ("plan", "regenerate", "refine", "publish", "status", "verify", "preview", "generators")
@@ -53,26 +53,10 @@ def main(
     Returns:
         The exit code.
     """
-    from ld_portrait_20k.errors import PortraitError
-
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     command_line = parser()
     if adapt is not None:
         adapt(command_line)
     options = command_line.parse_args(arguments)
     options.arguments = arguments
-    try:
-        with terminable():
-            code: int = options.run(options)
-        sys.stdout.flush()
-        return code
-    except PortraitError as problem:
-        print(f"error: {problem}", file=sys.stderr)
-        return int(getattr(problem, "exit_code", exit_codes.PROBLEM))
-    except KeyboardInterrupt:
-        print("stopped; what is done is kept: run the same command again to go on", file=sys.stderr)
-        return exit_codes.INTERRUPTED
-    except BrokenPipeError:
-        # The reader of our output left (`... | head`): nothing is wrong with us.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return exit_codes.DONE
+    return run_to_exit_code(lambda: int(options.run(options)))

@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 
 from ld_portrait_20k import exit_codes
+from ld_portrait_20k.command_line import run_to_exit_code
 from ld_portrait_20k.errors import PortraitError
-from ld_portrait_20k.interruption import terminable
 from ld_portrait_20k.version import __version__
 
 COMMANDS = ("info", "download", "verify", "export")
@@ -69,21 +69,4 @@ def main(
     if adapt is not None:
         adapt(command_line)
     options = command_line.parse_args(arguments)
-    try:
-        with terminable():
-            code = int(options.run(options))
-        sys.stdout.flush()
-        return code
-    except (PortraitError, ValueError) as problem:
-        print(f"error: {problem}", file=sys.stderr)
-    except BrokenPipeError:
-        # The reader of our output left (`... | head`): nothing is wrong with us.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return exit_codes.DONE
-    except OSError as problem:
-        name = f"{problem.filename}: " if problem.filename else ""
-        print(f"error: {name}{problem.strerror or problem}", file=sys.stderr)
-    except KeyboardInterrupt:
-        print("interrupted; run the same command again to go on", file=sys.stderr)
-        return exit_codes.INTERRUPTED
-    return exit_codes.PROBLEM
+    return run_to_exit_code(lambda: int(options.run(options)), also_problems=(ValueError,))

@@ -1,0 +1,46 @@
+"""What the command lines of all packages share: how a command ends."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+
+from ld_portrait_20k import exit_codes
+from ld_portrait_20k.interruption import terminable
+
+
+def run_to_exit_code(
+    command: Callable[[], int], *, also_problems: tuple[type[Exception], ...] = ()
+) -> int:
+    """Run a command; a problem that has a name becomes one line on standard error.
+
+    Args:
+        command: Does the work and returns an exit code.
+        also_problems: Further errors that are told in one line, besides
+            :class:`~ld_portrait_20k.errors.PortraitError` and ``OSError``.
+
+    Returns:
+        One of :mod:`ld_portrait_20k.exit_codes`, or the error's own ``exit_code``.
+    """
+    from ld_portrait_20k.errors import PortraitError
+
+    try:
+        with terminable():
+            code = command()
+        sys.stdout.flush()
+        return code
+    except (PortraitError, *also_problems) as problem:
+        print(f"error: {problem}", file=sys.stderr)
+        return int(getattr(problem, "exit_code", exit_codes.PROBLEM))
+    except BrokenPipeError:
+        # The reader of our output left (`... | head`): nothing is wrong with us.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return exit_codes.DONE
+    except OSError as problem:
+        name = f"{problem.filename}: " if problem.filename else ""
+        print(f"error: {name}{problem.strerror or problem}", file=sys.stderr)
+        return exit_codes.PROBLEM
+    except KeyboardInterrupt:
+        print("stopped; what is done is kept: run the same command again to go on", file=sys.stderr)
+        return exit_codes.INTERRUPTED
