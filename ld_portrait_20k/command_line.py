@@ -25,12 +25,13 @@ def run_to_exit_code(
     """
     from ld_portrait_20k.errors import PortraitError
 
+    named: tuple[type[Exception], ...] = (PortraitError, *also_problems)
     try:
         with terminable():
             code = command()
         sys.stdout.flush()
         return code
-    except (PortraitError, *also_problems) as problem:
+    except named as problem:
         print(f"error: {problem}", file=sys.stderr)
         return int(getattr(problem, "exit_code", exit_codes.PROBLEM))
     except BrokenPipeError:

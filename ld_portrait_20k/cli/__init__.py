@@ -6,14 +6,11 @@ One module a sub-command; each imports what it needs only when it runs.
 from __future__ import annotations
 
 import argparse
-import os
-import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 
 from ld_portrait_20k import exit_codes
 from ld_portrait_20k.command_line import run_to_exit_code
-from ld_portrait_20k.errors import PortraitError
 from ld_portrait_20k.version import __version__
 
 COMMANDS = ("info", "download", "verify", "export")
