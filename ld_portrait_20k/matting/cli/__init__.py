@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from typing import Any
 
 from ld_portrait_20k import exit_codes
 from ld_portrait_20k.command_line import run_to_exit_code
@@ -14,13 +15,16 @@ from ld_portrait_20k.version import __version__
 COMMANDS = {
     "predict": "alpha mattes of pictures",
     "evaluate": "errors of predicted mattes against true ones",
+    "video": "cut the person out of a clip, without flicker",
+    "evaluate-video": "errors of a matted clip against true alpha, in video papers' scales",
     "train": "train a matting model on one or several data sets",
     "key": "alpha and clean colours of green- or blue-screen footage",
     "shoot": "screen footage of a data set's foregrounds, to test keying",
     "reproduce": "what the data are worth: the paper's tables, by one command",
     "models": "the models by name: size, licence, what is installed",
 }
-"""Each command's name and summary; its module of the same name has ``declare`` and ``run``."""
+"""Each command's name and summary; its module, of that name with _ for -, has ``declare`` and
+``run``."""
 
 _EPILOG = f"""\
 typical ways in:
@@ -28,6 +32,7 @@ typical ways in:
   python -m ld_portrait_20k.matting evaluate --pred mattes --truth truth --trimap trimaps
   python -m ld_portrait_20k.matting train --data ours=ld-portrait-20k --model hint-unet \\
       --steps 2000 --output my-model
+  python -m ld_portrait_20k.matting video talk.mp4 --output talk.webm
   python -m ld_portrait_20k.matting models
 
 {exit_codes.EXPLAINED}
@@ -54,7 +59,7 @@ def parser(command: str | None = None) -> argparse.ArgumentParser:
             name, help=summary, formatter_class=argparse.RawDescriptionHelpFormatter
         )
         if command in (None, name):
-            import_module(f"{__name__}.{name}").declare(one)
+            _module(name).declare(one)
     return root
 
 
@@ -78,5 +83,9 @@ def main(
         adapt(command_line)
     options = command_line.parse_args(arguments)
     options.arguments = arguments
-    module = import_module(f"{__name__}.{options.command}")
+    module = _module(options.command)
     return run_to_exit_code(lambda: int(module.run(options)))
+
+
+def _module(command: str) -> Any:
+    return import_module(f"{__name__}.{command.replace('-', '_')}")

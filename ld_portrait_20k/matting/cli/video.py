@@ -1,0 +1,216 @@
+"""``python -m ld_portrait_20k.matting video``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ..video.job import Summary
+    from ..video.segmenters.registry import Guides
+
+_DESCRIPTION = """\
+Cuts the person out of a clip, without flicker: masks from a segmenter, steady trimaps along
+optical flow, a matting model, steady alpha, the person's own colours.
+
+CLIP is any file that FFmpeg reads, a folder of frames, or - for y4m or the like on standard
+input. OUT decides what is written:
+  a folder    alpha/NNNNN.png and rgba/NNNNN.png (composite/NNNNN.png with --background)
+  .mp4        the matte in grey, H.264, full range
+  .mov        RGBA as ProRes 4444          .webm  RGBA as VP9 with alpha
+  .mkv        RGBA as FFV1, lossless
+With --background a clip holds the composite. Sound and time stamps are kept in clips.
+
+A run that was stopped goes on with the same command and --resume, and ends with the same
+frames. To judge a result against true alpha: evaluate-video.
+"""
+
+_EPILOG = """\
+examples:
+  python -m ld_portrait_20k.matting video talk.mp4 --output talk.webm
+  python -m ld_portrait_20k.matting video talk.mp4 --output on-beach.mp4 --background beach.jpg
+  python -m ld_portrait_20k.matting video frames --output out --first-mask mask.png
+  ffmpeg -i talk.mp4 -f yuv4mpegpipe - | \\
+      python -m ld_portrait_20k.matting video - --output out --masks masks
+"""
+
+
+def declare(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
+    parser.description = _DESCRIPTION
+    parser.epilog = _EPILOG
+    add = parser.add_argument
+    add("clip", metavar="CLIP", help="a clip, a folder of frames, or - for standard input")
+    add("--output", type=Path, required=True, metavar="OUT", help="a clip or a folder")
+    guide = parser.add_mutually_exclusive_group()
+    guide.add_argument("--masks", type=Path, metavar="DIR|CLIP", help="a mask for each frame")
+    guide.add_argument("--first-mask", type=Path, metavar="PICTURE", help="mask of the first frame")
+    guide.add_argument(
+        "--first-box", type=_box, metavar="X,Y,W,H",
+        help="box around the person in the first frame, in pixels",
+    )  # fmt: skip
+    add(
+        "--segmenter", default="auto", metavar="NAME",
+        help="masks, first-mask or mediapipe (default: the best that is installed)",
+    )  # fmt: skip
+    add("--weights", type=Path, metavar="FILE", help="of the segmenter: mediapipe's tflite file")
+    add(
+        "--model", metavar="NAME|DIR|OWNER/NAME",
+        help="matting model, as for predict (default: hint-unet, or closed-form where its "
+        "weights are not there)",
+    )  # fmt: skip
+    add("--device", default="auto", help="cpu, cuda, cuda:1 (default: a GPU if there is one)")
+    add("--background", metavar="COLOUR|PICTURE|CLIP", help="what to lay the person over")
+    add(
+        "--people", choices=("largest", "all"), default="largest",
+        help="keep one person, who is followed, or all (default: largest)",
+    )  # fmt: skip
+    add("--start", type=float, default=0.0, metavar="S", help="in-point in seconds")
+    add("--end", type=float, metavar="S", help="out-point in seconds")
+    add("--rate", type=_rate, default=Fraction(25), metavar="FPS",
+        help="frames a second of a folder (default: 25)")  # fmt: skip
+    add("--band", type=float, default=4.0, metavar="PX",
+        help="least half width of the unknown band, in pixels at a longer side of 1024 "
+        "(default: 4)")  # fmt: skip
+    add("--no-steady", action="store_true", help="no averaging in time")
+    add("--resume", action="store_true", help="go on with an unfinished run")
+    add("--overwrite", action="store_true", help="begin anew, whatever is there")
+    add("--json", action="store_true", help="print the summary as JSON")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the command."""
+    from tqdm import tqdm
+
+    from ..models.registry import choose_device, default_model, load
+    from ..video import job
+    from ..video.chain import Options
+    from ..video.reading import open_frames
+    from ..video.segmenters.registry import choose, open_segmenter
+
+    source = open_frames(options.clip, start=options.start, end=options.end, rate=options.rate)
+    guides = _guides(options, source.info.rate)
+    name, which = choose(options.segmenter, guides)
+    model_name, why = (options.model, "") if options.model else default_model()
+    for line in filter(None, (which, why)):
+        print(line, file=sys.stderr)
+    target = job.Target(options.output, options.background)
+    segmenter = open_segmenter(name, guides)
+    model = load(model_name, device=choose_device(model_name, options.device))
+    asked = {**job.source_record(options.clip), **_asked(options, name, model_name)}
+    if not job.prepare(target, asked, resume=options.resume, overwrite=options.overwrite):
+        print(f"{options.output} is complete", file=sys.stderr)
+        return 0
+    keeps_sound = source.info.audio and target.is_clip and options.clip != "-"
+    if source.info.audio and not keeps_sound:
+        print("the sound is not kept; it would be in a clip of a file", file=sys.stderr)
+    with tqdm(total=source.info.frames, unit=" frames", disable=None, file=sys.stderr) as bar:
+        done = job.run(
+            source,
+            target,
+            segmenter,
+            model,
+            Options(options.people, not options.no_steady, options.band),
+            sound=Path(options.clip) if keeps_sound else None,
+            progress=bar.update,
+        )
+    _report(options, done, name, model_name)
+    return 0
+
+
+def _guides(options: argparse.Namespace, rate: Fraction) -> Guides:
+    from ...errors import PortraitError
+    from ..data.pictures import read_mask
+    from ..video.reading import open_frames
+    from ..video.segmenters.first_mask import mask_in_box
+    from ..video.segmenters.registry import Guides
+
+    given = "--masks" if options.masks else ""
+    if options.first_mask or options.first_box:
+        given = "--first-mask" if options.first_mask else "--first-box"
+    takers = {
+        "--masks": ("auto", "masks"),
+        "": ("auto", "masks", "first-mask", "mediapipe"),
+    }
+    if options.segmenter not in takers.get(given, ("auto", "first-mask")):
+        raise PortraitError(f"the segmenter {options.segmenter} does not go with {given}")
+    first = read_mask(options.first_mask) if options.first_mask else None
+    if options.first_box:
+        if options.clip == "-":
+            raise PortraitError("--first-box needs a file; try: --first-mask")
+        frames = open_frames(options.clip, start=options.start, rate=options.rate)
+        first = mask_in_box(next(iter(frames)).colour, options.first_box)
+    return Guides(options.masks, first, options.weights, options.start, rate)
+
+
+def _asked(options: argparse.Namespace, segmenter: str, model: str) -> dict[str, Any]:
+    """What the frames depend on beside the clip, by the name that a message may use.
+
+    The out-point is not among them: frames are written when those that they depend on are
+    there, so a broken clip can be finished with an earlier one.
+    """
+    return {
+        "segmenter": segmenter,
+        "model": str(model),
+        "--masks": str(options.masks),
+        "--first-mask": str(options.first_mask),
+        "--first-box": options.first_box,
+        "--weights": str(options.weights),
+        "--background": options.background,
+        "--people": options.people,
+        "--start": options.start,
+        "--rate": str(options.rate),
+        "--band": options.band,
+        "--no-steady": options.no_steady,
+    }
+
+
+def _report(options: argparse.Namespace, done: Summary, segmenter: str, model: str) -> None:
+    if done.absent:
+        print(f"nobody in {_ranges(done.absent)}", file=sys.stderr)
+    if options.json:
+        body = {
+            "output": str(options.output), "frames": done.frames, "earlier": done.earlier,
+            "segmenter": segmenter, "model": str(model), "nobody": done.absent,
+        }  # fmt: skip
+        print(json.dumps(body, ensure_ascii=False))
+        return
+    earlier = f", {done.earlier} of them by an earlier run" if done.earlier else ""
+    print(f"{done.frames} frames by {segmenter} and {model} in {options.output}{earlier}")
+
+
+def _ranges(numbers: list[int]) -> str:
+    """``frames 3 to 7, 12``."""
+    spans: list[list[int]] = []
+    for number in numbers:
+        if spans and number == spans[-1][1] + 1:
+            spans[-1][1] = number
+        else:
+            spans.append([number, number])
+    texts = [str(a) if a == b else f"{a} to {b}" for a, b in spans]
+    shown = texts[:5] + ([f"{len(texts) - 5} more times"] if len(texts) > 5 else [])
+    return f"frame{'s' * (len(numbers) > 1)} {', '.join(shown)}"
+
+
+def _box(text: str) -> tuple[int, int, int, int]:
+    try:
+        left, top, width, height = (int(part) for part in text.split(","))
+    except ValueError:
+        width = height = left = top = 0
+    if width <= 0 or height <= 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a box X,Y,W,H in pixels")
+    return left, top, width, height
+
+
+def _rate(text: str) -> Fraction:
+    try:
+        value = Fraction(text)
+    except (ValueError, ZeroDivisionError):
+        value = Fraction(0)
+    if not 0 < value <= 1000:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a frame rate; try: 25 or 30000/1001")
+    return value

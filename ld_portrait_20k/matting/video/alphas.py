@@ -1,0 +1,86 @@
+"""Alpha mattes from trimaps, made steady along the motion inside the unknown band."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Final
+
+import cv2
+import numpy as np
+
+from ...compositing.trimaps import FOREGROUND, UNKNOWN
+from ..models.protocol import MattingModel
+from ..prediction.pictures import predict_alpha
+from .frames import Frame, Pixels, scaled
+from .lookahead import neighbours
+from .motion import Motion, Moved, averaged
+from .trimaps import Trimapped
+
+MARGIN: Final = 64.0
+"""Pixels around the unknown band that a model sees, at 1024: what is further off costs time
+and says little about the band."""
+
+
+@dataclass(frozen=True, slots=True)
+class Matted:
+    """A frame with its matte.
+
+    Attributes:
+        frame: The frame.
+        trimap: (H, W) uint8 of 0, 128 and 255.
+        alpha: (H, W) uint8, exactly 0 and 255 where the trimap is known.
+        before: Motion to the frame before; None for the first.
+        after: Motion to the frame after; None for the last.
+    """
+
+    frame: Frame
+    trimap: Pixels
+    alpha: Pixels
+    before: Motion | None = None
+    after: Motion | None = None
+
+
+def mattes(trimapped: Iterable[Trimapped], model: MattingModel) -> Iterator[Matted]:
+    """The matte of each frame by itself.
+
+    Args:
+        trimapped: Frames with trimaps.
+        model: Any model of :func:`ld_portrait_20k.matting.load`. One that needs no trimap is
+            given it all the same, and its result holds inside the unknown band alone.
+    """
+    for one in trimapped:
+        alpha = matte_of(one.frame.colour, one.trimap, model)
+        yield Matted(one.frame, one.trimap, alpha, one.before, one.after)
+
+
+def matte_of(colour: Pixels, trimap: Pixels, model: MattingModel) -> Pixels:
+    """The matte of one frame; only the surroundings of the unknown band are computed."""
+    unknown = trimap == UNKNOWN
+    alpha = np.where(trimap == FOREGROUND, np.uint8(255), np.uint8(0))
+    left, top, width, height = cv2.boundingRect(unknown.view(np.uint8))
+    if not width or not height:
+        return alpha
+    margin = round(scaled(MARGIN, trimap.shape))
+    part = (
+        slice(max(0, top - margin), top + height + margin),
+        slice(max(0, left - margin), left + width + margin),
+    )
+    if unknown[part].all():  # nothing tells person and background apart
+        alpha[part] = UNKNOWN
+        return alpha
+    found = predict_alpha(
+        model, np.ascontiguousarray(colour[part]), np.ascontiguousarray(trimap[part])
+    )
+    alpha[part] = np.where(unknown[part], found, alpha[part])
+    return alpha
+
+
+def steady_alphas(matted: Iterable[Matted]) -> Iterator[Matted]:
+    """Average mattes with those of both neighbours along the motion, in the unknown band."""
+    for before, current, after in neighbours(matted):
+        pairs = ((before, current.before), (after, current.after))
+        linked = [Moved.along(motion, other.alpha) for other, motion in pairs if other and motion]
+        mean = averaged(current.alpha, linked)
+        alpha = np.where(current.trimap == UNKNOWN, mean, current.alpha).astype(np.uint8)
+        yield replace(current, alpha=alpha)

@@ -1,0 +1,122 @@
+"""The chain as a whole: frames to masks, trimaps, mattes, cut-outs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..models.protocol import MattingModel
+from .alphas import Matted, mattes, steady_alphas
+from .composites import cut_out
+from .frames import Frame, Pixels
+from .lookahead import run_ahead
+from .masks import LARGEST, person, steady, with_motion
+from .reading import DEFAULT_RATE, frames_of
+from .segmenters.protocol import Segmenter
+from .trimaps import BAND, trimaps
+
+CONTEXT = 3
+"""Frames on either side that a matte depends on: two rounds of averaging masks, one of mattes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a clip is matted.
+
+    Attributes:
+        people: ``"largest"`` or ``"all"``; see :func:`~.masks.person`.
+        steady: Average masks and mattes in time.
+        band: Least half width of the unknown band, in pixels at a longer side of 1024.
+    """
+
+    people: str = LARGEST
+    steady: bool = True
+    band: float = BAND
+
+
+def matte_video(
+    frames: Iterable[Pixels | Frame],
+    *,
+    segmenter: Segmenter | str = "auto",
+    model: MattingModel | str | None = None,
+    options: Options | None = None,
+    rate: Fraction = DEFAULT_RATE,
+) -> Iterator[Pixels]:
+    """Cut the person out of each frame.
+
+    Args:
+        frames: (H, W, 3) uint8 sRGB each, from any reader.
+        segmenter: A segmenter or its name; ``"auto"`` takes the best that is installed.
+        model: A matting model, or what :func:`ld_portrait_20k.matting.load` takes; by
+            default the one whose weights ship, else closed-form.
+        options: How.
+        rate: Frames a second.
+
+    Yields:
+        (H, W, 4) uint8 RGBA, straight sRGB, for each frame; three frames are read ahead.
+
+    Raises:
+        PortraitError: The segmenter or model cannot be had, or a frame has no mask.
+    """
+    from ..models.registry import default_model, load
+    from .segmenters.registry import open_segmenter
+
+    if isinstance(segmenter, str):
+        segmenter = open_segmenter(segmenter)
+    if model is None or isinstance(model, str):
+        model = load(model or default_model()[0])
+    options = options or Options()
+    masked = segmented(frames_of(frames, rate), segmenter, options.people)
+    for matted in matte(masked, model, options):
+        yield cut_out(matted)
+
+
+def segmented(
+    frames: Iterable[Frame],
+    segmenter: Segmenter,
+    people: str = LARGEST,
+    last: tuple[Frame, NDArray[np.uint8]] | None = None,
+) -> Iterator[tuple[Frame, Pixels]]:
+    """Frames with the mask of the person or the people.
+
+    Args:
+        frames: The frames.
+        segmenter: What masks them.
+        people: As for :func:`~.masks.person`.
+        last: The frame before the first of them with its mask, where a run goes on.
+    """
+    for frame in frames:
+        found = segmenter(frame, last)
+        mask = person(found, people, last[1] if last else None)
+        last = (frame, mask)
+        yield last
+
+
+def matte(
+    masked: Iterable[tuple[Frame, Pixels]],
+    model: MattingModel,
+    options: Options | None = None,
+    *,
+    ahead: int = 2,
+) -> Iterator[Matted]:
+    """Mattes of frames with masks.
+
+    Args:
+        masked: Frames with masks.
+        model: Any matting model.
+        options: How.
+        ahead: How many frames masks and motion run ahead of matting, in a thread; 0 for none.
+    """
+    options = options or Options()
+    moving = with_motion(masked)
+    if options.steady:
+        moving = steady(steady(moving))
+    prepared = trimaps(moving, band=options.band)
+    if ahead:
+        prepared = run_ahead(prepared, ahead)
+    matted = mattes(prepared, model)
+    return steady_alphas(matted) if options.steady else matted

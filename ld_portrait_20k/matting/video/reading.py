@@ -1,0 +1,269 @@
+"""Clips, folders of frames and standard input as iterators of upright sRGB frames."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from ...errors import PortraitError, missing_extra
+from ..data.pictures import list_pictures, read_colour_and_alpha
+from .colours import to_srgb
+from .frames import ClipInfo, Frame
+
+STANDARD_INPUT: Final = "-"
+DEFAULT_RATE: Final = Fraction(25)
+"""Of folders of frames, which have no time stamps."""
+
+_ALPHA_DECODERS: Final = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
+"""FFmpeg's own decoders of these leave out the alpha that WebM carries beside the frame."""
+
+
+class FrameSource(Protocol):
+    """Frames that can be read once or, but for standard input, several times."""
+
+    info: ClipInfo
+
+    def __iter__(self) -> Iterator[Frame]:
+        """The frames within the in- and out-point.
+
+        Raises:
+            PortraitError: A frame cannot be read, or differs in size from the first.
+        """
+        ...
+
+
+def open_frames(
+    source: Path | str,
+    *,
+    start: float = 0.0,
+    end: float | None = None,
+    rate: Fraction = DEFAULT_RATE,
+) -> FrameSource:
+    """Open a clip, a folder of frames, or standard input.
+
+    Args:
+        source: Any file that PyAV reads; a folder of pictures, taken in the order of their
+            names; or ``-``, where y4m or any other format that streams is read.
+        start: In-point in seconds.
+        end: Out-point in seconds; frames from there on are left out.
+        rate: Frames a second of a folder.
+
+    Raises:
+        PortraitError: Nothing there, not a clip, no frames between the points, or PyAV is
+            not installed.
+    """
+    if end is not None and end <= start:
+        raise PortraitError(f"the out-point {end:g} s is not after the in-point {start:g} s")
+    points = _exact(start), None if end is None else _exact(end)
+    if str(source) != STANDARD_INPUT and Path(source).is_dir():
+        return _Folder(Path(source), *points, rate)
+    return _Clip(source, *points)
+
+
+def _exact(seconds: float) -> Fraction:
+    """What was typed: 0.2 as a float is a little more than a fifth."""
+    return Fraction(seconds).limit_denominator(1_000_000)
+
+
+def import_av() -> Any:
+    """PyAV.
+
+    Raises:
+        PortraitError: It is not installed.
+    """
+    try:
+        import av
+    except ImportError as problem:
+        raise missing_extra("PyAV", "video") from problem
+    return av
+
+
+class _Folder:
+    """A folder of pictures as frames."""
+
+    def __init__(self, folder: Path, start: Fraction, end: Fraction | None, rate: Fraction) -> None:
+        step = 1 / rate
+        self._paths = [
+            path
+            for index, path in enumerate(list_pictures(folder).values())
+            if index * step >= start and (end is None or index * step < end)
+        ]
+        if not self._paths:
+            raise PortraitError(f"{folder}: no frames there; try: a folder of PNG or JPEG pictures")
+        self._step = step
+        height, width = read_colour_and_alpha(self._paths[0])[0].shape[:2]
+        self.info = ClipInfo(str(folder), width, height, rate, step, start, len(self._paths))
+
+    def __iter__(self) -> Iterator[Frame]:
+        for index, path in enumerate(self._paths):
+            colour, alpha = read_colour_and_alpha(path)
+            _check_size(self.info, str(path), colour.shape)
+            yield Frame(index, index * self._step, self._step, colour, alpha)
+
+
+class _Clip:
+    """A file, or standard input, through PyAV."""
+
+    def __init__(self, source: Path | str, start: Fraction, end: Fraction | None) -> None:
+        self._source = str(source)
+        self._start, self._end = start, end
+        self.name = "standard input" if self._source == STANDARD_INPUT else self._source
+        self._container = self._open()
+        # The first frame tells the size after rotation; its reader then goes on with it.
+        self._reader = self._read(self._container)
+        try:
+            self._first: Frame | None = next(self._reader)
+        except StopIteration:
+            raise PortraitError(f"{self.name}: {self._no_frames()}") from None
+        stream = self._container.streams.video[0]
+        rate = Fraction(stream.average_rate or stream.guessed_rate or DEFAULT_RATE)
+        assert self._first is not None
+        height, width = self._first.colour.shape[:2]
+        self.info = ClipInfo(
+            self.name, width, height, rate, Fraction(stream.time_base), self._first_time,
+            self._count(stream, rate), bool(self._container.streams.audio),
+        )  # fmt: skip
+
+    def __iter__(self) -> Iterator[Frame]:
+        if self._first is None:
+            if self._source == STANDARD_INPUT:
+                raise PortraitError("standard input can be read only once")
+            self._container = self._open()
+            self._reader = self._read(self._container)
+            self._first = next(self._reader)
+        first, reader = self._first, self._reader
+        self._first = None
+        yield first
+        for frame in reader:
+            _check_size(self.info, f"{self.name}: frame {frame.index}", frame.colour.shape)
+            yield frame
+
+    def _open(self) -> Any:
+        av = import_av()
+        try:
+            if self._source == STANDARD_INPUT:
+                container = av.open(sys.stdin.buffer)
+            else:
+                container = av.open(self._source)
+        except FileNotFoundError:
+            raise PortraitError(f"{self.name}: no such clip or folder") from None
+        except (av.FFmpegError, OSError) as problem:
+            raise PortraitError(
+                f"{self.name}: not a clip that can be read, or broken ({_reason(problem)}); "
+                "try: whether a player shows it"
+            ) from problem
+        if not container.streams.video:
+            raise PortraitError(f"{self.name}: no video in it")
+        container.streams.video[0].thread_type = "AUTO"
+        return container
+
+    def _read(self, container: Any) -> Iterator[Frame]:
+        """Frames from the in-point on; ``_first_time`` is set with the first."""
+        av = import_av()
+        stream = container.streams.video[0]
+        origin = (stream.start_time or 0) * stream.time_base
+        if self._start and self._source != STANDARD_INPUT:
+            # To the key frame before it; what lies between is decoded and left out.
+            container.seek(int((origin + self._start) / stream.time_base), stream=stream)
+        index, waiting, time = 0, None, Fraction(0)
+        try:
+            for decoded in _decoded(av, container, stream):
+                time = decoded.pts * stream.time_base - origin
+                if time < self._start:
+                    continue
+                if self._end is not None and time >= self._end:
+                    break
+                if waiting is not None:
+                    yield _frame(index - 1, waiting, time, self._first_time, stream)
+                else:
+                    self._first_time = Fraction(time)
+                index, waiting = index + 1, decoded
+            if waiting is not None:
+                yield _frame(index - 1, waiting, None, self._first_time, stream)
+        except av.FFmpegError as problem:
+            raise PortraitError(
+                f"{self.name}: broken after {index} frames ({_reason(problem)}); "
+                f"try: --end {float(time):.3f} --resume"
+            ) from problem
+        finally:
+            container.close()
+
+    def _count(self, stream: Any, rate: Fraction) -> int | None:
+        """Frames as the header tells them; they may be fewer."""
+        duration = stream.duration * stream.time_base if stream.duration else None
+        if duration is None and self._container.duration:
+            duration = Fraction(self._container.duration, 1_000_000)
+        if not self._start and self._end is None and stream.frames:
+            return int(stream.frames)
+        if duration is None:
+            return None
+        last = min(duration, self._end) if self._end is not None else duration
+        return max(1, round((last - self._start) * rate))
+
+    def _no_frames(self) -> str:
+        if self._start or self._end is not None:
+            return "no frames between the in- and the out-point"
+        return "no frames in it"
+
+
+def _decoded(av: Any, container: Any, stream: Any) -> Iterator[Any]:
+    """Decoded frames that have a time stamp; those without get the one that is due."""
+    name = _ALPHA_DECODERS.get(stream.codec_context.name)
+    decoder = None
+    tags = {key.lower(): value for key, value in stream.metadata.items()}
+    if name and tags.get("alpha_mode") == "1":
+        decoder = av.CodecContext.create(name, "r")
+        decoder.extradata = stream.codec_context.extradata
+    step = round(1 / (Fraction(stream.average_rate or DEFAULT_RATE) * stream.time_base))
+    due = stream.start_time or 0
+    for packet in container.demux(stream):
+        for frame in decoder.decode(packet) if decoder else packet.decode():
+            if frame.pts is None:
+                frame.pts = due
+            due = frame.pts + max(1, step)
+            yield frame
+
+
+def _frame(index: int, decoded: Any, after: Fraction | None, first: Fraction, stream: Any) -> Frame:
+    """A frame; ``after`` is when the next one is due."""
+    colour, alpha = to_srgb(decoded)
+    time = decoded.pts * stream.time_base - (stream.start_time or 0) * stream.time_base
+    if after is not None:
+        duration = after - time
+    elif decoded.duration:
+        duration = decoded.duration * stream.time_base
+    else:
+        duration = 1 / Fraction(stream.average_rate or DEFAULT_RATE)
+    return Frame(index, Fraction(time - first), Fraction(duration), colour, alpha)
+
+
+def _check_size(info: ClipInfo, name: str, shape: tuple[int, ...]) -> None:
+    if shape[:2] != (info.height, info.width):
+        raise PortraitError(
+            f"{name}: {shape[1]} x {shape[0]}, unlike the first frame, {info.width} x {info.height}"
+        )
+
+
+def _reason(problem: BaseException) -> str:
+    return str(getattr(problem, "strerror", None) or problem)
+
+
+def frames_of(pictures: Iterable[Any], rate: Fraction = DEFAULT_RATE) -> Iterator[Frame]:
+    """Frames from other people's readers.
+
+    Args:
+        pictures: (H, W, 3) uint8 sRGB each, or :class:`Frame`, which goes through as it is.
+        rate: Frames a second, for the time stamps.
+    """
+    for index, picture in enumerate(pictures):
+        if isinstance(picture, Frame):
+            yield picture
+        elif picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != "uint8":
+            raise PortraitError(
+                f"frame {index}: {picture.shape} {picture.dtype}, not (H, W, 3) uint8"
+            )
+        else:
+            yield Frame(index, index / rate, 1 / rate, picture)
