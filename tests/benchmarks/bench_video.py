@@ -38,6 +38,7 @@ from ld_portrait_20k.matting.models.registry import load  # noqa: E402
 from ld_portrait_20k.matting.prediction.outputs import Background  # noqa: E402
 from ld_portrait_20k.matting.video import motion  # noqa: E402
 from ld_portrait_20k.matting.video.chain import Options, matte, segmented  # noqa: E402
+from ld_portrait_20k.matting.video.composites import composite_over, cut_out  # noqa: E402
 from ld_portrait_20k.matting.video.evaluation import Judge  # noqa: E402
 from ld_portrait_20k.matting.video.frames import Frame, Pixels  # noqa: E402
 from ld_portrait_20k.matting.video.masks import steady, with_motion  # noqa: E402
@@ -159,6 +160,28 @@ def table(options: argparse.Namespace, shared: Path) -> None:
         print(f"| {name} | {title} | {' | '.join(f'{mean:.2f}' for mean in means)} |")
 
 
+def filmstrip(options: argparse.Namespace, shared: Path) -> None:
+    """Six frames of the clip: input, trimap, alpha, over green, over white."""
+    picture = read_colour(shared / "data/backgrounds/coast_cliff_overcast.jpg")
+    frames, true = clip(shared, picture, options.frames, PAN)
+    masked = segmented(frames, with_errors(true))  # type: ignore[arg-type]
+    columns = []
+    for one in matte(masked, load(options.models[0])):
+        if one.frame.index % max(1, len(frames) // 6):
+            continue
+        rgba = cut_out(one)
+        rows = [one.frame.colour, *(np.dstack([plane] * 3) for plane in (one.trimap, one.alpha))]
+        for colour in ((0, 177, 64), (255, 255, 255)):
+            behind = np.full_like(one.frame.colour, colour)
+            rows.append(composite_over(rgba, behind))
+        columns.append(np.vstack([row[:, _STRIP] for row in rows]))
+    sheet = np.hstack(columns[:6])
+    cv2.imwrite(str(options.filmstrip), sheet[..., ::-1], [cv2.IMWRITE_WEBP_QUALITY, 85])
+
+
+_STRIP = slice(180, 460)  # where the dancer is, so that the strip can be seen at 1:1
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--frames", type=int, default=24)
@@ -167,13 +190,17 @@ def main() -> None:
     parser.add_argument("--backgrounds", nargs="+", help="stems; all by default")
     parser.add_argument("--pan", nargs="+", type=int, default=[0, PAN], help="pixels a frame")
     parser.add_argument("--sigma", type=float, help="photometric width, to try others")
+    parser.add_argument("--filmstrip", type=Path, metavar="FILE.webp", help="draw this instead")
     options = parser.parse_args()
     if options.sigma:
         motion.PHOTOMETRIC_SIGMA = options.sigma  # type: ignore[misc]
     named = os.environ.get("LD_PORTRAIT_SHARED")
     if not named:
         parser.error("LD_PORTRAIT_SHARED names no folder of real data")
-    table(options, Path(named))
+    if options.filmstrip:
+        filmstrip(options, Path(named))
+    else:
+        table(options, Path(named))
 
 
 if __name__ == "__main__":
