@@ -35,7 +35,7 @@ def run(options: argparse.Namespace) -> int:
     """Run the command."""
     from tqdm import tqdm
 
-    from ..video.evaluation import evaluate_video
+    from ld_portrait_20k.matting.video.evaluation import evaluate_video
 
     with tqdm(unit=" frames", disable=None, file=sys.stderr) as bar:
         figures, frames = evaluate_video(options.predicted, options.truth, bar.update)

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ..video.job import Summary
-    from ..video.segmenters.registry import Guides
+    from ld_portrait_20k.matting.video.job import Summary
+    from ld_portrait_20k.matting.video.segmenters.registry import Guides
 
 _DESCRIPTION = """\
 Cuts the person out of a clip, without flicker: masks from a segmenter, steady trimaps along
@@ -86,11 +86,11 @@ def run(options: argparse.Namespace) -> int:
     """Run the command."""
     from tqdm import tqdm
 
-    from ..models.registry import choose_device, default_model, load
-    from ..video import job
-    from ..video.chain import Options
-    from ..video.reading import open_frames
-    from ..video.segmenters.registry import choose, open_segmenter
+    from ld_portrait_20k.matting.models.registry import choose_device, default_model, load
+    from ld_portrait_20k.matting.video import job
+    from ld_portrait_20k.matting.video.chain import Options
+    from ld_portrait_20k.matting.video.reading import open_frames
+    from ld_portrait_20k.matting.video.segmenters.registry import choose, open_segmenter
 
     source = open_frames(options.clip, start=options.start, end=options.end, rate=options.rate)
     guides = _guides(options, source.info.rate)
@@ -123,11 +123,11 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _guides(options: argparse.Namespace, rate: Fraction) -> Guides:
-    from ...errors import PortraitError
-    from ..data.pictures import read_mask
-    from ..video.reading import open_frames
-    from ..video.segmenters.first_mask import mask_in_box
-    from ..video.segmenters.registry import Guides
+    from ld_portrait_20k.errors import PortraitError
+    from ld_portrait_20k.matting.data.pictures import read_mask
+    from ld_portrait_20k.matting.video.reading import open_frames
+    from ld_portrait_20k.matting.video.segmenters.first_mask import mask_in_box
+    from ld_portrait_20k.matting.video.segmenters.registry import Guides
 
     given = "--masks" if options.masks else ""
     if options.first_mask or options.first_box:

@@ -9,14 +9,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .chain import matte_video
+    from ld_portrait_20k.matting.video.chain import matte_video
 
 __all__ = ["matte_video"]
 
 
 def __getattr__(name: str) -> Any:
     if name == "matte_video":
-        from .chain import matte_video
+        from ld_portrait_20k.matting.video.chain import matte_video
 
         return matte_video
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -9,13 +9,13 @@ from typing import Final
 import cv2
 import numpy as np
 
-from ...compositing.trimaps import FOREGROUND, UNKNOWN
-from ..models.protocol import MattingModel
-from ..prediction.pictures import predict_alpha
-from .frames import Frame, Pixels, scaled
-from .lookahead import neighbours
-from .motion import Motion, Moved, averaged
-from .trimaps import Trimapped
+from ld_portrait_20k.compositing.trimaps import FOREGROUND, UNKNOWN
+from ld_portrait_20k.matting.models.protocol import MattingModel
+from ld_portrait_20k.matting.prediction.pictures import predict_alpha
+from ld_portrait_20k.matting.video.frames import Frame, Pixels, scaled
+from ld_portrait_20k.matting.video.lookahead import neighbours
+from ld_portrait_20k.matting.video.motion import Motion, Moved, averaged
+from ld_portrait_20k.matting.video.trimaps import Trimapped
 
 MARGIN: Final = 64.0
 """Pixels around the unknown band that a model sees, at 1024: what is further off costs time

@@ -9,15 +9,15 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from ..models.protocol import MattingModel
-from .alphas import Matted, mattes, steady_alphas
-from .composites import cut_out
-from .frames import Frame, Pixels
-from .lookahead import run_ahead
-from .masks import LARGEST, person, steady, with_motion
-from .reading import DEFAULT_RATE, frames_of
-from .segmenters.protocol import Segmenter
-from .trimaps import BAND, trimaps
+from ld_portrait_20k.matting.models.protocol import MattingModel
+from ld_portrait_20k.matting.video.alphas import Matted, mattes, steady_alphas
+from ld_portrait_20k.matting.video.composites import cut_out
+from ld_portrait_20k.matting.video.frames import Frame, Pixels
+from ld_portrait_20k.matting.video.lookahead import run_ahead
+from ld_portrait_20k.matting.video.masks import LARGEST, person, steady, with_motion
+from ld_portrait_20k.matting.video.reading import DEFAULT_RATE, frames_of
+from ld_portrait_20k.matting.video.segmenters.protocol import Segmenter
+from ld_portrait_20k.matting.video.trimaps import BAND, trimaps
 
 CONTEXT = 3
 """Frames on either side that a matte depends on: two rounds of averaging masks, one of mattes."""
@@ -62,8 +62,8 @@ def matte_video(
     Raises:
         PortraitError: The segmenter or model cannot be had, or a frame has no mask.
     """
-    from ..models.registry import default_model, load
-    from .segmenters.registry import open_segmenter
+    from ld_portrait_20k.matting.models.registry import default_model, load
+    from ld_portrait_20k.matting.video.segmenters.registry import open_segmenter
 
     if isinstance(segmenter, str):
         segmenter = open_segmenter(segmenter)

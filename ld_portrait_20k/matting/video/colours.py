@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from .frames import Pixels
+from ld_portrait_20k.matting.video.frames import Pixels
 
 _UNSPECIFIED: Final = 2
 _BT709: Final = 1
@@ -103,6 +103,6 @@ def _table(transfer: int) -> NDArray[np.float32]:
 @functools.cache
 def _encoded() -> Pixels:
     """SRGB codes of 4096 steps of linear light."""
-    from ...compositing.composite import to_srgb as encode
+    from ld_portrait_20k.compositing.composite import to_srgb as encode
 
     return np.rint(encode(np.linspace(0, 1, 4096)) * 255).astype(np.uint8)

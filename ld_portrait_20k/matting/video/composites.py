@@ -9,12 +9,12 @@ from typing import Final
 
 import numpy as np
 
-from ...compositing.composite import composite
-from ..prediction.outputs import Background
-from ..prediction.pictures import estimate_foreground
-from .alphas import Matted
-from .frames import CLIP_SUFFIXES, Frame, Pixels, scaled
-from .reading import open_frames
+from ld_portrait_20k.compositing.composite import composite
+from ld_portrait_20k.matting.prediction.outputs import Background
+from ld_portrait_20k.matting.prediction.pictures import estimate_foreground
+from ld_portrait_20k.matting.video.alphas import Matted
+from ld_portrait_20k.matting.video.frames import CLIP_SUFFIXES, Frame, Pixels, scaled
+from ld_portrait_20k.matting.video.reading import open_frames
 
 
 def cut_out(matted: Matted) -> Pixels:

@@ -10,9 +10,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import PortraitError
-from .frames import ClipInfo, Pixels
-from .reading import import_av
+from ld_portrait_20k.errors import PortraitError
+from ld_portrait_20k.matting.video.frames import ClipInfo, Pixels
+from ld_portrait_20k.matting.video.reading import import_av
 
 ALPHA: Final = "alpha"
 RGBA: Final = "rgba"

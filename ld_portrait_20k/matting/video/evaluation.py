@@ -10,11 +10,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import PortraitError
-from ..metrics.errors import score
-from ..metrics.video import dtssd
-from .frames import Frame, Pixels
-from .reading import open_frames
+from ld_portrait_20k.errors import PortraitError
+from ld_portrait_20k.matting.metrics.errors import score
+from ld_portrait_20k.matting.metrics.video import dtssd
+from ld_portrait_20k.matting.video.frames import Frame, Pixels
+from ld_portrait_20k.matting.video.reading import open_frames
 
 METRICS: Final = {"MAD": 1e3, "MSE": 1e3, "Grad": 1.0, "Conn": 1.0, "dtSSD": 1e2}
 """Each figure and what it is multiplied by. Grad and Conn are in thousands already; Grad is of

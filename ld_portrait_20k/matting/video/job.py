@@ -8,19 +8,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from ...errors import PortraitError, missing_extra
-from ...files import write_bytes
-from ..models.protocol import MattingModel
-from .alphas import Matted
-from .chain import CONTEXT, Options, matte
-from .composites import BackgroundFrames, composite_over, cut_out
-from .encoding import ALPHA, COMPOSITE, RGBA, content_of
-from .frames import Frame, Pixels
-from .lookahead import run_ahead
-from .mask_store import MaskStore
-from .reading import STANDARD_INPUT, FrameSource
-from .segmenters.protocol import Segmenter
-from .writing import ClipSink, FolderSink, Sink, abandoned_on_error, remove_work
+from ld_portrait_20k.errors import PortraitError, missing_extra
+from ld_portrait_20k.files import write_bytes
+from ld_portrait_20k.matting.models.protocol import MattingModel
+from ld_portrait_20k.matting.video.alphas import Matted
+from ld_portrait_20k.matting.video.chain import CONTEXT, Options, matte
+from ld_portrait_20k.matting.video.composites import BackgroundFrames, composite_over, cut_out
+from ld_portrait_20k.matting.video.encoding import ALPHA, COMPOSITE, RGBA, content_of
+from ld_portrait_20k.matting.video.frames import Frame, Pixels
+from ld_portrait_20k.matting.video.lookahead import run_ahead
+from ld_portrait_20k.matting.video.mask_store import MaskStore
+from ld_portrait_20k.matting.video.reading import STANDARD_INPUT, FrameSource
+from ld_portrait_20k.matting.video.segmenters.protocol import Segmenter
+from ld_portrait_20k.matting.video.writing import (
+    ClipSink,
+    FolderSink,
+    Sink,
+    abandoned_on_error,
+    remove_work,
+)
 
 
 @dataclass(slots=True)

@@ -7,8 +7,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final
 
-from .frames import ClipInfo
-from .reading import import_av
+from ld_portrait_20k.matting.video.frames import ClipInfo
+from ld_portrait_20k.matting.video.reading import import_av
 
 _COPIED: Final = {
     ".mp4": {"aac", "mp3", "ac3", "eac3", "alac", "opus"},

@@ -8,13 +8,13 @@ from typing import Final
 
 import numpy as np
 
-from ...files import write_bytes
-from ..data.pictures import read_matte
-from .chain import segmented
-from .frames import Frame, Pixels
-from .masks import LARGEST
-from .segmenters.protocol import Segmenter
-from .writing import SEGMENT, png
+from ld_portrait_20k.files import write_bytes
+from ld_portrait_20k.matting.data.pictures import read_matte
+from ld_portrait_20k.matting.video.chain import segmented
+from ld_portrait_20k.matting.video.frames import Frame, Pixels
+from ld_portrait_20k.matting.video.masks import LARGEST
+from ld_portrait_20k.matting.video.segmenters.protocol import Segmenter
+from ld_portrait_20k.matting.video.writing import SEGMENT, png
 
 _KEPT: Final = 4 * SEGMENT
 """Masks that are kept. Frames are written at most a segment and the look-ahead later."""

@@ -10,10 +10,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import PortraitError
-from .frames import Frame, Pixels
-from .lookahead import neighbours
-from .motion import Flow, Motion, Moved, averaged, disagreement
+from ld_portrait_20k.errors import PortraitError
+from ld_portrait_20k.matting.video.frames import Frame, Pixels
+from ld_portrait_20k.matting.video.lookahead import neighbours
+from ld_portrait_20k.matting.video.motion import Flow, Motion, Moved, averaged, disagreement
 
 LARGEST: Final = "largest"
 ALL: Final = "all"

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .frames import Pixels
+from ld_portrait_20k.matting.video.frames import Pixels
 
 FLOW_SIDE: Final = 640
 """Flow is computed on frames whose longer side is at most this: motion is smooth, and 1080p

@@ -8,10 +8,10 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from ...errors import PortraitError, missing_extra
-from ..data.pictures import list_pictures, read_colour_and_alpha
-from .colours import to_srgb
-from .frames import ClipInfo, Frame
+from ld_portrait_20k.errors import PortraitError, missing_extra
+from ld_portrait_20k.matting.data.pictures import list_pictures, read_colour_and_alpha
+from ld_portrait_20k.matting.video.colours import to_srgb
+from ld_portrait_20k.matting.video.frames import ClipInfo, Frame
 
 STANDARD_INPUT: Final = "-"
 DEFAULT_RATE: Final = Fraction(25)
@@ -78,6 +78,8 @@ def import_av() -> Any:
         import av
     except ImportError as problem:
         raise missing_extra("PyAV", "video") from problem
+    # No log level is set: PyAV's log callback takes the interpreter's lock in FFmpeg's decoder
+    # threads, while freeing a decoder holds that lock and waits for them, for ever.
     return av
 
 

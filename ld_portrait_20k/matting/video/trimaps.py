@@ -10,10 +10,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ...compositing.trimaps import BACKGROUND, FOREGROUND, UNKNOWN
-from .frames import Frame, Pixels, scaled
-from .masks import Masked
-from .motion import Motion
+from ld_portrait_20k.compositing.trimaps import BACKGROUND, FOREGROUND, UNKNOWN
+from ld_portrait_20k.matting.video.frames import Frame, Pixels, scaled
+from ld_portrait_20k.matting.video.masks import Masked
+from ld_portrait_20k.matting.video.motion import Motion
 
 BAND: Final = 4.0
 """Pixels to either side of the mask's edge that are unknown in any case, at 1024."""

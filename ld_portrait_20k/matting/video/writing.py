@@ -15,10 +15,10 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Final, Protocol
 
-from ...files import write_bytes
-from .encoding import ALPHA, COMPOSITE, RGBA, ClipEncoder
-from .frames import ClipInfo, Frame, Pixels
-from .joining import join
+from ld_portrait_20k.files import write_bytes
+from ld_portrait_20k.matting.video.encoding import ALPHA, COMPOSITE, RGBA, ClipEncoder
+from ld_portrait_20k.matting.video.frames import ClipInfo, Frame, Pixels
+from ld_portrait_20k.matting.video.joining import join
 
 SEGMENT: Final = 48
 """Frames a segment: two seconds at 24 frames/s are lost at most."""

@@ -7,14 +7,14 @@ from typing import Final
 import cv2
 import numpy as np
 
-from ....compositing.trimaps import FOREGROUND, UNKNOWN
-from ....errors import PortraitError
-from ...models.classical import GuidedFilter
-from ...prediction.tiles import to_float, trimap_to_float
-from ..frames import Frame, Pixels
-from ..masks import fit_mask
-from ..motion import Flow
-from ..trimaps import trimap_of
+from ld_portrait_20k.compositing.trimaps import FOREGROUND, UNKNOWN
+from ld_portrait_20k.errors import PortraitError
+from ld_portrait_20k.matting.models.classical import GuidedFilter
+from ld_portrait_20k.matting.prediction.tiles import to_float, trimap_to_float
+from ld_portrait_20k.matting.video.frames import Frame, Pixels
+from ld_portrait_20k.matting.video.masks import fit_mask
+from ld_portrait_20k.matting.video.motion import Flow
+from ld_portrait_20k.matting.video.trimaps import trimap_of
 
 WORKING_SIDE: Final = 640
 """The mask is carried on at this longer side: what follows needs the edge to some pixels."""

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ....errors import PortraitError
-from ..frames import Frame, Pixels
-from ..masks import fit_mask
-from ..reading import FrameSource, open_frames
+from ld_portrait_20k.errors import PortraitError
+from ld_portrait_20k.matting.video.frames import Frame, Pixels
+from ld_portrait_20k.matting.video.masks import fit_mask
+from ld_portrait_20k.matting.video.reading import FrameSource, open_frames
 
 
 class GivenMasks:

@@ -16,8 +16,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ....errors import PortraitError, missing_extra
-from ..frames import Frame, Pixels
+from ld_portrait_20k.errors import PortraitError, missing_extra
+from ld_portrait_20k.matting.video.frames import Frame, Pixels
 
 SHA256: Final = "8d13b7fae74af625c641226813616a2117bd6bca19eb3b75574621fc08557f27"
 """Of ``selfie_segmentation.tflite`` in the npm package below."""

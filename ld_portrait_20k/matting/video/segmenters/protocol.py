@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol, runtime_checkable
 
-from ..frames import Frame, Pixels
+from ld_portrait_20k.matting.video.frames import Frame, Pixels
 
 
 @runtime_checkable

@@ -7,9 +7,9 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Final
 
-from ....errors import PortraitError
-from ..frames import Pixels
-from .protocol import Segmenter
+from ld_portrait_20k.errors import PortraitError
+from ld_portrait_20k.matting.video.frames import Pixels
+from ld_portrait_20k.matting.video.segmenters.protocol import Segmenter
 
 AUTO: Final = "auto"
 
@@ -50,7 +50,7 @@ def choose(name: str, guides: Guides) -> tuple[str, str]:
     Raises:
         PortraitError: ``auto``, and none can be had.
     """
-    from . import mediapipe
+    from ld_portrait_20k.matting.video.segmenters import mediapipe
 
     if name != AUTO:
         if name not in SEGMENTERS:
@@ -84,15 +84,15 @@ def open_segmenter(name: str = AUTO, guides: Guides | None = None) -> Segmenter:
     if name == "masks":
         if guides.masks is None:
             raise PortraitError("the segmenter masks needs --masks FOLDER or CLIP")
-        from .given import GivenMasks
+        from ld_portrait_20k.matting.video.segmenters.given import GivenMasks
 
         return GivenMasks(guides.masks, start=guides.start, rate=guides.rate)
     if name == "mediapipe":
-        from .mediapipe import SelfieSegmentation
+        from ld_portrait_20k.matting.video.segmenters.mediapipe import SelfieSegmentation
 
         return SelfieSegmentation(guides.weights)
     if guides.first is None:
         raise PortraitError(f"the segmenter {name} needs --first-mask PICTURE or --first-box")
-    from .first_mask import FirstMask
+    from ld_portrait_20k.matting.video.segmenters.first_mask import FirstMask
 
     return FirstMask(guides.first)
