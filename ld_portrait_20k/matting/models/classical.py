@@ -161,10 +161,10 @@ def guided_filter(
         for channel, average in zip(channels, means, strict=True)
     ]
     variance = {
-        (i, j): mean(channels[i] * channels[j]) - means[i] * means[j] + np.float32(ridge * (i == j))
+        (i, j): mean(channels[i] * channels[j]) - means[i] * means[j]
         for i in range(3) for j in range(i, 3)
     }  # fmt: skip
-    slopes = _solve_symmetric(variance, covariance)
+    slopes = _solve_symmetric(variance, covariance, ridge)
     offset = mean_target - sum(s * m for s, m in zip(slopes, means, strict=True))
     result = _box(offset, radius)
     for slope, channel in zip(slopes, channels, strict=True):
@@ -172,18 +172,29 @@ def guided_filter(
     return result
 
 
-def _solve_symmetric(matrix: dict[tuple[int, int], Plane], right: list[Plane]) -> list[Plane]:
-    """Solve a symmetric 3 x 3 system at each pixel, by its adjugate."""
-    a, b, c = matrix[0, 0], matrix[0, 1], matrix[0, 2]
-    d, e, f = matrix[1, 1], matrix[1, 2], matrix[2, 2]
+def _solve_symmetric(
+    variance: dict[tuple[int, int], Plane], right: list[Plane], ridge: float
+) -> list[Plane]:
+    """Solve (variance + ridge I) x = right, 3 x 3 at each pixel, by the adjugate.
+
+    In 64 bits, because the determinant of grey colours is a small difference of large products.
+    Rounding can make the variance of a flat colour negative; in exact numbers it is at least 0,
+    and the determinant at least ridge cubed.
+    """
+    wide = {place: plane.astype(np.float64) for place, plane in variance.items()}
+    a, d, f = (np.maximum(wide[k, k], 0.0) + ridge for k in range(3))
+    b, c, e = wide[0, 1], wide[0, 2], wide[1, 2]
     adjugate = (
         (d * f - e * e, c * e - b * f, b * e - c * d),
         (c * e - b * f, a * f - c * c, b * c - a * e),
         (b * e - c * d, b * c - a * e, a * d - b * b),
     )
     determinant = a * adjugate[0][0] + b * adjugate[0][1] + c * adjugate[0][2]
+    determinant = np.maximum(determinant, ridge**3)
     return [
-        (row[0] * right[0] + row[1] * right[1] + row[2] * right[2]) / determinant
+        np.asarray(
+            (row[0] * right[0] + row[1] * right[1] + row[2] * right[2]) / determinant, np.float32
+        )
         for row in adjugate
     ]
 

@@ -111,6 +111,20 @@ def test_models_survive_trimaps_that_say_little() -> None:
             assert np.all(alpha[trimap == 0] == 0)
 
 
+@settings(max_examples=25, deadline=None)
+@given(st.floats(0, 1, width=32), st.integers(0, 99), st.sampled_from([0.0, 1e-4, 0.3]))
+def test_guided_filter_is_finite_on_flat_and_on_grey_pictures(
+    level: float, seed: int, contrast: float
+) -> None:
+    rng = np.random.default_rng(seed)
+    grey = np.clip(level + contrast * rng.standard_normal((40, 40)), 0, 1).astype(np.float32)
+    image = np.repeat(grey[..., None], 3, axis=2)
+    trimap = np.full((40, 40), 0.5, np.float32)
+    trimap[:12], trimap[28:] = 0, 1
+    alpha = load("guided-filter")(image, trimap)
+    assert np.isfinite(alpha).all() and alpha.min() >= 0 and alpha.max() <= 1
+
+
 def test_guided_filter_equals_a_plain_one_window_at_a_time() -> None:
     parts = scene(4, 24, 22)
     image = to_float(parts["image"]).astype(np.float64)
