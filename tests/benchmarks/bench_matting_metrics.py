@@ -9,14 +9,16 @@ from __future__ import annotations
 import argparse
 import time
 from functools import partial
+from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from ld_portrait_20k.matting import metrics
 
 
-def mattes(side: int) -> tuple[np.ndarray, np.ndarray]:
+def mattes(side: int) -> tuple[NDArray[Any], NDArray[Any]]:
     """A predicted and a true matte, (side, side) float64."""
     rng = np.random.default_rng(0)
     y, x = np.mgrid[:side, :side] / side

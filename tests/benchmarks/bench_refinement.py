@@ -22,9 +22,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT)]
@@ -37,11 +39,11 @@ COLUMNS = ("SAD", "MSE", "Grad", "Conn", "band", "outside")
 MATTE_ONLY = Options(estimate_colour=False)
 
 
-def refined(rgba: np.ndarray) -> np.ndarray:
+def refined(rgba: NDArray[np.uint8]) -> NDArray[Any]:
     return refine(rgba, options=MATTE_ONLY).alpha
 
 
-def largest_filled(rgba: np.ndarray) -> np.ndarray:
+def largest_filled(rgba: NDArray[np.uint8]) -> NDArray[Any]:
     """The largest component at 0.5 keeps its alpha, its enclosed holes become 1."""
     alpha = rgba[..., 3].astype(np.float32) / 255
     count, labels, stats, _ = cv2.connectedComponentsWithStats((alpha >= 0.5).astype(np.uint8))
@@ -55,12 +57,12 @@ def largest_filled(rgba: np.ndarray) -> np.ndarray:
     return np.where(hole, 1.0, np.where(near, alpha, 0.0)).astype(np.float32)
 
 
-def rescaled(rgba: np.ndarray) -> np.ndarray:
+def rescaled(rgba: NDArray[np.uint8]) -> NDArray[Any]:
     """Clip to 0.06 .. 0.9 and stretch to 0 .. 1."""
     return np.clip((rgba[..., 3].astype(np.float32) / 255 - 0.06) / 0.84, 0, 1)
 
 
-def closed_form(rgba: np.ndarray) -> np.ndarray:
+def closed_form(rgba: NDArray[np.uint8]) -> NDArray[Any]:
     """Trimap from the raw matte (0.05, 0.95, 8 px), closed-form matting over a grey ground."""
     from pymatting import estimate_alpha_cf
 
@@ -73,7 +75,7 @@ def closed_form(rgba: np.ndarray) -> np.ndarray:
     return np.clip(estimate_alpha_cf(picture, trimap), 0, 1).astype(np.float32)
 
 
-def procedural(count: int, size: int) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+def procedural(count: int, size: int) -> Iterator[tuple[str, NDArray[Any], NDArray[Any]]]:
     from builder.generation.procedural import draw
     from builder.prompts.vocabulary import VOCABULARY
 
@@ -89,7 +91,7 @@ def procedural(count: int, size: int) -> Iterator[tuple[str, np.ndarray, np.ndar
         yield f"{i:03d}", portrait.foreground, portrait.alpha
 
 
-def own(count: int, size: int) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+def own(count: int, size: int) -> Iterator[tuple[str, NDArray[Any], NDArray[Any]]]:
     for i in range(count):
         subject = synthetic.subject(
             500 + i,
@@ -102,7 +104,7 @@ def own(count: int, size: int) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
         yield f"{i:03d}", subject.rgb, np.rint(subject.alpha * 255).astype(np.uint8)
 
 
-def folder(path: Path) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+def folder(path: Path) -> Iterator[tuple[str, NDArray[Any], NDArray[Any]]]:
     for file in sorted(path.glob("*.png")):
         picture = cv2.imread(str(file), cv2.IMREAD_UNCHANGED)
         if picture is None:
@@ -113,8 +115,8 @@ def folder(path: Path) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
 
 
 def damaged(
-    kind: str, rgb: np.ndarray, alpha: np.ndarray, seed: int, strength: float
-) -> np.ndarray:
+    kind: str, rgb: NDArray[np.uint8], alpha: NDArray[Any], seed: int, strength: float
+) -> NDArray[Any]:
     if strength == 0:
         return np.dstack([rgb, alpha])
     if kind == "builder":
@@ -126,7 +128,7 @@ def damaged(
     return np.dstack([rgb, np.rint(worse * 255).astype(np.uint8)])
 
 
-def figures(predicted: np.ndarray, true: np.ndarray) -> list[float]:
+def figures(predicted: NDArray[Any], true: NDArray[Any]) -> list[float]:
     band = (true > 0) & (true < 1)
     return [
         metrics.sad(predicted, true),
@@ -139,7 +141,7 @@ def figures(predicted: np.ndarray, true: np.ndarray) -> list[float]:
 
 
 def quality(arguments: argparse.Namespace) -> dict[str, object]:
-    methods: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    methods: dict[str, Callable[[NDArray[Any]], NDArray[Any]]] = {
         "raw": lambda rgba: rgba[..., 3].astype(np.float32) / 255,
         "refined": refined,
         "largest, filled": largest_filled,
@@ -195,7 +197,7 @@ def quality(arguments: argparse.Namespace) -> dict[str, object]:
     return result
 
 
-def moved_again(rgba: np.ndarray, alpha: np.ndarray) -> int:
+def moved_again(rgba: NDArray[np.uint8], alpha: NDArray[Any]) -> int:
     """Pixels that a second refinement moves by more than 1/255."""
     first = np.rint(255 * alpha).astype(np.uint8)
     second = np.rint(255 * refined(np.dstack([rgba[..., :3], first])))

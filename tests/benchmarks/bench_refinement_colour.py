@@ -20,9 +20,11 @@ import argparse
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT)]
@@ -32,12 +34,14 @@ from refinement import pictures, refine  # noqa: E402
 from refinement.colour import estimate_foreground  # noqa: E402
 
 
-def fused(observed: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+def fused(observed: NDArray[Any], alpha: NDArray[Any]) -> NDArray[Any]:
     """Two passes of blur fusion."""
     picture = observed.astype(np.float32)
     share = alpha[..., None]
 
-    def step(fore: np.ndarray, back: np.ndarray, radius: int) -> tuple[np.ndarray, np.ndarray]:
+    def step(
+        fore: NDArray[Any], back: NDArray[Any], radius: int
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
         size = (radius, radius)
         inside = cv2.blur(alpha, size)[..., None]
         near = cv2.blur(fore * share, size) / (inside + 1e-5)
@@ -49,13 +53,13 @@ def fused(observed: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     return np.clip(fore, 0, 255)
 
 
-def multilevel(observed: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+def multilevel(observed: NDArray[Any], alpha: NDArray[Any]) -> NDArray[Any]:
     from pymatting import estimate_foreground_ml
 
     return 255 * np.clip(estimate_foreground_ml(observed / 255, alpha.astype(np.float64)), 0, 1)
 
 
-METHODS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
+METHODS: dict[str, Callable[[NDArray[Any], NDArray[Any]], NDArray[Any]]] = {
     "raw": lambda observed, alpha: observed,
     "refinement": estimate_foreground,
     "blur fusion": fused,
@@ -63,7 +67,7 @@ METHODS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
 }
 
 
-def spoiled(true: np.ndarray, alpha: np.ndarray, seed: int) -> dict[str, np.ndarray]:
+def spoiled(true: NDArray[Any], alpha: NDArray[Any], seed: int) -> dict[str, NDArray[Any]]:
     rng = np.random.default_rng(seed)
     colour = true.astype(np.float32)
     padding = 0.5 * cv2.GaussianBlur(colour, (0, 0), 20) + 0.5 * rng.uniform(60, 200, 3)
@@ -75,7 +79,7 @@ def spoiled(true: np.ndarray, alpha: np.ndarray, seed: int) -> dict[str, np.ndar
     }
 
 
-def weighted(one: np.ndarray, other: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+def weighted(one: NDArray[Any], other: NDArray[Any], alpha: NDArray[Any]) -> NDArray[Any]:
     """Alpha x mean absolute difference of the band's pixels."""
     band = (alpha > 0) & (alpha < 1)
     return alpha[band] * np.abs(one[band].astype(np.float32) - other[band]).mean(-1)

@@ -30,6 +30,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import cv2  # noqa: E402
 import numpy as np  # noqa: E402
+from numpy.typing import NDArray  # noqa: E402
 
 from ld_portrait_20k import PortraitLoader, PortraitStream, codec  # noqa: E402
 from ld_portrait_20k.compositing import PictureBackgrounds, training_transform  # noqa: E402
@@ -159,7 +160,7 @@ def ours_arrays(sample: dict[str, Any]) -> int:
 
 def obvious_training_sample(
     row: dict[str, Any], rng: np.random.Generator, files: list[Path]
-) -> dict[str, np.ndarray]:
+) -> dict[str, NDArray[Any]]:
     """What one writes without a library: PIL for pictures, numpy for the rest."""
     from PIL import Image
 
@@ -215,7 +216,7 @@ class ObviousDataset:
         self.root = root
         self.files = sorted(backgrounds.iterdir())
 
-    def __iter__(self) -> Iterator[dict[str, np.ndarray]]:
+    def __iter__(self) -> Iterator[dict[str, NDArray[Any]]]:
         from torch.utils.data import get_worker_info
 
         info = get_worker_info()

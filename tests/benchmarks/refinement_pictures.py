@@ -8,9 +8,11 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT)]
@@ -23,7 +25,7 @@ GROUND = (70, 130, 140)
 LOOK = {"hair_style": "loose", "hair_length": "chin-length", "hair_texture": "curly"}
 
 
-def signature(alpha: np.ndarray) -> np.ndarray:
+def signature(alpha: NDArray[Any]) -> NDArray[Any]:
     """Alpha with faint values in blue and almost opaque ones in red, BGR."""
     shown = np.repeat(alpha[..., None], 3, axis=2)
     faint, veiled = (alpha > 0) & (alpha < 16), (alpha >= 230) & (alpha < 255)
@@ -33,22 +35,22 @@ def signature(alpha: np.ndarray) -> np.ndarray:
     return shown
 
 
-def over(colour: np.ndarray, alpha: np.ndarray, ground: tuple[int, int, int]) -> np.ndarray:
+def over(colour: NDArray[Any], alpha: NDArray[Any], ground: tuple[int, int, int]) -> NDArray[Any]:
     """A composite, BGR."""
     share = alpha[..., None].astype(np.float32)
     return np.rint(share * colour + (1 - share) * np.array(ground)).astype(np.uint8)[..., ::-1]
 
 
-def row(rgba: np.ndarray, crop: tuple[slice, slice], choices: list[Options]) -> np.ndarray:
+def row(rgba: NDArray[np.uint8], crop: tuple[slice, slice], choices: list[Options]) -> NDArray[Any]:
     """The raw picture and what each choice of options makes of it, on one ground."""
-    results: list[tuple[np.ndarray, np.ndarray]] = [(rgba[..., :3], rgba[..., 3] / 255)]
+    results: list[tuple[NDArray[Any], NDArray[Any]]] = [(rgba[..., :3], rgba[..., 3] / 255)]
     results += [(r.foreground, r.alpha) for r in (refine(rgba, options=o) for o in choices)]
     parts = [over(colour[crop], alpha[crop], GROUND) for colour, alpha in results]
     gap = np.full((parts[0].shape[0], 6, 3), 255, np.uint8)
     return np.hstack([piece for part in parts for piece in (part, gap)][:-1])
 
 
-def wide_border(seed: int) -> np.ndarray:
+def wide_border(seed: int) -> NDArray[Any]:
     """A portrait in a haze of 0.4 that reaches 70 px of 640 beyond head and shoulders."""
     portrait = draw(seed, {**LOOK, "arms": "at the sides"}, 640, 640)
     body = (portrait.alpha > 127).astype(np.uint8)
@@ -59,7 +61,7 @@ def wide_border(seed: int) -> np.ndarray:
     return np.dstack(damage(colour, alpha, seed, 1.0))
 
 
-def faded_strands(seed: int) -> np.ndarray:
+def faded_strands(seed: int) -> NDArray[Any]:
     """Long hair whose strands fade 9 px from the body and come back."""
     look = {"hair_style": "loose", "hair_length": "long", "hair_texture": "wavy"}
     portrait = draw(seed, look, 640, 640)
@@ -71,7 +73,7 @@ def faded_strands(seed: int) -> np.ndarray:
     return np.dstack(damage(portrait.foreground, np.rint(alpha).astype(np.uint8), seed, 1.0))
 
 
-def two_people(seed: int) -> np.ndarray:
+def two_people(seed: int) -> NDArray[Any]:
     look = {"framing": "half body", "arms": "at the sides", "hair_length": "short"}
     alpha = np.zeros((640, 640), np.uint8)
     colour = np.full((640, 640, 3), 128, np.uint8)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 
-def cutout(seed: int, width: int = 128, height: int = 160) -> np.ndarray:
+def cutout(seed: int, width: int = 128, height: int = 160) -> NDArray[Any]:
     """(H, W, 4) uint8: a head on shoulders, never the same twice."""
     rng = np.random.default_rng(seed)
     scale = 4

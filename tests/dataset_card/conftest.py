@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from ld_portrait_20k import schema, ustar
@@ -45,7 +46,7 @@ def manifest(samples: int, generator: str = "procedural", **changes: Any) -> Man
     return Manifest(**(fields | changes))
 
 
-def _encode(picture: np.ndarray, image_format: str) -> bytes:
+def _encode(picture: NDArray[np.uint8], image_format: str) -> bytes:
     out = io.BytesIO()
     Image.fromarray(picture).save(out, image_format)
     return out.getvalue()

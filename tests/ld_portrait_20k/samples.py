@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import yaml
+from numpy.typing import NDArray
 
 from ld_portrait_20k import codec, schema
 from ld_portrait_20k.manifest import FILE_NAME, Manifest, ShardRecord
@@ -15,7 +17,7 @@ from ld_portrait_20k.shards import ShardWriter
 PROMPTS = ("a portrait, ü ß 漢字", "photo of a person", "studio portrait")
 
 
-def picture(index: int, width: int = 24, height: int = 16) -> tuple[np.ndarray, np.ndarray]:
+def picture(index: int, width: int = 24, height: int = 16) -> tuple[NDArray[Any], NDArray[Any]]:
     """A foreground and a matte that differ for every index."""
     rng = np.random.default_rng(index)
     ramp = np.linspace(0, 255, width)[None, :, None] * np.ones((height, 1, 3))

@@ -7,6 +7,7 @@ truth and damage only is fitted, not right.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -20,15 +21,15 @@ HAIR = ("none", "straight", "wavy", "curly", "flyaway", "motion")
 class Subject:
     """``rgb`` (H, W, 3) uint8 straight sRGB, ``alpha`` (H, W) float32 exact to 1/255."""
 
-    rgb: np.ndarray
-    alpha: np.ndarray
+    rgb: NDArray[np.uint8]
+    alpha: NDArray[Any]
 
-    def rgba(self, alpha: np.ndarray | None = None) -> np.ndarray:
+    def rgba(self, alpha: NDArray[Any] | None = None) -> NDArray[Any]:
         matte = self.alpha if alpha is None else alpha
         return np.dstack([self.rgb, np.rint(255 * matte).astype(np.uint8)])
 
 
-def _field(rng: np.random.Generator, shape: tuple[int, int], cell: float) -> np.ndarray:
+def _field(rng: np.random.Generator, shape: tuple[int, int], cell: float) -> NDArray[Any]:
     """Smooth noise 0..1 with features of about ``cell`` pixels."""
     size = (max(3, int(shape[1] / cell) + 2), max(3, int(shape[0] / cell) + 2))
     coarse = rng.random(size[::-1]).astype(np.float32)
@@ -143,7 +144,7 @@ def subject(
     return Subject(rgb, alpha.astype(np.float32))
 
 
-def _fade_some(alpha: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _fade_some(alpha: NDArray[Any], rng: np.random.Generator) -> NDArray[Any]:
     """Strands that fade out and come back: thin parts are dimmed along rings."""
     solid = cv2.morphologyEx(
         (alpha > 0.5).astype(np.uint8), cv2.MORPH_OPEN, np.ones((7, 7), np.uint8)
@@ -154,8 +155,8 @@ def _fade_some(alpha: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def damage_multiplied(
-    alpha: np.ndarray, seed: int, strength: float = 1.0, parts: str = "vphbn"
-) -> np.ndarray:
+    alpha: NDArray[Any], seed: int, strength: float = 1.0, parts: str = "vphbn"
+) -> NDArray[Any]:
     """Damage that scales what is there: veil, panels, halo, blobs, holes (letters of ``parts``)."""
     rng = np.random.default_rng([seed, 5])
     height, width = alpha.shape
@@ -221,7 +222,7 @@ def _blobs(
     return result
 
 
-def damage_subtracted(alpha: np.ndarray, seed: int, strength: float = 1.0) -> np.ndarray:
+def damage_subtracted(alpha: NDArray[Any], seed: int, strength: float = 1.0) -> NDArray[Any]:
     """Damage of another make: worn surfaces, dents of any shape, a floor under everything.
 
     The veil is a noisy depth that is subtracted and fades towards the border; panels are

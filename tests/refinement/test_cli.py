@@ -13,10 +13,12 @@ import time
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from refinement import VERSION, Options, batch, pictures, refine
@@ -28,7 +30,7 @@ from tests.refinement import synthetic
 PROFILE = b"not a real profile, but kept byte for byte" * 9
 
 
-def rgba(seed: int = 1, size: tuple[int, int] = (96, 80)) -> np.ndarray:
+def rgba(seed: int = 1, size: tuple[int, int] = (96, 80)) -> NDArray[Any]:
     subject = synthetic.subject(seed, size, hair="wavy")
     return subject.rgba(synthetic.damage_multiplied(subject.alpha, seed))
 
@@ -152,7 +154,7 @@ def test_sixteen_bits_stay_sixteen(tmp_path: Path) -> None:
     assert np.abs(got[..., 3] / 65535 - result.alpha).max() < 1e-4
 
 
-def tiff(rgba: np.ndarray, *, extra: int = 2, orientation: int = 1) -> bytes:
+def tiff(rgba: NDArray[Any], *, extra: int = 2, orientation: int = 1) -> bytes:
     """An uncompressed RGBA TIFF; ``extra`` 2 straight, 1 premultiplied."""
     height, width, _ = rgba.shape
     bits, data = 8 + 2 + 12 * 11 + 4, 8 + 2 + 12 * 11 + 12

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from refinement import pictures, refine
 from refinement.colour import estimate_foreground
@@ -18,7 +19,7 @@ from tests.refinement import synthetic
 
 def spilled(
     seed: int, size: tuple[int, int] = (256, 256)
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
     """Colour as generated (mixed with padding), true colour, alpha."""
     subject = synthetic.subject(seed, size, hair="wavy")
     rng = np.random.default_rng(seed)
@@ -77,7 +78,7 @@ def test_any_even_alpha_is_no_trouble(level: float) -> None:
     assert level == 0 or np.abs(result - 90.0).max() <= 1
 
 
-def changed_again(once: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+def changed_again(once: NDArray[Any], alpha: NDArray[Any]) -> NDArray[Any]:
     """What a second estimation changes in the band, weighted by alpha, of 255."""
     twice = estimate_foreground(once, alpha)
     change = np.abs(twice.astype(np.float32) - once).max(-1) * alpha

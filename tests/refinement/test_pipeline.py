@@ -24,17 +24,17 @@ Damage = Callable[[NDArray[np.float32], int], NDArray[np.float32]]
 DAMAGES: tuple[Damage, ...] = (synthetic.damage_multiplied, synthetic.damage_subtracted)
 
 
-def refined(alpha: np.ndarray, **options: Any) -> np.ndarray:
+def refined(alpha: NDArray[Any], **options: Any) -> NDArray[Any]:
     rgba = np.dstack([np.full((*alpha.shape, 3), 128, np.uint8), np.rint(alpha * 255)])
     return refine(rgba.astype(np.uint8), options=Options(estimate_colour=False, **options)).alpha
 
 
-def report(alpha: np.ndarray, **options: Any) -> Report:
+def report(alpha: NDArray[Any], **options: Any) -> Report:
     rgba = np.dstack([np.full((*alpha.shape, 3), 128, np.uint8), np.rint(alpha * 255)])
     return refine(rgba.astype(np.uint8), options=Options(**options)).report
 
 
-def shape(*drawn: Any, size: int = 384) -> np.ndarray:
+def shape(*drawn: Any, size: int = 384) -> NDArray[Any]:
     """A smooth-edged matte of filled circles (x, y, radius, value), later over earlier."""
     canvas = np.zeros((4 * size, 4 * size), np.float32)
     for x, y, radius, value in drawn:
@@ -192,7 +192,7 @@ def test_true_openings_stay_open_at_any_size(radius: int, haze: int) -> None:
     assert radius < 6 or result[opening].max() == 0
 
 
-def lines(*drawn: Any, thickness: float, size: int = 384) -> np.ndarray:
+def lines(*drawn: Any, thickness: float, size: int = 384) -> NDArray[Any]:
     """Smooth-edged lines ((x, y), (x, y), ...) and circles (x, y, radius)."""
     canvas = np.zeros((4 * size, 4 * size), np.uint8)
     for line in drawn:
@@ -257,7 +257,7 @@ HEAD = (192, 120, 70, 1.0)
 AROUND_HEAD = (192, 120, 88, 1.0)  # a ring of 18 px; the default band is 24 px wide here
 
 
-def translucent(kind: str) -> np.ndarray:
+def translucent(kind: str) -> NDArray[Any]:
     """The body with something truly half transparent about its head."""
     body = shape(BODY, HEAD)
     x = np.arange(384, dtype=np.float32)

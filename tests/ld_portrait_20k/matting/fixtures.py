@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from ld_portrait_20k.compositing import composite, trimap
 
 
-def matte(seed: int = 0, height: int = 48, width: int = 40) -> np.ndarray:
+def matte(seed: int = 0, height: int = 48, width: int = 40) -> NDArray[Any]:
     """A soft blob that touches the lower border, (height, width) uint8."""
     y, x = np.mgrid[:height, :width]
     wave = np.sin(np.arctan2(y - height * 0.7, x - width / 2) * (3 + seed % 4)) * 0.06
@@ -20,7 +22,7 @@ def matte(seed: int = 0, height: int = 48, width: int = 40) -> np.ndarray:
 
 def colours(
     seed: int, height: int = 48, width: int = 40, base: tuple[int, int, int] = (200, 120, 60)
-) -> np.ndarray:
+) -> NDArray[Any]:
     """A smooth picture around a colour, (height, width, 3) uint8."""
     rng = np.random.default_rng(seed)
     coarse = rng.normal(0, 12, (6, 6, 3)).astype(np.float32)
@@ -28,7 +30,7 @@ def colours(
     return np.clip(np.array(base) + grown, 0, 255).astype(np.uint8)
 
 
-def scene(seed: int = 0, height: int = 48, width: int = 40) -> dict[str, np.ndarray]:
+def scene(seed: int = 0, height: int = 48, width: int = 40) -> dict[str, NDArray[Any]]:
     """image, foreground, background, alpha and trimap of one portrait-like picture."""
     alpha = matte(seed, height, width)
     foreground = colours(seed, height, width)
@@ -42,7 +44,7 @@ def scene(seed: int = 0, height: int = 48, width: int = 40) -> dict[str, np.ndar
     }
 
 
-def write(path: Path, picture: np.ndarray) -> Path:
+def write(path: Path, picture: NDArray[Any]) -> Path:
     """Write a grey, RGB or RGBA picture; the suffix says how."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if picture.ndim == 3:

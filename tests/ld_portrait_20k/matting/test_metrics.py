@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from scipy import ndimage
 
 from ld_portrait_20k.matting import metrics
@@ -15,7 +16,7 @@ from ld_portrait_20k.matting import metrics
 ALL = (metrics.sad, metrics.mse, metrics.mad, metrics.grad, metrics.conn)
 
 
-def _mattes(seed: int) -> tuple[np.ndarray, np.ndarray]:
+def _mattes(seed: int) -> tuple[NDArray[Any], NDArray[Any]]:
     rng = np.random.default_rng(seed)
     true = np.clip(ndimage.gaussian_filter(rng.random((40, 53)), 3) * 8 - 3.5, 0, 1)
     return np.clip(true + rng.normal(0, 0.1, true.shape), 0, 1), true
@@ -67,7 +68,7 @@ def test_grad_conventions_differ_for_a_dimmed_matte() -> None:
         metrics.grad(true, true, convention="other")
 
 
-def _literal_conn(predicted: np.ndarray, true: np.ndarray) -> np.ndarray:
+def _literal_conn(predicted: NDArray[Any], true: NDArray[Any]) -> NDArray[Any]:
     """The definition, pixel by pixel: a flood fill of each region at each threshold."""
     level = -np.ones(true.shape)
     for i in range(1, 11):

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from ld_portrait_20k.matting import load
 from ld_portrait_20k.matting.models.classical import ClosedForm, guided_filter
@@ -34,7 +35,7 @@ def test_spans_cover_a_side_with_enough_overlap(
         assert end - start >= overlap
 
 
-def _local(image: np.ndarray, trimap: np.ndarray) -> np.ndarray:
+def _local(image: NDArray[Any], trimap: NDArray[Any]) -> NDArray[Any]:
     """A method that looks 8 pixels far."""
     return cv2.blur(image.mean(axis=2), (17, 17), borderType=cv2.BORDER_REFLECT)
 

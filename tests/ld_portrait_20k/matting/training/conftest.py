@@ -9,6 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 pytest.importorskip("torch")
 pytest.importorskip("accelerate")
@@ -16,7 +17,7 @@ pytest.importorskip("accelerate")
 from ld_portrait_20k.matting.models.vitmatte import VitMatte
 
 
-def portrait(number: int, size: int = 72) -> tuple[np.ndarray, np.ndarray]:
+def portrait(number: int, size: int = 72) -> tuple[NDArray[Any], NDArray[Any]]:
     """A soft disc with a pattern of its own: colour (H, W, 3) and alpha (H, W), uint8."""
     rng = np.random.default_rng(number)
     y, x = np.mgrid[:size, :size]
@@ -26,7 +27,7 @@ def portrait(number: int, size: int = 72) -> tuple[np.ndarray, np.ndarray]:
     return colour, alpha
 
 
-def write(path: Path, pixels: np.ndarray) -> None:
+def write(path: Path, pixels: NDArray[np.uint8]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     flipped = pixels if pixels.ndim == 2 else cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
     assert cv2.imwrite(str(path), flipped)
