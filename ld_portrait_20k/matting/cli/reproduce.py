@@ -75,6 +75,9 @@ def declare(parser: argparse.ArgumentParser) -> None:
     data("--test-samples", type=int, metavar="N", help="most samples of a test set")
     data("--side", type=int, metavar="PX", help="test pictures are reduced to this side")
 
+    data("--note", action="append", metavar="TEXT",
+         help="what a reader must know of the data, for the report; repeatable")  # fmt: skip
+
     size = parser.add_argument_group("size").add_argument
     size("--budget", choices=("small", "full"), default="small",
          help="small: two cores, an hour; full: ViTMatte-S on GPUs (default: small)")  # fmt: skip
@@ -153,7 +156,7 @@ def _study(options: argparse.Namespace) -> Study:
     tables = tuple(options.tables) or tuple(t for t in _TABLES if t != "datasets" or rivals)
     given = {
         "tables": tuple(sorted(set(tables), key=lambda t: (*_TABLES, t).index(t))),
-        "rivals": rivals, "tests": tuple(options.test or ()),
+        "rivals": rivals, "tests": tuple(options.test or ()), "notes": tuple(options.note or ()),
     }  # fmt: skip
     for name in ("data", "hold_out", "backgrounds", "test_backgrounds", "test_samples", "side",
                  "steps", "seeds", "model", "network", "crop", "batch_size",

@@ -129,6 +129,7 @@ class _Preparation:
                 "The exact mattes of these foregrounds are not known: there is no arm truth, "
                 "no table of the mattes' own errors, and the camera films refined mattes."
             )
+        self.result.notes += self.chosen.notes
         return self.result
 
     def _list_backgrounds(self) -> str:

@@ -12,6 +12,7 @@ from typing import Any, Final
 from ld_portrait_20k.files import write_bytes
 from ld_portrait_20k.matting.experiments.figures import draw
 from ld_portrait_20k.matting.experiments.results import Row, comma_separated, rows
+from ld_portrait_20k.matting.experiments.run_cell import judged_region
 from ld_portrait_20k.matting.experiments.sections import Curve, Grid, Section, in_short, sections
 from ld_portrait_20k.matting.experiments.study import Study
 from ld_portrait_20k.matting.training.logging import duration
@@ -110,8 +111,10 @@ def _summary(study: Study, found: list[Row]) -> Section:
             f"Only {len(done)} of {len(cells)} cells are done: figures of the others are missing "
             "below. The same command goes on."
         )
+    region = judged_region(study.settings["recipe"]["model"])
+    where = "unknown region of their" if region == "unknown" else "whole of their"
     section.parts.append(
-        "Every figure is an error of matting models over the unknown region of their test "
+        f"Every figure is an error of matting models over the {where} test "
         "pictures, lower is better. A difference is taken between models that share their seed "
         "(the weights at the start, crops, backgrounds); its 95 % interval is Student's, over "
         "seeds. Of twenty comparisons without any effect, one stands out by chance."
@@ -129,6 +132,7 @@ def _setting(study: Study) -> Section:
     results = study.results()
     section = Section("How it was made")
     chosen = dict(study.settings)
+    chosen.pop("notes", None)  # said in short already
     recipe = {**chosen.pop("recipe"), **chosen}
     known: list[tuple[str, ...]] = [
         (key, _plain(value)) for key, value in recipe.items() if value not in (None, [], {})

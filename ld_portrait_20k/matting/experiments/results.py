@@ -27,7 +27,8 @@ class Row:
     Attributes:
         place: Where it stands.
         test: Name of the test set.
-        figures: Metric to mean error over the test's pictures, unknown region.
+        figures: Metric to mean error over the test's pictures, in the region where the model is
+            judged.
     """
 
     place: Place

@@ -29,9 +29,6 @@ from ld_portrait_20k.matting.experiments.preparing import background_list
 from ld_portrait_20k.matting.metrics.errors import METRICS, score
 from ld_portrait_20k.version import __version__
 
-REGION: Final = "unknown"
-"""Where tests are judged: the trimap's unknown region, as trimap-based matting is."""
-
 _CHECKPOINT: Final = 500  # steps between checkpoints: half a minute of a small cell
 _PACKAGES: Final = ("torch", "numpy", "opencv-python-headless", "scipy", "transformers")
 
@@ -72,7 +69,7 @@ def run_cell(
     tests = {test.name: _test(folder, work / test.where, device) for test in cell.tests}
     result = {
         "tests": tests,
-        "region": REGION,
+        "region": judged_region(cell.recipe["model"]),
         "seconds_training": trained - started,
         "seconds_testing": time.perf_counter() - trained,
         **steps_timed,
@@ -171,7 +168,23 @@ def _judge(model: Any, folder: PreparedFolder, name: str) -> dict[str, Any]:
     unknown = given == UNKNOWN
     known = np.where(unknown, 0.5, given / 255.0).astype(np.float32)
     alpha = model(image, known if model.needs_trimap else None).astype(np.float64)
-    return {"name": name, **score(alpha, true, {REGION: unknown})[REGION]}
+    region = _region(model.needs_trimap)
+    return {"name": name, **score(alpha, true, {"unknown": unknown, "whole": None})[region]}
+
+
+def judged_region(model: str) -> str:
+    """Where a model is judged: ``unknown``, the trimap's region, or ``whole`` without a trimap.
+
+    Args:
+        model: A name of the registry.
+    """
+    from ld_portrait_20k.matting.models.registry import MODELS
+
+    return _region(MODELS[model].needs_trimap)
+
+
+def _region(needs_trimap: bool) -> str:
+    return "unknown" if needs_trimap else "whole"
 
 
 def versions() -> dict[str, str]:

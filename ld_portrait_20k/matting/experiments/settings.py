@@ -20,12 +20,14 @@ FRACTIONS: Final = (0.125, 0.25, 0.5, 1.0)
 _CROPS: Final[dict[str, Any]] = {"structures": 0.0, "photo_colours": 0.0, "merged": 0.0}
 
 BUDGETS: Final[dict[str, dict[str, Any]]] = {
-    # Two cores, an hour: a quarter of hint-unet's parameters, crops of 64 px. At 0.13 CPU-s a
-    # step (measured on a busy machine) all tables but `datasets` are 50,600 steps, 55 minutes.
+    # Two cores, an hour: a quarter of hint-unet's parameters, crops of 64 px. All tables but
+    # `datasets` are 50,600 steps. It is not given the solved alpha: a network that starts from
+    # a good alpha shows little of what its labels are worth.
     "small": {
         "recipe": {
-            "model": "hint-unet", "network": {"widths": [16, 32, 48, 48]}, "crop": 64,
-            "batch_size": 8, "learning_rate": 1.5e-3, "threads": 1,
+            "model": "hint-unet",
+            "network": {"widths": [16, 32, 48, 48], "norm": True, "solved": False},
+            "crop": 64, "batch_size": 8, "learning_rate": 1.5e-3, "threads": 1,
         },
         "steps": 1000, "seeds": 3, "side": 384, "test_samples": 12,
     },
@@ -58,6 +60,7 @@ class Settings:
         seeds: How many, from 0 on; every arm has the same ones.
         side: Test pictures whose longer side is longer are reduced to it, pixels.
         test_samples: Most foregrounds or pictures of a test set.
+        notes: What a reader of the report must know of the data, a sentence each.
         recipe: Settings of training that all cells share, see :class:`.cells.Cell`.
     """
 
@@ -72,6 +75,7 @@ class Settings:
     seeds: int = 3
     side: int = 384
     test_samples: int = 12
+    notes: tuple[str, ...] = ()
     recipe: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:

@@ -24,7 +24,7 @@ class ModelEntry:
         kind: ``"network"`` or ``"classical"``.
         licence: Of its weights, or of its method's implementation where it has none.
         parameters: How many it has; 0 for a classical method.
-        needs_trimap: Whether it can do without a trimap.
+        needs_trimap: Whether it cannot do without a trimap.
         summary: One line, for a person.
         open: ``"module:function"``, called as ``function(name, device=...)``, gives the
             :class:`~.protocol.MattingModel`.

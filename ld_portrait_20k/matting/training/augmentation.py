@@ -1,6 +1,7 @@
 """Random changes of one training crop: geometry, colour, degradation and its trimap.
 
 Each function takes the generator that it draws from, so a crop depends on nothing else.
+Where a number has no origin beside it, it was chosen by eye on sheets of crops.
 """
 
 from __future__ import annotations
@@ -55,11 +56,15 @@ def cut_window(
     full = np.column_stack([matrix, offset]) * fine
     side = (size * fine, size * fine)
     flags = cv2.INTER_LINEAR if scale < 1.3 else cv2.INTER_CUBIC
-    both = np.dstack([foreground, alpha])
-    cut = cv2.warpAffine(both, full, side, flags=flags, borderMode=cv2.BORDER_REPLICATE)
-    if fine > 1:
-        cut = cv2.resize(cut, (size, size), interpolation=cv2.INTER_AREA)
-    return np.ascontiguousarray(cut[..., :3]), np.ascontiguousarray(cut[..., 3])
+
+    def cut(picture: Picture) -> Picture:
+        large = cv2.warpAffine(picture, full, side, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+        if fine > 1:
+            large = cv2.resize(large, (size, size), interpolation=cv2.INTER_AREA)
+        return large.astype(np.uint8, copy=False)
+
+    # Each on its own: to put a large picture and its alpha together takes longer than both.
+    return cut(foreground), cut(alpha)
 
 
 def cut_whole(

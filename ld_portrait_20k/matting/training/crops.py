@@ -1,4 +1,8 @@
-"""Training crops: a number gives a crop, so that exact resume needs only the step."""
+"""Training crops: a number gives a crop, so that exact resume needs only the step.
+
+The shares of :class:`CropOptions` and the ranges in this module were chosen by eye on sheets
+of crops; no figure tuned them.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """Mattes made from scratch: strands, fur, nets, leaves, veils and photographic texture.
 
 Drawn portraits alone teach a network how drawn hair looks. These shapes carry no look of
-their own: they are filled with photographs, and only their alpha is exact.
+their own: they are filled with photographs, and only their alpha is exact. Counts, widths
+and lengths were chosen by eye beside hair, fur, lace and leaves; no figure tuned them.
 """
 
 from __future__ import annotations

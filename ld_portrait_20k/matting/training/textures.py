@@ -1,4 +1,4 @@
-"""Colour without files: smooth noise, gradients and patterns."""
+"""Colour without files: smooth noise, gradients and patterns, their ranges chosen by eye."""
 
 from __future__ import annotations
 

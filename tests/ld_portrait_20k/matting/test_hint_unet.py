@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -173,9 +174,30 @@ def test_shipped_weights_beat_closed_form_on_a_drawn_portrait() -> None:
     assert errors["hint-unet"][1] < errors["closed-form"][1]
 
 
-def test_export_halves_the_weights(tmp_path: Path) -> None:
+def test_folded_network_gives_what_the_trained_one_gives(tmp_path: Path) -> None:
+    network = trained_a_little({"widths": [8, 12, 16, 16], "norm": True})
+    folded = network.folded()
+    assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in folded.modules())
+    assert folded.config == {**network.config, "norm": False}
+    image, known, _ = stripes()
+    inputs = network.prepare(image, known)
+    with torch.inference_mode():
+        found, expected = (one.eval().half().float()(inputs) for one in (folded, network))
+    assert float((found - expected).abs().max()) < 0.02  # the CPU may compute in bfloat16
+    plain = HintUNet({"widths": [8, 12, 16, 16]})
+    again = plain.folded().state_dict()
+    assert all(torch.equal(value, again[name]) for name, value in plain.state_dict().items())
+
+
+def test_network_without_the_solved_alpha_starts_from_the_projected_one() -> None:
     torch.manual_seed(0)
-    network = HintUNet({"widths": [8, 12, 16, 16]})
+    image, known, _ = stripes()
+    inputs = HintUNet({"solved": False}).prepare(image, known)
+    assert torch.equal(inputs[:, SOLVED], inputs[:, PROJECTED])
+
+
+def test_export_halves_the_weights(tmp_path: Path) -> None:
+    network = trained_a_little({"widths": [8, 12, 16, 16], "norm": True})
     save_pretrained(network, tmp_path / "run", card="a card\n")
     size = export(tmp_path / "run", tmp_path / "shipped")
     assert size < 0.55 * (tmp_path / "run" / "model.safetensors").stat().st_size
@@ -185,6 +207,19 @@ def test_export_halves_the_weights(tmp_path: Path) -> None:
     inputs = network.prepare(image, known)
     with torch.inference_mode():
         assert torch.allclose(again(inputs), network.eval()(inputs), atol=1e-2)
+
+
+def trained_a_little(config: dict[str, Any]) -> HintUNet:
+    """A network whose running statistics and norms are no longer those of the start."""
+    torch.manual_seed(0)
+    network = HintUNet(config).train()
+    inputs = network.prepare(pictures(11, 2, 3, 32, 32), torch.full((2, 1, 32, 32), 0.5))
+    optimizer = torch.optim.AdamW(network.parameters(), lr=1e-2)
+    for _ in range(3):
+        (network(inputs) - 0.3).square().mean().backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    return network
 
 
 def drawn(

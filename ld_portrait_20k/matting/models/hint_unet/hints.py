@@ -113,12 +113,14 @@ def solve(image: Tensor, trimap: Tensor, prior: Tensor) -> Tensor:
     return ((lines[:, :3] * image).sum(1, keepdim=True) + lines[:, 3:]).clamp(0.0, 1.0)
 
 
-def hints(image: Tensor, trimap: Tensor) -> Tensor:
+def hints(image: Tensor, trimap: Tensor, *, solved: bool = True) -> Tensor:
     """Everything that the network sees.
 
     Args:
         image: (B, 3, H, W) float32 sRGB, 0..1.
         trimap: (B, 1, H, W) float32 of 0, 0.5 and 1.
+        solved: Whether closed-form matting is done; without, the projected alpha stands in
+            its place too.
 
     Returns:
         (B, CHANNELS, H, W) float32: the image (3), the trimap as known foreground and known
@@ -131,8 +133,8 @@ def hints(image: Tensor, trimap: Tensor) -> Tensor:
     alpha, distance = project(image, foreground, background)
     known = inside + outside
     alpha = torch.lerp(alpha, inside, known)
-    solved = torch.lerp(solve(image, trimap, alpha), inside, known)
-    return torch.cat([image, inside, outside, foreground, background, alpha, distance, solved], 1)
+    last = torch.lerp(solve(image, trimap, alpha), inside, known) if solved else alpha
+    return torch.cat([image, inside, outside, foreground, background, alpha, distance, last], 1)
 
 
 def _enlarge(values: Tensor, factor: int, like: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""A trained model as it ships: weights in 16 bits, with the card that stands there already.
+"""A trained model as it ships: folded, in 16 bits, with the card that stands there already.
 
 python -m ld_portrait_20k.matting.training.recipes.export RUN OUTPUT
 """
@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from ld_portrait_20k.errors import PortraitError
+from ld_portrait_20k.matting.models.hint_unet.network import HintUNet
 from ld_portrait_20k.matting.models.saving import CARD, load_pretrained, save_pretrained
 
 
@@ -28,6 +29,8 @@ def export(run: Path, output: Path) -> int:
         PortraitError: The run holds no model, or a weight does not fit 16 bits.
     """
     module = load_pretrained(run)
+    if isinstance(module, HintUNet):
+        module = module.folded()
     weights = {name: value.half() for name, value in module.state_dict().items()}
     for name, value in weights.items():
         if not value.isfinite().all():

@@ -190,6 +190,30 @@ def test_the_report_of_what_is_done(prepared: Study, capsys: pytest.CaptureFixtu
     assert (output / "report.html").read_bytes() == before
 
 
+def test_a_model_without_a_trimap_is_judged_on_whole_pictures(
+    portraits: Path, tmp_path: Path
+) -> None:
+    network = json.dumps({"widths": [4, 4, 4, 4, 4], "depths": [1, 1, 1, 1, 1]})
+    options = [*TINY, "--model", "portrait-unet", "--network", network, "--steps", "1",
+               "--seeds", "1", "--note", "A *note* for readers."]  # fmt: skip
+    output = tmp_path / "report"
+    arguments = ["--data", str(portraits), "--output", str(output), *options]
+    assert main(["reproduce", "source", *arguments, "--prepare-only"]) == 0
+    study = load_study(output)
+    result = run_cell(study.cells[0], study.work)
+    assert result["region"] == "whole"
+    whole = result["tests"]["held-out"]["pictures"][0]
+    assert main(["reproduce", "--report-only", "--output", str(output)]) == 0
+    markdown = (output / "report.md").read_text()
+    assert "over the whole of their test pictures" in markdown
+    assert "A \\*note\\* for readers." in markdown
+    test = read(study.work / study.cells[0].tests[0].where)
+    alpha = cv2.imread(str(test.file("alpha", whole["name"])), cv2.IMREAD_GRAYSCALE)
+    assert alpha is not None
+    # SAD counts thousands of pixels, MAD is their mean: the region is every pixel.
+    assert whole["sad"] * 1000 / whole["mad"] == pytest.approx(alpha.size)
+
+
 def test_the_page_loads_nothing(prepared: Study) -> None:
     main(["reproduce", "--report-only", "--output", str(prepared.output)])
     html = (prepared.output / "report.html").read_text()
