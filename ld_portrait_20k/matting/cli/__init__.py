@@ -20,6 +20,7 @@ COMMANDS = {
     "train": "train a matting model on one or several data sets",
     "key": "alpha and clean colours of green- or blue-screen footage",
     "shoot": "screen footage of a data set's foregrounds, to test keying",
+    "demo": "a local page that cuts people out of pictures and clips",
     "reproduce": "what the data are worth: the paper's tables, by one command",
     "models": "the models by name: size, licence, what is installed",
 }

@@ -1,0 +1,1 @@
+"""A local page that cuts people out of pictures and clips; see README.md."""

@@ -1,0 +1,104 @@
+"""Components that both tabs of the page have."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ld_portrait_20k.compositing.trimaps import BACKGROUND, FOREGROUND, UNKNOWN
+from ld_portrait_20k.matting.demo import backgrounds, uploads
+from ld_portrait_20k.matting.demo.strokes import BRUSHES, VIEW_SIDE
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the command says of the page.
+
+    Attributes:
+        folder: For results; removed when the page ends.
+        models: What the page offers, the preselected one first.
+        any_folder: Whether visitors may name a folder of this machine as a model.
+        forget_after: Seconds after which the pictures of a visitor who left are forgotten.
+    """
+
+    folder: Path
+    models: list[str]
+    any_folder: bool = True
+    forget_after: float = 3600
+
+
+@dataclass(frozen=True, slots=True)
+class BackgroundChoice:
+    """Components that say what a cut-out is laid over."""
+
+    kind: Any
+    colour: Any
+    picture: Any
+
+
+_MEANINGS: Final = {FOREGROUND: "foreground", BACKGROUND: "background", UNKNOWN: "unknown"}
+
+
+def editor(gr: Any, name: str) -> Any:
+    """A picture that three brushes paint over, and what their colours mean."""
+    brush = gr.Brush(
+        default_size=24, colors=list(BRUSHES.values()),
+        default_color=BRUSHES[FOREGROUND], color_mode="fixed",
+    )  # fmt: skip
+    part = gr.ImageEditor(
+        label="Paint", sources=(), transforms=(), layers=False, brush=brush,
+        eraser=gr.Eraser(default_size=24), format="png", type="numpy", image_mode="RGBA",
+        canvas_size=(VIEW_SIDE, VIEW_SIDE), height=460, buttons=["fullscreen"],
+        placeholder="upload a picture first", interactive=True, elem_id=name,
+    )  # fmt: skip
+    marks = "".join(
+        f'<li><i style="background: {BRUSHES[value]}"></i>{meaning}</li>'
+        for value, meaning in _MEANINGS.items()
+    )
+    gr.HTML(f'<ul class="brushes">{marks}</ul>', elem_classes="bare")
+    return part
+
+
+def editor_value(picture: NDArray[np.uint8]) -> dict[str, Any]:
+    """A picture that is not painted yet, as the editor's value."""
+    return {"background": picture, "layers": [], "composite": None}
+
+
+def model_choice(gr: Any, settings: Settings, name: str) -> Any:
+    """The models of this page."""
+    hint = "Or type the folder of a model that you trained." if settings.any_folder else None
+    return gr.Dropdown(
+        settings.models, value=settings.models[0], label="Model", info=hint,
+        allow_custom_value=settings.any_folder, elem_id=name,
+    )  # fmt: skip
+
+
+def background_choice(gr: Any, name: str) -> BackgroundChoice:
+    """What a cut-out is laid over."""
+    kinds = [backgrounds.COLOUR, backgrounds.CHECKER, backgrounds.PICTURE]
+    kind = gr.Radio(kinds, value=backgrounds.CHECKER, label="Background", elem_id=f"{name}-behind")
+    colour = gr.ColorPicker(
+        "#2f6fb0", label="Colour", visible=False, elem_id=f"{name}-behind-colour"
+    )
+    picture = gr.File(
+        label="Background picture", file_types=list(uploads.PICTURES), height=140, visible=False,
+        elem_id=f"{name}-behind-picture",
+    )  # fmt: skip
+    return BackgroundChoice(kind, colour, picture)
+
+
+def show_background(gr: Any, kind: str) -> list[Any]:
+    """Show the part of a background choice that its kind needs."""
+    return [
+        gr.update(visible=kind == backgrounds.COLOUR),
+        gr.update(visible=kind == backgrounds.PICTURE),
+    ]
+
+
+def path_of(value: str | None) -> Path | None:
+    """An uploaded file."""
+    return Path(value) if value else None
