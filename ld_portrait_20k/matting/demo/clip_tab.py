@@ -17,6 +17,7 @@ from ld_portrait_20k.matting.demo import backgrounds, choices, clips, strokes, t
 from ld_portrait_20k.matting.demo.parts import (
     Settings,
     background_choice,
+    download_buttons,
     editor,
     editor_value,
     model_choice,
@@ -73,8 +74,8 @@ class ClipTab:
         with gr.Row():
             self.begin = gr.Number(0, label="From second", minimum=0, min_width=120,
                                    elem_id="clip-begin")  # fmt: skip
-            self.end = gr.Number(None, label="To second", minimum=0, min_width=120,
-                                 placeholder="end of the clip", elem_id="clip-end")  # fmt: skip
+            self.end = gr.Number(0, label="To second, 0 for all", minimum=0, min_width=120,
+                                 elem_id="clip-end")  # fmt: skip
         finders = choices.clip_segmenters()
         first = next(iter(finders))
         self.segmenter = gr.Dropdown(
@@ -102,13 +103,7 @@ class ClipTab:
                 label="Composite", interactive=False, autoplay=True, loop=True, height=420,
                 elem_id="clip-result",
             )  # fmt: skip
-            with gr.Row():
-                self.downloads = [
-                    gr.DownloadButton(name, size="md", min_width=100, elem_id=f"clip-{key}")
-                    for key, name in (
-                        ("alpha", "Alpha"), ("cutout", "Cut-out"), ("composite", "Composite"),
-                    )
-                ]  # fmt: skip
+            self.downloads = download_buttons(gr, "clip")
 
     def _connect(self) -> None:
         gr = self._gr
@@ -201,7 +196,12 @@ class ClipTab:
             painted=strokes.painted(edited, clip.first.shape),
         )  # fmt: skip
         work = clips.matte_clip(
-            clip, finder, choices.open_model(model), folder, background=behind, end=end
+            clip,
+            finder,
+            choices.open_model(model),
+            folder,
+            background=behind,
+            end=end or None,
         )
         began = told = time.monotonic()
         for progress in work:

@@ -99,6 +99,16 @@ def show_background(gr: Any, kind: str) -> list[Any]:
     ]
 
 
+def download_buttons(gr: Any, name: str) -> list[Any]:
+    """Buttons for alpha, cut-out and composite."""
+    named = {"alpha": "Save alpha", "cutout": "Save cut-out", "composite": "Save composite"}
+    with gr.Row():
+        return [
+            gr.DownloadButton(text, size="md", min_width=130, elem_id=f"{name}-{key}")
+            for key, text in named.items()
+        ]
+
+
 def path_of(value: str | None) -> Path | None:
     """An uploaded file."""
     return Path(value) if value else None

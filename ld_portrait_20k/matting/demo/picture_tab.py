@@ -14,6 +14,7 @@ from ld_portrait_20k.matting.demo import backgrounds, choices, pictures, strokes
 from ld_portrait_20k.matting.demo.parts import (
     Settings,
     background_choice,
+    download_buttons,
     editor,
     editor_value,
     model_choice,
@@ -111,13 +112,7 @@ class PictureTab:
                 buttons=["fullscreen"],
             )  # fmt: skip
             self.behind = background_choice(gr, "picture")
-            with gr.Row():
-                self.downloads = [
-                    gr.DownloadButton(name, size="md", min_width=100, elem_id=f"picture-{key}")
-                    for key, name in (
-                        ("alpha", "Alpha"), ("cutout", "Cut-out"), ("composite", "Composite"),
-                    )
-                ]  # fmt: skip
+            self.downloads = download_buttons(gr, "picture")
             self.alpha = gr.Image(
                 label="Alpha", format="png", interactive=False, elem_id="picture-matte",
                 buttons=["fullscreen"],

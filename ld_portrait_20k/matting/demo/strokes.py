@@ -104,7 +104,8 @@ def mask_from_strokes(picture: Pixels, strokes: Pixels | None) -> Pixels:
     """The person's mask from some strokes, by GrabCut.
 
     Rother, Kolmogorov and Blake, "GrabCut", 2004, through OpenCV. What is painted keeps its
-    label; elsewhere the person is sought within the box around all strokes.
+    label. What is nearer to a foreground stroke than to a background stroke or to the picture's
+    border is taken for the person at first.
 
     Args:
         picture: (H, W, 3) uint8 sRGB.
@@ -120,9 +121,10 @@ def mask_from_strokes(picture: Pixels, strokes: Pixels | None) -> Pixels:
         raise PortraitError("GrabCut needs foreground; try: paint some strokes on the person")
     small = view(picture, _GRABCUT_SIDE)
     marks = cv2.resize(strokes, small.shape[1::-1], interpolation=cv2.INTER_NEAREST)
-    left, top, width, height = cv2.boundingRect((marks != NOTHING).astype(np.uint8))
-    labels = np.full(marks.shape, cv2.GC_PR_BGD, np.uint8)
-    labels[top : top + height, left : left + width] = cv2.GC_PR_FGD
+    known = np.pad(marks == BACKGROUND, 1, constant_values=True)
+    to_background = _distance_to(known)[1:-1, 1:-1]
+    near = _distance_to(marks == FOREGROUND) < to_background
+    labels = np.where(near, np.uint8(cv2.GC_PR_FGD), np.uint8(cv2.GC_PR_BGD))
     labels[marks == FOREGROUND] = cv2.GC_FGD
     labels[marks == BACKGROUND] = cv2.GC_BGD
     cv2.setRNGSeed(0)  # its clusters start at random
@@ -141,6 +143,12 @@ def mask_from_strokes(picture: Pixels, strokes: Pixels | None) -> Pixels:
     size = (picture.shape[1], picture.shape[0])
     mask = np.asarray(cv2.resize(found, size, interpolation=cv2.INTER_LINEAR), np.uint8)
     return np.where(mask >= 128, np.uint8(255), np.uint8(0))
+
+
+def _distance_to(where: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Distance of each pixel to the nearest one that is marked, in pixels."""
+    outside = (~where).astype(np.uint8)
+    return np.asarray(cv2.distanceTransform(outside, cv2.DIST_L2, cv2.DIST_MASK_5), np.float32)
 
 
 def tinted(picture: Pixels, trimap: Pixels | None) -> Pixels:

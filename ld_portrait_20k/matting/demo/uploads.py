@@ -20,7 +20,7 @@ PICTURES: Final = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
 
 CLIPS: Final = (".mp4", ".mov", ".m4v", ".webm", ".mkv", ".avi", ".y4m")
 
-_PICTURE_FORMATS: Final = ("PNG", "JPEG", "MPO", "WEBP", "TIFF", "BMP", "GIF")
+_PICTURE_FORMATS: Final = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF")
 _CLIP_STARTS: Final = {
     b"\x1a\x45\xdf\xa3": 0,  # Matroska, WebM
     b"ftyp": 4, b"moov": 4, b"mdat": 4, b"wide": 4, b"free": 4,  # MP4, QuickTime
@@ -76,6 +76,7 @@ def _check_picture(path: Path) -> None:
 
     from PIL import Image
 
+    Image.init()  # of the formats named, only those of plugins that are loaded are looked for
     try:
         # Sizes are checked by the reader.
         with warnings.catch_warnings(action="ignore"), Image.open(path, formats=_PICTURE_FORMATS):
