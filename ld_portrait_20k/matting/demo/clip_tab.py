@@ -40,10 +40,14 @@ class Session:
     clip: clips.Clip | None = None
     folder: Path | None = None
 
-    def new_folder(self, root: Path) -> Path:
-        """An empty folder for downloads, in place of the last one."""
+    def forget(self) -> None:
+        """Remove the downloads."""
         if self.folder is not None:
             shutil.rmtree(self.folder, ignore_errors=True)
+
+    def new_folder(self, root: Path) -> Path:
+        """An empty folder for downloads, in place of the last one."""
+        self.forget()
         self.folder = Path(tempfile.mkdtemp(prefix="clip-", dir=root))
         return self.folder
 
@@ -58,7 +62,9 @@ class ClipTab:
 
     def __init__(self, gr: Any, settings: Settings) -> None:
         self._gr, self._settings = gr, settings
-        self.session = gr.State(Session(), time_to_live=settings.forget_after)
+        self.session = gr.State(
+            Session(), time_to_live=settings.forget_after, delete_callback=Session.forget
+        )
         with gr.Row():
             with gr.Column():
                 self._lay_out_inputs()

@@ -22,7 +22,7 @@ class Settings:
         folder: For results; removed when the page ends.
         models: What the page offers, the preselected one first.
         any_folder: Whether visitors may name a folder of this machine as a model.
-        forget_after: Seconds after which the pictures of a visitor who left are forgotten.
+        forget_after: Seconds after which what a visitor made is forgotten, if nothing more is made.
     """
 
     folder: Path
@@ -104,7 +104,7 @@ def download_buttons(gr: Any, name: str) -> list[Any]:
     named = {"alpha": "Save alpha", "cutout": "Save cut-out", "composite": "Save composite"}
     with gr.Row():
         return [
-            gr.DownloadButton(text, size="md", min_width=130, elem_id=f"{name}-{key}")
+            gr.DownloadButton(text, size="sm", min_width=130, elem_id=f"{name}-{key}")
             for key, text in named.items()
         ]
 

@@ -45,10 +45,14 @@ class Session:
     result: pictures.CutOut | None = None
     folder: Path | None = None
 
-    def new_folder(self, root: Path) -> Path:
-        """An empty folder for downloads, in place of the last one."""
+    def forget(self) -> None:
+        """Remove the downloads."""
         if self.folder is not None:
             shutil.rmtree(self.folder, ignore_errors=True)
+
+    def new_folder(self, root: Path) -> Path:
+        """An empty folder for downloads, in place of the last one."""
+        self.forget()
         self.folder = Path(tempfile.mkdtemp(prefix="picture-", dir=root))
         return self.folder
 
@@ -63,7 +67,9 @@ class PictureTab:
 
     def __init__(self, gr: Any, settings: Settings) -> None:
         self._gr, self._settings = gr, settings
-        self.session = gr.State(Session(), time_to_live=settings.forget_after)
+        self.session = gr.State(
+            Session(), time_to_live=settings.forget_after, delete_callback=Session.forget
+        )
         with gr.Row():
             with gr.Column():
                 self._lay_out_inputs()
