@@ -60,7 +60,8 @@ def painted(editor: Mapping[str, Any] | None, shape: tuple[int, ...]) -> Pixels 
         if (found == NOTHING).all():
             continue
         # Resized to the picture, without blending labels.
-        full = cv2.resize(found, (shape[1], shape[0]), interpolation=cv2.INTER_NEAREST)
+        size = (shape[1], shape[0])
+        full = np.asarray(cv2.resize(found, size, interpolation=cv2.INTER_NEAREST), np.uint8)
         labels = full if labels is None else np.where(full == NOTHING, labels, full)
     return None if labels is None else np.asarray(labels, np.uint8)
 
@@ -130,8 +131,8 @@ def mask_from_strokes(picture: Pixels, strokes: Pixels | None) -> Pixels:
     cv2.setRNGSeed(0)  # its clusters start at random
     try:
         cv2.grabCut(
-            np.ascontiguousarray(small), labels, None, np.zeros((1, 65)), np.zeros((1, 65)), 5,
-            cv2.GC_INIT_WITH_MASK,
+            np.ascontiguousarray(small), labels, (0, 0, 0, 0), np.zeros((1, 65)),
+            np.zeros((1, 65)), 5, cv2.GC_INIT_WITH_MASK,
         )  # fmt: skip
     except cv2.error:
         raise PortraitError(
