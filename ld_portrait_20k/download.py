@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from ld_portrait_20k.errors import PortraitError, ShardError
 from ld_portrait_20k.files import write_bytes
-from ld_portrait_20k.manifest import FILE_NAME, Manifest, ShardRecord, file_sha256
+from ld_portrait_20k.manifest import FILE_NAME, Manifest, ShardRecord, count_samples, file_sha256
 from ld_portrait_20k.streaming.http import RemoteError
 
 if TYPE_CHECKING:
@@ -155,17 +155,7 @@ def select(
             f"nothing to fetch: the dataset has {', '.join(manifest.subsets()) or 'no shards'} "
             f"with splits {', '.join(manifest.splits)}"
         )
-    splits = dict.fromkeys(manifest.splits, 0)
-    for shard in chosen:
-        splits[shard.split] += shard.samples
-    if subset != "default":
-        splits = dict.fromkeys(splits, 0)
-    return chosen, replace(
-        manifest,
-        shards=tuple(chosen),
-        splits={name: count for name, count in splits.items() if count},
-        files={},
-    )
+    return chosen, replace(manifest, shards=tuple(chosen), splits=count_samples(chosen), files={})
 
 
 def download(
@@ -215,11 +205,7 @@ def _merge(whole: Manifest, old: Manifest, new: Manifest) -> Manifest:
     """The new manifest with the shards that were fetched earlier."""
     listed = {shard.path for shard in (*old.shards, *new.shards)}
     shards = tuple(shard for shard in whole.shards if shard.path in listed)
-    splits = dict.fromkeys(whole.splits, 0)
-    for shard in shards:
-        if shard.subset == "default":
-            splits[shard.split] += shard.samples
-    return replace(new, shards=shards, splits={k: v for k, v in splits.items() if v})
+    return replace(new, shards=shards, splits=count_samples(shards))
 
 
 def _fit_card(card: bytes, manifest: Manifest) -> bytes:

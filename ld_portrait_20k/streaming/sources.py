@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 from urllib.parse import quote, urlsplit
 
 from ld_portrait_20k.errors import (
@@ -20,13 +20,13 @@ from ld_portrait_20k.errors import (
     is_lfs_pointer,
 )
 from ld_portrait_20k.manifest import FILE_NAME, Manifest
+from ld_portrait_20k.manifest_checks import MAX_BYTES
 from ld_portrait_20k.streaming.http import HttpClient, Patience, RemoteError, public_url
 from ld_portrait_20k.streaming.listing import is_url, list_shards
 from ld_portrait_20k.streaming.windows import FileWindow, OpenFile, Window
 
 __all__ = ["DatasetSource", "HttpSource", "ListedSource", "LocalSource", "Stream", "Window"]
 
-MAX_MANIFEST_BYTES: Final = 256 * 2**20
 _OPEN_FILES = 64
 
 
@@ -217,7 +217,7 @@ class HttpSource:
         if self._manifest is None:
             url = self.url(FILE_NAME)
             try:
-                data = self.client.get(url, MAX_MANIFEST_BYTES)
+                data = self.client.get(url, MAX_BYTES)
             except RemoteError as problem:
                 if problem.status in (404, 410):
                     raise DatasetNotFoundError(
@@ -302,7 +302,7 @@ class ListedSource:
             return Manifest.load(folder) if (folder / FILE_NAME).exists() else None
         url = f"{root}/{FILE_NAME}"
         try:
-            data = self.client.get(url, MAX_MANIFEST_BYTES)
+            data = self.client.get(url, MAX_BYTES)
         except RemoteError as problem:
             if problem.status in (401, 403, 404, 410):
                 return None
