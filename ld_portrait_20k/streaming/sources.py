@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
-from urllib.parse import quote, urlsplit
+from urllib.parse import SplitResult, quote
 
 from ld_portrait_20k.errors import (
     LFS_ADVICE,
@@ -21,6 +21,7 @@ from ld_portrait_20k.errors import (
 )
 from ld_portrait_20k.manifest import FILE_NAME, Manifest
 from ld_portrait_20k.manifest_checks import MAX_BYTES
+from ld_portrait_20k.streaming import addresses
 from ld_portrait_20k.streaming.http import HttpClient, Patience, RemoteError, public_url
 from ld_portrait_20k.streaming.listing import is_url, list_shards
 from ld_portrait_20k.streaming.windows import FileWindow, OpenFile, Window
@@ -183,7 +184,7 @@ class HttpSource:
         manifest: Manifest | None = None,
         identity: str | None = None,
     ) -> None:
-        parts = urlsplit(base)
+        parts = _split(base)
         self.base = base.rstrip("/")
         self.name = public_url(self.base)
         self.identity = identity
@@ -253,7 +254,7 @@ class ListedSource:
         self.paths = tuple(list_shards(paths))
         if not self.paths:
             raise PortraitError("an empty list of shards")
-        remote = [urlsplit(path) for path in self.paths if self.is_remote(path)]
+        remote = [_split(path) for path in self.paths if self.is_remote(path)]
         origins = {f"{parts.scheme}://{parts.netloc}" for parts in remote}
         if token and len(origins) > 1:
             raise PortraitError("a token goes with the shards of one host only")
@@ -308,6 +309,13 @@ class ListedSource:
                 return None
             raise
         return Manifest.from_json(data.decode("utf-8", "replace"), public_url(url))
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        return addresses.split(url)
+    except ValueError as problem:
+        raise PortraitError(f"{public_url(url)}: not an address to read from ({problem})") from None
 
 
 def _unreadable(shard: str, problem: OSError) -> UnreadableShardError:
