@@ -92,7 +92,8 @@ def test_pictures(form: str, fuzz: Any) -> None:
 
 ABOUT = {
     "plan": {"quality": {"thresholds": {"a": 1.5}, "added_rules": [{"path": "x"}]},
-             "stages": [[3, 1]], "history": [{"plan_hash": "0", "refinement_version": "1", "samples": 3}]},
+             "stages": [[3, 1]],
+             "history": [{"plan_hash": "0", "refinement_version": "1", "samples": 3}]},
     "planned": 9, "rejected": {"dull": 1}, "retried": {}, "fidelity": {"raw_sad": 0.5},
 }  # fmt: skip
 
