@@ -1,6 +1,6 @@
-"""The dataset card of a part of a dataset.
+"""The YAML of a card, and the dataset card of a part of a dataset.
 
-The card may come from anywhere: its YAML is read up to a size, without merge keys and dates, and
+A card may come from anywhere: its YAML is read up to a size, without merge keys and dates, and
 a card that cannot be read stays as it is.
 """
 
@@ -15,6 +15,8 @@ MAX_HEAD: Final = 2**17
 
 _MAX_DEPTH = 40  # our cards have 12 levels
 _FENCE = "---\n"
+_FAILURES = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+"""What PyYAML and foreign structure raise, besides YAMLError."""
 
 
 def fit_card(card: bytes, manifest: Manifest) -> bytes:
@@ -31,18 +33,34 @@ def fit_card(card: bytes, manifest: Manifest) -> bytes:
     """
     import yaml
 
-    parts = card.decode("utf-8", "replace").split(_FENCE, 2)
-    if len(parts) != 3 or parts[0] or len(parts[1]) > MAX_HEAD:
+    found = card_head(card.decode("utf-8", "replace"))
+    if found is None:
         return card
     try:
-        head = _fit(_load(parts[1]), manifest)
-        text = yaml.safe_dump(head, sort_keys=False, allow_unicode=True)
-        return f"{_FENCE}{text}{_FENCE}{parts[2]}".encode()
-    except (
-        yaml.YAMLError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError,
-        ValueError,
-    ):  # fmt: skip
+        text = yaml.safe_dump(_fit(found[0], manifest), sort_keys=False, allow_unicode=True)
+        return f"{_FENCE}{text}{_FENCE}{found[1]}".encode()
+    except (yaml.YAMLError, *_FAILURES):
         return card
+
+
+def card_head(card: str) -> tuple[Any, str] | None:
+    """The YAML at the beginning of a card, and the text after it.
+
+    Args:
+        card: ``README.md`` of a dataset or a model.
+
+    Returns:
+        None where there is none, it is too large, or it cannot be read.
+    """
+    import yaml
+
+    parts = card.split(_FENCE, 2)
+    if len(parts) != 3 or parts[0] or len(parts[1]) > MAX_HEAD:
+        return None
+    try:
+        return _load(parts[1]), parts[2]
+    except (yaml.YAMLError, *_FAILURES):
+        return None
 
 
 def _fit(head: Any, manifest: Manifest) -> Any:

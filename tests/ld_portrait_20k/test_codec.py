@@ -208,11 +208,11 @@ def test_scans_are_bounded() -> None:
     honest = progressive(64, 0)
     assert 6 <= honest.count(b"\xff\xda") <= 20
     assert codec.decode_foreground(honest).shape == (64, 64, 3)
-    started = time.monotonic()
+    started = time.process_time()
     bomb_of_scans = progressive(1024, 60_000)
     with pytest.raises(codec.ImageError, match="more than 64 scans"):
         codec.decode_foreground(bomb_of_scans)
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5
 
 
 class Panic(BaseException):

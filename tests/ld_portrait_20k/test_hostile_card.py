@@ -61,9 +61,9 @@ def test_a_card_that_cannot_be_fitted_stays_as_it_is(
 ) -> None:
     card = f"---\n{CARDS[name]}---\n# card\n".encode()
     (served.root / "README.md").write_bytes(card)
-    began = time.monotonic()
+    began = time.process_time()
     manifest = download(HttpSource(served.url), tmp_path / "d", split="test")
-    assert time.monotonic() - began < 5
+    assert time.process_time() - began < 5
     assert manifest.splits == {"test": 2}
     got = (tmp_path / "d" / "README.md").read_bytes()
     if got != card:
@@ -75,3 +75,14 @@ def test_a_card_of_our_form_is_fitted(served: Server, tmp_path: Path) -> None:
     download(HttpSource(served.url), tmp_path / "d", split="test")
     head = yaml.safe_load((tmp_path / "d/README.md").read_text().split("---\n")[1])
     assert [item["split"] for item in head["configs"][0]["data_files"]] == ["test"]
+
+
+@pytest.mark.parametrize("name", CARDS)
+def test_the_card_of_a_model_is_read_within_bounds(tmp_path: Path, name: str) -> None:
+    pytest.importorskip("torch")
+    from ld_portrait_20k.matting.models import torch_model
+
+    (tmp_path / "README.md").write_text(f"---\nlicense: mit\n{CARDS[name]}---\n", "utf-8")
+    began = time.process_time()
+    assert torch_model._licence(tmp_path) in ("mit", "unknown")
+    assert time.process_time() - began < 5

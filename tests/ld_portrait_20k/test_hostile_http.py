@@ -41,7 +41,7 @@ def test_a_chunked_200_to_a_range_is_not_read_to_its_end() -> None:
         assert bytes(client.read(server.url, 2**21, 1000)) == b"x" * 1000
         with pytest.raises(RemoteError, match="more than 100 bytes"):
             client.get(server.url, 100)
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 20
         assert server.sent < 40 * 2**20
 
 
@@ -58,7 +58,7 @@ def test_the_body_of_a_redirect_is_not_read(coding: str) -> None:
         began = time.monotonic()
         with pytest.raises(RemoteError, match="too often"):
             HttpClient(patience=QUICK).read(server.url, 0, 10)
-        assert time.monotonic() - began < 8
+        assert time.monotonic() - began < 20
         assert server.requests == 6
         assert server.sent < 100 * 2**20
 
@@ -78,7 +78,7 @@ def test_framing_without_end_ends(start: bytes) -> None:
         began = time.monotonic()
         with pytest.raises(RemoteError, match=r"more headers than content|more than 100 headers"):
             HttpClient(patience=QUICK).read(server.url, 0, 10)
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 20
         assert server.requests == QUICK.attempts
 
 
@@ -100,7 +100,7 @@ def test_slow_pauses_add_up_to_a_bound() -> None:
         began = time.monotonic()
         with pytest.raises(RemoteError, match="HTTP 503; given up after"):
             HttpClient(patience=patience).read(server.url, 0, 10)
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 20
 
 
 def drip(start: bytes, pause: float) -> Iterator[bytes]:
@@ -122,7 +122,7 @@ def test_a_server_that_drips_is_too_slow(where: str) -> None:
         began = time.monotonic()
         with pytest.raises(RemoteError, match=r"slower than 1000 bytes a second|too often"):
             HttpClient(patience=patience).read(server.url, 0, 5000)
-        assert time.monotonic() - began < 12
+        assert time.monotonic() - began < 20
 
 
 def test_time_in_which_nobody_reads_is_not_the_servers() -> None:
