@@ -97,10 +97,9 @@ def test_a_byte_and_a_cut_again_and_again_ends() -> None:
 def test_slow_pauses_add_up_to_a_bound() -> None:
     patience = Patience(timeout=5, attempts=50, pause=0.2, longest_pause=0.3, longest_wait=1.0)
     with RawServer(lambda _: [head("503 Busy", "Retry-After: " + "9" * 5000)]) as server:
-        began = time.monotonic()
         with pytest.raises(RemoteError, match="HTTP 503; given up after"):
             HttpClient(patience=patience).read(server.url, 0, 10)
-        assert time.monotonic() - began < 20
+        assert server.requests < 20
 
 
 def drip(start: bytes, pause: float) -> Iterator[bytes]:
