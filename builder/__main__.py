@@ -7,10 +7,11 @@ def _main() -> int:
     # Checked before anything of `builder` is imported: a foreign one may have taken its place.
     from ld_portrait_20k import exit_codes
     from ld_portrait_20k.own_packages import foreign_package
+    from ld_portrait_20k.printable import say
 
     problem = foreign_package()
     if problem is not None:
-        print(f"error: {problem}", file=sys.stderr)  # noqa: T201
+        say(f"error: {problem}", error=True)
         return exit_codes.PROBLEM
     from builder.cli import main
 

@@ -28,10 +28,19 @@ MAX_PIXELS: Final = 8192 * 8192
 MAX_SIDE: Final = 65_500
 """The longest side that every decoder here handles."""
 
+MAX_SCANS: Final = 64
+"""A JPEG of more scans is refused undecoded, because each goes over all pixels (0.5 ms for a
+megapixel). Encoders write 10 to 20; 64 is chosen by eye."""
+
 JPEG_QUALITY: Final = 98
 
 _PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 _RUN_LENGTH = 3  # zlib's Z_RLE
+
+_JPEG_FRAMES = frozenset({0xC0, 0xC1, 0xC2})  # baseline, extended, progressive; all Huffman coded
+_JPEG_TABLES = frozenset({0xC4, 0xDB, 0xDD, 0xFE, *range(0xE0, 0xF0)})
+"""Markers that may stand before the frame header; each has a length. Markers without one (TEM,
+RST) are refused: decoders pass over them, so the header that they find may be another one."""
 
 _Decoder = Callable[[bytes, "Header"], NDArray[np.uint8]]
 
@@ -184,10 +193,15 @@ def _decode(data: bytes, header: Header, max_pixels: int) -> NDArray[np.uint8]:
             f"a {header.format} of {header.width}x{header.height}, "
             f"over the limit of {max_pixels} pixels"
         )
+    if header.format == "jpeg" and _count_scans(data) > MAX_SCANS:
+        raise ImageError(f"a jpeg of more than {MAX_SCANS} scans")
     name, decode = _png_decoder() if header.format == "png" else _jpeg_decoder()
     try:
         picture = decode(data, header)
-    except Exception as problem:  # each library has error types of its own
+    except (MemoryError, KeyboardInterrupt, SystemExit, GeneratorExit):
+        raise
+    except BaseException as problem:
+        # Each library has error types of its own, and a panic of Rust is no Exception.
         raise ImageError(f"corrupt {header.format} ({name}: {problem})") from problem
     shape = (header.height, header.width) + ((3,) if header.channels == 3 else ())
     if picture.size != header.height * header.width * header.channels:
@@ -219,14 +233,23 @@ def _jpeg_header(data: bytes) -> Header:
         if len(segment) < 8:
             break
         length, depth, height, width, channels = struct.unpack(">HBHHB", segment)
-        if marker in (0xC0, 0xC1, 0xC2):
+        if marker in _JPEG_FRAMES:
             if depth != 8 or channels not in (1, 3) or not width or not height:
                 raise ImageError(f"a JPEG of {depth} bits, {channels} channels, {width}x{height}")
             return Header("jpeg", width, height, channels)
-        if marker in (0xD9, 0xDA) or length < 2:
+        if marker not in _JPEG_TABLES or length < 2:
             break
         position += 1 + length
     raise ImageError("corrupt jpeg (no frame header)")
+
+
+def _count_scans(data: bytes) -> int:
+    """Start-of-scan markers; within coded data their two bytes mean nothing else.
+
+    Not ``data.count``, which takes ten times as long.
+    """
+    octets = np.frombuffer(data, np.uint8)
+    return int(np.count_nonzero(octets[np.flatnonzero(octets == 0xDA) - 1] == 0xFF))
 
 
 @functools.cache

@@ -17,6 +17,7 @@ from importlib.util import find_spec
 
 from ld_portrait_20k import exit_codes
 from ld_portrait_20k.own_packages import foreign_package
+from ld_portrait_20k.printable import say
 from ld_portrait_20k.version import __version__
 
 PROGRAM = "ld-portrait"
@@ -99,7 +100,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "try: install a newer version of this project"
         )
     if problem is not None:
-        print(f"error: {problem}", file=sys.stderr)
+        say(f"error: {problem}", error=True)
         return exit_codes.PROBLEM
     run = import_module(command.module).main
     return int(run([*command.words, *arguments[1:]], adapt=name_as_typed))

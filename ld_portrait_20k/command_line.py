@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from ld_portrait_20k import exit_codes
 from ld_portrait_20k.interruption import terminable
+from ld_portrait_20k.printable import MAX_MESSAGE, printable, say
 
 
 def run_to_exit_code(
@@ -32,7 +33,7 @@ def run_to_exit_code(
         sys.stdout.flush()
         return code
     except named as problem:
-        print(f"error: {problem}", file=sys.stderr)
+        say(f"error: {printable(problem, MAX_MESSAGE)}", error=True)
         return int(getattr(problem, "exit_code", exit_codes.PROBLEM))
     except BrokenPipeError:
         # The reader of our output left (`... | head`): nothing is wrong with us.
@@ -40,8 +41,9 @@ def run_to_exit_code(
         return exit_codes.DONE
     except OSError as problem:
         name = f"{problem.filename}: " if problem.filename else ""
-        print(f"error: {name}{problem.strerror or problem}", file=sys.stderr)
+        text = printable(f"{name}{problem.strerror or problem}", MAX_MESSAGE)
+        say(f"error: {text}", error=True)
         return exit_codes.PROBLEM
     except KeyboardInterrupt:
-        print("stopped; what is done is kept: run the same command again to go on", file=sys.stderr)
+        say("stopped; what is done is kept: run the same command again to go on", error=True)
         return exit_codes.INTERRUPTED

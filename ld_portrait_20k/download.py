@@ -11,9 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from ld_portrait_20k.card_fitting import fit_card
 from ld_portrait_20k.errors import PortraitError, ShardError
 from ld_portrait_20k.files import write_bytes
-from ld_portrait_20k.manifest import FILE_NAME, Manifest, ShardRecord, file_sha256
+from ld_portrait_20k.manifest import FILE_NAME, Manifest, ShardRecord, count_samples, file_sha256
 from ld_portrait_20k.streaming.http import RemoteError
 
 if TYPE_CHECKING:
@@ -155,17 +156,7 @@ def select(
             f"nothing to fetch: the dataset has {', '.join(manifest.subsets()) or 'no shards'} "
             f"with splits {', '.join(manifest.splits)}"
         )
-    splits = dict.fromkeys(manifest.splits, 0)
-    for shard in chosen:
-        splits[shard.split] += shard.samples
-    if subset != "default":
-        splits = dict.fromkeys(splits, 0)
-    return chosen, replace(
-        manifest,
-        shards=tuple(chosen),
-        splits={name: count for name, count in splits.items() if count},
-        files={},
-    )
+    return chosen, replace(manifest, shards=tuple(chosen), splits=count_samples(chosen), files={})
 
 
 def download(
@@ -205,7 +196,7 @@ def download(
                 continue
             raise
         if name == "README.md" and part.shards != whole.shards:
-            data = _fit_card(data, part)
+            data = fit_card(data, part)
         write_bytes(folder / name, data)
     write_bytes(present, part.to_json().encode())
     return part
@@ -215,45 +206,4 @@ def _merge(whole: Manifest, old: Manifest, new: Manifest) -> Manifest:
     """The new manifest with the shards that were fetched earlier."""
     listed = {shard.path for shard in (*old.shards, *new.shards)}
     shards = tuple(shard for shard in whole.shards if shard.path in listed)
-    splits = dict.fromkeys(whole.splits, 0)
-    for shard in shards:
-        if shard.subset == "default":
-            splits[shard.split] += shard.samples
-    return replace(new, shards=shards, splits={k: v for k, v in splits.items() if v})
-
-
-def _fit_card(card: bytes, manifest: Manifest) -> bytes:
-    """The dataset card with only those subsets and splits that were fetched.
-
-    ``datasets`` raises an error for a split in the card that has no files.
-    """
-    import yaml
-
-    parts = card.decode("utf-8", "replace").split("---\n", 2)
-    if len(parts) != 3 or parts[0]:
-        return card
-    try:
-        head = yaml.safe_load(parts[1])
-        there = {(shard.subset, shard.split) for shard in manifest.shards}
-        configs = []
-        for config in head.get("configs", []):
-            files = [
-                item
-                for item in config["data_files"]
-                if (config["config_name"], item["split"]) in there
-            ]
-            if files:
-                configs.append({**config, "data_files": files})
-        head["configs"] = configs
-        named = {config["config_name"] for config in configs}
-        infos = head.get("dataset_info", [])
-        infos = infos if isinstance(infos, list) else [infos]
-        head["dataset_info"] = [
-            {key: value for key, value in info.items() if key in ("config_name", "features")}
-            for info in infos
-            if info.get("config_name", "default") in named
-        ]
-    except (yaml.YAMLError, KeyError, TypeError, AttributeError):
-        return card
-    text = yaml.safe_dump(head, sort_keys=False, allow_unicode=True)
-    return f"---\n{text}---\n{parts[2]}".encode()
+    return replace(new, shards=shards, splits=count_samples(shards))

@@ -8,11 +8,19 @@ from typing import Final
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
+from ld_portrait_20k.printable import MAX_MESSAGE, printable
+
 _DISTRIBUTION: Final = "ld-portrait-20k"
 
 
 class PortraitError(Exception):
-    """Base of every error this project raises on purpose; ``str()`` is one clear line."""
+    """Base of every error this project raises on purpose; ``str()`` is one clear line.
+
+    Whatever others wrote into it (names, metadata, answers of servers) is escaped and shortened.
+    """
+
+    def __str__(self) -> str:
+        return printable(super().__str__(), MAX_MESSAGE)
 
 
 class ShardError(PortraitError):

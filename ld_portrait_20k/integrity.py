@@ -18,6 +18,7 @@ from typing import Any, Final
 from ld_portrait_20k import codec, schema
 from ld_portrait_20k.errors import PortraitError, ShardError
 from ld_portrait_20k.manifest import FILE_NAME, Manifest, ShardRecord, file_sha256
+from ld_portrait_20k.printable import MAX_MESSAGE, printable
 from ld_portrait_20k.shard_reader import ShardReader
 from ld_portrait_20k.shards import RawSample, read_samples
 from ld_portrait_20k.ustar import BLOCK, END, padding
@@ -45,7 +46,7 @@ class Problem:
     def __str__(self) -> str:
         where = f" at byte {self.offset}" if self.offset is not None else ""
         who = f", sample {self.sample}" if self.sample else ""
-        return f"{self.path}{where}{who}: {self.problem}"
+        return printable(f"{self.path}{where}{who}: {self.problem}", MAX_MESSAGE)
 
 
 @dataclass(slots=True)
@@ -186,7 +187,7 @@ def check_sample(sample: RawSample) -> dict[str, Any]:
     metadata = sample.metadata
     try:
         canonical = schema.encode_metadata(metadata)
-    except (ValueError, TypeError, AttributeError) as problem:
+    except ValueError as problem:
         raise sample.error(f"metadata does not follow the schema ({problem})") from problem
     missing = _missing(metadata, schema.METADATA)
     if missing:
@@ -194,7 +195,7 @@ def check_sample(sample: RawSample) -> dict[str, Any]:
     if canonical != sample.json:
         raise sample.error("metadata is not in its canonical form (sorted, compact, 6 digits)")
     if metadata["id"] != sample.id:
-        raise sample.error(f"metadata has the id {metadata['id']!r}")
+        raise sample.error(f"metadata has the id {printable(repr(metadata['id']), 60)}")
     try:
         form = codec.read_header(sample.foreground).format
         foreground = codec.decode_foreground(sample.foreground)
@@ -291,7 +292,7 @@ def _check_manifest(manifest: Manifest) -> Iterator[Problem]:
 def _check_files(root: Path, manifest: Manifest) -> Iterator[Problem]:
     for name, expected in sorted(manifest.files.items()):
         if name.startswith("/") or "\\" in name or ".." in name.split("/"):
-            yield Problem(FILE_NAME, f"unsafe path {name[:200]!r}")
+            yield Problem(FILE_NAME, f"unsafe path {printable(repr(name), 200)}")
             continue
         path = root / name
         try:

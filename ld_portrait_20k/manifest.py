@@ -5,19 +5,20 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from ld_portrait_20k import manifest_checks as checks
 from ld_portrait_20k import schema
 from ld_portrait_20k.errors import LFS_ADVICE, PortraitError, is_lfs_pointer
-from ld_portrait_20k.ustar import BLOCK, MAX_MEMBER_BYTES, Entry, padding
+from ld_portrait_20k.printable import printable
+from ld_portrait_20k.ustar import BLOCK, Entry, padding
 
 FILE_NAME: Final = "manifest.json"
 FORMAT: Final = 1
 
-_SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 _SHARD_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,150}\.tar\Z")
 
 
@@ -91,29 +92,21 @@ class ShardRecord:
         Raises:
             KeyError, TypeError, ValueError: Not a shard's record, or an unsafe path.
         """
-        path = str(item["path"])
+        path = checks.text(item["path"], "a shard's path")
         # A manifest may come from anywhere: its paths must stay inside the dataset.
         folder, _, name = path.partition("/")
         if folder != schema.SUBSETS[subset] or not _SHARD_NAME.match(name):
-            raise ValueError(f"unsafe or misplaced shard path {path[:200]!r}")
-        index = tuple((int(a), int(b), int(c), int(d)) for a, b, c, d in item["index"])
-        previous = -1
-        for number, *sizes in index:
-            if not previous < number < 10_000_000:
-                raise ValueError(f"sample numbers in the index of {path} do not rise")
-            if min(sizes) < 0 or max(sizes) > MAX_MEMBER_BYTES:
-                raise ValueError(f"impossible member size in the index of {path}")
-            previous = number
-        crc32 = tuple(int(value) for value in item.get("crc32", ()))
-        if crc32 and len(crc32) != len(index):
-            raise ValueError(f"{len(crc32)} checksums for the {len(index)} samples of {path}")
-        sha256 = str(item["sha256"])
-        if not _SHA256.match(sha256):
-            raise ValueError(f"malformed sha256 of {path}")
+            raise ValueError(f"unsafe or misplaced shard path {printable(repr(path), 200)}")
+        index = checks.index(item["index"], path)
         return cls(
-            path, subset, _one_of(item["split"], schema.SPLITS), int(item["bytes"]),
-            sha256, index, crc32,
-        )  # fmt: skip
+            path,
+            subset,
+            checks.one_of(item["split"], schema.SPLITS),
+            checks.file_bytes(item["bytes"], path),
+            checks.sha256(item["sha256"], path),
+            index,
+            checks.crc32(item.get("crc32", ()), len(index), path),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,34 +179,41 @@ class Manifest:
         if is_lfs_pointer(text[:64].encode()):
             raise PortraitError(f"{where}: {LFS_ADVICE}")
         try:
-            body = json.loads(text)
-            if body["name"] != schema.NAME:
-                raise PortraitError(f"{where}: a manifest of {body['name']!r}, not {schema.NAME}")
-            if body["format"] > FORMAT:
-                raise PortraitError(
-                    f"{where}: format {body['format']} is newer than this package reads; "
-                    "try: install a newer version of this project"
-                )
-            shards = tuple(
-                ShardRecord.from_dict(subset, item)
-                for subset in schema.SUBSETS
-                for item in body["shards"].get(subset, [])
+            body = checks.parse(text)
+            name, form = (
+                checks.text(body["name"], "name"),
+                checks.whole(body["format"], 2**31, "format"),
             )
-            return cls(
-                foreground_format=_one_of(body["foreground_format"], schema.FOREGROUND_MEMBERS),
-                plan_hash=str(body["plan_hash"]),
-                generator=str(body["generator"]),
-                splits=_splits(body["splits"]),
-                shards=shards,
-                files=dict(body.get("files", {})),
-                about=dict(body.get("about", {})),
-            )
-        except (
-            KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError
-        ) as problem:  # fmt: skip
+            if name == schema.NAME and form <= FORMAT:
+                return cls._from_body(body)
+        except (KeyError, TypeError, ValueError) as problem:
             raise PortraitError(
-                f"{where}: not a valid manifest ({problem}); try: build or download it again"
+                f"{where}: not a valid manifest ({printable(problem)}); "
+                "try: build or download it again"
             ) from problem
+        if name != schema.NAME:
+            raise PortraitError(f"{where}: a manifest of {name[:100]!r}, not {schema.NAME}")
+        raise PortraitError(
+            f"{where}: format {form} is newer than this package reads; "
+            "try: install a newer version of this project"
+        )
+
+    @classmethod
+    def _from_body(cls, body: dict[str, Any]) -> Manifest:
+        listed = checks.shard_items(body["shards"], schema.SUBSETS)
+        return cls(
+            foreground_format=checks.one_of(body["foreground_format"], schema.FOREGROUND_MEMBERS),
+            plan_hash=checks.text(body["plan_hash"], "plan_hash"),
+            generator=checks.text(body["generator"], "generator"),
+            splits=checks.counts(body["splits"], schema.SPLITS),
+            shards=tuple(
+                ShardRecord.from_dict(subset, item)
+                for subset, items in listed.items()
+                for item in _drained(items)
+            ),
+            files=checks.files(body.get("files", {})),
+            about=checks.about(body.get("about", {})),
+        )
 
     @classmethod
     def load(cls, root: Path) -> Manifest:
@@ -224,7 +224,8 @@ class Manifest:
         """
         path = root / FILE_NAME
         try:
-            text = path.read_text(encoding="utf-8")
+            with path.open("rb") as stream:
+                text = stream.read(checks.MAX_BYTES + 1).decode()
         except FileNotFoundError:
             raise PortraitError(
                 f"{path}: no such file; the dataset is unfinished or this is not one "
@@ -235,16 +236,20 @@ class Manifest:
         return cls.from_json(text, str(path))
 
 
-def _splits(counts: Mapping[str, Any]) -> dict[str, int]:
-    """Counts by split in the schema's order: the file has its keys sorted."""
-    known = {_one_of(name, schema.SPLITS): int(count) for name, count in counts.items()}
-    return {name: known[name] for name in schema.SPLITS if name in known}
+def count_samples(shards: Iterable[ShardRecord]) -> dict[str, int]:
+    """Samples of the subset ``default`` by split; splits without any are left out."""
+    counts = dict.fromkeys(schema.SPLITS, 0)
+    for shard in shards:
+        if shard.subset == "default":
+            counts[shard.split] += shard.samples
+    return {split: count for split, count in counts.items() if count}
 
 
-def _one_of(value: Any, allowed: Mapping[str, Any] | tuple[str, ...]) -> str:
-    if value not in allowed:
-        raise ValueError(f"{value!r} is none of {', '.join(allowed)}")
-    return str(value)
+def _drained(items: list[Any]) -> Iterator[Any]:
+    """The items, each forgotten once it is used: an index as JSON takes much memory."""
+    for place in range(len(items)):
+        item, items[place] = items[place], None
+        yield item
 
 
 def file_sha256(path: Path) -> str:

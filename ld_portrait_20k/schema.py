@@ -18,6 +18,8 @@ import json
 import re
 from typing import Any, Final
 
+from ld_portrait_20k.printable import printable
+
 NAME: Final = "ld-portrait-20k"
 SCHEMA_VERSION: Final = 1
 
@@ -119,6 +121,9 @@ Every key is always present; what does not apply is null. Areas are shares of th
 pixels over the whole picture, MSE is its mean squared error times 1000.
 """
 
+_LIMITS: Final = {"int32": 2**31, "int64": 2**63}
+_MAX_FLOAT32: Final = 3.4028234e38
+
 _ID = re.compile(r"ldp-\d{7}\Z")
 
 
@@ -167,9 +172,13 @@ def complete(metadata: dict[str, Any], declared: Any = None) -> dict[str, Any]:
         ValueError: A key that is not declared, or a value of another type.
     """
     declared = METADATA if declared is None else declared
+    if not isinstance(metadata, dict):
+        raise ValueError(f"{printable(repr(metadata), 60)} is not an object of metadata")
     unknown = set(metadata) - set(declared)
     if unknown:
-        raise ValueError(f"metadata keys not in the schema: {', '.join(sorted(unknown))}")
+        raise ValueError(
+            f"metadata keys not in the schema: {printable(', '.join(sorted(unknown)))}"
+        )
     return {key: _typed(key, metadata.get(key), kind) for key, kind in declared.items()}
 
 
@@ -177,6 +186,8 @@ def _typed(key: str, value: Any, kind: Any) -> Any:
     if isinstance(kind, dict):
         return complete(value or {}, kind)
     if isinstance(kind, list):
+        if not isinstance(value or [], (list, tuple)):
+            raise _wrong(key, value, kind[0])
         return [complete(item, kind[0]) for item in value or []]
     if value is None:
         return None
@@ -184,12 +195,17 @@ def _typed(key: str, value: Any, kind: Any) -> Any:
         return value
     if kind == "bool" and isinstance(value, bool):
         return value
-    if kind.startswith("int") and isinstance(value, int) and not isinstance(value, bool):
-        return value
-    if kind.startswith("float") and isinstance(value, (int, float)):
+    if kind in _LIMITS and isinstance(value, int) and not isinstance(value, bool):
+        if -_LIMITS[kind] <= value < _LIMITS[kind]:
+            return value
+    elif kind == "float32" and isinstance(value, (int, float)) and abs(value) <= _MAX_FLOAT32:
         # A float32 column keeps six significant digits; more would not be stable as text.
         return float(f"{float(value):.6g}")
-    raise ValueError(f"metadata {key}: {value!r} is not of type {kind}")
+    raise _wrong(key, value, kind)
+
+
+def _wrong(key: str, value: Any, kind: Any) -> ValueError:
+    return ValueError(f"metadata {key}: {printable(repr(value), 60)} is not of type {kind}")
 
 
 def encode_metadata(metadata: dict[str, Any]) -> bytes:

@@ -9,14 +9,14 @@ offset.
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
-from ld_portrait_20k import schema
+from ld_portrait_20k import json_text, schema
 from ld_portrait_20k.errors import ShardError
+from ld_portrait_20k.printable import printable
 from ld_portrait_20k.shard_writer import ShardWriter
 from ld_portrait_20k.ustar import BLOCK, MAX_JSON_BYTES, Entry, padding, parse_header
 
@@ -62,12 +62,14 @@ class RawSample:
     def metadata(self) -> dict[str, Any]:
         """The metadata, parsed anew at each access; not checked against the schema.
 
+        Integers fit 64 bits, and every string can be encoded.
+
         Raises:
             ShardError: Not a JSON object.
         """
         try:
-            value = json.loads(self.json)
-        except (ValueError, RecursionError) as problem:
+            value = json_text.parse(self.json)
+        except ValueError as problem:
             raise self.error(f"metadata is not valid JSON ({problem})") from problem
         if not isinstance(value, dict):
             raise self.error("metadata is not a JSON object")
@@ -81,10 +83,10 @@ class RawSample:
         """
         try:
             metadata = schema.complete(self.metadata)
-        except (ValueError, TypeError, AttributeError) as problem:
+        except ValueError as problem:
             raise self.error(f"metadata does not follow the schema ({problem})") from problem
         if metadata["id"] != self.id:
-            raise self.error(f"metadata has the id {metadata['id']!r}")
+            raise self.error(f"metadata has the id {printable(repr(metadata['id']), 60)}")
         return metadata
 
     def error(self, problem: str) -> ShardError:

@@ -8,7 +8,9 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TextIO
+from typing import TYPE_CHECKING, Any, Final
+
+from refinement.printable import MAX_MESSAGE, printable, say
 
 if TYPE_CHECKING:
     from refinement.options import Options
@@ -120,7 +122,7 @@ def main(
     try:
         return _run(given, command.prog)
     except KeyboardInterrupt:
-        _say("interrupted; run the same command again to go on", sys.stderr)
+        say("interrupted; run the same command again to go on", sys.stderr)
         return INTERRUPTED
 
 
@@ -137,7 +139,7 @@ def _run(given: argparse.Namespace, program: str) -> int:
             _check_report(given.report)
         _check_output(given.output)
     except RefinementError as error:
-        _say(f"{program}: error: {error}", sys.stderr)
+        say(f"{program}: error: {printable(error, MAX_MESSAGE)}", sys.stderr)
         return USAGE
     written = [path for job in jobs for path in (job.target, job.preview) if path is not None]
     for folder in {path.parent for path in written}:
@@ -152,9 +154,12 @@ def _run(given: argparse.Namespace, program: str) -> int:
         try:
             _write_report(given.report, text)
         except OSError as error:
-            _say(f"{given.report}: cannot be written: {error.strerror or error}", sys.stderr)
+            say(
+                f"{printable(given.report)}: cannot be written: {error.strerror or error}",
+                sys.stderr,
+            )
             status = PROBLEM
-    _say(json.dumps(summary, sort_keys=True) if given.json else _sentence(summary))
+    say(json.dumps(summary, sort_keys=True) if given.json else _sentence(summary))
     return status
 
 
@@ -212,13 +217,6 @@ def _write_report(report: Path, text: str) -> None:
         write_whole(report, text.encode())
 
 
-def _say(text: str, stream: TextIO | None = None) -> None:
-    """Print a line; names that cannot be printed are escaped."""
-    stream = stream or sys.stdout
-    encoding = stream.encoding or "utf-8"
-    print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream)
-
-
 def _progress(outcomes: Iterator[dict[str, Any]], total: int) -> Iterator[dict[str, Any]]:
     """Pass the outcomes on, with a progress bar and a line for each failure."""
     from tqdm import tqdm
@@ -227,7 +225,7 @@ def _progress(outcomes: Iterator[dict[str, Any]], total: int) -> Iterator[dict[s
         for line in outcomes:
             if line["status"] == "failed":
                 with tqdm.external_write_mode(file=sys.stderr):
-                    _say(f"{line['input']}: {line['problem']}", sys.stderr)
+                    say(f"{printable(line['input'])}: {printable(line['problem'])}", sys.stderr)
             bar.update()
             yield line
 

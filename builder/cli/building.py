@@ -10,6 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ld_portrait_20k.printable import say
+
 if TYPE_CHECKING:
     from builder.config import BuildConfig
     from builder.hub import Uploader
@@ -71,7 +73,7 @@ def build_and_report(
         if report.manifest is None:
             if uploader is not None:
                 uploader.wait()
-            print(
+            say(
                 f"rank {run.rank}: its {report.run.built + report.run.found} shards are done; "
                 f"{report.waiting_for} of other ranks are not; the last rank done finishes"
             )
@@ -82,7 +84,7 @@ def build_and_report(
     figures = _as_json(report)
     if options.json:
         more = {"published": published.to_dict()} if published else {}
-        print(canonical_json({**figures, **more}))
+        say(canonical_json({**figures, **more}))
         return 0
     _print(report, figures)
     if published is not None:
@@ -139,12 +141,12 @@ def dry_run(config: BuildConfig, run: RunOptions, options: argparse.Namespace) -
     devices = len((getattr(options, "device", None) or "auto").split(","))
     needed = needs(plan, run.world_size * devices)
     if options.json:
-        print(canonical_json({**summary, "needs": needed}))
+        say(canonical_json({**summary, "needs": needed}))
         return 0
     print_plan(summary)
     print_needs(needed)
-    print(f"output     {options.output}" + (" (begun)" if begun else ""))
-    print("nothing was built; the same command without --dry-run builds it")
+    say(f"output     {options.output}" + (" (begun)" if begun else ""))
+    say("nothing was built; the same command without --dry-run builds it")
     return 0
 
 
@@ -179,26 +181,26 @@ def _as_json(report: BuildReport) -> dict[str, Any]:
 
 def _print(report: BuildReport, figures: dict[str, Any]) -> None:
     if report.was_complete:
-        print(f"{report.output}: already complete")
+        say(f"{report.output}: already complete")
     size = figures["bytes"] / 2**20
     others = list(report.plan.subsets)[1:]
     more = f" with {' and '.join(others)}" if others else ""
-    print(
+    say(
         f"{figures['samples']} of {figures['planned']} portraits ({figures['generator']}) in "
         f"{figures['shards']} shards, {size:.1f} MiB{more}: {report.output}"
     )
     for title, counts in (("rejected", report.rejected), ("tried again", report.retried)):
         if counts:
             listed = ", ".join(f"{reason} {count}" for reason, count in counts.items())
-            print(f"{title}: {listed} (details: {report.output}/rejected.jsonl)")
+            say(f"{title}: {listed} (details: {report.output}/rejected.jsonl)")
     empty = [split for split, samples in figures["splits"].items() if not samples]
     if empty:
-        print(f"no samples in the split {' and '.join(empty)}: it has no shards")
+        say(f"no samples in the split {' and '.join(empty)}: it has no shards")
     if report.fidelity:
-        print(
+        say(
             "refinement against exact alpha, mean of all samples: "
             "SAD {raw_sad:.3f} -> {refined_sad:.3f} thousand px, "
             "MSE {raw_mse:.3f} -> {refined_mse:.3f} x 1e-3".format(**report.fidelity)
         )
-    print(f"next: python -m builder verify {report.output}")
-    print(f"      python -c \"import datasets; print(datasets.load_dataset('{report.output}'))\"")
+    say(f"next: python -m builder verify {report.output}")
+    say(f"      python -c \"import datasets; print(datasets.load_dataset('{report.output}'))\"")

@@ -9,6 +9,8 @@ import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from ld_portrait_20k.printable import say
+
 if TYPE_CHECKING:
     from builder.config import BuildConfig
     from builder.engines.options import ClusterOptions, Submission
@@ -130,10 +132,10 @@ def explain_tasks(
 
     text = cluster.explain(plan, options.output, run, where)
     if options.json:
-        print(canonical_json({"engine": where.engine, "would_run": text}))
+        say(canonical_json({"engine": where.engine, "would_run": text}))
         return
-    print(text)
-    print("# nothing was started; the same command without --dry-run does")
+    say(text)
+    say("# nothing was started; the same command without --dry-run does")
 
 
 def run_on_cluster(
@@ -166,7 +168,7 @@ def run_on_cluster(
     if submission is None:
         return True
     if options.json:
-        print(canonical_json({**asdict(submission), "output": str(submission.output),
+        say(canonical_json({**asdict(submission), "output": str(submission.output),
                               "logs": str(submission.logs)}))  # fmt: skip
     else:
         _print(submission)
@@ -175,9 +177,9 @@ def run_on_cluster(
 
 def _print(submission: Submission) -> None:
     if submission.array is not None:
-        print(f"submitted {submission.tasks} tasks as job {submission.array}")
-    print(f"job {submission.finish} finishes the dataset after that; logs: {submission.logs}")
-    print(f"next: python -m builder status {submission.output}")
+        say(f"submitted {submission.tasks} tasks as job {submission.array}")
+    say(f"job {submission.finish} finishes the dataset after that; logs: {submission.logs}")
+    say(f"next: python -m builder status {submission.output}")
 
 
 def _cluster(config: BuildConfig, options: argparse.Namespace) -> ClusterOptions:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from ld_portrait_20k.printable import say
+
 
 def add_parser(commands: Any) -> None:
     """Declare the command."""
@@ -30,18 +32,18 @@ def run(options: argparse.Namespace) -> int:
 
     found = {"generators": _generators(), "quality_rules": _rules()}
     if options.json:
-        print(canonical_json(found))
+        say(canonical_json(found))
         return 0
     for item in found["generators"]:
         path = f" ({item['import']})" if item["import"] else ""
-        print(f"{item['name']:16} {item['summary']}{path}")
+        say(f"{item['name']:16} {item['summary']}{path}")
         for name, form in item["options"].items():
-            print(f"{'':16}   {name}: {form}")
-    print("quality rules:")
+            say(f"{'':16}   {name}: {form}")
+    say("quality rules:")
     for item in found["quality_rules"]:
         path = f" ({item['import']})" if item["import"] else ""
-        print(f"{item['name']:16} {item['summary']}{path}")
-    print(f"entry points of packages: {plugins.GENERATOR_GROUP}, {plugins.QUALITY_RULE_GROUP}")
+        say(f"{item['name']:16} {item['summary']}{path}")
+    say(f"entry points of packages: {plugins.GENERATOR_GROUP}, {plugins.QUALITY_RULE_GROUP}")
     return 0
 
 

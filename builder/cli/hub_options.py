@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ld_portrait_20k.printable import say
+
 if TYPE_CHECKING:
     from builder.hub import PublishReport, UploadState
 
@@ -39,7 +41,7 @@ def remote_or_folder(text: str) -> tuple[str, str] | None:
     """As :func:`remote_name`, and says so before the Hub is asked: it may be a folder misspelt."""
     remote = remote_name(text)
     if remote is not None:
-        print(f"no folder {text} here: asking the Hub for {remote[0]}", file=sys.stderr)
+        say(f"no folder {text} here: asking the Hub for {remote[0]}", error=True)
     return remote
 
 
@@ -59,26 +61,26 @@ def print_published(report: PublishReport) -> None:
     size = report.bytes / 2**20
     if report.dry_run:
         change = "would change it" if report.changed else "has it all already"
-        print(
+        say(
             f"{report.repo_id}@{report.revision}: {report.shards} shards, {size:.1f} MiB, "
             f"{report.bytes_to_send / 2**20:.1f} MiB to send in about {report.commits} commits; "
             f"this {change}"
         )
         if report.card_edited:
-            print(
+            say(
                 "README.md was edited on the website since it was published; "
                 "it is replaced only with --overwrite-card, and lost then"
             )
-        print("nothing was sent; the same command without --dry-run publishes it")
+        say("nothing was sent; the same command without --dry-run publishes it")
         return
-    print(
+    say(
         f"{report.url}: {report.shards} shards, {size:.1f} MiB, "
         f"{report.bytes_sent / 2**20:.1f} MiB sent in {report.commits} commits, "
         f"{report.failures} requests tried again"
     )
     if report.tag:
-        print(f"tag: {report.tag}")
-    print(f"next: python -m builder verify {report.repo_id}@{report.tag or report.revision}")
+        say(f"tag: {report.tag}")
+    say(f"next: python -m builder verify {report.repo_id}@{report.tag or report.revision}")
 
 
 class UploadBar:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from ld_portrait_20k.printable import MAX_MESSAGE, printable, say
+
 
 def add_parser(commands: Any) -> None:
     """Declare the command."""
@@ -47,15 +49,15 @@ def run(options: argparse.Namespace) -> int:
     plan = make_plan(config_from(options), devices_from(options)[0], allow_unresolved=True)
     if options.rows:
         for row in plan.rows:
-            print(canonical_json(asdict(row)))
+            say(canonical_json(asdict(row)))
         return 0
     summary, needed = plan_summary(plan), needs(plan)
     if options.json:
-        print(canonical_json({**summary, "needs": needed}))
+        say(canonical_json({**summary, "needs": needed}))
         return 0
     print_plan(summary)
     print_needs(needed)
     print_quality(summary["quality"])
     for row in plan.rows[: max(0, options.show)]:
-        print(f"{row.id}  {row.prompt or '(no prompt)'}")
+        say(f"{row.id}  {printable(row.prompt or '(no prompt)', MAX_MESSAGE)}")
     return 0

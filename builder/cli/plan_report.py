@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ld_portrait_20k.printable import say
+
 if TYPE_CHECKING:
     from builder.plan import Plan
 
@@ -34,22 +36,22 @@ def plan_summary(plan: Plan) -> dict[str, Any]:
 
 def print_plan(summary: dict[str, Any]) -> None:
     """A plan's figures as lines."""
-    print(f"generator  {summary['generator']}")
+    say(f"generator  {summary['generator']}")
     for split, entry in summary["splits"].items():
-        print(f"{split:10} {entry['samples']} samples in {entry['shards']} shards")
-    print(f"subsets    {', '.join(summary['subsets'])}, foreground {summary['foreground_format']}")
-    print(f"plan       {summary['plan_hash'][:16]}")
+        say(f"{split:10} {entry['samples']} samples in {entry['shards']} shards")
+    say(f"subsets    {', '.join(summary['subsets'])}, foreground {summary['foreground_format']}")
+    say(f"plan       {summary['plan_hash'][:16]}")
 
 
 def print_quality(section: dict[str, Any]) -> None:
     """The thresholds of quality control with their ranges and meanings, and added rules."""
     from builder.quality.thresholds import describe
 
-    print("quality control, set with --quality NAME=VALUE:")
+    say("quality control, set with --quality NAME=VALUE:")
     for name, (low, high, meaning) in describe().items():
-        print(f"  {name:22} {section['thresholds'][name]:<7g} {low:g} to {high:g}; {meaning}")
+        say(f"  {name:22} {section['thresholds'][name]:<7g} {low:g} to {high:g}; {meaning}")
     for rule in section["added_rules"]:
-        print(f"  rule {rule['path']}, version {rule['version']}")
+        say(f"  rule {rule['path']}, version {rule['version']}")
 
 
 def needs(plan: Plan, processes: int = 1) -> dict[str, Any]:
@@ -83,17 +85,17 @@ def print_needs(needed: dict[str, Any]) -> None:
     """What a build takes as lines."""
     disk = needed["disk_bytes"]
     if disk is None:
-        print("disk       about as much as the source pictures take, for each subset")
+        say("disk       about as much as the source pictures take, for each subset")
     else:
         final, peak = disk["final"] / 1e9, disk["peak"] / 1e9
-        print(
+        say(
             f"disk       {final:.1f} GB when finished, all subsets; {peak:.1f} GB while it is "
             "built (upper estimates)"
         )
     for title, line in zip(_titles("weights"), _download_lines(needed["downloads"]), strict=False):
-        print(f"{title:10} {line}")
+        say(f"{title:10} {line}")
     for title, line in zip(_titles("hardware"), needed["hardware"], strict=False):
-        print(f"{title:10} {line}")
+        say(f"{title:10} {line}")
 
 
 def _titles(first: str) -> list[str]:

@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from ld_portrait_20k.printable import say
+
 
 def add_parser(commands: Any) -> None:
     """Declare the command."""
@@ -70,5 +72,5 @@ def run(options: argparse.Namespace) -> int:
         write_bytes(path, out.getvalue())
     except OSError as problem:
         raise PortraitError(f"{path}: cannot be written ({problem.strerror})") from problem
-    print(path)
+    say(path)
     return 0

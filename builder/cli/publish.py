@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from ld_portrait_20k.printable import say
+
 _EPILOG = """\
 Shards go to a staging branch first; card, manifest and all shards then appear in one commit,
 so that whatever happens the repository either loads or says that it is incomplete. The same
@@ -55,7 +57,7 @@ def run(options: argparse.Namespace) -> int:
     finally:
         bar.close()
     if options.json:
-        print(canonical_json(report.to_dict()))
+        say(canonical_json(report.to_dict()))
     else:
         print_published(report)
     return 0

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any
+
+from ld_portrait_20k.printable import say
 
 
 def add_parser(commands: Any) -> None:
@@ -49,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
     root = options.dataset.resolve()
     if options.output is None:
         options.output = root.with_name(f"{root.name}-refined-{VERSION}")
-        print(f"output: {options.output}", file=sys.stderr)
+        say(f"output: {options.output}", error=True)
     before = manifest.about.get("plan", {})
     quality = before.get("quality", {"added_rules": []})
     config = BuildConfig(

@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from ld_portrait_20k.printable import printable, say
+
 
 def add_parser(commands: Any) -> None:
     """Declare the command."""
@@ -48,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
         remote = remote_name(options.repo_id) or (options.repo_id, "main")
     published = _remote(*remote) if remote is not None else None
     if options.json:
-        print(canonical_json({**(local or {}), **({"hub": published} if published else {})}))
+        say(canonical_json({**(local or {}), **({"hub": published} if published else {})}))
     else:
         if local is not None:
             _print_local(local)
@@ -73,34 +75,34 @@ def _remote(repo_id: str, revision: str) -> dict[str, Any]:
 
 
 def _print_local(found: dict[str, Any]) -> None:
-    print(
-        f"{found['output']}: {found['state']} ({found['generator']}, "
-        f"plan {found['plan_hash'][:16]})"
+    say(
+        f"{found['output']}: {found['state']} ({printable(found['generator'], 80)}, "
+        f"plan {printable(found['plan_hash'][:16])})"
     )
-    print(f"shards    {found['shards_built']} of {found['shards_planned']} built")
+    say(f"shards    {found['shards_built']} of {found['shards_planned']} built")
     if found["shards_verified"] is not None:
-        print(f"          {found['shards_verified']} verified")
-    print(f"samples   {found['accepted']} accepted of {found['planned']} planned")
+        say(f"          {found['shards_verified']} verified")
+    say(f"samples   {found['accepted']} accepted of {found['planned']} planned")
     for reason, count in found["rejected"].items():
-        print(f"rejected  {reason} {count}")
+        say(f"rejected  {printable(reason, 80)} {count}")
     if found["samples_a_minute"] is not None:
-        print(f"rate      {found['samples_a_minute']:.1f} samples a minute")
+        say(f"rate      {found['samples_a_minute']:.1f} samples a minute")
     if found["minutes_left"] is not None:
-        print(f"left      {found['minutes_left']:.0f} minutes")
+        say(f"left      {found['minutes_left']:.0f} minutes")
     if found["state"] == "unfinished":
-        print("next: the same `python -m builder regenerate` command as before goes on")
+        say("next: the same `python -m builder regenerate` command as before goes on")
 
 
 def _print_remote(found: dict[str, Any]) -> None:
     where = f"{found['repo_id']}@{found['revision']}"
     if found["state"] == "published":
-        tags = f", tags {', '.join(found['tags'])}" if found["tags"] else ""
-        print(
+        tags = f", tags {printable(', '.join(found['tags']))}" if found["tags"] else ""
+        say(
             f"{where}: published, {found['samples']} samples in {found['shards']} shards, "
             f"{found['bytes'] / 2**20:.1f} MiB{tags}"
         )
     else:
-        print(f"{where}: {found['state']}")
+        say(f"{where}: {found['state']}")
     if found["uploading"]:
         size = found["uploading_bytes"] / 2**20
-        print(f"uploading {found['uploading']} shards committed to staging, {size:.1f} MiB")
+        say(f"uploading {found['uploading']} shards committed to staging, {size:.1f} MiB")

@@ -17,6 +17,7 @@ from typing import Any
 from ld_portrait_20k import exit_codes
 from ld_portrait_20k.errors import PortraitError
 from ld_portrait_20k.interruption import terminable
+from ld_portrait_20k.printable import say
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -39,7 +40,7 @@ def main(arguments: Sequence[str]) -> int:
             run = replace(RunOptions.from_dict(options), on_begin=begin, on_sample=bar.update)
             build(frozen_plan(output, plan_hash), output, run, part="units")
     except PortraitError as problem:
-        sys.stderr.write(f"error: {problem}\n")
+        say(f"error: {problem}", error=True)
         return exit_codes.PROBLEM
     except KeyboardInterrupt:
         return exit_codes.INTERRUPTED

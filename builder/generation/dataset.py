@@ -6,7 +6,6 @@ its pictures again.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any, Final
 
 from builder.generation.protocol import Generated, Rejection, Request
 from builder.plan import PlanRow, SourceFile
-from ld_portrait_20k import codec, schema
+from ld_portrait_20k import codec, json_text, schema
 from ld_portrait_20k.errors import PortraitError, UnreadableShardError
 from ld_portrait_20k.manifest import Manifest
 from ld_portrait_20k.shard_reader import ShardReader
@@ -117,7 +116,7 @@ class _Reader:
         with self.shards[sample_id] as shard:
             content = shard.member(sample_id, "json")
         try:
-            return schema.complete(json.loads(content))
+            return schema.complete(json_text.parse(content))
         except ValueError as problem:
             name = self.shards[sample_id].name
             raise PortraitError(f"{name}, sample {sample_id}: {problem}") from problem

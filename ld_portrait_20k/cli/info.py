@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ld_portrait_20k import exit_codes, schema
 from ld_portrait_20k.cli.options import add_command, add_source, resolve_source, show
+from ld_portrait_20k.printable import printable
 
 if TYPE_CHECKING:
     from ld_portrait_20k.manifest import Manifest
@@ -32,9 +33,9 @@ def run(options: argparse.Namespace) -> int:
         "about": manifest.about,
     }
     lines = [
-        source.name,
-        f"made by {manifest.generator}, {manifest.foreground_format} foregrounds, "
-        f"plan {manifest.plan_hash[:12]}",
+        printable(source.name),
+        f"made by {printable(manifest.generator, 80)}, {manifest.foreground_format} foregrounds, "
+        f"plan {printable(manifest.plan_hash[:12])}",
     ]
     if body["commit"]:
         lines.append(f"commit {body['commit']}")

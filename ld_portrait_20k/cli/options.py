@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ld_portrait_20k import schema
+from ld_portrait_20k.printable import say
 
 if TYPE_CHECKING:
     from ld_portrait_20k.streaming.sources import DatasetSource
@@ -92,4 +93,4 @@ def progress_bar(total: int | None, unit: str, *, scale: bool = False) -> Any:
 
 def show(options: argparse.Namespace, body: dict[str, Any], lines: Sequence[str]) -> None:
     """Print a result: ``body`` as JSON with ``--json``, else the lines."""
-    print(json.dumps(body, ensure_ascii=False) if options.json else "\n".join(lines))
+    say(json.dumps(body, ensure_ascii=False) if options.json else "\n".join(lines))

@@ -12,9 +12,12 @@ import time
 import urllib.request
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit
 
 from ld_portrait_20k.errors import PortraitError
+from ld_portrait_20k.printable import printable
+from ld_portrait_20k.streaming.addresses import public_url
+from ld_portrait_20k.streaming.responses import PacedResponse
 
 
 class RemoteError(PortraitError):
@@ -42,12 +45,29 @@ class Patience:
         attempts: Tries in a row without any progress before giving up.
         pause: Seconds before the second try; doubled each time, with jitter.
         longest_pause: No pause is longer, whatever ``Retry-After`` says.
+        least_rate: Bytes a second. A connection that is slower over twice ``timeout`` counts as
+            stalled.
+        longest_wait: Seconds of waiting, pauses included, that one read may take beyond the time
+            that its bytes take at ``least_rate``.
     """
 
     timeout: float = 20.0
     attempts: int = 8
     pause: float = 0.5
     longest_pause: float = 60.0
+    least_rate: float = 1000.0
+    longest_wait: float = 900.0
+
+    def tries(self, received: int) -> int:
+        """Failures that one read may have in all after so many bytes.
+
+        A server may send a byte and cut, again and again, so progress alone is no reason to go on.
+        """
+        return 4 * self.attempts + received // 2**16
+
+    def seconds(self, received: int) -> float:
+        """Seconds that one read may wait in all for so many bytes."""
+        return self.longest_wait + received / self.least_rate
 
 
 class RetryError(Exception):
@@ -59,14 +79,9 @@ class RetryError(Exception):
         self.wait = wait
 
 
-def public_url(url: str) -> str:
-    """The address without user, password, query or fragment, fit for messages and logs."""
-    parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
-
-
-def new_connection(scheme: str, netloc: str, timeout: float) -> http.client.HTTPConnection:
+def new_connection(scheme: str, netloc: str, patience: Patience) -> http.client.HTTPConnection:
     """An unopened connection, through the proxy that the environment names, if any."""
+    timeout = patience.timeout
     host = netloc.rpartition("@")[2]
     proxy = urllib.request.getproxies().get(scheme)
     if proxy and urllib.request.proxy_bypass(host.partition(":")[0]):
@@ -75,9 +90,14 @@ def new_connection(scheme: str, netloc: str, timeout: float) -> http.client.HTTP
     first = first.rpartition("@")[2]
     connection: http.client.HTTPConnection
     if scheme == "https":
-        connection = http.client.HTTPSConnection(first, timeout=timeout, context=_tls_context())
+        connection = http.client.HTTPSConnection(
+            first, timeout=patience.timeout, context=_tls_context()
+        )
     else:
-        connection = http.client.HTTPConnection(first, timeout=timeout)
+        connection = http.client.HTTPConnection(first, timeout=patience.timeout)
+    connection.response_class = functools.partial(  # type: ignore[assignment]
+        PacedResponse, least_rate=patience.least_rate, window=2 * timeout
+    )
     if proxy:
         user = unquote(urlsplit(proxy).netloc.rpartition("@")[0])
         basic = base64.b64encode(user.encode()).decode()
@@ -117,4 +137,4 @@ def words(problem: BaseException) -> str:
         return "the connection was cut"
     if isinstance(problem, socket.gaierror):
         return "the host name cannot be resolved"
-    return str(getattr(problem, "strerror", None) or problem or type(problem).__name__)
+    return printable(getattr(problem, "strerror", None) or problem or type(problem).__name__, 200)

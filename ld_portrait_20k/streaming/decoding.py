@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ld_portrait_20k import codec
+from ld_portrait_20k.printable import printable
 from ld_portrait_20k.shards import RawSample
 from ld_portrait_20k.streaming.order import sample_seed
 
@@ -37,15 +38,18 @@ def decode_sample(raw: RawSample, seed: int, epoch: int) -> Sample:
     if foreground.shape[:2] != alpha.shape or recorded != (height, width):
         raise raw.error(
             f"dimensions differ: foreground {foreground.shape[1]}x{foreground.shape[0]}, "
-            f"alpha {width}x{height}, metadata {recorded[1]}x{recorded[0]}"
+            f"alpha {width}x{height}, metadata {printable(f'{recorded[1]}x{recorded[0]}', 60)}"
         )
     if metadata.get("id") != raw.id:
-        raise raw.error(f"metadata has the id {metadata.get('id')!r}")
+        raise raw.error(f"metadata has the id {printable(repr(metadata.get('id')), 60)}")
+    prompt = metadata.get("prompt")
+    if prompt is not None and not isinstance(prompt, str):
+        raise raw.error("the prompt is not text")
     return {
         "id": raw.id,
         "transform_seed": sample_seed(int(raw.id[4:]), seed, epoch),
         "foreground": foreground,
         "alpha": alpha,
-        "prompt": metadata.get("prompt") or "",
+        "prompt": prompt or "",
         "metadata": metadata,
     }

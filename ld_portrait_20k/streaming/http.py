@@ -2,8 +2,9 @@
 
 The client builds on ``http.client``. It keeps and reuses connections, continues a transfer
 that was cut at the byte where it stood, and tries again after 408, 425, 429, 5xx, stalls and
-refused connections, with growing pauses (``Retry-After`` is honoured up to a limit). A file
-that changes on the server during a read raises an error.
+refused connections, with growing pauses (``Retry-After`` is honoured up to a limit). Tries,
+waiting and framing are bounded by what has arrived, whatever a server sends. A file that changes
+on the server during a read raises an error.
 """
 
 from __future__ import annotations
@@ -13,11 +14,11 @@ import random
 import threading
 import time
 
+from ld_portrait_20k.streaming.addresses import public_url
 from ld_portrait_20k.streaming.connections import (
     Patience,
     RemoteError,
     RetryError,
-    public_url,
     words,
 )
 from ld_portrait_20k.streaming.requests import BEYOND_THE_END, RETRIED, Answer, Requests
@@ -46,7 +47,7 @@ class HttpClient:
     ) -> None:
         self.patience = patience or Patience()
         self.retries = 0
-        self.requests = Requests(token, token_origin, self.patience.timeout)
+        self.requests = Requests(token, token_origin, self.patience)
         self._buffers = threading.local()
 
     def read(self, url: str, start: int, length: int) -> memoryview:
@@ -139,7 +140,10 @@ class HttpStream:
         self._tag: str | None = None
         self._total: int | None = None
         self._promised: int | None = None
-        self._failures = 0
+        self._failures = 0  # in a row, without progress
+        self._tries = 0  # that failed in all
+        self._received = 0
+        self._waited = 0.0
         self.name = public_url(url)
 
     def read(self, size: int = 2**20, /) -> bytes:
@@ -157,16 +161,20 @@ class HttpStream:
         if self._stop is not None:
             view = view[: self._stop - self._position]
         while len(view):
+            started = time.monotonic()
             try:
                 answer = self._answer or self._reopen()
                 if answer is None:
                     return 0
-                count = _receive(answer.response, view)
+                count = answer.response.receive(view)
+                self._waited += time.monotonic() - started
             except (OSError, http.client.HTTPException, RetryError) as problem:
+                self._waited += time.monotonic() - started
                 self._retry(problem)
                 continue
             if count:
                 self._position += count
+                self._received += count
                 self._failures = 0
                 return count
             if self._promised is not None and self._position < self._promised:
@@ -208,12 +216,13 @@ class HttpStream:
         return answer
 
     def _skip(self, answer: Answer, count: int) -> None:
+        buffer = memoryview(bytearray(min(count, _PIECE)))
         try:
             while count:
-                part = answer.response.read(min(count, 2**20))
-                if not part:
+                received = answer.response.receive(buffer[:count])
+                if not received:
                     raise RetryError("the connection was cut")
-                count -= len(part)
+                count -= received
         except BaseException:
             self._client.requests.discard(answer)
             raise
@@ -223,29 +232,25 @@ class HttpStream:
             self._client.requests.discard(self._answer)
             self._answer = None
         self._failures += 1
+        self._tries += 1
         self._client.retries += 1
-        status = getattr(problem, "status", None)
-        if self._failures >= self._client.patience.attempts:
+        patience = self._client.patience
+        if (
+            self._failures >= patience.attempts
+            or self._tries >= patience.tries(self._received)
+            or self._waited > patience.seconds(self._received)
+        ):
             raise RemoteError(
-                self._url, f"{words(problem)}; given up after {self._failures} tries", status
+                self._url,
+                f"{words(problem)}; given up after {self._tries} tries",
+                getattr(problem, "status", None),
             ) from None
+        started = time.monotonic()
         self._client.pause(self._failures, getattr(problem, "wait", None))
+        self._waited += time.monotonic() - started
 
     def __enter__(self) -> HttpStream:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def _receive(response: http.client.HTTPResponse, view: memoryview) -> int:
-    """Receive once into ``view``, without another copy; keeps what arrived before a cut."""
-    if response.length is None or response.fp is None:
-        data = response.read1(len(view))
-        view[: len(data)] = data
-        return len(data)
-    if not response.length:
-        return 0
-    count = response.fp.readinto1(view[: response.length])
-    response.length -= count
-    return int(count)

@@ -6,11 +6,13 @@ import errno
 from pathlib import Path
 from typing import Any, Final
 
+from ld_portrait_20k import json_text
 from ld_portrait_20k.caches import spare_cache
 from ld_portrait_20k.errors import DatasetNotFoundError, PortraitError
 from ld_portrait_20k.manifest import FILE_NAME, Manifest
+from ld_portrait_20k.manifest_checks import MAX_BYTES
 from ld_portrait_20k.streaming.http import RETRIED, HttpClient, Patience, RemoteError
-from ld_portrait_20k.streaming.sources import MAX_MANIFEST_BYTES, HttpSource
+from ld_portrait_20k.streaming.sources import HttpSource
 
 LOOK_UP: Final = Patience(timeout=10.0, attempts=4, pause=0.5, longest_pause=10.0)
 """Retries while looking for a repository: a wrong name must not cost minutes."""
@@ -72,8 +74,6 @@ def user_name(token: bool | str | None = None) -> str | None:
     Raises:
         PortraitError: Offline, the Hub cannot be reached, or it does not know the token.
     """
-    import json
-
     from huggingface_hub import constants
 
     secret = _token(token)
@@ -84,7 +84,7 @@ def user_name(token: bool | str | None = None) -> str | None:
     endpoint = constants.ENDPOINT
     client = HttpClient(secret, _origin(endpoint), LOOK_UP)
     try:
-        body: Any = json.loads(client.get(f"{endpoint}/api/whoami-v2", 2**20))
+        body: Any = json_text.parse(client.get(f"{endpoint}/api/whoami-v2", 2**20))
         return str(body["name"])
     except RemoteError as problem:
         raise PortraitError(f"the Hub does not say who is logged in ({problem})") from problem
@@ -164,7 +164,7 @@ def _manifest_file(
             time.sleep(min(LOOK_UP.pause * 2**attempt, LOOK_UP.longest_pause))
         else:
             path = Path(found)
-            if path.stat().st_size > MAX_MANIFEST_BYTES:
+            if path.stat().st_size > MAX_BYTES:
                 raise PortraitError(f"{where}: {FILE_NAME} is too large")
             return path
     raise AssertionError("unreachable")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -32,7 +33,7 @@ def local_path(text: str) -> str:
 
 def names_shards(text: str) -> bool:
     """Whether a text names shards rather than a dataset: a tar file, a glob, or braces."""
-    path = urlsplit(text).path if is_url(text) else local_path(text)
+    path = re.split("[?#]", text)[0] if is_url(text) else local_path(text)
     return path.endswith(".tar") or any(mark in path for mark in "*?{")
 
 

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-import contextlib
 import http.client
 import os
 import re
 import threading
 from dataclasses import dataclass
-from typing import Final
-from urllib.parse import urljoin, urlsplit, urlunsplit
+from typing import Final, cast
+from urllib.parse import urlunsplit
 
+from ld_portrait_20k.printable import printable
+from ld_portrait_20k.streaming import addresses
+from ld_portrait_20k.streaming.addresses import public_url
 from ld_portrait_20k.streaming.connections import (
+    Patience,
     RemoteError,
     RetryError,
     new_connection,
     retry_after,
     words,
 )
+from ld_portrait_20k.streaming.responses import PacedResponse
 
 RETRIED: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 """HTTP statuses after which another try may help."""
@@ -28,6 +32,9 @@ BEYOND_THE_END: Final = 416
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MAX_REDIRECTS = 5
 _KEPT_CONNECTIONS = 16
+
+_OFFSET = "[0-9]{1,18}"  # fits 64 bits
+_CONTENT_RANGE = re.compile(rf"bytes ({_OFFSET})-({_OFFSET})/({_OFFSET}|\*)\Z")
 
 
 @dataclass(slots=True)
@@ -44,7 +51,7 @@ class Answer:
         remaining: Bytes of the body, where told.
     """
 
-    response: http.client.HTTPResponse
+    response: PacedResponse
     connection: http.client.HTTPConnection
     key: tuple[str, str]
     position: int
@@ -61,13 +68,13 @@ class Requests:
     Args:
         token: Bearer token, sent to ``token_origin`` only.
         token_origin: Scheme and host (``https://huggingface.co``) that the token is for.
-        timeout: Seconds without a byte after which a connection counts as stalled.
+        patience: When a connection counts as stalled.
     """
 
-    def __init__(self, token: str | None, token_origin: str | None, timeout: float) -> None:
+    def __init__(self, token: str | None, token_origin: str | None, patience: Patience) -> None:
         self._token = token
         self._token_origin = token_origin
-        self._timeout = timeout
+        self._patience = patience
         self._reset()
 
     def send(self, url: str, start: int, stop: int | None) -> Answer:
@@ -82,6 +89,10 @@ class Requests:
             RetryError: It failed, and another try may help.
             RemoteError: It failed for good.
         """
+        try:
+            addresses.split(url)
+        except ValueError as problem:
+            raise RemoteError(url, f"not an address to read from ({problem})") from None
         target = self._redirects.get(url, url)
         cached = target != url
         for _ in range(_MAX_REDIRECTS + 1):
@@ -92,9 +103,14 @@ class Requests:
                 self.finish(answer)
                 if not location:
                     raise RemoteError(url, f"HTTP {status} without a Location", status)
-                target = urljoin(target, location)
-                if urlsplit(target).scheme not in ("http", "https"):
-                    raise RemoteError(url, f"redirected to {urlsplit(target).scheme!r}", status)
+                try:
+                    target = addresses.redirected(target, location)
+                except ValueError as problem:
+                    raise RemoteError(
+                        url,
+                        f"redirected to {printable(public_url(location), 100)} ({problem})",
+                        status,
+                    ) from None
                 continue
             if cached and status in (400, 401, 403, 404, 410):
                 # A signed address expires; ask the first server for a new one.
@@ -109,20 +125,20 @@ class Requests:
         raise RemoteError(url, "redirected too often")
 
     def _get(self, target: str, start: int, stop: int | None) -> Answer:
-        parts = urlsplit(target)
+        parts = addresses.split(target)
         key = (parts.scheme, parts.netloc)
         headers = {"Accept-Encoding": "identity", "User-Agent": "ld-portrait-20k"}
         if start or stop is not None:
             headers["Range"] = f"bytes={start}-{'' if stop is None else stop - 1}"
         if self._token and f"{parts.scheme}://{parts.netloc}" == self._token_origin:
             headers["Authorization"] = f"Bearer {self._token}"
-        path = urlunsplit(("", "", parts.path or "/", parts.query, ""))
+        path = urlunsplit(("", "", parts.path, parts.query, ""))
         for fresh in (False, True):
             connection = self._connect(parts.scheme, parts.netloc, fresh)
             reused = connection.sock is not None
             try:
                 connection.request("GET", path, headers=headers)
-                response = connection.getresponse()
+                response = cast("PacedResponse", connection.getresponse())
             except (OSError, http.client.HTTPException) as problem:
                 connection.close()
                 # The server may have closed a kept connection; that does not count as a failure.
@@ -134,18 +150,15 @@ class Requests:
 
     def _describe(
         self,
-        response: http.client.HTTPResponse,
+        response: PacedResponse,
         connection: http.client.HTTPConnection,
         key: tuple[str, str],
         start: int,
     ) -> Answer:
-        length = response.headers.get("Content-Length", "")
-        remaining = int(length) if length.isdecimal() else None
+        remaining = _whole(response.headers.get("Content-Length", ""))
         position, total = 0, remaining
         if response.status == 206:
-            found = re.match(
-                r"bytes (\d+)-(\d+)/(\d+|\*)$", response.headers.get("Content-Range", "")
-            )
+            found = _CONTENT_RANGE.match(response.headers.get("Content-Range", ""))
             position = int(found[1]) if found else -1
             total = int(found[3]) if found and found[3] != "*" else None
             remaining = int(found[2]) + 1 - position if found else None
@@ -184,15 +197,12 @@ class Requests:
                 kept = self._kept.get((scheme, netloc))
                 if kept:
                     return kept.pop()
-        return new_connection(scheme, netloc, self._timeout)
+        return new_connection(scheme, netloc, self._patience)
 
     def finish(self, answer: Answer) -> None:
-        """Keep the connection if its answer is read to the end, else drop it."""
-        response, connection = answer.response, answer.connection
-        with contextlib.suppress(OSError, http.client.HTTPException):
-            if not response.isclosed() and (response.length or 0) <= 2**16:
-                response.read()
-        if not response.isclosed() or response.will_close:
+        """Keep the connection if its answer is at its end or nearly so, else drop it."""
+        connection = answer.connection
+        if not answer.response.drain():
             self.discard(answer)
             return
         with self._lock:
@@ -217,9 +227,14 @@ class Requests:
         return {
             "_token": self._token,
             "_token_origin": self._token_origin,
-            "_timeout": self._timeout,
+            "_patience": self._patience,
         }
 
     def __setstate__(self, state: dict[str, object]) -> None:
         self.__dict__.update(state)
         self._reset()
+
+
+def _whole(text: str) -> int | None:
+    """A byte count of a header; None for anything else."""
+    return int(text) if re.fullmatch(_OFFSET, text) else None

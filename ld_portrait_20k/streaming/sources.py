@@ -8,8 +8,8 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Protocol
-from urllib.parse import quote, urlsplit
+from typing import Any, Protocol
+from urllib.parse import SplitResult, quote
 
 from ld_portrait_20k.errors import (
     LFS_ADVICE,
@@ -20,13 +20,14 @@ from ld_portrait_20k.errors import (
     is_lfs_pointer,
 )
 from ld_portrait_20k.manifest import FILE_NAME, Manifest
+from ld_portrait_20k.manifest_checks import MAX_BYTES
+from ld_portrait_20k.streaming import addresses
 from ld_portrait_20k.streaming.http import HttpClient, Patience, RemoteError, public_url
 from ld_portrait_20k.streaming.listing import is_url, list_shards
 from ld_portrait_20k.streaming.windows import FileWindow, OpenFile, Window
 
 __all__ = ["DatasetSource", "HttpSource", "ListedSource", "LocalSource", "Stream", "Window"]
 
-MAX_MANIFEST_BYTES: Final = 256 * 2**20
 _OPEN_FILES = 64
 
 
@@ -183,7 +184,7 @@ class HttpSource:
         manifest: Manifest | None = None,
         identity: str | None = None,
     ) -> None:
-        parts = urlsplit(base)
+        parts = _split(base)
         self.base = base.rstrip("/")
         self.name = public_url(self.base)
         self.identity = identity
@@ -217,7 +218,7 @@ class HttpSource:
         if self._manifest is None:
             url = self.url(FILE_NAME)
             try:
-                data = self.client.get(url, MAX_MANIFEST_BYTES)
+                data = self.client.get(url, MAX_BYTES)
             except RemoteError as problem:
                 if problem.status in (404, 410):
                     raise DatasetNotFoundError(
@@ -253,7 +254,7 @@ class ListedSource:
         self.paths = tuple(list_shards(paths))
         if not self.paths:
             raise PortraitError("an empty list of shards")
-        remote = [urlsplit(path) for path in self.paths if self.is_remote(path)]
+        remote = [_split(path) for path in self.paths if self.is_remote(path)]
         origins = {f"{parts.scheme}://{parts.netloc}" for parts in remote}
         if token and len(origins) > 1:
             raise PortraitError("a token goes with the shards of one host only")
@@ -302,12 +303,19 @@ class ListedSource:
             return Manifest.load(folder) if (folder / FILE_NAME).exists() else None
         url = f"{root}/{FILE_NAME}"
         try:
-            data = self.client.get(url, MAX_MANIFEST_BYTES)
+            data = self.client.get(url, MAX_BYTES)
         except RemoteError as problem:
             if problem.status in (401, 403, 404, 410):
                 return None
             raise
         return Manifest.from_json(data.decode("utf-8", "replace"), public_url(url))
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        return addresses.split(url)
+    except ValueError as problem:
+        raise PortraitError(f"{public_url(url)}: not an address to read from ({problem})") from None
 
 
 def _unreadable(shard: str, problem: OSError) -> UnreadableShardError:

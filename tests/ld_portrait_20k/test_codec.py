@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import struct
+import time
 import zlib
 from typing import Any
 
@@ -164,3 +165,74 @@ def test_noise_is_refused_cleanly(noise: bytes, start: bytes) -> None:
 
 def test_decoders_are_named() -> None:
     assert set(codec.decoders()) == {"png", "jpeg"}
+
+
+def segment(marker: int, body: bytes) -> bytes:
+    return bytes([0xFF, marker]) + struct.pack(">H", 2 + len(body)) + body
+
+
+def huge_behind_a_small_header(standalone: int) -> bytes:
+    """A JPEG of 900x900 whose comment, read after a misread marker, begins with another frame."""
+    out = io.BytesIO()
+    Image.new("RGB", (900, 900)).save(out, "JPEG")
+    frame = segment(0xC0, struct.pack(">BHHB", 8, 16, 16, 3) + bytes(9))
+    # Read as a marker with a length, the next marker is the length: 0xFFFE bytes.
+    skipped = segment(0xFE, bytes(65_533))
+    hidden = segment(0xFE, frame + bytes(99))
+    start = b"\xff\xd8" + bytes([0xFF, standalone]) + skipped + hidden
+    found = bytearray(start + out.getvalue()[2:])
+    place = 4 + 0xFFFE
+    found[place : place + len(frame)] = frame
+    return bytes(found)
+
+
+@pytest.mark.parametrize("marker", [0x01, 0x00, *range(0xD0, 0xDA), 0xC8, 0xDC, 0xDE, 0xF0])
+def test_a_marker_that_decoders_skip_hides_no_other_frame(marker: int) -> None:
+    data = huge_behind_a_small_header(marker)
+    with pytest.raises(codec.ImageError, match="no frame header"):
+        codec.read_header(data)
+    with pytest.raises(codec.ImageError, match="no frame header"):
+        codec.decode_foreground(data)
+
+
+def progressive(size: int, more_scans: int) -> bytes:
+    """A progressive JPEG whose last scan is repeated."""
+    out = io.BytesIO()
+    Image.new("RGB", (size, size), (9, 90, 200)).save(out, "JPEG", progressive=True)
+    data = out.getvalue()
+    last = data.rindex(b"\xff\xda")
+    return data[:-2] + data[last:-2] * more_scans + b"\xff\xd9"
+
+
+def test_scans_are_bounded() -> None:
+    honest = progressive(64, 0)
+    assert 6 <= honest.count(b"\xff\xda") <= 20
+    assert codec.decode_foreground(honest).shape == (64, 64, 3)
+    started = time.process_time()
+    bomb_of_scans = progressive(1024, 60_000)
+    with pytest.raises(codec.ImageError, match="more than 64 scans"):
+        codec.decode_foreground(bomb_of_scans)
+    assert time.process_time() - started < 5
+
+
+class Panic(BaseException):
+    """What ``pyo3_runtime.PanicException`` is: not an Exception."""
+
+
+@pytest.mark.parametrize("form", ["png", "jpeg"])
+def test_a_panic_of_a_decoder_is_damage(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = codec.encode_foreground(picture(1)[0], form)
+
+    def decoder(problem: BaseException) -> tuple[str, Any]:
+        def decode(*_: object) -> NDArray[np.uint8]:
+            raise problem
+
+        return "kornia_rs", decode
+
+    monkeypatch.setattr(codec, f"_{form}_decoder", lambda: decoder(Panic("index out of bounds")))
+    with pytest.raises(codec.ImageError, match=f"corrupt {form} .*index out of bounds"):
+        codec.decode_foreground(data)
+    for other in (KeyboardInterrupt(), MemoryError()):
+        monkeypatch.setattr(codec, f"_{form}_decoder", lambda other=other: decoder(other))
+        with pytest.raises(type(other)):
+            codec.decode_foreground(data)

@@ -198,7 +198,7 @@ def test_redirects_end(served: Server) -> None:
     with pytest.raises(RemoteError, match="too often"):
         received(served)
     served.troubles = [Trouble(location="file:///etc/passwd", times=99)]
-    with pytest.raises(RemoteError, match="redirected to 'file'"):
+    with pytest.raises(RemoteError, match="redirected to file:///etc/passwd \\('file' is not HTTP"):
         received(served)
 
 

@@ -7,6 +7,8 @@ import json
 import sys
 from pathlib import Path
 
+from ld_portrait_20k.printable import printable, say
+
 _DESCRIPTION = """\
 Errors of predicted mattes against true ones: SAD, MSE, MAD, Grad, Conn, for each picture and
 their mean, over the whole picture and, with --trimap, over its unknown region.
@@ -71,16 +73,19 @@ def run(options: argparse.Namespace) -> int:
         )
     if found.left_out:
         names = ", ".join(found.left_out[:3]) + (" ..." if len(found.left_out) > 3 else "")
-        print(f"left out {len(found.left_out)} predictions without truth: {names}", file=sys.stderr)
+        say(
+            f"left out {len(found.left_out)} predictions without truth: {printable(names)}",
+            error=True,
+        )
     if options.json:
-        print(json.dumps(found.to_dict(), ensure_ascii=False))
+        say(json.dumps(found.to_dict(), ensure_ascii=False))
     elif options.csv:
-        print(tables.comma_separated(found))
+        say(tables.comma_separated(found))
     else:
-        print(tables.markdown(found) if options.markdown else tables.text(found))
+        say(tables.markdown(found) if options.markdown else tables.text(found))
     if options.worst:
         from ld_portrait_20k.matting.metrics.worst import save_worst
 
         written = save_worst(found, options.worst, options.input)
-        print(f"the worst {len(written)} in {options.worst}", file=sys.stderr)
+        say(f"the worst {len(written)} in {options.worst}", error=True)
     return 0

@@ -6,6 +6,8 @@ import argparse
 import json
 import sys
 
+from ld_portrait_20k.printable import say
+
 _DESCRIPTION = """\
 Errors of a matted clip against true alpha, in the scales that video matting papers print
 (RobustVideoMatting's script): MAD and MSE x 1000, Grad and Conn / 1000, dtSSD x 100, over
@@ -40,8 +42,8 @@ def run(options: argparse.Namespace) -> int:
     with tqdm(unit=" frames", disable=None, file=sys.stderr) as bar:
         figures, frames = evaluate_video(options.predicted, options.truth, bar.update)
     if options.json:
-        print(json.dumps({"frames": frames, **figures}))
+        say(json.dumps({"frames": frames, **figures}))
         return 0
     text = "  ".join(f"{name} {value:.3f}" for name, value in figures.items())
-    print(f"{text}  ({frames} frames, whole frames, RobustVideoMatting's scales)")
+    say(f"{text}  ({frames} frames, whole frames, RobustVideoMatting's scales)")
     return 0

@@ -7,6 +7,8 @@ import json
 import sys
 from pathlib import Path
 
+from ld_portrait_20k.printable import MAX_MESSAGE, printable, say
+
 _DESCRIPTION = """\
 Key green- or blue-screen footage: OUTPUT/STEM.png, RGBA with the foreground's own colours
 (straight, without the screen's light on it), for each picture and each picture of each
@@ -78,14 +80,14 @@ def run(options: argparse.Namespace) -> int:
             progress=bar.update,
         )
     for warning in done.warnings.values():
-        print(f"warning: {warning}", file=sys.stderr)
+        say(f"warning: {printable(warning, MAX_MESSAGE)}", error=True)
     for problem in done.failed.values():
-        print(f"error: {problem}", file=sys.stderr)
+        say(f"error: {printable(problem, MAX_MESSAGE)}", error=True)
     if done.kept:
-        print(
+        say(
             f"{len(done.kept)} files in {options.output} were not made by this command and are "
-            f"kept ({', '.join(done.kept[:3])}); --overwrite replaces them",
-            file=sys.stderr,
+            f"kept ({printable(', '.join(done.kept[:3]))}); --overwrite replaces them",
+            error=True,
         )
     if options.json:
         body = {
@@ -93,9 +95,9 @@ def run(options: argparse.Namespace) -> int:
             "skipped": len(done.skipped), "kept": done.kept, "failed": done.failed,
             "warnings": done.warnings,
         }  # fmt: skip
-        print(json.dumps(body, ensure_ascii=False))
+        say(json.dumps(body, ensure_ascii=False))
     else:
-        print(
+        say(
             f"{len(done.written)} pictures keyed into {options.output}, "
             f"{len(done.skipped)} there already, {len(done.failed)} failed"
         )

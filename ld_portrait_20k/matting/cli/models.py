@@ -6,6 +6,8 @@ import argparse
 import json
 from typing import TYPE_CHECKING, Any
 
+from ld_portrait_20k.printable import say
+
 if TYPE_CHECKING:
     from ld_portrait_20k.matting.models.registry import ModelEntry
 
@@ -29,22 +31,22 @@ def run(options: argparse.Namespace) -> int:
     chosen = default_model()[0]
     rows = [_row(entry, chosen) for entry in MODELS.values()]
     if options.json:
-        print(json.dumps({"models": rows}, ensure_ascii=False))
+        say(json.dumps({"models": rows}, ensure_ascii=False))
         return 0
-    print(f"{'name':15} {'parameters':>10}  {'trimap':6}  {'installed':9}  {'weights':8}  licence")
+    say(f"{'name':15} {'parameters':>10}  {'trimap':6}  {'installed':9}  {'weights':8}  licence")
     for entry, row in zip(MODELS.values(), rows, strict=True):
         size = f"{entry.parameters / 1e6:.2f} M" if entry.parameters else "-"
         installed = "yes" if row["installed"] else "no"
         trimap = "needed" if entry.needs_trimap else "no"
-        print(
+        say(
             f"{entry.name:15} {size:>10}  {trimap:6}  {installed:9}  {row['weights']:8}  "
             f"{entry.licence}"
         )
-        print(f"    {entry.summary}{' (the default)' if entry.name == chosen else ''}")
+        say(f"    {entry.summary}{' (the default)' if entry.name == chosen else ''}")
         if entry.published:
-            print(f"    published weights: {entry.published}")
+            say(f"    published weights: {entry.published}")
         if entry.missing:
-            print(f"    needs {', '.join(entry.missing)}: pip install '{_extra(entry)}'")
+            say(f"    needs {', '.join(entry.missing)}: pip install '{_extra(entry)}'")
     return 0
 
 

@@ -7,6 +7,8 @@ import json
 import sys
 from pathlib import Path
 
+from ld_portrait_20k.printable import MAX_MESSAGE, printable, say
+
 _DESCRIPTION = """\
 Predict the alpha mattes of pictures and of folders of pictures. Each becomes OUTPUT/STEM.png,
 8-bit grey. A picture goes with the trimap or mask of its name, whatever the suffix.
@@ -83,7 +85,7 @@ def run(options: argparse.Namespace) -> int:
     )
     name, why = (options.model, "") if options.model else default_model()
     if why:
-        print(why, file=sys.stderr)
+        say(why, error=True)
     model = load(name, device=choose_device(name, options.device))
     with tqdm(total=len(jobs), unit=" pictures", disable=None, file=sys.stderr) as bar:
         done = predict(
@@ -96,21 +98,21 @@ def run(options: argparse.Namespace) -> int:
             progress=bar.update,
         )
     for problem in done.failed.values():
-        print(f"error: {problem}", file=sys.stderr)
+        say(f"error: {printable(problem, MAX_MESSAGE)}", error=True)
     if done.kept:
-        print(
+        say(
             f"{len(done.kept)} files in {options.output} were not made by this command and are "
-            f"kept ({', '.join(done.kept[:3])}); --overwrite replaces them",
-            file=sys.stderr,
+            f"kept ({printable(', '.join(done.kept[:3]))}); --overwrite replaces them",
+            error=True,
         )
     if options.json:
         body = {
             "output": str(options.output), "model": name, "written": len(done.written),
             "skipped": len(done.skipped), "kept": done.kept, "failed": done.failed,
         }  # fmt: skip
-        print(json.dumps(body, ensure_ascii=False))
+        say(json.dumps(body, ensure_ascii=False))
     else:
-        print(
+        say(
             f"{len(done.written)} mattes by {name} in {options.output}, "
             f"{len(done.skipped)} there already, {len(done.failed)} failed"
         )

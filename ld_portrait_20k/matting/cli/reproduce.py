@@ -6,7 +6,6 @@ import argparse
 import json
 import shlex
 import signal
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +13,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
 
 from ld_portrait_20k.errors import PortraitError, missing_extra
+from ld_portrait_20k.printable import say
 
 if TYPE_CHECKING:
     from ld_portrait_20k.matting.experiments.study import Study
@@ -115,7 +115,7 @@ def _run(options: argparse.Namespace, chosen: list[str], stopped: Callable[[], b
         return _forecast(reproducing.forecast(study, len(chosen), chosen[0].partition(":")[0]),
                          options)  # fmt: skip
     if options.prepare_only:
-        print(f"prepared {len(study.cells)} cells in {study.output}")
+        say(f"prepared {len(study.cells)} cells in {study.output}")
         return 0
     if options.rank is not None:
         kind = chosen[0].partition(":")[0]
@@ -123,7 +123,7 @@ def _run(options: argparse.Namespace, chosen: list[str], stopped: Callable[[], b
             study, device=kind, rank=options.rank, world_size=options.world_size,
             tell=_tell, stopped=stopped,
         )  # fmt: skip
-        print(f"rank {options.rank} of {options.world_size}: {ran} cells run")
+        say(f"rank {options.rank} of {options.world_size}: {ran} cells run")
         return 0
     if not options.report_only:
         left = sum(cell.hash not in study.results() for cell in study.cells)
@@ -173,20 +173,20 @@ def _report(study: Study, options: argparse.Namespace) -> int:
     files = write_report(study)
     done = len(study.results())
     if options.json:
-        print(json.dumps({"report": str(files[0]), "cells": len(study.cells), "done": done,
+        say(json.dumps({"report": str(files[0]), "cells": len(study.cells), "done": done,
                           "files": [str(path) for path in files]}))  # fmt: skip
     else:
-        print(f"{files[0]}: {done} of {len(study.cells)} cells")
+        say(f"{files[0]}: {done} of {len(study.cells)} cells")
     return 0
 
 
 def _forecast(found: dict[str, Any], options: argparse.Namespace) -> int:
     if options.json:
-        print(json.dumps(found))
+        say(json.dumps(found))
         return 0
     for line in found["cells"]:
-        print(line)
-    print(
+        say(line)
+    say(
         f"{found['left']} of {len(found['cells'])} cells to do, {found['steps_left']} steps at "
         f"{found['seconds_a_step']:.3f} s, in {found['processes']} processes: "
         f"{found['time_left']}"
@@ -213,4 +213,4 @@ def _stops() -> Iterator[Callable[[], bool]]:
 
 
 def _tell(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+    say(line, error=True)

@@ -8,6 +8,8 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+from ld_portrait_20k.printable import say
+
 _DESCRIPTION = """\
 Shoot a data set's foregrounds before a green or blue screen: footage whose true alpha is
 known, to test a keyer on. OUTPUT/footage has the pictures, OUTPUT/plate the same screens
@@ -87,9 +89,9 @@ def run(options: argparse.Namespace) -> int:
             "written": len(done.written),
             "skipped": len(done.skipped),
         }
-        print(json.dumps(body, ensure_ascii=False))
+        say(json.dumps(body, ensure_ascii=False))
         return 0
-    print(
+    say(
         f"{len(done.written)} samples shot into {options.output}, {len(done.skipped)} there already"
     )
     return 0

@@ -7,7 +7,6 @@ import json
 import os
 import shlex
 import signal
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ld_portrait_20k import exit_codes
 from ld_portrait_20k.errors import PortraitError, missing_extra
 from ld_portrait_20k.interruption import handling
+from ld_portrait_20k.printable import say
 
 if TYPE_CHECKING:
     from ld_portrait_20k.matting.training.config import TrainingConfig
@@ -132,9 +132,9 @@ def run(options: argparse.Namespace) -> int:
         # A signal to the whole group ends the data workers too, and torch raises for them.
         if isinstance(problem, RuntimeError) and not told:
             raise
-        print(
+        say(
             f"stopped; try: python -m ld_portrait_20k.matting train --resume --output {output}",
-            file=sys.stderr,
+            error=True,
         )
         return exit_codes.INTERRUPTED
     if os.environ.get("RANK", "0") != "0":  # one of several processes speaks for all
@@ -179,13 +179,13 @@ def _weight(text: str) -> tuple[str, float]:
 
 def _print(result: dict[str, Any], given: dict[str, Any]) -> int:
     if given.get("json"):
-        print(json.dumps(result))
+        say(json.dumps(result))
         return 0
     for name, value in result.items():
         if isinstance(value, dict):
             value = ", ".join(f"{key} {number:.5f}" for key, number in value.items())
-        print(f"{name}: {value:.4f}" if isinstance(value, float) else f"{name}: {value}")
+        say(f"{name}: {value:.4f}" if isinstance(value, float) else f"{name}: {value}")
     if "output" in result and not given.get("dry_run"):
         command = f"predict PICTURES --model {result['output']} --output mattes"
-        print(f"next: python -m ld_portrait_20k.matting {command}", file=sys.stderr)
+        say(f"next: python -m ld_portrait_20k.matting {command}", error=True)
     return 0

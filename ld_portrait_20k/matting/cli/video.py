@@ -9,6 +9,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ld_portrait_20k.printable import say
+
 if TYPE_CHECKING:
     from ld_portrait_20k.matting.video.job import Summary
     from ld_portrait_20k.matting.video.segmenters.registry import Guides
@@ -97,17 +99,17 @@ def run(options: argparse.Namespace) -> int:
     name, which = choose(options.segmenter, guides)
     model_name, why = (options.model, "") if options.model else default_model()
     for line in filter(None, (which, why)):
-        print(line, file=sys.stderr)
+        say(line, error=True)
     target = job.Target(options.output, options.background)
     segmenter = open_segmenter(name, guides)
     model = load(model_name, device=choose_device(model_name, options.device))
     asked = {**job.source_record(options.clip), **_asked(options, name, model_name)}
     if not job.prepare(target, asked, resume=options.resume, overwrite=options.overwrite):
-        print(f"{options.output} is complete", file=sys.stderr)
+        say(f"{options.output} is complete", error=True)
         return 0
     keeps_sound = source.info.audio and target.is_clip and options.clip != "-"
     if source.info.audio and not keeps_sound:
-        print("the sound is not kept; it would be in a clip of a file", file=sys.stderr)
+        say("the sound is not kept; it would be in a clip of a file", error=True)
     with tqdm(total=source.info.frames, unit=" frames", disable=None, file=sys.stderr) as bar:
         done = job.run(
             source,
@@ -171,16 +173,16 @@ def _asked(options: argparse.Namespace, segmenter: str, model: str) -> dict[str,
 
 def _report(options: argparse.Namespace, done: Summary, segmenter: str, model: str) -> None:
     if done.absent:
-        print(f"nobody in {_ranges(done.absent)}", file=sys.stderr)
+        say(f"nobody in {_ranges(done.absent)}", error=True)
     if options.json:
         body = {
             "output": str(options.output), "frames": done.frames, "earlier": done.earlier,
             "segmenter": segmenter, "model": str(model), "nobody": done.absent,
         }  # fmt: skip
-        print(json.dumps(body, ensure_ascii=False))
+        say(json.dumps(body, ensure_ascii=False))
         return
     earlier = f", {done.earlier} of them by an earlier run" if done.earlier else ""
-    print(f"{done.frames} frames by {segmenter} and {model} in {options.output}{earlier}")
+    say(f"{done.frames} frames by {segmenter} and {model} in {options.output}{earlier}")
 
 
 def _ranges(numbers: list[int]) -> str:

@@ -20,6 +20,7 @@ from ld_portrait_20k.errors import PortraitError
 from ld_portrait_20k.matting.experiments.cells import Cell, cell_folder, read_result
 from ld_portrait_20k.matting.experiments.run_cell import run_cell
 from ld_portrait_20k.matting.experiments.study import Study, load_study
+from ld_portrait_20k.printable import say
 
 Tell = Callable[[str], None]
 
@@ -152,8 +153,7 @@ def main(arguments: Sequence[str]) -> int:
     parent = os.getppid()
 
     def tell(line: str) -> None:
-        sys.stderr.write(line + "\n")
-        sys.stderr.flush()
+        say(line, error=True)
 
     try:
         study = load_study(Path(arguments[0]))

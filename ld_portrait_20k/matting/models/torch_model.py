@@ -10,8 +10,10 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
+from ld_portrait_20k.card_fitting import card_head
 from ld_portrait_20k.errors import PortraitError
 from ld_portrait_20k.matting.models.denormals import flush_denormals
+from ld_portrait_20k.printable import printable
 
 
 class NetworkMatting:
@@ -128,15 +130,9 @@ def open_pretrained(source: str | Path, *, device: str = "cpu") -> NetworkMattin
 
 def _licence(folder: Path) -> str:
     """What the card states."""
-    import yaml
-
     card = folder / "README.md"
     if not card.is_file():
         return "unknown"
-    parts = card.read_text(errors="replace").split("---\n", 2)
-    try:
-        front: Any = yaml.safe_load(parts[1]) if len(parts) == 3 and not parts[0] else {}
-    except yaml.YAMLError:
-        front = {}
+    front, _ = card_head(card.read_text(errors="replace")) or ({}, "")
     stated = front.get("license_name") or front.get("license") if isinstance(front, dict) else None
-    return str(stated or "unknown")
+    return printable(stated or "unknown", 100)

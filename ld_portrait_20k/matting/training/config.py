@@ -157,7 +157,7 @@ def read_file(path: Path) -> dict[str, Any]:
         content = tomllib.loads(text) if path.suffix == ".toml" else yaml.safe_load(text)
     except OSError as problem:
         raise PortraitError(f"{path}: {problem.strerror or problem}") from problem
-    except (tomllib.TOMLDecodeError, yaml.YAMLError, UnicodeDecodeError) as problem:
+    except (yaml.YAMLError, ValueError, RecursionError) as problem:  # TOML's is a ValueError
         reason = " ".join(str(problem).split())
         raise PortraitError(f"{path}: neither YAML nor TOML can read it ({reason})") from problem
     if not isinstance(content, dict):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from ld_portrait_20k.matting.training.config import TrainingConfig
 from ld_portrait_20k.matting.training.logging import duration
 from ld_portrait_20k.matting.training.loop import open_run
+from ld_portrait_20k.printable import say
 
 
 def rehearse(config: TrainingConfig, output: Path, *, resume: bool = False) -> dict[str, Any]:
@@ -24,7 +24,7 @@ def rehearse(config: TrainingConfig, output: Path, *, resume: bool = False) -> d
     """
     with open_run(config, output, resume=resume) as run:
         for line in run.lines():
-            print(line, file=sys.stderr)  # noqa: T201
+            say(line, error=True)
         stream = run.stream(workers=0)
         losses, data, model = [], [], []
         for _ in range(min(3, config.steps - run.done)):

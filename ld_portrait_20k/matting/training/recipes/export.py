@@ -12,6 +12,7 @@ from pathlib import Path
 from ld_portrait_20k.errors import PortraitError
 from ld_portrait_20k.matting.models.hint_unet.network import HintUNet
 from ld_portrait_20k.matting.models.saving import CARD, load_pretrained, save_pretrained
+from ld_portrait_20k.printable import say
 
 
 def export(run: Path, output: Path) -> int:
@@ -49,9 +50,9 @@ def main() -> int:
     try:
         size = export(options.run, options.output)
     except PortraitError as problem:
-        print(f"error: {problem}", file=sys.stderr)  # noqa: T201
+        say(f"error: {problem}", error=True)
         return 1
-    print(f"{size / 1e6:.2f} MB: {options.output}")  # noqa: T201
+    say(f"{size / 1e6:.2f} MB: {options.output}")
     return 0
 
 

@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 
 from ld_portrait_20k.errors import PortraitError
+from ld_portrait_20k.printable import say
 
 PICTURES: Final[dict[str, tuple[str, ...]]] = {
     "gnome-backgrounds": (
@@ -89,9 +90,9 @@ def main() -> int:
     try:
         count = collect(options.root, options.output)
     except PortraitError as problem:
-        print(f"error: {problem}", file=sys.stderr)  # noqa: T201
+        say(f"error: {problem}", error=True)
         return 1
-    print(f"{count} pictures: {options.output}")  # noqa: T201
+    say(f"{count} pictures: {options.output}")
     return 0
 
 

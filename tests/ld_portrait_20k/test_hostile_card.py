@@ -1,0 +1,88 @@
+"""Dataset cards from strangers: ``download`` of a part reads their YAML."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ld_portrait_20k.download import download
+from ld_portrait_20k.streaming.sources import HttpSource
+
+from .samples import build
+from .server import Server
+
+
+def grown(item: str) -> str:
+    """Nine levels of YAML, each of which refers to the one before nine times."""
+    lines = ["a: &b0 {x: 1}"]
+    for level in range(1, 10):
+        before = ", ".join([f"*b{level - 1}"] * 9)
+        lines.append(f"c{level}: &b{level} {item.format(before)}")
+    return "\n".join(lines) + "\n"
+
+
+CARDS = {
+    "merge bomb": grown("{{<<: [{}]}}"),
+    "tagged merge bomb": grown("{{!!merge k: [{}]}}"),
+    "billion laughs": grown("[{}]"),
+    "no such day": "released: 2025-13-45\n",
+    "no such hour": "released: !!timestamp 2001-01-01 99:99:99\n",
+    "deep": "[" * 30_000,
+    "deep blocks": "".join(" " * i + "a:\n" for i in range(400)),
+    "number of 5,000 digits": f"a: {'9' * 5000}\n",
+    "sixties": f"a: {'1:' * 20_000}1\n",
+    "surrogate": 'a: "\\ud800"\n',
+    "not a mapping": "[1, 2]\n",
+    "configs of numbers": "configs: [1]\n",
+    "itself": "a: &a [*a]\n",
+    "unhashable": "? [1]\n: 2\n",
+    "broken": "a: [\n",
+    "a tag for Python": "a: !!python/object/apply:os.system [exit]\n",
+    "zero base": "a: 0x\nb: .inf\n",
+    "large": "a: [" + "1, " * 10_000_000 + "]\n",
+}
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    root = tmp_path_factory.mktemp("card")
+    build(root, {"train": (2, 2), "test": (1, 2)})
+    with Server(root) as server:
+        yield server
+
+
+@pytest.mark.parametrize("name", CARDS)
+def test_a_card_that_cannot_be_fitted_stays_as_it_is(
+    served: Server, tmp_path: Path, name: str
+) -> None:
+    card = f"---\n{CARDS[name]}---\n# card\n".encode()
+    (served.root / "README.md").write_bytes(card)
+    began = time.process_time()
+    manifest = download(HttpSource(served.url), tmp_path / "d", split="test")
+    assert time.process_time() - began < 5
+    assert manifest.splits == {"test": 2}
+    got = (tmp_path / "d" / "README.md").read_bytes()
+    if got != card:
+        assert yaml.safe_load(got.split(b"---\n")[1]).get("configs") == []
+
+
+def test_a_card_of_our_form_is_fitted(served: Server, tmp_path: Path) -> None:
+    build(served.root, {"train": (2, 2), "test": (1, 2)})
+    download(HttpSource(served.url), tmp_path / "d", split="test")
+    head = yaml.safe_load((tmp_path / "d/README.md").read_text().split("---\n")[1])
+    assert [item["split"] for item in head["configs"][0]["data_files"]] == ["test"]
+
+
+@pytest.mark.parametrize("name", CARDS)
+def test_the_card_of_a_model_is_read_within_bounds(tmp_path: Path, name: str) -> None:
+    pytest.importorskip("torch")
+    from ld_portrait_20k.matting.models import torch_model
+
+    (tmp_path / "README.md").write_text(f"---\nlicense: mit\n{CARDS[name]}---\n", "utf-8")
+    began = time.process_time()
+    assert torch_model._licence(tmp_path) in ("mit", "unknown")
+    assert time.process_time() - began < 5
