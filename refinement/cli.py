@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -116,12 +117,35 @@ def main(
     command = parser()
     if adapt is not None:
         adapt(command)
-    given = command.parse_args(arguments)
     try:
-        return _run(given, command.prog)
+        try:
+            return _run(command.parse_args(arguments), command.prog)
+        finally:  # here, while a failure can still be told; argparse ends by SystemExit
+            _flush()
     except KeyboardInterrupt:
         _say("interrupted; run the same command again to go on", sys.stderr)
         return INTERRUPTED
+    except BrokenPipeError:  # the reader of our output left (`... | head`)
+        _silence()
+        return DONE
+    except OSError as error:
+        name = f"{error.filename}: " if error.filename else ""
+        _say(f"{command.prog}: error: {name}{error.strerror or error}", sys.stderr)
+        return PROBLEM
+
+
+def _flush() -> None:
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        error.filename = "standard output"
+        _silence()
+        raise
+
+
+def _silence() -> None:
+    """Drop what could not be printed: Python would try again at its end, and complain."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _run(given: argparse.Namespace, program: str) -> int:

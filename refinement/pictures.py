@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import secrets
+import struct
 import time
 import warnings
 import zlib
@@ -107,6 +108,8 @@ def read(data: bytes, limits: Limits = Limits()) -> Picture:
     try:
         png = essence(data) if data.startswith(SIGNATURE) else Essence(data)
         data = png.data
+        if data[8:16] == b"\0\0\0\rIHDR" and len(data) > 24:
+            _check_size(*struct.unpack(">II", data[16:24]), limits)
         # Pillow warns about broken tags and sizes below; one line a file is enough.
         with (
             warnings.catch_warnings(action="ignore"),
@@ -142,7 +145,15 @@ def read(data: bytes, limits: Limits = Limits()) -> Picture:
 
 def _check(image: Image.Image, data: bytes, limits: Limits) -> None:
     """Refuse what must not or cannot be decoded, from the header."""
-    width, height = image.size
+    _check_size(*image.size, limits)
+    keyed = "transparency" in image.info
+    if image.mode not in ("RGBA", "LA", "PA", "RGBa", "La") and not keyed:
+        raise PictureError("no-alpha", "no alpha channel; an RGBA picture is needed")
+    if keyed and image.format == "PNG" and data[24] == 16:
+        raise PictureError("unreadable", "16 bit with one transparent colour; save it as RGBA")
+
+
+def _check_size(width: int, height: int, limits: Limits) -> None:
     size = f"{width} x {height}"
     if width * height > limits.max_pixels:
         most = limits.max_pixels // 1_000_000
@@ -153,11 +164,6 @@ def _check(image: Image.Image, data: bytes, limits: Limits) -> None:
         )
     if min(width, height) < limits.min_side:
         raise PictureError("too-small", f"{size} is too small: {limits.min_side} px at least")
-    keyed = "transparency" in image.info
-    if image.mode not in ("RGBA", "LA", "PA", "RGBa", "La") and not keyed:
-        raise PictureError("no-alpha", "no alpha channel; an RGBA picture is needed")
-    if keyed and image.format == "PNG" and data[24] == 16:
-        raise PictureError("unreadable", "16 bit with one transparent colour; save it as RGBA")
 
 
 def _pixels(image: Image.Image, data: bytes, limits: Limits) -> Pixels:

@@ -16,13 +16,13 @@ from builder import plan as planned
 from builder.config import WITHOUT_PROMPTS, BuildConfig
 from builder.files import WORK_FOLDER
 from builder.pipeline.environment import library_versions
-from builder.pipeline.lock import held
 from builder.pipeline.output_folder import check_output, freeze, refuse_foreign
 from builder.pipeline.run_options import RunOptions
 from builder.pipeline.source_index import known_hashes
 from builder.plan import Plan, PlanRow, SourceFile
 from ld_portrait_20k import schema
 from ld_portrait_20k.errors import PortraitError
+from ld_portrait_20k.locks import held
 
 if TYPE_CHECKING:
     from builder.prompts.vocabulary import Vocabulary
