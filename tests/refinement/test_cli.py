@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import json
 import os
@@ -446,7 +447,7 @@ def test_a_failed_write_leaves_nothing_and_leftovers_are_swept(
     target = tmp_path / "file.png"
     pictures.write_whole(target, b"old")
 
-    def full(_: int) -> None:
+    def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patched:
@@ -455,12 +456,19 @@ def test_a_failed_write_leaves_nothing_and_leftovers_are_swept(
             pictures.write_whole(target, b"new")
     assert [p.name for p in tmp_path.iterdir()] == ["file.png"]
     assert target.read_bytes() == b"old"
-    left, fresh = (tmp_path / f".refinement-{name}.part" for name in "ab")
+    left, written = (tmp_path / f".refinement-{name}.part" for name in "ab")
     left.touch()
-    fresh.touch()
-    os.utime(left, (time.time() - 90,) * 2)
-    pictures.sweep(tmp_path)
-    assert sorted(p.name for p in tmp_path.iterdir()) == [fresh.name, "file.png"]
+    with written.open("wb") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)  # another process is at it
+        pictures.sweep(tmp_path)
+        assert sorted(p.name for p in tmp_path.iterdir()) == [written.name, "file.png"]
+    with monkeypatch.context() as patched:
+        patched.setattr(fcntl, "flock", full)  # a file system without locks: age decides
+        pictures.sweep(tmp_path)
+        assert written.exists()
+        os.utime(written, (time.time() - 90,) * 2)
+        pictures.sweep(tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == ["file.png"]
 
 
 def started(*words: object) -> subprocess.Popen[str]:
