@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any, Final
 
 from ld_portrait_20k import schema
 from ld_portrait_20k.errors import LFS_ADVICE, PortraitError, is_lfs_pointer
+from ld_portrait_20k.nearby import suggestion
 from ld_portrait_20k.ustar import BLOCK, MAX_MEMBER_BYTES, Entry, padding
 
 FILE_NAME: Final = "manifest.json"
@@ -226,13 +228,19 @@ class Manifest:
         try:
             text = path.read_text(encoding="utf-8")
         except FileNotFoundError:
-            raise PortraitError(
-                f"{path}: no such file; the dataset is unfinished or this is not one "
-                f"(try: python -m builder regenerate --output {root})"
-            ) from None
+            raise PortraitError(_no_manifest(root)) from None
         except (OSError, UnicodeDecodeError) as problem:
             raise PortraitError(f"{path}: cannot be read ({problem})") from problem
         return cls.from_json(text, str(path))
+
+
+def _no_manifest(root: Path) -> str:
+    if not root.is_dir():
+        return f"{root}: no such folder; {suggestion(str(root)) or 'try: ls, or check the name'}"
+    if (root / ".work").is_dir():
+        command = f"python -m builder status {shlex.quote(str(root))}"
+        return f"{root / FILE_NAME}: no such file; the dataset is unfinished; try: {command}"
+    return f"{root / FILE_NAME}: no such file, so this is no dataset; try: another folder"
 
 
 def _splits(counts: Mapping[str, Any]) -> dict[str, int]:

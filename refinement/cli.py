@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -19,6 +20,7 @@ DONE: Final = 0
 PROBLEM: Final = 1
 USAGE: Final = 2
 INTERRUPTED: Final = 130
+_EVERY: Final = 60.0  # seconds between lines of progress in a log
 
 _EXAMPLES = """\
 examples:
@@ -244,15 +246,22 @@ def _say(text: str, stream: TextIO | None = None) -> None:
 
 
 def _progress(outcomes: Iterator[dict[str, Any]], total: int) -> Iterator[dict[str, Any]]:
-    """Pass the outcomes on, with a progress bar and a line for each failure."""
+    """Pass the outcomes on, with a progress bar and a line for each failure.
+
+    Where standard error is no terminal, a line a minute stands in for the bar.
+    """
     from tqdm import tqdm
 
+    told = time.monotonic()
     with tqdm(total=total, unit="picture", disable=None, file=sys.stderr) as bar:
-        for line in outcomes:
+        for number, line in enumerate(outcomes, 1):
             if line["status"] == "failed":
                 with tqdm.external_write_mode(file=sys.stderr):
                     _say(f"{line['input']}: {line['problem']}", sys.stderr)
             bar.update()
+            if bar.disable and time.monotonic() - told >= _EVERY:
+                told = time.monotonic()
+                _say(f"{number} of {total} pictures", sys.stderr)
             yield line
 
 
