@@ -26,7 +26,7 @@ def progress_bar(
     """
     from tqdm import tqdm
 
-    class Lines(tqdm):  # type: ignore[type-arg]
+    class Lines(tqdm):
         """Prints whole lines, seldom."""
 
         told = time.monotonic()
@@ -46,7 +46,7 @@ def progress_bar(
         def close(self) -> None:
             if not self.disable:
                 self.disable = True
-                self._decr_instances(self)
+                self._decr_instances(self)  # type: ignore[attr-defined]
 
     options: dict[str, Any] = {
         "total": total, "unit": unit, "unit_scale": scale, "desc": about or None,

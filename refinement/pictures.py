@@ -109,7 +109,8 @@ def read(data: bytes, limits: Limits = Limits()) -> Picture:
         png = essence(data) if data.startswith(SIGNATURE) else Essence(data)
         data = png.data
         if data[8:16] == b"\0\0\0\rIHDR" and len(data) > 24:
-            _check_size(*struct.unpack(">II", data[16:24]), limits)
+            width, height = struct.unpack(">II", data[16:24])
+            _check_size(width, height, limits)
         # Pillow warns about broken tags and sizes below; one line a file is enough.
         with (
             warnings.catch_warnings(action="ignore"),

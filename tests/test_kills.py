@@ -35,6 +35,7 @@ ROUNDS: Final = int(os.environ.get("LD_PORTRAIT_KILLS", "2"))
 """How often each command is killed and brought to its end; more by hand."""
 _CHANGES: Final = frozenset({"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link"})
 _MATTING: Final = "ld_portrait_20k.matting.cli"
+# pymatting is not among them: its OpenMP does not survive a fork.
 _PRELOADED: Final = (
     *(
         "refinement.batch",
@@ -42,11 +43,11 @@ _PRELOADED: Final = (
         "ld_portrait_20k.export",
         "ld_portrait_20k.download",
     ),
-    *("ld_portrait_20k.dataset_builder", "pyarrow.parquet", "pymatting", "scipy.ndimage"),
+    *("ld_portrait_20k.dataset_builder", "pyarrow.parquet", "scipy.ndimage"),
     *(f"ld_portrait_20k.matting.{name}" for name in ("cli.predict", "cli.key", "cli.shoot")),
     *(f"ld_portrait_20k.matting.{name}" for name in ("cli.video", "video.job")),
     *(f"ld_portrait_20k.matting.{name}" for name in ("prediction.folders", "keying.folders")),
-    *("ld_portrait_20k.matting.keying.footage", "ld_portrait_20k.matting.models.classical"),
+    *("ld_portrait_20k.matting.keying.footage",),
 )
 
 
