@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import sys
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from builder.pipeline.run_options import RunOptions
+    from builder.plan import Plan
 
 _RUN_FIELDS: Final = ("workers", "device", "decode_memory_gib")
 
 
-def regenerate(output: Path, **options: Any) -> Path:
+def regenerate(output: Path, *, progress: bool = False, **options: Any) -> Path:
     """Build a dataset, or go on with one.
 
     Args:
         output: The dataset folder.
+        progress: Whether to say on standard error where the dataset lies and how far it is.
         options: ``preset``, ``workers``, ``device``, ``decode_memory_gib`` and the fields of
             :class:`builder.config.BuildConfig`; ``size`` (one number or ``"WxH"``) stands
             for width and height, and paths may be text.
@@ -45,4 +52,24 @@ def regenerate(output: Path, **options: Any) -> Path:
     config = configure(preset, **options)
     run = RunOptions.for_config(config, **run_fields)
     plan = plan_for_output(config, Path(output), run)
-    return build(plan, Path(output), run).output
+    if not progress:
+        return build(plan, Path(output), run).output
+    return _build_visibly(plan, Path(output), run)
+
+
+def _build_visibly(plan: Plan, output: Path, run: RunOptions) -> Path:
+    from builder.pipeline.build import build
+    from builder.pipeline.output_folder import finished
+    from ld_portrait_20k.progress import progress_bar
+
+    there = finished(output, plan) is not None
+    sys.stderr.write(f"{output}: {'built already' if there else 'the dataset is built here'}\n")
+    if there:
+        return build(plan, output, run).output
+    with progress_bar(unit=" portraits") as bar:
+
+        def begin(planned: int, done: int) -> None:
+            bar.reset(total=planned)
+            bar.update(done)
+
+        return build(plan, output, replace(run, on_begin=begin, on_sample=bar.update)).output

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -55,7 +56,7 @@ def read_chosen(
                     yield key, foreground, codec.decode_alpha(sample.alpha)
         except codec.ImageError as problem:
             raise PortraitError(
-                f"{path}: {problem}; try: python -m builder verify {root}"
+                f"{path}: {problem}; try: python -m builder verify {shlex.quote(str(root))}"
             ) from problem
 
 

@@ -16,6 +16,7 @@ from importlib import import_module
 from importlib.util import find_spec
 
 from ld_portrait_20k import exit_codes
+from ld_portrait_20k.command_line import run_to_exit_code
 from ld_portrait_20k.own_packages import foreign_package
 from ld_portrait_20k.printable import say
 from ld_portrait_20k.version import __version__
@@ -90,6 +91,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code of the command: 0 when done, 2 for wrong usage.
     """
+    return run_to_exit_code(lambda: _run(arguments))
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     name = _parser().parse_args(arguments[:1]).command
     command = COMMANDS[name]

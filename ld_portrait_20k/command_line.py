@@ -17,7 +17,7 @@ def run_to_exit_code(
     """Run a command; a problem that has a name becomes one line on standard error.
 
     Args:
-        command: Does the work and returns an exit code.
+        command: Reads its arguments, does the work and returns an exit code.
         also_problems: Further errors that are told in one line, besides
             :class:`~ld_portrait_20k.errors.PortraitError` and ``OSError``.
 
@@ -29,15 +29,16 @@ def run_to_exit_code(
     named: tuple[type[Exception], ...] = (PortraitError, *also_problems)
     try:
         with terminable():
-            code = command()
-        sys.stdout.flush()
-        return code
+            try:
+                return command()
+            finally:  # here, while a failure can still be told; argparse ends by SystemExit
+                _flush()
     except named as problem:
         say(f"error: {printable(problem, MAX_MESSAGE)}", error=True)
         return int(getattr(problem, "exit_code", exit_codes.PROBLEM))
     except BrokenPipeError:
         # The reader of our output left (`... | head`): nothing is wrong with us.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _silence()
         return exit_codes.DONE
     except OSError as problem:
         name = f"{problem.filename}: " if problem.filename else ""
@@ -47,3 +48,17 @@ def run_to_exit_code(
     except KeyboardInterrupt:
         say("stopped; what is done is kept: run the same command again to go on", error=True)
         return exit_codes.INTERRUPTED
+
+
+def _flush() -> None:
+    try:
+        sys.stdout.flush()
+    except OSError as problem:
+        problem.filename = "standard output"
+        _silence()
+        raise
+
+
+def _silence() -> None:
+    """Drop what could not be printed: Python would try again at its end, and complain."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,13 +1,28 @@
-"""Files that appear whole or not at all: a temporary name, fsync, then a rename."""
+"""Files that appear whole or not at all: a temporary name, fsync, then a rename.
+
+A process holds a lock on what it writes under a temporary name. The kernel releases it when
+the process ends, however it ends, so the next process that writes into the folder knows what a
+killed one left there, and removes it.
+"""
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Final
+
+from ld_portrait_20k.locks import Taken, try_lock
+
+_TEMPORARY: Final = re.compile(r"\..+\.\d+(\.\d+)?\.tmp")
+_NO_FOLDER_SYNC: Final = frozenset({errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS, errno.EBADF})
+"""What file systems answer that keep folders in other ways (FUSE, SMB, some NFS)."""
+_swept: set[Path] = set()
+"""Folders that this process has rid of what others left."""
 
 
 class PendingFile:
@@ -26,8 +41,8 @@ class PendingFile:
     def __init__(self, path: Path, *, buffering: int = -1, sync: bool = True) -> None:
         self.path = path
         self._sync = sync
-        self._temporary = _temporary(path)
-        self.stream: BinaryIO = self._temporary.open("wb", buffering=buffering)
+        sweep_once(path.parent)
+        self._temporary, self.stream = _open_temporary(path, buffering)
 
     def commit(self) -> None:
         """Put the content on disk and rename the file; an older one is replaced."""
@@ -71,6 +86,42 @@ def write_bytes(path: Path, content: bytes, *, sync: bool = True) -> None:
         stream.write(content)
 
 
+@contextmanager
+def replacing_folder(path: Path, *, sync: bool = True) -> Iterator[Path]:
+    """Fill a folder that takes its name only when it is complete.
+
+    Args:
+        path: Where it shall be; an older folder there is replaced.
+        sync: As for :class:`PendingFile`, for each of its files.
+
+    Yields:
+        An empty folder under a temporary name. If the block raises, nothing is left of it and
+        an older one stays.
+    """
+    sweep_once(path.parent)
+    temporary = _temporary(path)
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir()
+    holder = os.open(temporary, os.O_RDONLY) if os.name == "posix" else None
+    try:
+        if holder is not None:
+            try_lock(holder)
+        yield temporary
+        for file in temporary.rglob("*") if sync else ():
+            if file.is_file():
+                with file.open("rb") as stream:
+                    os.fsync(stream.fileno())
+        shutil.rmtree(path, ignore_errors=True)
+        temporary.replace(path)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    finally:
+        if holder is not None:
+            os.close(holder)
+    sync_folder(path.parent)
+
+
 def link(source: Path, target: Path) -> None:
     """Give a file a second name, or copy it where the file system has no hard links.
 
@@ -78,7 +129,8 @@ def link(source: Path, target: Path) -> None:
         source: A file that exists.
         target: Its other name; an older file there is replaced.
     """
-    temporary = _temporary(target)
+    # This name is swept by builds alone: it is the same file as another and cannot be locked.
+    temporary = _temporary(target).with_suffix(".link.tmp")
     temporary.unlink(missing_ok=True)
     try:
         os.link(source, temporary)
@@ -100,11 +152,74 @@ def sync_folder(folder: Path) -> None:
         return
     try:
         os.fsync(descriptor)
+    except OSError as problem:
+        if problem.errno not in _NO_FOLDER_SYNC:
+            raise
     finally:
         os.close(descriptor)
 
 
-def _temporary(path: Path) -> Path:
+def sweep_once(folder: Path) -> None:
+    """Remove what killed processes left unfinished in a folder, at this process's first look.
+
+    What another process is writing is locked and stays.
+    """
+    place = folder.absolute()
+    if place in _swept:
+        return
+    _swept.add(place)
+    try:
+        with os.scandir(place) as entries:
+            left = [Path(entry.path) for entry in entries if _TEMPORARY.fullmatch(entry.name)]
+    except OSError:
+        return
+    for path in left:
+        with suppress(OSError):
+            _remove_abandoned(path)
+
+
+def _remove_abandoned(path: Path) -> None:
+    is_folder = path.is_dir()
+    descriptor = os.open(path, os.O_RDONLY if is_folder else os.O_RDWR)
+    try:
+        if try_lock(descriptor) is not Taken.MINE:
+            return
+        if is_folder:
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    finally:
+        os.close(descriptor)
+
+
+def _open_temporary(path: Path, buffering: int) -> tuple[Path, BinaryIO]:
+    """A file beside another that no other process, and nobody else in this one, writes."""
+    number = 0
+    while True:
+        temporary = _temporary(path, number)
+        descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
+        try:
+            if try_lock(descriptor) is Taken.ELSEWHERE:
+                number += 1
+            elif _is_still(temporary, descriptor):
+                os.ftruncate(descriptor, 0)
+                return temporary, os.fdopen(descriptor, "wb", buffering=buffering)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+
+
+def _is_still(path: Path, descriptor: int) -> bool:
+    """Whether a path names an open file: another process may have swept it before its lock."""
+    try:
+        return os.path.samestat(path.stat(), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
+
+
+def _temporary(path: Path, number: int = 0) -> Path:
     """A hidden name beside a file, in a folder that exists, for this process alone."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    again = f".{number}" if number else ""
+    return path.with_name(f".{path.name}.{os.getpid()}{again}.tmp")

@@ -154,7 +154,9 @@ def _regenerate(folder: Path, options: dict[str, Any]) -> Path:
     text = json.dumps(options, sort_keys=True, default=str)
     output = folder / hashlib.sha256(text.encode()).hexdigest()[:16] / schema.NAME
     output.parent.mkdir(parents=True, exist_ok=True)
-    return Path(api.regenerate(output, **options))
+    from datasets.utils import is_progress_bar_enabled
+
+    return Path(api.regenerate(output, progress=is_progress_bar_enabled(), **options))
 
 
 def _cache(cache_dir: str | Path | None) -> Path:

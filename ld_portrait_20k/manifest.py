@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any, Final
 from ld_portrait_20k import manifest_checks as checks
 from ld_portrait_20k import schema
 from ld_portrait_20k.errors import LFS_ADVICE, PortraitError, is_lfs_pointer
+from ld_portrait_20k.nearby import suggestion
 from ld_portrait_20k.printable import printable
 from ld_portrait_20k.ustar import BLOCK, Entry, padding
 
@@ -227,10 +229,7 @@ class Manifest:
             with path.open("rb") as stream:
                 text = stream.read(checks.MAX_BYTES + 1).decode()
         except FileNotFoundError:
-            raise PortraitError(
-                f"{path}: no such file; the dataset is unfinished or this is not one "
-                f"(try: python -m builder regenerate --output {root})"
-            ) from None
+            raise PortraitError(_no_manifest(root)) from None
         except (OSError, UnicodeDecodeError) as problem:
             raise PortraitError(f"{path}: cannot be read ({problem})") from problem
         return cls.from_json(text, str(path))
@@ -243,6 +242,15 @@ def count_samples(shards: Iterable[ShardRecord]) -> dict[str, int]:
         if shard.subset == "default":
             counts[shard.split] += shard.samples
     return {split: count for split, count in counts.items() if count}
+
+
+def _no_manifest(root: Path) -> str:
+    if not root.is_dir():
+        return f"{root}: no such folder; {suggestion(str(root)) or 'try: ls, or check the name'}"
+    if (root / ".work").is_dir():
+        command = f"python -m builder status {shlex.quote(str(root))}"
+        return f"{root / FILE_NAME}: no such file; the dataset is unfinished; try: {command}"
+    return f"{root / FILE_NAME}: no such file, so this is no dataset; try: another folder"
 
 
 def _drained(items: list[Any]) -> Iterator[Any]:

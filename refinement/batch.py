@@ -14,6 +14,7 @@ from typing import Any
 import cv2
 
 from refinement import pictures
+from refinement.listing import picture_files
 from refinement.options import Options, RefinementError
 from refinement.pipeline import VERSION, refine
 from refinement.preview import sheet
@@ -114,11 +115,8 @@ def _inside(path: Path, top: Path, output: Path) -> Iterator[Path]:
     """The file, or the pictures in the folder, less hidden ones and an output below ``top``."""
     own = output.resolve()
     nested = own != top.resolve() and own.is_relative_to(top.resolve())
-    for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
-        if path != file:
-            hidden = any(part.startswith(".") for part in file.relative_to(path).parts)
-            if hidden or file.suffix.lower() not in pictures.SUFFIXES or not file.is_file():
-                continue
+    inside = picture_files(path, pictures.SUFFIXES) if path.is_dir() else [path]
+    for file in sorted(inside):
         if not (nested and file.resolve().is_relative_to(own)):
             yield file
 
@@ -191,6 +189,7 @@ def _done(job: Job, options: Options, overwrite: bool) -> dict[str, Any]:
         if done is not None and (job.preview is None or _finished(job.preview, key) is not None):
             return _outcome(job, "skipped", **done)
     picture = pictures.read(data)
+    space = picture.colour_space()
     del data
     result = refine(picture.rgba, options=options)
     height, width = result.alpha.shape
@@ -198,12 +197,12 @@ def _done(job: Job, options: Options, overwrite: bool) -> dict[str, Any]:
     record = json.dumps({**key, **figures, "version": VERSION}, sort_keys=True)
     if job.preview is not None:
         shown = sheet(picture.rgba, result.foreground, result.alpha)
-        _write(job.preview, pictures.encode(shown, record, picture.colour_space))
+        _write(job.preview, pictures.encode(shown, record, space))
     limit = 65535 if picture.rgba.dtype == "uint16" else 255
     final = picture.rgba.copy()
     final[..., :3] = result.foreground
     final[..., 3] = (result.alpha * limit + 0.5).astype(final.dtype)
-    _write(job.target, pictures.encode(final, record, picture.colour_space))
+    _write(job.target, pictures.encode(final, record, space))
     return _outcome(job, "refined", **figures)
 
 

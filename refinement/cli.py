@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -20,6 +22,7 @@ DONE: Final = 0
 PROBLEM: Final = 1
 USAGE: Final = 2
 INTERRUPTED: Final = 130
+_EVERY: Final = 60.0  # seconds between lines of progress in a log
 
 _EXAMPLES = """\
 examples:
@@ -118,12 +121,35 @@ def main(
     command = parser()
     if adapt is not None:
         adapt(command)
-    given = command.parse_args(arguments)
     try:
-        return _run(given, command.prog)
+        try:
+            return _run(command.parse_args(arguments), command.prog)
+        finally:  # here, while a failure can still be told; argparse ends by SystemExit
+            _flush()
     except KeyboardInterrupt:
         say("interrupted; run the same command again to go on", sys.stderr)
         return INTERRUPTED
+    except BrokenPipeError:  # the reader of our output left (`... | head`)
+        _silence()
+        return DONE
+    except OSError as error:
+        name = f"{error.filename}: " if error.filename else ""
+        say(f"{command.prog}: error: {name}{error.strerror or error}", sys.stderr)
+        return PROBLEM
+
+
+def _flush() -> None:
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        error.filename = "standard output"
+        _silence()
+        raise
+
+
+def _silence() -> None:
+    """Drop what could not be printed: Python would try again at its end, and complain."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _run(given: argparse.Namespace, program: str) -> int:
@@ -218,15 +244,22 @@ def _write_report(report: Path, text: str) -> None:
 
 
 def _progress(outcomes: Iterator[dict[str, Any]], total: int) -> Iterator[dict[str, Any]]:
-    """Pass the outcomes on, with a progress bar and a line for each failure."""
+    """Pass the outcomes on, with a progress bar and a line for each failure.
+
+    Where standard error is no terminal, a line a minute stands in for the bar.
+    """
     from tqdm import tqdm
 
+    told = time.monotonic()
     with tqdm(total=total, unit="picture", disable=None, file=sys.stderr) as bar:
-        for line in outcomes:
+        for number, line in enumerate(outcomes, 1):
             if line["status"] == "failed":
                 with tqdm.external_write_mode(file=sys.stderr):
                     say(f"{printable(line['input'])}: {printable(line['problem'])}", sys.stderr)
             bar.update()
+            if bar.disable and time.monotonic() - told >= _EVERY:
+                told = time.monotonic()
+                say(f"{number} of {total} pictures", sys.stderr)
             yield line
 
 

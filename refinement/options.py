@@ -12,6 +12,22 @@ class RefinementError(ValueError):
     """Input or options that cannot be refined; ``str()`` is one clear line."""
 
 
+class PictureError(RefinementError):
+    """A file that is not a picture that can be used.
+
+    Attributes:
+        reason: Short name of what is wrong: ``not-a-picture``, ``unreadable``, ``too-large``,
+            ``too-small``, ``no-alpha`` or ``animated``.
+    """
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.reason, str(self))
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """The few choices that change the outcome; the defaults need no thought.

@@ -18,7 +18,8 @@ import cv2
 import numpy as np
 
 from refinement.grid import Pixels
-from refinement.options import RefinementError
+from refinement.options import PictureError, RefinementError
+from refinement.png import SIGNATURE, Essence, chunk, essence
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -36,8 +37,7 @@ _ORIENTATION: Final = 0x0112  # TIFF and EXIF tags
 _BITS_PER_SAMPLE: Final = 258
 _EXTRA_SAMPLES: Final = 338
 _MAX_PROFILE: Final = 1 << 20  # what Pillow reads back from a PNG
-_COLOUR_CHUNKS: Final = frozenset([b"iCCP", b"cICP", b"sRGB", b"gAMA", b"cHRM"])
-_END: Final = struct.pack(">I4sI", 0, b"IEND", zlib.crc32(b"IEND"))
+_END: Final = chunk(b"IEND", b"")
 _PART: Final = (".refinement-", ".part")
 
 
@@ -47,74 +47,134 @@ class Picture:
 
     Attributes:
         rgba: (H, W, 4) uint8 or uint16, straight, upright (EXIF orientation applied).
-        colour_space: The PNG chunks that say what the colours mean: the stored profile, or
-            gamma and primaries. Empty if the file says nothing.
+        profile: The ICC profile of the colours, as stored; None if the file has none.
+        colour: The PNG chunks that say what else the colours mean, gamma and primaries.
     """
 
     rgba: Pixels
-    colour_space: bytes
+    profile: bytes | None
+    colour: bytes
+
+    def colour_space(self) -> bytes:
+        """The PNG chunks that say what the colours mean; empty if the file says nothing.
+
+        Raises:
+            PictureError: The profile is larger than what is read back from a PNG.
+        """
+        profile = self.profile
+        if profile is None or profile[16:20] in (b"GRAY", b"CMYK"):
+            return self.colour  # none, or one that does not fit RGB, which the picture became
+        if len(profile) > _MAX_PROFILE:
+            raise PictureError(
+                "too-large", "a colour profile of over 1 MB; convert it to a smaller one"
+            )
+        return self.colour + chunk(b"iCCP", b"icc\0\0" + zlib.compress(profile, 6))
 
 
-def read(data: bytes) -> Picture:
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What is decoded; every other file is refused by name.
+
+    Attributes:
+        formats: Pillow's names of the formats that are tried; None for all.
+        max_pixels: Most pixels.
+        max_side: Longest side in pixels.
+        min_side: Shortest side in pixels.
+        keep_16_bit: Whether 16-bit samples stay as they are; else their high bytes are taken.
+    """
+
+    formats: tuple[str, ...] | None = None
+    max_pixels: int = MAX_PIXELS
+    max_side: int = MAX_PIXELS
+    min_side: int = MIN_SIDE
+    keep_16_bit: bool = True
+
+
+def read(data: bytes, limits: Limits = Limits()) -> Picture:
     """Decode a picture with an alpha channel.
 
-    16-bit PNG and TIFF keep their depth; other formats come with 8 bits.
+    16-bit PNG and TIFF keep their depth; other formats come with 8 bits. Chunks of a PNG that
+    decide no pixel may be broken, in the wrong place or too large: they are left out.
 
     Args:
         data: The whole file.
+        limits: What to accept.
 
     Raises:
-        RefinementError: Not a picture, truncated, too large, too small, animated, or no alpha.
+        PictureError: Not a picture, truncated, too large, too small, animated, or no alpha.
     """
     from PIL import Image
 
     try:
+        png = essence(data) if data.startswith(SIGNATURE) else Essence(data)
+        data = png.data
+        if data[8:16] == b"\0\0\0\rIHDR" and len(data) > 24:
+            width, height = struct.unpack(">II", data[16:24])
+            _check_size(width, height, limits)
         # Pillow warns about broken tags and sizes below; one line a file is enough.
-        with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(data)) as image:
-            _check(image, data)
+        with (
+            warnings.catch_warnings(action="ignore"),
+            Image.open(io.BytesIO(data), formats=limits.formats) as image,
+        ):
+            _check(image, data, limits)
+            if png.animated or (image.format != "PSD" and getattr(image, "is_animated", False)):
+                # A PSD has layers.
+                raise PictureError(
+                    "animated", "more than one frame or page; save the one wanted alone"
+                )
             image.load()  # all of it: EXIF may follow the pixels, and cv2 passes over truncation
             orientation = _orientation(image)
-            profile = image.info.get("icc_profile")
-            if _is_16_bit(image, data):
-                rgba = _decode_16_bit(data)
-                if 1 in _tiff_tag(image, _EXTRA_SAMPLES):  # premultiplied
-                    _make_straight(rgba)
-            else:
-                rgba = np.asarray(image.convert("RGBA"))
+            profile = image.info.get("icc_profile") if png.profile is None else png.profile
+            rgba = _pixels(image, data, limits)
             if image.format == "TIFF":
                 orientation = 1  # both decoders have turned it
-            space = _colour_space(data if image.format == "PNG" else b"", profile)
     except RefinementError:
         raise
     except Image.UnidentifiedImageError:
-        raise RefinementError("not a picture that can be read") from None
+        raise PictureError("not-a-picture", "not a picture that can be read") from None
     except Image.DecompressionBombError:
-        raise RefinementError("more pixels than are safe to decode") from None
+        raise PictureError("too-large", "more pixels than are safe to decode") from None
     except MemoryError:
-        raise RefinementError("not enough memory to decode it") from None
+        raise PictureError("unreadable", "not enough memory to decode it") from None
     except Exception as error:  # Pillow's plugins raise whatever they like on broken files
-        if "MAX_TEXT" in str(error):
-            raise RefinementError("text or a profile of over 1 MB; save it without") from None
-        raise RefinementError(f"broken or truncated ({_one_line(error)})") from None
-    return Picture(_upright(rgba, orientation), space)
+        detail = f"broken or truncated ({_one_line(error)})"
+        raise PictureError("unreadable", detail) from None
+    return Picture(
+        _upright(rgba, orientation), profile if isinstance(profile, bytes) else None, png.colour
+    )
 
 
-def _check(image: Image.Image, data: bytes) -> None:
+def _check(image: Image.Image, data: bytes, limits: Limits) -> None:
     """Refuse what must not or cannot be decoded, from the header."""
-    width, height = image.size
-    if width * height > MAX_PIXELS:
-        raise RefinementError(
-            f"{width} x {height} is more than {MAX_PIXELS // 1_000_000} million pixels"
-        )
-    if min(width, height) < MIN_SIDE:
-        raise RefinementError(f"{width} x {height} is too small: {MIN_SIDE} px at least")
+    _check_size(*image.size, limits)
     keyed = "transparency" in image.info
     if image.mode not in ("RGBA", "LA", "PA", "RGBa", "La") and not keyed:
-        raise RefinementError("no alpha channel; an RGBA picture is needed")
+        raise PictureError("no-alpha", "no alpha channel; an RGBA picture is needed")
     if keyed and image.format == "PNG" and data[24] == 16:
-        raise RefinementError("16 bit with one transparent colour; save it as RGBA")
-    if image.format != "PSD" and getattr(image, "is_animated", False):  # a PSD has layers
-        raise RefinementError("more than one frame or page; save the one wanted alone")
+        raise PictureError("unreadable", "16 bit with one transparent colour; save it as RGBA")
+
+
+def _check_size(width: int, height: int, limits: Limits) -> None:
+    size = f"{width} x {height}"
+    if width * height > limits.max_pixels:
+        most = limits.max_pixels // 1_000_000
+        raise PictureError("too-large", f"{size} is more than {most} million pixels; scale it down")
+    if max(width, height) > limits.max_side:
+        raise PictureError(
+            "too-large", f"{size} has a side over {limits.max_side:,} px; scale it down"
+        )
+    if min(width, height) < limits.min_side:
+        raise PictureError("too-small", f"{size} is too small: {limits.min_side} px at least")
+
+
+def _pixels(image: Image.Image, data: bytes, limits: Limits) -> Pixels:
+    """(H, W, 4) of the loaded picture, straight."""
+    if not (limits.keep_16_bit and _is_16_bit(image, data)):
+        return np.asarray(image.convert("RGBA"))
+    rgba = _decode_16_bit(data)
+    if 1 in _tiff_tag(image, _EXTRA_SAMPLES):  # premultiplied
+        _make_straight(rgba)
+    return rgba
 
 
 def _orientation(image: Image.Image) -> int:
@@ -122,22 +182,6 @@ def _orientation(image: Image.Image) -> int:
         return int(image.getexif().get(_ORIENTATION, 1))
     except Exception:
         return 1  # broken EXIF says nothing, and the picture itself may be whole
-
-
-def _colour_space(png: bytes, profile: object) -> bytes:
-    """The PNG chunks of :class:`Picture`, from a PNG as they are, else from a profile."""
-    kept = b""
-    place = 8
-    while png[place + 4 : place + 8] not in (b"", b"IDAT"):
-        end = place + 12 + int.from_bytes(png[place : place + 4], "big")
-        if png[place + 4 : place + 8] in _COLOUR_CHUNKS - {b"iCCP"}:
-            kept += png[place:end]
-        place = end
-    if not isinstance(profile, bytes) or profile[16:20] in (b"GRAY", b"CMYK"):
-        return kept  # none, or one that does not fit RGB, which the picture becomes
-    if len(profile) > _MAX_PROFILE:
-        raise RefinementError("a colour profile of over 1 MB; convert it to a smaller one")
-    return kept + _chunk(b"iCCP", b"icc\0\0" + zlib.compress(profile, 6))
 
 
 def _one_line(error: Exception) -> str:
@@ -159,9 +203,9 @@ def _tiff_tag(image: Image.Image, tag: int) -> tuple[int, ...]:
 def _decode_16_bit(data: bytes) -> Pixels:
     decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if decoded is None:
-        raise RefinementError("broken or truncated (its pixels cannot be decoded)")
+        raise PictureError("unreadable", "broken or truncated (its pixels cannot be decoded)")
     if decoded.ndim != 3 or decoded.shape[2] != 4:
-        raise RefinementError("a 16-bit picture of a kind that cannot be read; use RGBA")
+        raise PictureError("unreadable", "a 16-bit picture of a kind that cannot be read; use RGBA")
     return cast("Pixels", cv2.cvtColor(decoded, cv2.COLOR_BGRA2RGBA))
 
 
@@ -197,13 +241,9 @@ def encode(picture: Pixels, record: str, colour_space: bytes = b"") -> bytes:
     if not ok:
         raise RefinementError("the PNG encoder failed")
     png = encoded.tobytes()
-    text = _chunk(b"tEXt", _RECORD.encode() + b"\0" + record.encode("latin-1"))
+    text = chunk(b"tEXt", _RECORD.encode() + b"\0" + record.encode("latin-1"))
     # Behind the signature and IHDR.
     return b"".join([png[:33], colour_space, text, png[33:]])
-
-
-def _chunk(kind: bytes, body: bytes) -> bytes:
-    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
 
 def read_record(path: Path) -> str | None:
@@ -228,10 +268,11 @@ def write_whole(path: Path, data: bytes) -> None:
     temporary = path.parent / secrets.token_hex(8).join(_PART)
     try:
         with temporary.open("xb") as file:
+            _lock(file.fileno())
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
+            temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
@@ -240,9 +281,24 @@ def write_whole(path: Path, data: bytes) -> None:
 def sweep(folder: Path) -> None:
     """Remove what :func:`write_whole` left when its process was killed.
 
-    Files of the last minute stay: another process may be writing them.
+    What another process is writing is locked and stays; where files cannot be locked, those of
+    the last minute stay.
     """
     for left in folder.glob("*".join(_PART)):
-        with suppress(OSError):
-            if time.time() - left.stat().st_mtime > 60:
+        with suppress(OSError), left.open("r+b") as file:
+            free = _lock(file.fileno())
+            if free or (free is None and time.time() - left.stat().st_mtime > 60):
                 left.unlink()
+
+
+def _lock(descriptor: int) -> bool | None:
+    """Lock an open file until it is closed; False if it is locked, None if nobody can say."""
+    try:
+        import fcntl
+
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except (ImportError, OSError):
+        return None
+    return True

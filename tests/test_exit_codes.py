@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+from pathlib import Path
+
 import pytest
 
 import builder.cli
@@ -10,6 +13,8 @@ import ld_portrait_20k.matting.cli
 import refinement.cli
 from builder.hub import errors
 from ld_portrait_20k import exit_codes
+from tests.builder.pictures import save_cutouts
+from tests.processes import start_module
 
 COMMAND_LINES = (builder.cli, ld_portrait_20k.cli, ld_portrait_20k.matting.cli, refinement.cli)
 
@@ -43,3 +48,42 @@ def test_wrong_usage(command: object, capsys: pytest.CaptureFixture[str]) -> Non
         command.main(["--no-such-option"])  # type: ignore[attr-defined]
     assert stopped.value.code == exit_codes.USAGE
     assert "error: " in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="needs /dev/full")
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("builder", "generators"),
+        ("builder", "--help"),
+        ("ld_portrait_20k", "--version"),
+        ("ld_portrait_20k.matting", "models"),
+        ("ld_portrait_20k", "info", "--help"),
+        ("refinement", "--help"),
+        ("refinement", "PICTURES", "--output", "OUT", "--workers", "1", "--json"),
+    ],
+)
+def test_an_output_that_cannot_be_written_is_one_line(
+    words: tuple[str, ...], tmp_path: Path
+) -> None:
+    if "PICTURES" in words:
+        save_cutouts(tmp_path / "PICTURES", 1)
+    module, *arguments = words
+    places = {"PICTURES": tmp_path / "PICTURES", "OUT": tmp_path / "OUT"}
+    with Path("/dev/full").open("wb") as full:
+        process = start_module(
+            module, *(places.get(word, word) for word in arguments),
+            stdout=full, stderr=subprocess.PIPE, env={"PYTHONUNBUFFERED": ""},
+        )  # fmt: skip
+        _, errors = process.communicate(timeout=120)
+    assert process.returncode == exit_codes.PROBLEM
+    assert errors.splitlines()[-1].endswith("error: standard output: No space left on device")
+    assert "Traceback" not in errors and "Exception ignored" not in errors
+
+
+def test_a_reader_that_leaves_is_no_error(tmp_path: Path) -> None:
+    for module in ("builder", "refinement"):
+        process = start_module(module, "--help", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.close()
+        assert (process.stderr.read(), process.wait(timeout=60)) == ("", exit_codes.DONE)

@@ -52,10 +52,16 @@ def main(
     Returns:
         The exit code.
     """
+    return run_to_exit_code(lambda: _run(arguments, adapt))
+
+
+def _run(
+    arguments: Sequence[str] | None, adapt: Callable[[argparse.ArgumentParser], None] | None
+) -> int:
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     command_line = parser()
     if adapt is not None:
         adapt(command_line)
     options = command_line.parse_args(arguments)
     options.arguments = arguments
-    return run_to_exit_code(lambda: int(options.run(options)))
+    return int(options.run(options))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import sys
+import shlex
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -44,15 +44,14 @@ def build_and_report(
     Raises:
         PortraitError: As :func:`builder.pipeline.build.build`.
     """
-    from tqdm import tqdm
-
     from builder import hub
     from builder.cli.hub_options import print_published
     from builder.engines.devices import run_on_devices
     from builder.files import canonical_json
     from builder.pipeline.build import build
+    from ld_portrait_20k.progress import progress_bar
 
-    bar: tqdm[Any] = tqdm(disable=None, unit="portrait", file=sys.stderr)
+    bar = progress_bar(unit=" portraits")
 
     def begin(planned: int, done: int) -> None:
         bar.reset(total=planned)
@@ -202,5 +201,15 @@ def _print(report: BuildReport, figures: dict[str, Any]) -> None:
             "SAD {raw_sad:.3f} -> {refined_sad:.3f} thousand px, "
             "MSE {raw_mse:.3f} -> {refined_mse:.3f} x 1e-3".format(**report.fidelity)
         )
-    say(f"next: python -m builder verify {report.output}")
-    say(f"      python -c \"import datasets; print(datasets.load_dataset('{report.output}'))\"")
+    say(f"next: {shlex.join(['python', '-m', 'builder', 'verify', str(report.output)])}")
+    script = f"import datasets; say(datasets.load_dataset({str(report.output)!r}))"
+    say(f"      {_quoted('python', '-c', script)}")
+
+
+def _quoted(*words: str) -> str:
+    """A command for the shell; in double quotes where that is enough, as people write it."""
+    plain = [word for word in words if not set(word) & set('"$`\\!')]
+    return " ".join(
+        f'"{word}"' if word in plain and shlex.quote(word) != word else shlex.quote(word)
+        for word in words
+    )

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import os
 import re
-import sys
+import shlex
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ld_portrait_20k.printable import say
 
@@ -118,7 +118,7 @@ def cluster_options(config: BuildConfig, options: argparse.Namespace) -> Cluster
     if engine == "slurm" and options.push_to_hub is not None:
         raise PortraitError(
             "--push-to-hub does not go with --engine slurm, which does not wait; when its jobs "
-            f"are over: python -m builder publish {options.output}"
+            f"are over: python -m builder publish {shlex.quote(str(options.output))}"
         )
     return _cluster(config, options)
 
@@ -155,12 +155,11 @@ def run_on_cluster(
     Raises:
         PortraitError: As :func:`builder.engines.cluster.run_tasks`.
     """
-    from tqdm import tqdm
-
     from builder.engines import cluster
     from builder.files import canonical_json
+    from ld_portrait_20k.progress import progress_bar
 
-    bar: tqdm[Any] = tqdm(disable=None, unit="portrait", file=sys.stderr)
+    bar = progress_bar(unit=" portraits")
     with bar:
         submission = cluster.run_tasks(
             plan, options.output, run, where, on_samples=lambda count: bar.update(count - bar.n)
@@ -179,7 +178,7 @@ def _print(submission: Submission) -> None:
     if submission.array is not None:
         say(f"submitted {submission.tasks} tasks as job {submission.array}")
     say(f"job {submission.finish} finishes the dataset after that; logs: {submission.logs}")
-    say(f"next: python -m builder status {submission.output}")
+    say(f"next: python -m builder status {shlex.quote(str(submission.output))}")
 
 
 def _cluster(config: BuildConfig, options: argparse.Namespace) -> ClusterOptions:

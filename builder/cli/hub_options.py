@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import re
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -87,11 +86,9 @@ class UploadBar:
     """A progress bar of the upload, in bytes, on standard error."""
 
     def __init__(self) -> None:
-        from tqdm import tqdm
+        from ld_portrait_20k.progress import progress_bar
 
-        self._bar: tqdm[Any] = tqdm(
-            disable=None, unit="B", unit_scale=True, desc="upload", file=sys.stderr
-        )
+        self._bar = progress_bar(unit="B", scale=True, about="upload")
 
     def __call__(self, state: UploadState) -> None:
         """Show a new state; called from the uploader's threads."""

@@ -63,9 +63,14 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _local(options: argparse.Namespace) -> dict[str, Any]:
+    from builder.engines.slurm_queue import queued
     from builder.pipeline.status import require
 
-    return require(Path(options.dataset), check=options.check).to_dict()
+    folder = Path(options.dataset)
+    found = require(folder, check=options.check).to_dict()
+    if found["state"] == "unfinished":
+        found["queued"] = queued(folder)
+    return found
 
 
 def _remote(repo_id: str, revision: str) -> dict[str, Any]:
@@ -89,7 +94,13 @@ def _print_local(found: dict[str, Any]) -> None:
         say(f"rate      {found['samples_a_minute']:.1f} samples a minute")
     if found["minutes_left"] is not None:
         say(f"left      {found['minutes_left']:.0f} minutes")
-    if found["state"] == "unfinished":
+    jobs = found.get("queued")
+    for job, states in (jobs or {}).items():
+        listed = ", ".join(f"{count} {state.lower()}" for state, count in states.items())
+        say(f"{'queued   ' if job == 'array' else 'then     '} Slurm: {listed}")
+    if jobs == {}:
+        say("queued    nothing: the Slurm jobs of the last submission are over")
+    if found["state"] == "unfinished" and not jobs:
         say("next: the same `python -m builder regenerate` command as before goes on")
 
 

@@ -25,11 +25,11 @@ from builder.engines.supervision import supervise
 from builder.engines.tasks import TaskSpec
 from builder.files import WORK_FOLDER
 from builder.pipeline.build import one_run
-from builder.pipeline.lock import held
 from builder.pipeline.output_folder import check_output, finished, freeze
 from builder.pipeline.run_options import RunOptions
 from builder.plan import Plan
 from ld_portrait_20k.errors import PortraitError, missing_extra
+from ld_portrait_20k.locks import held
 
 
 def check_engine(

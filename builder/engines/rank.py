@@ -12,7 +12,6 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from ld_portrait_20k import exit_codes
 from ld_portrait_20k.errors import PortraitError
@@ -22,14 +21,13 @@ from ld_portrait_20k.printable import say
 
 def main(arguments: Sequence[str]) -> int:
     """Build a rank's shards; problems go to standard error, on one line."""
-    from tqdm import tqdm
-
     from builder.pipeline.build import build
     from builder.pipeline.output_folder import frozen_plan
     from builder.pipeline.run_options import RunOptions
+    from ld_portrait_20k.progress import progress_bar
 
     output, plan_hash, options = Path(arguments[0]), arguments[1], json.loads(arguments[2])
-    bar: tqdm[Any] = tqdm(disable=None, unit="portrait", file=sys.stderr)
+    bar = progress_bar(unit=" portraits")
 
     def begin(planned: int, done: int) -> None:
         bar.reset(total=planned)

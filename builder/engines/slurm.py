@@ -10,12 +10,12 @@ from typing import Any
 
 from builder.engines import tasks as task_module
 from builder.engines.options import ClusterOptions, Submission
+from builder.engines.slurm_queue import NOTE, job_numbers
 from builder.engines.tasks import TaskSpec
 from builder.files import WORK_FOLDER, write_text
 from builder.plan import Plan
 from ld_portrait_20k.errors import PortraitError
 
-NOTE = "slurm.json"
 DEFAULT_TIME = 24 * 3600
 
 
@@ -59,10 +59,8 @@ def refuse_while_running(output: Path) -> None:
     Raises:
         PortraitError: They are; two arrays would make the same shards.
     """
-    try:
-        text = (output / WORK_FOLDER / "cluster" / NOTE).read_text(encoding="utf-8")
-        ids = [job for job in json.loads(text).values() if job]
-    except (OSError, ValueError):
+    ids = list(job_numbers(output).values())
+    if not ids:
         return
     try:
         found = subprocess.run(

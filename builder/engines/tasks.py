@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from builder.engines import slurm_queue
 from builder.engines.heartbeat import Heartbeat
 from builder.files import WORK_FOLDER, write_text
 from builder.pipeline.build import BuildReport, build
@@ -160,7 +161,8 @@ def finish_tasks(spec: TaskSpec) -> BuildReport:
     report = build(plan, spec.output, RunOptions(workers=0), part="finish")
     if report.manifest is None:
         ranks = pending_ranks(plan, missing_units(spec.output, plan), spec.tasks)
-        raise PortraitError(unfinished(spec, ranks))
+        ended = slurm_queue.endings(spec.output)
+        raise PortraitError(unfinished(spec, ranks, ended or NO_MESSAGE))
     return report
 
 
@@ -193,8 +195,14 @@ def unfinished(spec: TaskSpec, ranks: Sequence[int], otherwise: str = NO_MESSAGE
     reason = f"task {first[0]}: {first[1]}" if first else otherwise
     return (
         f"{spec.output}: {len(ranks)} of {spec.tasks} tasks are not done ({listed}); {reason}; "
-        f"logs: {spec.state}; try: the same command again once that is put right"
+        f"logs: {_logs(spec)}; try: the same command again once that is put right"
     )
+
+
+def _logs(spec: TaskSpec) -> Path:
+    """Where to look: tasks of Slurm write into a folder of its own."""
+    of_slurm = spec.state / "logs" / "slurm_logs"
+    return of_slurm if of_slurm.is_dir() else spec.state
 
 
 def note_file(spec: TaskSpec, rank: int) -> Path:

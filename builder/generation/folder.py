@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import io
+import logging
 import os
-import warnings
+import re
+import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,45 +18,55 @@ from numpy.typing import NDArray
 from builder.files import WORK_FOLDER
 from builder.generation.protocol import Generated, Rejection, Request
 from builder.plan import HEADER_FILE
-from ld_portrait_20k import codec
+from ld_portrait_20k import codec, manifest
 from ld_portrait_20k.errors import PortraitError
+from refinement import pictures
+from refinement.listing import picture_files
+from refinement.options import PictureError
 
+LOGGER: Final = logging.getLogger(__name__)
 VERSION: Final = "1"
 SUFFIXES: Final = frozenset({".png", ".webp"})
 MIN_SIDE: Final = 64
 """Shortest side in pixels; chosen by eye: below it no hair can be told from its background."""
-MAX_PIXELS: Final = codec.MAX_PIXELS
-"""What a shard may hold: enough for 8k, too little for a decompression bomb to do harm."""
+LIMITS: Final = pictures.Limits(
+    formats=("PNG", "WEBP"),
+    max_pixels=codec.MAX_PIXELS,  # what a shard may hold: enough for 8k, too little for a bomb
+    max_side=codec.MAX_SIDE,
+    min_side=MIN_SIDE,
+    keep_16_bit=False,
+)
 MAX_FILE_BYTES: Final = 1 << 30
 """Largest file in bytes that is read; an uncompressed 8k RGBA picture has 133 MB."""
 
 
 def list_pictures(source: Path) -> list[str]:
-    """The PNG and WebP files under a folder, relative, sorted, forward slashes.
+    r"""The PNG and WebP files under a folder, relative, sorted, forward slashes.
 
     Hidden files and folders are skipped. So are datasets that this package built inside the
-    folder, because their gallery pictures are no source.
+    folder, because their gallery pictures are no source. Links to folders are followed. A
+    byte of a name that is not UTF-8 is recorded as ``\xe9``; :func:`locate` finds the file.
 
     Raises:
         PortraitError: No such folder, or no such file in it.
     """
     if not source.is_dir():
         raise PortraitError(f"{source}: no such folder; try: --source DIR with RGBA PNG or WebP")
-    found = []
-    for folder, inner, names in os.walk(source):
-        inner[:] = [name for name in inner if not _is_skipped(Path(folder, name))]
-        found += [
-            Path(folder, name).relative_to(source).as_posix()
-            for name in names
-            if Path(name).suffix.lower() in SUFFIXES and not name.startswith(".")
-        ]
+    found = picture_files(
+        source,
+        SUFFIXES,
+        skip=lambda folder: (folder / WORK_FOLDER / HEADER_FILE).exists(),
+        unreadable=lambda problem: LOGGER.warning(
+            "%s: cannot be read (%s); its pictures are left out", problem.filename, problem.strerror
+        ),
+    )
     if not found:
         raise PortraitError(f"{source}: no PNG or WebP files in it; try: --source another folder")
-    return sorted(found)
+    return sorted(_recorded(path.relative_to(source).as_posix()) for path in found)
 
 
-def _is_skipped(folder: Path) -> bool:
-    return folder.name.startswith(".") or (folder / WORK_FOLDER / HEADER_FILE).exists()
+def _recorded(name: str) -> str:
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 class BadPictureError(PortraitError):
@@ -67,6 +79,35 @@ class BadPictureError(PortraitError):
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(detail)
         self.reason = reason
+
+
+def file_hash(source: Path, recorded: str) -> str:
+    """SHA-256 of a picture's file, in hex; empty for one that cannot be read.
+
+    Such a file is planned as any other, and rejected by name when its turn comes.
+
+    Args:
+        source: The folder.
+        recorded: As from :func:`list_pictures`.
+    """
+    try:
+        return manifest.file_sha256(_regular(source, recorded))
+    except (BadPictureError, OSError):
+        return ""
+
+
+def locate(source: Path, recorded: str) -> Path:
+    """Where a picture lies.
+
+    Args:
+        source: The folder.
+        recorded: As from :func:`list_pictures`.
+    """
+    path = source / recorded
+    if "\\x" not in recorded or os.path.lexists(path):
+        return path
+    plain = re.sub(r"\\x([0-9a-f]{2})", lambda found: chr(0xDC00 + int(found[1], 16)), recorded)
+    return source / plain
 
 
 def read_rgba(content: bytes, name: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
@@ -82,62 +123,51 @@ def read_rgba(content: bytes, name: str) -> tuple[NDArray[np.uint8], NDArray[np.
         Foreground (H, W, 3) and alpha (H, W), uint8, straight sRGB.
 
     Raises:
-        BadPictureError: Not a picture, truncated, too small, too large, without alpha.
+        BadPictureError: Not a picture, truncated, too small, too large, animated, without alpha.
     """
-    from PIL import Image, ImageOps, UnidentifiedImageError
-
     try:
-        with warnings.catch_warnings():
-            # Pillow only warns of large pictures; the limit below refuses them by name.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            picture = Image.open(io.BytesIO(content), formats=("PNG", "WEBP"))
-        width, height = picture.size
-        if width * height > MAX_PIXELS:
-            raise BadPictureError(
-                "too-large", f"{name}: {width}x{height} pixels, over {MAX_PIXELS:,}; scale it down"
-            )
-        if min(width, height) < MIN_SIDE:
-            raise BadPictureError(
-                "too-small", f"{name}: {width}x{height} pixels, a side under {MIN_SIDE}"
-            )
-        if "A" not in picture.getbands() and "transparency" not in picture.info:
-            raise BadPictureError(
-                "no-alpha", f"{name}: mode {picture.mode} has no alpha; save it as RGBA"
-            )
-        picture.load()
-        profile = picture.info.get("icc_profile")
-        upright = ImageOps.exif_transpose(picture).convert("RGBA")
-        pixels = np.asarray(_to_srgb(upright, profile))
-    except BadPictureError:
-        raise
-    except UnidentifiedImageError:
-        raise BadPictureError("not-a-picture", f"{name}: not a PNG or WebP picture") from None
-    except Image.DecompressionBombError:
-        raise BadPictureError(
-            "too-large", f"{name}: over {MAX_PIXELS:,} pixels; scale it down"
-        ) from None
-    except (OSError, SyntaxError, ValueError, MemoryError) as problem:
-        raise BadPictureError(
-            "unreadable", f"{name}: truncated or damaged ({problem})"
-        ) from problem
+        picture = pictures.read(content, LIMITS)
+    except PictureError as problem:
+        raise BadPictureError(problem.reason, f"{name}: {problem}") from None
+    pixels = _to_srgb(picture.rgba, picture.profile)
     return np.ascontiguousarray(pixels[..., :3]), np.ascontiguousarray(pixels[..., 3])
 
 
-def _to_srgb(picture: Any, profile: bytes | None) -> Any:
+def _to_srgb(rgba: Any, profile: bytes | None) -> NDArray[np.uint8]:
     if not profile:
-        return picture
+        return cast("NDArray[np.uint8]", rgba)
     from PIL import Image, ImageCms
 
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         colour = ImageCms.profileToProfile(
-            picture.convert("RGB"), source, ImageCms.createProfile("sRGB"), outputMode="RGB"
+            Image.fromarray(np.ascontiguousarray(rgba[..., :3])),
+            source,
+            ImageCms.createProfile("sRGB"),
+            outputMode="RGB",
         )
-        if colour is None:
-            return picture
-    except (ImageCms.PyCMSError, OSError, ValueError):
-        return picture  # the profile is unreadable or grey: take the values as sRGB
-    return Image.merge("RGBA", (*colour.split(), picture.getchannel("A")))
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+        return cast("NDArray[np.uint8]", rgba)  # unreadable or grey: the values are taken as sRGB
+    if colour is None:
+        return cast("NDArray[np.uint8]", rgba)
+    return np.dstack([np.asarray(colour), rgba[..., 3]])
+
+
+def _regular(source: Path, recorded: str) -> Path:
+    """The path of a regular file of a size that is read; a pipe would be waited for."""
+    path = locate(source, recorded)
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        if path.is_symlink():
+            detail = f"{recorded}: a link to nothing ({os.fspath(path.readlink())!r:.200})"
+            raise BadPictureError("unreadable", detail) from None
+        raise
+    if not stat.S_ISREG(status.st_mode):
+        raise BadPictureError("not-a-picture", f"{recorded}: not a file")
+    if status.st_size > MAX_FILE_BYTES:
+        raise BadPictureError("too-large", f"{recorded}: over 1 GiB")
+    return path
 
 
 class FolderGenerator:
@@ -166,10 +196,7 @@ class FolderGenerator:
         source = request.row.source
         assert source is not None, "a folder's rows have sources"
         try:
-            path = self._source / source.file
-            if path.stat().st_size > MAX_FILE_BYTES:
-                raise BadPictureError("too-large", f"{source.file}: over 1 GiB")
-            content = path.read_bytes()
+            content = _regular(self._source, source.file).read_bytes()
         except OSError as problem:
             reason = problem.strerror or type(problem).__name__
             raise BadPictureError("unreadable", f"{source.file}: {reason}") from problem

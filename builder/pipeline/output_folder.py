@@ -8,7 +8,7 @@ from builder.files import WORK_FOLDER
 from builder.pipeline.disk import check_space
 from builder.pipeline.environment import first_difference, library_versions
 from builder.pipeline.source_index import write_index
-from builder.plan import HEADER_FILE, Plan, difference, grows
+from builder.plan import HEADER_FILE, Plan, difference, grows, settle
 from ld_portrait_20k.errors import PortraitError
 from ld_portrait_20k.manifest import FILE_NAME as MANIFEST_NAME
 from ld_portrait_20k.manifest import Manifest
@@ -31,6 +31,7 @@ def check_output(output: Path, plan: Plan) -> Plan | None:
         return None
     differing = None if grows(saved, plan) else difference(saved, plan)
     if differing is not None:
+        _refuse_few_shards(output, saved, plan)
         raise PortraitError(
             f"{output}: was planned otherwise: {differing}; "
             "try: the same options as before, or --output another folder"
@@ -44,6 +45,20 @@ def check_output(output: Path, plan: Plan) -> Plan | None:
             "could differ; try: install that version, or --output another folder"
         )
     return saved
+
+
+def _refuse_few_shards(output: Path, saved: Plan, plan: Plan) -> None:
+    """Say what to change where only the number of shards keeps a dataset from growing."""
+    shards = sum(count for _, count in saved.stages)
+    grown = settle(saved, plan, None)
+    if grown is plan or not grows(saved, grown):
+        return
+    needed = sum(count for _, count in grown.stages)
+    raise PortraitError(
+        f"{output}: has {len(saved.rows)} samples in {shards} shards, which stay as they are, so "
+        f"{len(plan.rows)} samples need more shards than --shards {plan.header['shards']}; "
+        f"try: --shards {needed}, or leave --shards out"
+    )
 
 
 def refuse_foreign(output: Path) -> None:

@@ -16,13 +16,13 @@ from builder import plan as planned
 from builder.config import WITHOUT_PROMPTS, BuildConfig
 from builder.files import WORK_FOLDER
 from builder.pipeline.environment import library_versions
-from builder.pipeline.lock import held
 from builder.pipeline.output_folder import check_output, freeze, refuse_foreign
 from builder.pipeline.run_options import RunOptions
 from builder.pipeline.source_index import known_hashes
 from builder.plan import Plan, PlanRow, SourceFile
 from ld_portrait_20k import schema
 from ld_portrait_20k.errors import PortraitError
+from ld_portrait_20k.locks import held
 
 if TYPE_CHECKING:
     from builder.prompts.vocabulary import Vocabulary
@@ -282,7 +282,6 @@ def _own_prompts(path: Path) -> list[str]:
 def _folder_rows(config: BuildConfig, known: Mapping[str, str]) -> Iterator[PlanRow]:
     from builder.generation import folder
     from builder.prompts import matching, reading
-    from ld_portrait_20k.manifest import file_sha256
 
     assert config.source is not None
     found = folder.list_pictures(config.source)
@@ -296,9 +295,8 @@ def _folder_rows(config: BuildConfig, known: Mapping[str, str]) -> Iterator[Plan
         given = reading.read_prompts(config.prompts)
         prompts = matching.match_prompts(given, found, config.prompts)
     for index, relative in enumerate(found[: config.count]):
-        path = config.source / relative
+        path = folder.locate(config.source, relative)
         sample_id = schema.sample_id(index)
-        stem = path.stem
         prompt = prompts.get(relative) or reading.sidecar_prompt(path) or ""
         yield PlanRow(
             id=sample_id,
@@ -309,8 +307,15 @@ def _folder_rows(config: BuildConfig, known: Mapping[str, str]) -> Iterator[Plan
             seed=planned.derive_seed(config.seed, "sample", sample_id),
             width=0,
             height=0,
-            source=SourceFile(stem, relative, known.get(relative) or file_sha256(path)),
+            source=_source_file(config.source, relative, known),
         )
+
+
+def _source_file(source: Path, relative: str, known: Mapping[str, str]) -> SourceFile:
+    from builder.generation import folder
+
+    digest = known.get(relative) or folder.file_hash(source, relative)
+    return SourceFile(Path(relative).stem, relative, digest)
 
 
 def _default_shards(count: int) -> int:

@@ -8,6 +8,7 @@ again. That is safe: the generator hashes each file once more when it reads it.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -30,7 +31,7 @@ def write_index(work_folder: Path, plan: Plan, source: Path) -> None:
     for row in plan.rows:
         if row.source is not None and (mark := _mark(source / row.source.file)) is not None:
             files[row.source.file] = mark
-    write_text(work_folder / FILE_NAME, canonical_json({"folder": str(source), "files": files}))
+    write_text(work_folder / FILE_NAME, canonical_json({"folder": _named(source), "files": files}))
 
 
 def known_hashes(work_folder: Path, saved: Plan, source: Path) -> Mapping[str, str]:
@@ -43,7 +44,7 @@ def known_hashes(work_folder: Path, saved: Plan, source: Path) -> Mapping[str, s
     """
     try:
         index = json.loads((work_folder / FILE_NAME).read_text(encoding="utf-8"))
-        marks: dict[str, _Mark] = index["files"] if index["folder"] == str(source) else {}
+        marks: dict[str, _Mark] = index["files"] if index["folder"] == _named(source) else {}
     except (OSError, ValueError, KeyError, TypeError):
         return {}
     planned = {row.source.file: row.source.sha256 for row in saved.rows if row.source is not None}
@@ -52,6 +53,11 @@ def known_hashes(work_folder: Path, saved: Plan, source: Path) -> Mapping[str, s
         for file, mark in marks.items()
         if file in planned and mark == _mark(source / file)
     }
+
+
+def _named(folder: Path) -> str:
+    """A folder's path as text that JSON can hold; bytes that are not UTF-8 are escaped."""
+    return os.fsencode(folder).decode("utf-8", "backslashreplace")
 
 
 def _mark(path: Path) -> _Mark | None:

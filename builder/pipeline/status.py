@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -11,8 +12,10 @@ from builder.files import WORK_FOLDER
 from builder.pipeline.output_folder import finished
 from builder.pipeline.work_folder import UnitResult, WorkFolder
 from builder.plan import Plan
+from ld_portrait_20k import schema
 from ld_portrait_20k.errors import PortraitError
 from ld_portrait_20k.manifest import Manifest
+from ld_portrait_20k.nearby import suggestion
 
 
 @dataclass
@@ -121,7 +124,10 @@ def require(output: Path, *, check: bool = False) -> Status:
         PortraitError: No such folder, or nothing of ours in it.
     """
     if not output.is_dir():
-        raise PortraitError(
-            f"{output}: no such folder; try: python -m builder regenerate --output {output}"
+        advice = suggestion(str(output)) or (
+            f"try: python -m builder regenerate --output {shlex.quote(str(output))}"
+            if str(output) == schema.NAME
+            else "try: ls, or check the name"
         )
+        raise PortraitError(f"{output}: no such folder; {advice}")
     return status(output, check=check)

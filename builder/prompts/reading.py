@@ -66,11 +66,14 @@ def read_prompt_list(path: Path) -> list[str]:
 def sidecar_prompt(image_path: Path) -> str | None:
     """The prompt in the ``.txt`` beside a picture (``a.png``: ``a.txt``), None without one.
 
+    An empty file means that there is no prompt.
+
     Raises:
         PortraitError: The file is there and is no good, as for :func:`read_prompts`.
     """
     path = image_path.with_suffix(".txt")
-    return _checked(_text(path), path, "the prompt") if path.is_file() else None
+    text = _text(path) if path.is_file() else ""
+    return _checked(text, path, "the prompt") if text.strip() else None
 
 
 def _text(path: Path) -> str:

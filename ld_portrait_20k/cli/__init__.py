@@ -62,8 +62,14 @@ def main(
     Returns:
         One of :mod:`ld_portrait_20k.exit_codes`.
     """
+    return run_to_exit_code(lambda: _run(arguments, adapt), also_problems=(ValueError,))
+
+
+def _run(
+    arguments: Sequence[str] | None, adapt: Callable[[argparse.ArgumentParser], None] | None
+) -> int:
     command_line = parser()
     if adapt is not None:
         adapt(command_line)
     options = command_line.parse_args(arguments)
-    return run_to_exit_code(lambda: int(options.run(options)), also_problems=(ValueError,))
+    return int(options.run(options))

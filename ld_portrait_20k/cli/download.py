@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,10 @@ from ld_portrait_20k.cli.options import (
     add_command,
     add_part,
     add_source,
-    progress_bar,
     resolve_source,
     show,
 )
+from ld_portrait_20k.progress import progress_bar
 
 
 def add_parser(commands: Any) -> None:
@@ -58,7 +59,7 @@ def run(options: argparse.Namespace) -> int:
         {"output": str(options.output), "samples": fetched, "splits": manifest.splits},
         [
             f"{fetched} samples in {len(shards)} shards, verified, in {options.output}",
-            f"next: python -m ld_portrait_20k info {options.output}",
+            f"next: python -m ld_portrait_20k info {shlex.quote(str(options.output))}",
         ],
     )
     return exit_codes.DONE

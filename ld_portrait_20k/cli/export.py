@@ -11,16 +11,16 @@ from ld_portrait_20k.cli.options import (
     add_command,
     add_part,
     add_source,
-    progress_bar,
     resolve_source,
     show,
 )
 from ld_portrait_20k.export import FORMATS
+from ld_portrait_20k.progress import progress_bar
 
 _LOADED_WITH = {
-    "folder": 'load_dataset("imagefolder", data_dir="{output}")',
-    "parquet": 'load_dataset("parquet", data_dir="{output}")',
-    "lance": 'lance.dataset("{output}/{split}.lance")',
+    "folder": 'load_dataset("imagefolder", data_dir={output!r})',
+    "parquet": 'load_dataset("parquet", data_dir={output!r})',
+    "lance": 'lance.dataset({output!r} + "/{split}.lance")',
 }
 
 
@@ -52,7 +52,9 @@ def run(options: argparse.Namespace) -> int:
             progress=bar.update,
         )
     written = ", ".join(f"{count} {split}" for split, count in counts.items())
-    loaded_with = _LOADED_WITH[options.to].format(output=options.output, split=next(iter(counts)))
+    loaded_with = _LOADED_WITH[options.to].format(
+        output=str(options.output), split=next(iter(counts))
+    )
     show(
         options,
         {"output": str(options.output), "splits": counts},

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -76,19 +75,6 @@ def resolve_source(options: argparse.Namespace) -> DatasetSource:
     from ld_portrait_20k.streaming.resolve import resolve
 
     return resolve(options.source, repo_id=options.repo, revision=options.revision)
-
-
-def progress_bar(total: int | None, unit: str, *, scale: bool = False) -> Any:
-    """A progress bar on stderr, silent where that is no terminal.
-
-    Args:
-        total: Units in all, if known.
-        unit: What is counted.
-        scale: Show large numbers as k, M, G.
-    """
-    from tqdm import tqdm
-
-    return tqdm(total=total, unit=unit, unit_scale=scale, disable=None, file=sys.stderr)
 
 
 def show(options: argparse.Namespace, body: dict[str, Any], lines: Sequence[str]) -> None:

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ld_portrait_20k import exit_codes, schema
-from ld_portrait_20k.cli.options import add_command, positive, progress_bar, show
+from ld_portrait_20k.cli.options import add_command, positive, show
+from ld_portrait_20k.progress import progress_bar
 
 if TYPE_CHECKING:
     from ld_portrait_20k.integrity import Problem

@@ -23,6 +23,20 @@ _REDUCED = {
 }
 
 
+def named_pictures(folder: Path) -> list[Path]:
+    """Files under a folder that are named like pictures, in the order of their paths.
+
+    Hidden files and folders are passed over, as are folders, pipes, sockets and devices. A link
+    to nothing is among the found, so that who opens it can name it.
+    """
+    found = []
+    for path in sorted(folder.rglob("*")):
+        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if not hidden and path.suffix.lower() in SUFFIXES:
+            found += [path] if path.is_file() or not path.exists() else []
+    return found
+
+
 class Backgrounds(Protocol):
     """A source of backgrounds."""
 
@@ -35,9 +49,9 @@ class PictureBackgrounds:
     """Random crops of pictures: of files, of arrays, or of another dataset's rows.
 
     Args:
-        pictures: A folder (searched through, in name order); or a sequence of paths or of
-            (H, W, 3) uint8 arrays; or a map-style dataset (``datasets.Dataset`` or any
-            sequence of dicts).
+        pictures: A folder (searched through, in name order; hidden files and what is no file
+            are passed over); or a sequence of paths or of (H, W, 3) uint8 arrays; or a
+            map-style dataset (``datasets.Dataset`` or any sequence of dicts).
         column: Column of a dataset that holds the picture.
         zoom: Side of the largest possible crop divided by the side of the smallest one drawn.
         flip: Mirror half of them.
@@ -59,7 +73,7 @@ class PictureBackgrounds:
     ) -> None:
         if isinstance(pictures, (str, Path)):
             folder = Path(pictures).absolute()
-            pictures = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
+            pictures = [path for path in named_pictures(folder) if path.is_file()]
             if not pictures:
                 raise PortraitError(f"{folder}: no pictures ({', '.join(SUFFIXES)}) there")
         if not len(pictures):

@@ -110,7 +110,6 @@ def _manifest_file(
     )
 
     where = f"{repo_id} on {constants.ENDPOINT}" + (f" at {revision}" if revision else "")
-    advice = "try: check the name, or log in with `hf auth login` if it is private"
     for attempt in range(LOOK_UP.attempts):
         try:
             found = hf_hub_download(
@@ -129,7 +128,7 @@ def _manifest_file(
             ) from problem
         except RepositoryNotFoundError as problem:
             raise DatasetNotFoundError(
-                f"{where}: no such dataset repository ({advice})"
+                f"{where}: {_absent_or_private(problem, secret is not None)}"
             ) from problem
         except RevisionNotFoundError as problem:
             raise DatasetNotFoundError(f"{where}: no such revision") from problem
@@ -168,6 +167,30 @@ def _manifest_file(
                 raise PortraitError(f"{where}: {FILE_NAME} is too large")
             return path
     raise AssertionError("unreachable")
+
+
+def _absent_or_private(problem: Exception, has_token: bool) -> str:
+    """What can be told of a repository that is not shown, and what to try.
+
+    The Hub answers 401 without a token for what is private and for what is not there, and 404
+    with one for what is not there and for what the token may not read.
+    """
+    status = _status(problem)
+    if status == 401 and has_token:
+        return "the Hub does not accept the token; try: hf auth login, or another HF_TOKEN"
+    if status == 401:
+        return (
+            "no such dataset repository, or it is private, which the Hub tells only with a "
+            "token; try: check the name, or log in with `hf auth login`"
+        )
+    if status == 403:
+        return "private; this token may not read it; try: `hf auth login` as one who may"
+    if has_token:
+        return (
+            "no such dataset repository, or none that this token may read; try: check the name, "
+            "or log in with `hf auth login` as one who may"
+        )
+    return "no such dataset repository; try: check the name"
 
 
 def _status(problem: BaseException | None) -> int | None:

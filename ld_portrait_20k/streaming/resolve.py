@@ -11,6 +11,7 @@ from typing import Final, cast
 from ld_portrait_20k import schema
 from ld_portrait_20k.errors import DatasetNotFoundError, PortraitError
 from ld_portrait_20k.manifest import Manifest
+from ld_portrait_20k.nearby import suggestion
 from ld_portrait_20k.streaming.http import Patience, public_url
 from ld_portrait_20k.streaming.listing import is_url, local_path, names_shards
 from ld_portrait_20k.streaming.sources import DatasetSource, HttpSource, ListedSource, LocalSource
@@ -63,13 +64,26 @@ def resolve(
     if repo_id is None and text == schema.NAME:
         repo_id = default_repo(token, looked)
     if repo_id is None:
-        raise DatasetNotFoundError(
-            f'dataset {text!r} not found: {"; ".join(looked)}. Try: repo_id="owner/name", '
-            f"or build it here: python -m builder regenerate --output {schema.NAME}"
-        )
+        raise DatasetNotFoundError(_nowhere(text, looked))
     from ld_portrait_20k.streaming.hub import hub_source
 
-    return hub_source(repo_id, revision, token, cache_dir, patience)
+    try:
+        return hub_source(repo_id, revision, token, cache_dir, patience)
+    except DatasetNotFoundError as problem:
+        nearby = suggestion(repo_id)
+        if nearby:
+            raise DatasetNotFoundError(f"{problem}; {nearby}") from problem
+        raise
+
+
+def _nowhere(text: str, looked: list[str]) -> str:
+    """The line for a name that is nowhere; only the bare name stands for what can be built."""
+    nearby = suggestion(text)
+    tries = [nearby] if nearby else []
+    tries.append('try: the path of a dataset folder, or repo_id="owner/name"')
+    if text == schema.NAME:
+        tries.append(f"or build it here: python -m builder regenerate --output {schema.NAME}")
+    return f"dataset {text!r} not found: {'; '.join(looked)}; {', '.join(tries)}"
 
 
 def open_source(

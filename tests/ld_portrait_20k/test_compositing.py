@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -241,6 +242,20 @@ def test_augmentations() -> None:
     red = np.zeros((64, 64, 3), np.uint8)
     red[..., 0] = 220
     assert np.abs(augment.compress_jpeg(red, 95).astype(int) - red).max() < 6
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes are POSIX")
+def test_backgrounds_pass_over_hidden_and_irregular_files(tmp_path: Path) -> None:
+    for name in ("one.png", ".hidden.png", ".folder/two.png", "._one.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    Image.new("RGB", (20, 20)).save(tmp_path / "one.png")
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "nowhere.jpg").symlink_to("nothing")
+    (tmp_path / "folder.png").mkdir()
+    source = cp.PictureBackgrounds(tmp_path)
+    assert len(source) == 1
+    assert source.draw(np.random.default_rng(0), 9, 9).shape == (9, 9, 3)
 
 
 def test_backgrounds(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import json
 import os
@@ -23,6 +24,7 @@ from PIL import Image, ImageOps
 
 from refinement import VERSION, Options, batch, pictures, refine
 from refinement.cli import main
+from refinement.png import chunk
 from refinement.preview import sheet
 from tests.processes import ROOT
 from tests.refinement import synthetic
@@ -185,7 +187,7 @@ def test_orientation_is_applied(orientation: int) -> None:
     deep = rgba(6).astype(np.uint16) * 257
     plain = cv2.imencode(".png", cv2.cvtColor(deep, cv2.COLOR_RGBA2BGRA))[1].tobytes()
     body = exif.tobytes().removeprefix(b"Exif\0\0")
-    deep_png = plain[:33] + pictures._chunk(b"eXIf", body) + plain[33:]
+    deep_png = plain[:33] + chunk(b"eXIf", body) + plain[33:]
     webp = saved(image, "WEBP", exif=exif, lossless=True, exact=True)
     for data in (png, webp, tiff(rgba(6), orientation=orientation)):
         assert np.array_equal(pictures.read(data).rgba, upright)
@@ -278,11 +280,11 @@ def test_what_colours_mean_is_kept(tmp_path: Path) -> None:
     image.save(tmp_path / "a.webp", icc_profile=PROFILE, lossless=True)
     image.save(tmp_path / "b.tif", icc_profile=PROFILE)
     plain = saved(image, "PNG")
-    gamma = pictures._chunk(b"gAMA", (100_000).to_bytes(4, "big"))
+    gamma = chunk(b"gAMA", (100_000).to_bytes(4, "big"))
     (tmp_path / "c.png").write_bytes(plain[:33] + gamma + plain[33:])
     grey = PROFILE[:16] + b"GRAY" + PROFILE[20:]
     image.convert("LA").save(tmp_path / "d.png", icc_profile=grey)
-    broken = pictures._chunk(b"iCCP", b"icc\0\0no zlib stream")
+    broken = chunk(b"iCCP", b"icc\0\0no zlib stream")
     (tmp_path / "e.png").write_bytes(plain[:33] + broken + plain[33:])
     out = tmp_path / "out"
     assert run(tmp_path, "-o", out, "--preview", "--workers", 1) == 0
@@ -445,7 +447,7 @@ def test_a_failed_write_leaves_nothing_and_leftovers_are_swept(
     target = tmp_path / "file.png"
     pictures.write_whole(target, b"old")
 
-    def full(_: int) -> None:
+    def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patched:
@@ -454,12 +456,19 @@ def test_a_failed_write_leaves_nothing_and_leftovers_are_swept(
             pictures.write_whole(target, b"new")
     assert [p.name for p in tmp_path.iterdir()] == ["file.png"]
     assert target.read_bytes() == b"old"
-    left, fresh = (tmp_path / f".refinement-{name}.part" for name in "ab")
+    left, written = (tmp_path / f".refinement-{name}.part" for name in "ab")
     left.touch()
-    fresh.touch()
-    os.utime(left, (time.time() - 90,) * 2)
-    pictures.sweep(tmp_path)
-    assert sorted(p.name for p in tmp_path.iterdir()) == [fresh.name, "file.png"]
+    with written.open("wb") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)  # another process is at it
+        pictures.sweep(tmp_path)
+        assert sorted(p.name for p in tmp_path.iterdir()) == [written.name, "file.png"]
+    with monkeypatch.context() as patched:
+        patched.setattr(fcntl, "flock", full)  # a file system without locks: age decides
+        pictures.sweep(tmp_path)
+        assert written.exists()
+        os.utime(written, (time.time() - 90,) * 2)
+        pictures.sweep(tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == ["file.png"]
 
 
 def started(*words: object) -> subprocess.Popen[str]:

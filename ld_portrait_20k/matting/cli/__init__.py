@@ -77,6 +77,12 @@ def main(
     Returns:
         One of :mod:`ld_portrait_20k.exit_codes`.
     """
+    return run_to_exit_code(lambda: _run(arguments, adapt))
+
+
+def _run(
+    arguments: Sequence[str] | None, adapt: Callable[[argparse.ArgumentParser], None] | None
+) -> int:
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     named = arguments[0] if arguments and arguments[0] in COMMANDS else ""
     command_line = parser(named)
@@ -84,8 +90,7 @@ def main(
         adapt(command_line)
     options = command_line.parse_args(arguments)
     options.arguments = arguments
-    module = _module(options.command)
-    return run_to_exit_code(lambda: int(module.run(options)))
+    return int(_module(options.command).run(options))
 
 
 def _module(command: str) -> Any:

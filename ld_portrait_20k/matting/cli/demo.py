@@ -50,12 +50,14 @@ def run(options: argparse.Namespace) -> int:
     """Run the command until Ctrl-C, which is its proper end."""
     from ld_portrait_20k import exit_codes
     from ld_portrait_20k.matting.demo.launch import is_loopback, serve
+    from ld_portrait_20k.printable import say
 
     def ready(address: str) -> None:
-        print(address, flush=True)
+        say(address)
+        sys.stdout.flush()
         if not is_loopback(options.host):
-            print("anybody who reaches this address can use the page", file=sys.stderr)
-        print("Ctrl-C ends it", file=sys.stderr)
+            say("anybody who reaches this address can use the page", error=True)
+        say("Ctrl-C ends it", error=True)
         if not options.no_browser:
             with contextlib.suppress(webbrowser.Error):  # the address is printed
                 webbrowser.open(address)
@@ -63,7 +65,7 @@ def run(options: argparse.Namespace) -> int:
     try:
         serve(options.host, options.port, models=options.model, ready=ready)
     except KeyboardInterrupt:
-        print("ended; nothing that was uploaded is kept", file=sys.stderr)
+        say("ended; nothing that was uploaded is kept", error=True)
     return exit_codes.DONE
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from pathlib import Path
 
 from ld_portrait_20k.printable import printable, say
@@ -53,15 +52,14 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the command."""
-    from tqdm import tqdm
-
     from ld_portrait_20k.errors import PortraitError
     from ld_portrait_20k.matting.metrics import tables
     from ld_portrait_20k.matting.metrics.evaluation import evaluate
+    from ld_portrait_20k.progress import progress_bar
 
     if options.input and not options.worst:
         raise PortraitError("--input goes with --worst DIR")
-    with tqdm(unit=" pictures", disable=None, file=sys.stderr) as bar:
+    with progress_bar(None, " pictures") as bar:
         found = evaluate(
             options.pred,
             options.truth,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 
 from ld_portrait_20k.printable import say
 
@@ -35,11 +34,10 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the command."""
-    from tqdm import tqdm
-
     from ld_portrait_20k.matting.video.evaluation import evaluate_video
+    from ld_portrait_20k.progress import progress_bar
 
-    with tqdm(unit=" frames", disable=None, file=sys.stderr) as bar:
+    with progress_bar(None, " frames") as bar:
         figures, frames = evaluate_video(options.predicted, options.truth, bar.update)
     if options.json:
         say(json.dumps({"frames": frames, **figures}))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from pathlib import Path
 
 from ld_portrait_20k.printable import MAX_MESSAGE, printable, say
@@ -59,17 +58,16 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the command."""
-    from tqdm import tqdm
-
     from ld_portrait_20k.errors import PortraitError
     from ld_portrait_20k.matting.keying.folders import Guides, key_pictures
     from ld_portrait_20k.matting.prediction.folders import plan
+    from ld_portrait_20k.progress import progress_bar
 
     for path in (options.plate, options.core, options.garbage):
         if path is not None and not path.exists():
             raise PortraitError(f"{path}: no such file or folder")
     jobs = plan(options.inputs, options.output)
-    with tqdm(total=len(jobs), unit=" pictures", disable=None, file=sys.stderr) as bar:
+    with progress_bar(len(jobs), " pictures") as bar:
         done = key_pictures(
             jobs,
             options.output,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from pathlib import Path
 
 from ld_portrait_20k.printable import MAX_MESSAGE, printable, say
@@ -65,13 +64,12 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the command."""
-    from tqdm import tqdm
-
     from ld_portrait_20k import exit_codes
     from ld_portrait_20k.errors import PortraitError
     from ld_portrait_20k.matting.models.registry import choose_device, default_model, load
     from ld_portrait_20k.matting.prediction.folders import plan, predict
     from ld_portrait_20k.matting.prediction.outputs import Background, Outputs
+    from ld_portrait_20k.progress import progress_bar
 
     if options.band is not None and not options.mask:
         raise PortraitError("--band goes with --mask")
@@ -87,7 +85,7 @@ def run(options: argparse.Namespace) -> int:
     if why:
         say(why, error=True)
     model = load(name, device=choose_device(name, options.device))
-    with tqdm(total=len(jobs), unit=" pictures", disable=None, file=sys.stderr) as bar:
+    with progress_bar(len(jobs), " pictures") as bar:
         done = predict(
             jobs,
             outputs,

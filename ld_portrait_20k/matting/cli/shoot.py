@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -58,11 +57,10 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the command."""
-    from tqdm import tqdm
-
     from ld_portrait_20k.matting.data.sources import open_source
     from ld_portrait_20k.matting.keying.camera import Camera
     from ld_portrait_20k.matting.keying.footage import shoot_source
+    from ld_portrait_20k.progress import progress_bar
 
     camera = Camera.ideal() if options.ideal else Camera()
     if options.screen != "auto":
@@ -73,7 +71,7 @@ def run(options: argparse.Namespace) -> int:
         camera = replace(camera, jpeg=options.jpeg or None)
     source = open_source(options.data)
     total = min(len(source), options.samples or len(source))
-    with tqdm(total=total, unit=" samples", disable=None, file=sys.stderr) as bar:
+    with progress_bar(total, " samples") as bar:
         done = shoot_source(
             source,
             options.output,

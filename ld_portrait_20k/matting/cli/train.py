@@ -133,7 +133,8 @@ def run(options: argparse.Namespace) -> int:
         if isinstance(problem, RuntimeError) and not told:
             raise
         say(
-            f"stopped; try: python -m ld_portrait_20k.matting train --resume --output {output}",
+            "stopped; try: python -m ld_portrait_20k.matting train --resume --output "
+            + shlex.quote(str(output)),
             error=True,
         )
         return exit_codes.INTERRUPTED
@@ -186,6 +187,6 @@ def _print(result: dict[str, Any], given: dict[str, Any]) -> int:
             value = ", ".join(f"{key} {number:.5f}" for key, number in value.items())
         say(f"{name}: {value:.4f}" if isinstance(value, float) else f"{name}: {value}")
     if "output" in result and not given.get("dry_run"):
-        command = f"predict PICTURES --model {result['output']} --output mattes"
+        command = f"predict PICTURES --model {shlex.quote(str(result['output']))} --output mattes"
         say(f"next: python -m ld_portrait_20k.matting {command}", error=True)
     return 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -86,13 +85,12 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the command."""
-    from tqdm import tqdm
-
     from ld_portrait_20k.matting.models.registry import choose_device, default_model, load
     from ld_portrait_20k.matting.video import job
     from ld_portrait_20k.matting.video.chain import Options
     from ld_portrait_20k.matting.video.reading import open_frames
     from ld_portrait_20k.matting.video.segmenters.registry import choose, open_segmenter
+    from ld_portrait_20k.progress import progress_bar
 
     source = open_frames(options.clip, start=options.start, end=options.end, rate=options.rate)
     guides = _guides(options, source.info.rate)
@@ -110,7 +108,7 @@ def run(options: argparse.Namespace) -> int:
     keeps_sound = source.info.audio and target.is_clip and options.clip != "-"
     if source.info.audio and not keeps_sound:
         say("the sound is not kept; it would be in a clip of a file", error=True)
-    with tqdm(total=source.info.frames, unit=" frames", disable=None, file=sys.stderr) as bar:
+    with progress_bar(source.info.frames, " frames") as bar:
         done = job.run(
             source,
             target,

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ld_portrait_20k.codec import MAX_PIXELS, ImageError
-from ld_portrait_20k.compositing.backgrounds import SUFFIXES
+from ld_portrait_20k.compositing.backgrounds import named_pictures
 from ld_portrait_20k.compositing.trimaps import BACKGROUND, FOREGROUND, UNKNOWN
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def list_pictures(folder: Path) -> dict[str, Path]:
     """The pictures of a folder and its sub-folders, in the order of their names.
 
     Args:
-        folder: Where to look; hidden files and folders are passed over.
+        folder: Where to look, as :func:`~.backgrounds.named_pictures` does.
 
     Returns:
         Path relative to the folder, without suffix and with forward slashes, to the file.
@@ -53,11 +53,8 @@ def list_pictures(folder: Path) -> dict[str, Path]:
     if not folder.is_dir():
         raise ImageError(f"{folder}: no such folder")
     found: dict[str, Path] = {}
-    for path in sorted(folder.rglob("*")):
-        inside = path.relative_to(folder)
-        if path.suffix.lower() not in SUFFIXES or any(p.startswith(".") for p in inside.parts):
-            continue
-        key = inside.with_suffix("").as_posix()
+    for path in named_pictures(folder):
+        key = path.relative_to(folder).with_suffix("").as_posix()
         if key in found:
             raise ImageError(
                 f"{found[key]} and {path.name} have one name; try: leave one of them out"

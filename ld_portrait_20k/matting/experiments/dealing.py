@@ -6,17 +6,17 @@ locked by another. The lock is the system's, so a process that is killed leaves 
 
 from __future__ import annotations
 
-import fcntl
 import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from ld_portrait_20k.errors import PortraitError
+from ld_portrait_20k.locks import LockedError, held
 from ld_portrait_20k.matting.experiments.cells import Cell, cell_folder, read_result
 from ld_portrait_20k.matting.experiments.run_cell import run_cell
 from ld_portrait_20k.matting.experiments.study import Study, load_study
@@ -66,15 +66,13 @@ def work_off(
 @contextmanager
 def claimed(work: Path, cell: Cell) -> Iterator[bool]:
     """Hold a cell's lock; False if another process holds it."""
-    folder = cell_folder(work, cell)
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as stream:
+    with ExitStack() as stack:
         try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+            stack.enter_context(held(cell_folder(work, cell) / ".lock", f"cell {cell.hash}"))
+        except LockedError:
             yield False
-            return
-        yield True
+        else:
+            yield True
 
 
 def label(study: Study, cell: Cell) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -20,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ld_portrait_20k.errors import PortraitError
-from ld_portrait_20k.files import link
+from ld_portrait_20k.files import link, replacing_folder, write_bytes
 from ld_portrait_20k.matting.experiments.cells import DataRef
 
 INDEX: Final = "index.json"
@@ -134,19 +133,13 @@ def writing(folder: Path, facts: Mapping[str, Any] | None = None) -> Iterator[Fo
     if (folder / INDEX).is_file():
         yield None
         return
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    writer = FolderWriter(temporary)
-    try:
+    with replacing_folder(folder, sync=False) as temporary:
+        writer = FolderWriter(temporary)
         yield writer
         if not writer.entries:
             raise PortraitError(f"{folder.name}: no samples are left for it")
         index = {"facts": facts or {}, "entries": [asdict(entry) for entry in writer.entries]}
-        (temporary / INDEX).write_text(json.dumps(index, indent=1) + "\n")
-        temporary.replace(folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        write_bytes(temporary / INDEX, (json.dumps(index, indent=1) + "\n").encode())
 
 
 def read(folder: Path) -> PreparedFolder:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ld_portrait_20k.errors import PortraitError
+from ld_portrait_20k.locks import held
 from ld_portrait_20k.matting.experiments.cells import Cell, read_result
 from ld_portrait_20k.matting.experiments.dealing import label
 from ld_portrait_20k.matting.experiments.design import design
@@ -36,24 +34,11 @@ def prepared_study(chosen: Settings, output: Path, command: str, tell: Tell) -> 
         PortraitError: The data or settings do not allow it.
     """
     check_model((chosen.recipe or {})["model"])
-    with _alone(output):
+    with held(output / WORK / ".lock", str(output)):
         prepared = prepare(chosen, (output / WORK).resolve(), tell)
         study = new_study(output, chosen, prepared, design(chosen, prepared), command)
         study.save()
     return load_study(output)
-
-
-@contextmanager
-def _alone(output: Path) -> Iterator[None]:
-    (output / WORK).mkdir(parents=True, exist_ok=True)
-    with (output / WORK / ".lock").open("w") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as problem:
-            raise PortraitError(
-                f"{output}: another process is preparing it; try: wait for it"
-            ) from problem
-        yield
 
 
 def forecast(study: Study, processes: int, device: str = "cpu") -> dict[str, Any]:

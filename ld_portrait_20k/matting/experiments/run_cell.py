@@ -16,6 +16,7 @@ import numpy as np
 
 from ld_portrait_20k.compositing.trimaps import UNKNOWN
 from ld_portrait_20k.errors import PortraitError
+from ld_portrait_20k.files import write_bytes
 from ld_portrait_20k.matting.data.pictures import read_colour, read_matte, read_trimap, to_8_bit
 from ld_portrait_20k.matting.experiments.cells import (
     Cell,
@@ -101,7 +102,8 @@ def _train(
         summary = train(config, folder, resume=True, stopped=stopped)
     timed = cell.steps - before
     figures = {"seconds_a_step": summary.seconds / timed} if timed else {}
-    done.write_text(json.dumps({"steps": summary.steps, "loss": summary.loss}) + "\n")
+    text = json.dumps({"steps": summary.steps, "loss": summary.loss}) + "\n"
+    write_bytes(done, text.encode())
     return figures
 
 

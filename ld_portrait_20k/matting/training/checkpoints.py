@@ -9,7 +9,6 @@ kept. No pickle.
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 from pathlib import Path
@@ -21,7 +20,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from ld_portrait_20k.errors import PortraitError
-from ld_portrait_20k.files import sync_folder
+from ld_portrait_20k.files import replacing_folder
 from ld_portrait_20k.matting.training.optimization import MovingAverage
 
 FOLDER: Final = "checkpoints"
@@ -61,24 +60,12 @@ def save_checkpoint(
         The checkpoint's folder.
     """
     folder = output / FOLDER / f"step-{step:08d}"
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    try:
+    with replacing_folder(folder) as temporary:
         _save(module.state_dict(), temporary / "model.safetensors")
         _save(average.weights, temporary / "average.safetensors")
         _save(_flatten(module, optimizer), temporary / "optimizer.safetensors")
         state = {"step": step, "average_updates": average.updates}
         (temporary / "state.json").write_text(json.dumps(state) + "\n")
-        for path in temporary.iterdir():
-            with path.open("rb") as stream:
-                os.fsync(stream.fileno())
-        shutil.rmtree(folder, ignore_errors=True)
-        temporary.replace(folder)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
-    sync_folder(folder.parent)
     for _, old in sorted(checkpoints(output).items())[:-keep]:
         shutil.rmtree(old, ignore_errors=True)
     return folder

@@ -138,6 +138,7 @@ def prepare(
         return True
     elif target.exists:
         if resume:
+            remove_work(target.work)  # of a run that was killed while it did so
             return False
         raise PortraitError(f"{target.output} is there already; try: --overwrite")
     write_bytes(record, json.dumps(asked, ensure_ascii=False).encode())

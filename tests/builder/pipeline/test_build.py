@@ -22,7 +22,6 @@ from builder.cli import main
 from builder.config import BuildConfig
 from builder.files import canonical_json
 from builder.pipeline.build import BuildReport
-from builder.pipeline.lock import held
 from builder.pipeline.packing import Packer
 from builder.pipeline.status import status
 from builder.pipeline.work_folder import UnitResult, WorkFolder
@@ -30,6 +29,7 @@ from builder.plan import Plan, Unit
 from ld_portrait_20k import codec
 from ld_portrait_20k.errors import PortraitError
 from ld_portrait_20k.integrity import verify
+from ld_portrait_20k.locks import held
 from ld_portrait_20k.manifest import Manifest
 from ld_portrait_20k.shards import read_samples
 from tests.builder.building import plan_and_build
@@ -200,7 +200,9 @@ def test_bad_pictures_are_named_and_the_run_goes_on(tmp_path: Path) -> None:
     }
     lines = (tmp_path / "out" / "rejected.jsonl").read_text().splitlines()
     by_source = {item["source"]: item for item in map(json.loads, lines)}
-    assert by_source["bomb.png"]["detail"].startswith("bomb.png: over 67,108,864 pixels")
+    assert by_source["bomb.png"]["detail"].startswith(
+        "bomb.png: 20000 x 20000 is more than 67 million pixels"
+    )
     assert by_source["no_alpha.png"]["reason"] == "no-alpha"
     assert by_source["twin.webp"]["reason"] == "near-duplicate"
     assert verify(tmp_path / "out", deep=True).problems == []

@@ -39,9 +39,8 @@ def test_sidecar(tmp_path: Path) -> None:
     assert sidecar_prompt(tmp_path / "a.b.png") is None
     (tmp_path / "a.b.txt").write_text("a person\n")
     assert sidecar_prompt(tmp_path / "a.b.png") == "a person"
-    (tmp_path / "a.b.txt").write_text("\n")
-    with pytest.raises(PortraitError, match="empty"):
-        sidecar_prompt(tmp_path / "a.b.png")
+    (tmp_path / "a.b.txt").write_bytes(b"\xef\xbb\xbf \n")
+    assert sidecar_prompt(tmp_path / "a.b.png") is None
 
 
 @pytest.mark.parametrize(
