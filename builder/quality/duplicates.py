@@ -120,7 +120,7 @@ def _keys(words: NDArray[np.uint64], parts: list[NDArray[np.intp]]) -> Iterator[
     for first in range(0, len(words), _ROWS):
         bits = _bits(words[first : first + _ROWS])
         columns = [_number(bits[:, part]) for part in parts]
-        yield from zip(*columns, strict=True)  # type: ignore[misc]
+        yield from zip(*columns, strict=True)
 
 
 def _number(bits: NDArray[np.uint8]) -> list[int]:
