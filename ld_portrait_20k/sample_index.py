@@ -153,7 +153,7 @@ class IndexRows(_Part, Sequence[Row]):
         return tuple(self)[place]
 
     def __iter__(self) -> Iterator[Row]:
-        return map(tuple, self.array()[:, :4].tolist())  # type: ignore[arg-type]
+        return map(tuple, self.array()[:, :4].tolist())
 
 
 class IndexChecksums(_Part, Sequence[int]):
