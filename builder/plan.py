@@ -208,7 +208,11 @@ class Plan:
 
 
 def _line(row: PlanRow) -> bytes:
-    return (canonical_json(asdict(row)) + "\n").encode()
+    # By hand: dataclasses.asdict copies every value and took half of the time of planning.
+    fields = {name: getattr(row, name) for name in PlanRow.__slots__}
+    if row.source is not None:
+        fields["source"] = {name: getattr(row.source, name) for name in SourceFile.__slots__}
+    return (canonical_json(fields) + "\n").encode()
 
 
 def _unit_hash(common: str, rows: Sequence[PlanRow]) -> str:

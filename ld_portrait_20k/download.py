@@ -198,8 +198,7 @@ def download(
         if name == "README.md" and part.shards != whole.shards:
             data = fit_card(data, part)
         write_bytes(folder / name, data)
-    write_bytes(present, part.to_json().encode())
-    return part
+    return part.save(folder)
 
 
 def _merge(whole: Manifest, old: Manifest, new: Manifest) -> Manifest:

@@ -140,6 +140,12 @@ def requirement_elsewhere(*extras: str) -> str | None:
     return f"{named} @ {origin}" if "://" in origin else None
 
 
+def origin_folder() -> Path | None:
+    """The folder or file of this machine that the project was installed from, if it was."""
+    origin, _ = _origin()
+    return None if origin is None or "://" in origin else Path(origin)
+
+
 def _origin() -> tuple[str | None, bool]:
     """A path or URL that this installation came from, None for an index; and if editable."""
     from importlib import metadata

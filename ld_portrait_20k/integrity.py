@@ -15,13 +15,15 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+
 from ld_portrait_20k import codec, schema
 from ld_portrait_20k.errors import PortraitError, ShardError
 from ld_portrait_20k.manifest import FILE_NAME, Manifest, ShardRecord, file_sha256
 from ld_portrait_20k.printable import MAX_MESSAGE, printable
 from ld_portrait_20k.shard_reader import ShardReader
 from ld_portrait_20k.shards import RawSample, read_samples
-from ld_portrait_20k.ustar import BLOCK, END, padding
+from ld_portrait_20k.ustar import BLOCK, END
 
 MAX_PROBLEMS_A_SHARD: Final = 20
 """After so many problems a shard is not read on; enough to see a pattern."""
@@ -111,8 +113,12 @@ def verify(
     except PortraitError as problem:
         report.problems.append(Problem(FILE_NAME, str(problem)))
         return report
-    report.problems += _check_manifest(manifest)
     report.problems += _check_files(root, manifest)
+    try:
+        report.problems += _check_manifest(manifest)
+    except PortraitError as problem:  # of an index file
+        report.problems.append(Problem(FILE_NAME, str(problem)))
+        return report
     if strays:
         report.problems += _find_strays(root, manifest)
     chosen = [
@@ -266,7 +272,6 @@ def _check_sequential(path: Path, shard: ShardRecord) -> Iterator[Problem]:
 
 def _check_manifest(manifest: Manifest) -> Iterator[Problem]:
     counts = dict.fromkeys(manifest.splits, 0)
-    owner: dict[tuple[str, str], str] = {}
     paths: set[str] = set()
     for shard in manifest.shards:
         if shard.path in paths:
@@ -274,19 +279,31 @@ def _check_manifest(manifest: Manifest) -> Iterator[Problem]:
         paths.add(shard.path)
         if shard.subset == "default":
             counts[shard.split] = counts.get(shard.split, 0) + shard.samples
-        laid = len(END) + sum(
-            3 * BLOCK + sum(size + padding(size) for size in row[1:]) for row in shard.index
-        )
+        sizes = shard.rows()[:, 1:]
+        laid = len(END) + int((BLOCK + sizes + (-sizes) % BLOCK).sum())
         if laid != shard.bytes:
             yield Problem(
                 FILE_NAME, f"{shard.path}: its index makes {laid} bytes, not {shard.bytes}"
             )
-        for key in shard.ids():
-            first = owner.setdefault((shard.subset, key), shard.path)
-            if first != shard.path:
-                yield Problem(FILE_NAME, f"in {first} and in {shard.path}", key)
+    for subset in manifest.subsets():
+        yield from _find_repeated(manifest.select(subset))
     if {k: v for k, v in counts.items() if v} != {k: v for k, v in manifest.splits.items() if v}:
         yield Problem(FILE_NAME, f"splits say {manifest.splits}, the shards hold {counts}")
+
+
+def _find_repeated(shards: list[ShardRecord]) -> Iterator[Problem]:
+    """Samples that are in two shards of a subset."""
+    numbers = np.concatenate([shard.rows()[:, 0] for shard in shards])
+    owner = np.repeat(np.arange(len(shards)), [shard.samples for shard in shards])
+    known, first = np.unique(numbers, return_index=True)
+    again = np.ones(len(numbers), bool)
+    again[first] = False
+    for place in np.flatnonzero(again):
+        number = int(numbers[place])
+        one = shards[owner[first[np.searchsorted(known, number)]]].path
+        other = shards[owner[place]].path
+        if one != other:
+            yield Problem(FILE_NAME, f"in {one} and in {other}", schema.sample_id(number))
 
 
 def _check_files(root: Path, manifest: Manifest) -> Iterator[Problem]:

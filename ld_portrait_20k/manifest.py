@@ -1,4 +1,7 @@
-"""``manifest.json``: the shards of a dataset, their hashes and the places of all samples."""
+"""``manifest.json``: the shards of a dataset, their hashes and the places of all samples.
+
+A dataset of more than :data:`INLINE_SAMPLES` has the places in files beside it.
+"""
 
 from __future__ import annotations
 
@@ -6,20 +9,29 @@ import hashlib
 import json
 import re
 import shlex
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ld_portrait_20k import manifest_checks as checks
-from ld_portrait_20k import schema
+from ld_portrait_20k import sample_index, schema
 from ld_portrait_20k.errors import LFS_ADVICE, PortraitError, is_lfs_pointer
+from ld_portrait_20k.files import write_bytes
 from ld_portrait_20k.nearby import suggestion
 from ld_portrait_20k.printable import printable
+from ld_portrait_20k.sample_index import IndexChecksums, IndexFiles, IndexRows, ReadFile
 from ld_portrait_20k.ustar import BLOCK, Entry, padding
 
 FILE_NAME: Final = "manifest.json"
-FORMAT: Final = 1
+FORMAT: Final = 2
+"""1 has every sample's place in the manifest, 2 in index files (:mod:`.sample_index`)."""
+INLINE_SAMPLES: Final = 100_000
+"""Samples of all subsets up to which the places are kept in the manifest itself: about 4 MB.
+One request then opens the dataset, and older versions of this package read it. Chosen by eye."""
 
 _SHARD_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,150}\.tar\Z")
 
@@ -47,8 +59,8 @@ class ShardRecord:
     split: str
     bytes: int
     sha256: str
-    index: tuple[tuple[int, int, int, int], ...]
-    crc32: tuple[int, ...] = ()
+    index: Sequence[tuple[int, int, int, int]]
+    crc32: Sequence[int] = ()
 
     @property
     def samples(self) -> int:
@@ -58,6 +70,18 @@ class ShardRecord:
     def ids(self) -> list[str]:
         """The ids of its samples, in order."""
         return [schema.sample_id(row[0]) for row in self.index]
+
+    def rows(self) -> NDArray[np.int64]:
+        """(N, 4) int64, the index as an array."""
+        if isinstance(self.index, IndexRows):
+            return self.index.array()[:, :4].astype(np.int64)
+        return np.array(self.index, np.int64).reshape(-1, 4)
+
+    def checksums(self) -> NDArray[np.int64]:
+        """(N,) int64, every sample's CRC-32; -1 where they were not recorded."""
+        if isinstance(self.crc32, IndexChecksums):
+            return self.crc32.array()[:, 4].astype(np.int64)
+        return np.array(self.crc32 or [-1] * self.samples, np.int64)
 
     def entries(self, foreground_format: str) -> Iterator[tuple[str, tuple[Entry, Entry, Entry]]]:
         """Where every member lies, without reading the shard.
@@ -75,21 +99,34 @@ class ShardRecord:
                 offset += BLOCK + size + padding(size)
             yield key, (found[0], found[1], found[2])
 
-    def to_dict(self) -> dict[str, Any]:
-        """The record as ``manifest.json`` holds it under its subset."""
-        return {
+    def to_dict(self, *, places: bool = True) -> dict[str, Any]:
+        """The record as ``manifest.json`` holds it under its subset.
+
+        Args:
+            places: Whether index and checksums are in it, or in an index file.
+        """
+        record = {
             "path": self.path,
             "split": self.split,
             "samples": self.samples,
             "bytes": self.bytes,
             "sha256": self.sha256,
-            "index": [list(row) for row in self.index],
-            "crc32": list(self.crc32),
         }
+        if places:
+            record["index"] = [list(row) for row in self.index]
+            record["crc32"] = list(self.crc32)
+        return record
 
     @classmethod
-    def from_dict(cls, subset: str, item: Mapping[str, Any]) -> ShardRecord:
+    def from_dict(
+        cls, subset: str, item: Mapping[str, Any], files: IndexFiles | None = None
+    ) -> ShardRecord:
         """Read what :meth:`to_dict` returned; the item is not trusted.
+
+        Args:
+            subset: Its subset.
+            item: The record.
+            files: Where the places are, if they are not in the record.
 
         Raises:
             KeyError, TypeError, ValueError: Not a shard's record, or an unsafe path.
@@ -99,16 +136,19 @@ class ShardRecord:
         folder, _, name = path.partition("/")
         if folder != schema.SUBSETS[subset] or not _SHARD_NAME.match(name):
             raise ValueError(f"unsafe or misplaced shard path {printable(repr(path), 200)}")
-        index = checks.index(item["index"], path)
+        split = checks.one_of(item["split"], schema.SPLITS)
+        index: Sequence[tuple[int, int, int, int]]
+        crc32: Sequence[int]
+        if files is None:
+            index = checks.index(item["index"], path)
+            crc32 = checks.crc32(item.get("crc32", ()), len(index), path)
+        else:
+            index, crc32 = files.take(subset, split, item["samples"])
+        size, sha256 = item["bytes"], item["sha256"]
         return cls(
-            path,
-            subset,
-            checks.one_of(item["split"], schema.SPLITS),
-            checks.file_bytes(item["bytes"], path),
-            checks.sha256(item["sha256"], path),
-            index,
-            checks.crc32(item.get("crc32", ()), len(index), path),
-        )
+            path, subset, split, checks.file_bytes(size, path), checks.sha256(sha256, path),
+            index, crc32,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,14 +187,18 @@ class Manifest:
         present = {shard.subset for shard in self.shards}
         return [name for name in schema.SUBSETS if name in present]
 
-    def to_json(self) -> str:
-        """The text of ``manifest.json``; the same manifest gives the same text."""
+    def to_json(self, *, places: bool = True) -> str:
+        """The text of ``manifest.json``; the same manifest gives the same text.
+
+        Args:
+            places: Whether the places of all samples are in it, or in index files.
+        """
         shards: dict[str, list[dict[str, Any]]] = {}
         for shard in self.shards:
-            shards.setdefault(shard.subset, []).append(shard.to_dict())
+            shards.setdefault(shard.subset, []).append(shard.to_dict(places=places))
         body = {
             "name": schema.NAME,
-            "format": FORMAT,
+            "format": 1 if places else FORMAT,
             "schema_version": schema.SCHEMA_VERSION,
             "generator": self.generator,
             "plan_hash": self.plan_hash,
@@ -167,13 +211,44 @@ class Manifest:
         }
         return json.dumps(body, ensure_ascii=False, separators=(",", ":"), sort_keys=True) + "\n"
 
+    def save(self, root: Path) -> Manifest:
+        """Write ``manifest.json`` into a dataset folder, after the index files of a large one.
+
+        Returns:
+            The manifest as it is there, with the index files among its files.
+        """
+        files = {k: v for k, v in self.files.items() if k not in sample_index.every_index_path()}
+        large = sum(shard.samples for shard in self.shards) > INLINE_SAMPLES
+        # Whoever wrote shards without checksums wrote few; an index file has them always.
+        large = large and all(len(shard.crc32) == shard.samples for shard in self.shards)
+        contents = self._index_files() if large else {}
+        for path, content in contents.items():
+            sha256 = hashlib.sha256(content).hexdigest()
+            files[path] = {"bytes": len(content), "sha256": sha256}
+        saved = replace(self, files=files)
+        text = saved.to_json(places=not large)
+        for path, content in contents.items():
+            write_bytes(root / path, content)
+        write_bytes(root / FILE_NAME, text.encode())
+        for path in set(sample_index.every_index_path()) - set(contents):
+            (root / path).unlink(missing_ok=True)
+        return saved
+
+    def _index_files(self) -> dict[str, bytes]:
+        parts: dict[str, list[bytes]] = {}
+        for shard in self.shards:
+            path = sample_index.index_path(shard.subset, shard.split)
+            parts.setdefault(path, []).append(sample_index.encode_rows(shard.index, shard.crc32))
+        return {path: b"".join(rows) for path, rows in parts.items()}
+
     @classmethod
-    def from_json(cls, text: str, where: str) -> Manifest:
+    def from_json(cls, text: str, where: str, read_file: ReadFile | None = None) -> Manifest:
         """Parse and check the text of a ``manifest.json``.
 
         Args:
             text: The file's text.
             where: Its path or URL, for error messages.
+            read_file: Reads the index files beside it, when a sample's place is first asked for.
 
         Raises:
             PortraitError: Not a manifest of this project, or of a newer format.
@@ -187,7 +262,7 @@ class Manifest:
                 checks.whole(body["format"], 2**31, "format"),
             )
             if name == schema.NAME and form <= FORMAT:
-                return cls._from_body(body)
+                return cls._from_body(body, form, read_file)
         except (KeyError, TypeError, ValueError) as problem:
             raise PortraitError(
                 f"{where}: not a valid manifest ({printable(problem)}); "
@@ -201,19 +276,21 @@ class Manifest:
         )
 
     @classmethod
-    def _from_body(cls, body: dict[str, Any]) -> Manifest:
+    def _from_body(cls, body: dict[str, Any], form: int, read_file: ReadFile | None) -> Manifest:
         listed = checks.shard_items(body["shards"], schema.SUBSETS)
+        files = checks.files(body.get("files", {}))
+        index = IndexFiles(files, read_file) if form > 1 else None
         return cls(
             foreground_format=checks.one_of(body["foreground_format"], schema.FOREGROUND_MEMBERS),
             plan_hash=checks.text(body["plan_hash"], "plan_hash"),
             generator=checks.text(body["generator"], "generator"),
             splits=checks.counts(body["splits"], schema.SPLITS),
             shards=tuple(
-                ShardRecord.from_dict(subset, item)
+                ShardRecord.from_dict(subset, item, index)
                 for subset, items in listed.items()
                 for item in _drained(items)
             ),
-            files=checks.files(body.get("files", {})),
+            files=files,
             about=checks.about(body.get("about", {})),
         )
 
@@ -232,7 +309,7 @@ class Manifest:
             raise PortraitError(_no_manifest(root)) from None
         except (OSError, UnicodeDecodeError) as problem:
             raise PortraitError(f"{path}: cannot be read ({problem})") from problem
-        return cls.from_json(text, str(path))
+        return cls.from_json(text, str(path), sample_index.local_reader(root))
 
 
 def count_samples(shards: Iterable[ShardRecord]) -> dict[str, int]:

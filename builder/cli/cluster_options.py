@@ -76,7 +76,7 @@ def add_cluster_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--exchange",
         metavar="URL",
-        help="jobs: folder that carries plan and shards, hf://buckets/NAME/BUCKET",
+        help="jobs: folder that carries plan and shards, hf://buckets/NAME/BUCKET; made if need be",
     )
     group.add_argument(
         "--flavor", metavar="NAME", help="jobs: hardware (a10g-small for layer-diffusion)"
@@ -85,8 +85,9 @@ def add_cluster_options(parser: argparse.ArgumentParser) -> None:
         "--package",
         action="append",
         metavar="REQUIREMENT",
-        help="jobs: what to install (default: this project from the index or repository that it "
-        "was installed from; a checkout needs it); repeatable",
+        help="jobs: what to install, from where a Job can reach it (default: this project from the "
+        "index or repository that it was installed from; of a checkout a wheel, put beside the "
+        "plan); repeatable",
     )
 
 

@@ -186,12 +186,7 @@ def _require(options: ClusterOptions, *, submitting: bool = True) -> None:
             "sbatch: not found; try: run this where Slurm's commands are, or look at the "
             "script with --dry-run"
         )
-    if options.engine == "jobs" and "://" not in (options.exchange or ""):
-        raise PortraitError(
-            "--engine jobs needs --exchange hf://buckets/NAME/BUCKET: Jobs share no disk "
-            "with this machine"
-        )
     if options.engine == "jobs":
         from builder.engines import jobs
 
-        jobs.requirements(options)  # before anything is sent
+        jobs.check(options)

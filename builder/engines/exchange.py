@@ -27,8 +27,13 @@ def open_folder(spec: TaskSpec) -> Any:
     """The folder of this plan inside the exchange, a datatrove ``DataFolder``."""
     from datatrove.io import get_datafolder
 
+    return get_datafolder(folder_url(spec))
+
+
+def folder_url(spec: TaskSpec) -> str:
+    """The address of :func:`open_folder`."""
     assert spec.exchange is not None
-    return get_datafolder(f"{spec.exchange.rstrip('/')}/{spec.plan_hash[:12]}")
+    return f"{spec.exchange.rstrip('/')}/{spec.plan_hash[:12]}"
 
 
 def put_plan(spec: TaskSpec) -> None:
@@ -36,6 +41,17 @@ def put_plan(spec: TaskSpec) -> None:
     folder = open_folder(spec)
     for name in (ROWS_FILE, HEADER_FILE):
         _put(spec.output / WORK_FOLDER / name, folder, f"plan/{name}")
+
+
+def put_package(spec: TaskSpec, wheel: Path) -> str:
+    """Upload a wheel beside the plan.
+
+    Returns:
+        Its path in the folder.
+    """
+    name = f"package/{wheel.name}"
+    _put(wheel, open_folder(spec), name)
+    return name
 
 
 def take_units(spec: TaskSpec, plan: Plan, units: Sequence[Unit]) -> list[Unit]:

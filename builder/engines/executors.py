@@ -88,7 +88,13 @@ class RayTasks(_Proven, RayPipelineExecutor):
 
 
 class SlurmTasks(_Proven, SlurmPipelineExecutor):
-    """A job array, a task an index."""
+    """A job array, a task an index.
+
+    Attributes:
+        python: The Python that a job's shell calls, quoted for it.
+    """
+
+    python: str = "python"
 
     def get_sbatch_args(self, max_array: int = 1) -> dict[str, Any]:
         """The directives of the script: only what was asked for, nothing written.
@@ -120,9 +126,16 @@ class SlurmTasks(_Proven, SlurmPipelineExecutor):
         """The sbatch script for so many tasks, as :meth:`launch_job` submits it."""
         pickled = self.logging_dir.resolve_paths("executor.pik")
         array = min(tasks, self.max_array_size)
-        text: str = self.get_launch_file_contents(
+        return self.get_launch_file_contents(
             self.get_sbatch_args(array),
             f"srun  -l -n {self.nodes_per_task} launch_pickled_pipeline {pickled}",
+        )
+
+    def get_launch_file_contents(self, sbatch_args: dict[str, Any], run_script: str) -> str:
+        """The sbatch script; it needs no command of datatrove's on PATH, only its module."""
+        module = f"{self.python} -m datatrove.tools.launch_pickled_pipeline"
+        text: str = super().get_launch_file_contents(
+            sbatch_args, run_script.replace("launch_pickled_pipeline", module, 1)
         )
         return text
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -116,6 +118,8 @@ def _executors(spec: TaskSpec, pending: list[int], options: ClusterOptions) -> t
         **common,
     )
     finish.pending = (0,)
+    # Without a command of the caller's own the jobs run in this environment, with this Python.
+    array.python = finish.python = "python" if options.env_command else shlex.quote(sys.executable)
     return array, finish
 
 

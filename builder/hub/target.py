@@ -24,6 +24,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from builder.hub.client import Account, HubClient, RemoteFile
 from builder.hub.commits import Addition, Committer
@@ -159,7 +160,8 @@ def _classify(
     if MANIFEST_NAME in tree:
         try:
             text = client.read(repo_id, head, MANIFEST_NAME).decode()
-            return PUBLISHED, Manifest.from_json(text, f"{repo_id}/{MANIFEST_NAME}")
+            beside = partial(_read_beside, client, repo_id, head)
+            return PUBLISHED, Manifest.from_json(text, f"{repo_id}/{MANIFEST_NAME}", beside)
         except (PortraitError, UnicodeDecodeError) as problem:
             if isinstance(problem, HubError):
                 raise
@@ -174,6 +176,13 @@ def _classify(
             return FOREIGN, None
     rest = set(tree) - _HARMLESS - {CARD_NAME}
     return (FOREIGN, None) if rest else (EMPTY, None)
+
+
+def _read_beside(client: HubClient, repo_id: str, head: str, path: str, limit: int) -> bytes:
+    content = client.read(repo_id, head, path)
+    if len(content) > limit:
+        raise PortraitError(f"{repo_id}/{path}: {len(content)} bytes, the manifest says {limit}")
+    return content
 
 
 def check(target: PublishTarget, *, private: bool, tag: str | None) -> None:

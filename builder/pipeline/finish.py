@@ -10,7 +10,7 @@ from typing import Any
 
 import dataset_card
 from builder import preview
-from builder.files import canonical_json, write_bytes, write_text
+from builder.files import canonical_json, write_bytes
 from builder.pipeline.packing import AcceptedSamples, Packer, accepted_samples
 from builder.pipeline.work_folder import UnitResult, WorkFolder
 from builder.plan import Plan
@@ -94,8 +94,7 @@ def finish_dataset(plan: Plan, work: WorkFolder, results: Sequence[UnitResult]) 
             "bytes": len(content),
             "sha256": hashlib.sha256(content).hexdigest(),
         }
-    write_text(output / FILE_NAME, manifest.to_json())
-    return manifest
+    return manifest.save(output)
 
 
 def _about(plan: Plan, accepted: AcceptedSamples) -> dict[str, Any]:

@@ -149,11 +149,12 @@ class Packer:
         """Put a unit's shards in place, note it, and drop what the work folder has of them."""
         result = self._results[unit.name]
         ids = [str(item["id"]) for item in kept]
+        staying = set(ids)
         shards = {
             subset: self._write_shard(unit.name, subset, names.get((unit.name, subset)), ids)
             for subset in self._plan.subsets
         }
-        lost = [item["id"] for item in result.samples if item["id"] not in set(ids)]
+        lost = {item["id"] for item in result.samples} - staying
         # Near-duplicates of earlier samples stay so: what is before them never changes.
         rejected = [line for line in result.rejected if line["id"] not in lost]
         rejected += [line for key in lost for line in lines[key]]

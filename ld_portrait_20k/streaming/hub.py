@@ -9,7 +9,7 @@ from typing import Any, Final
 from ld_portrait_20k import json_text
 from ld_portrait_20k.caches import spare_cache
 from ld_portrait_20k.errors import DatasetNotFoundError, PortraitError
-from ld_portrait_20k.manifest import FILE_NAME, Manifest
+from ld_portrait_20k.manifest import FILE_NAME
 from ld_portrait_20k.manifest_checks import MAX_BYTES
 from ld_portrait_20k.streaming.http import RETRIED, HttpClient, Patience, RemoteError
 from ld_portrait_20k.streaming.sources import HttpSource
@@ -58,14 +58,11 @@ def hub_source(
     secret = _token(token)
     path = _manifest_file(repo_id, revision, secret, cache_dir)
     commit = path.parent.name
-    manifest = Manifest.from_json(
-        path.read_text("utf-8", "replace"), f"{repo_id}@{commit[:12]}/{FILE_NAME}"
-    )
     endpoint = constants.ENDPOINT
     url = hf_hub_url(repo_id, FILE_NAME, repo_type="dataset", revision=commit, endpoint=endpoint)
-    return HttpSource(
-        url.removesuffix(f"/{FILE_NAME}"), secret, patience, manifest, identity=commit
-    )
+    source = HttpSource(url.removesuffix(f"/{FILE_NAME}"), secret, patience, identity=commit)
+    source.take_manifest(path.read_text("utf-8", "replace"), f"{repo_id}@{commit[:12]}/{FILE_NAME}")
+    return source
 
 
 def user_name(token: bool | str | None = None) -> str | None:

@@ -53,12 +53,12 @@ class SampleTable:
         """From the manifest's records of the shards."""
         columns: list[tuple[NDArray[np.integer[Any]], ...]] = []
         for place, record in enumerate(records):
-            rows = np.array(record.index, np.int64).reshape(-1, 4)
+            rows = record.rows()
             sizes = rows[:, 1:]
             length = (BLOCK + sizes + (-sizes) % BLOCK).sum(axis=1)
-            crc32 = np.array(record.crc32 or [-1] * len(rows), np.int64)
             shard = np.full(len(rows), place, np.int32)
-            columns.append((shard, rows[:, 0], np.cumsum(length) - length, length, crc32))
+            offset = np.cumsum(length) - length
+            columns.append((shard, rows[:, 0], offset, length, record.checksums()))
         if not columns:
             empty = np.zeros(0, np.int64)
             return cls((), empty.astype(np.int32), empty, empty, empty, empty)
@@ -95,7 +95,7 @@ def _identity(records: Sequence[ShardRecord]) -> str:
     """A hash of the samples' ids in order; the same for other bytes under the same ids."""
     digest = hashlib.sha256()
     for record in records:
-        digest.update(np.array([row[0] for row in record.index], "<i8").tobytes() + b"|")
+        digest.update(record.rows()[:, 0].astype("<i8").tobytes() + b"|")
     return digest.hexdigest()[:16]
 
 

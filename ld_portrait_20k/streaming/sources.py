@@ -170,7 +170,6 @@ class HttpSource:
         base: URL of the folder that holds ``manifest.json``.
         token: Bearer token, sent to the base's own host only.
         patience: How long to try.
-        manifest: The manifest, if the caller has it already.
         identity: Name of this revision of the dataset, such as a commit.
     """
 
@@ -181,7 +180,6 @@ class HttpSource:
         base: str,
         token: str | None = None,
         patience: Patience | None = None,
-        manifest: Manifest | None = None,
         identity: str | None = None,
     ) -> None:
         parts = _split(base)
@@ -189,7 +187,7 @@ class HttpSource:
         self.name = public_url(self.base)
         self.identity = identity
         self.client = HttpClient(token, f"{parts.scheme}://{parts.netloc}", patience)
-        self._manifest = manifest
+        self._manifest: Manifest | None = None
 
     def window(self, path: str, start: int, length: int) -> Window:
         """Exactly ``length`` bytes of a file from ``start``, fetched.
@@ -225,8 +223,24 @@ class HttpSource:
                         f"{self.name}: no {FILE_NAME} there; the URL must be the dataset's folder"
                     ) from problem
                 raise
-            self._manifest = Manifest.from_json(data.decode("utf-8", "replace"), public_url(url))
+            self.take_manifest(data.decode("utf-8", "replace"), public_url(url))
+        assert self._manifest is not None
         return self._manifest
+
+    def take_manifest(self, text: str, where: str) -> None:
+        """Use this text as the manifest.
+
+        Args:
+            text: Of its ``manifest.json``.
+            where: Where it is from, for messages.
+
+        Raises:
+            PortraitError: It is invalid.
+        """
+        self._manifest = Manifest.from_json(text, where, self._read_file)
+
+    def _read_file(self, path: str, limit: int) -> bytes:
+        return self.client.get(self.url(path), limit)
 
     def url(self, path: str) -> str:
         """A file's URL as it is asked for."""
@@ -308,7 +322,10 @@ class ListedSource:
             if problem.status in (401, 403, 404, 410):
                 return None
             raise
-        return Manifest.from_json(data.decode("utf-8", "replace"), public_url(url))
+        beside = HttpSource(root, patience=self.client.patience)
+        beside.client = self.client
+        beside.take_manifest(data.decode("utf-8", "replace"), public_url(url))
+        return beside.manifest()
 
 
 def _split(url: str) -> SplitResult:

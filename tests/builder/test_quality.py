@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from builder.quality import (
     REASONS,
+    Duplicate,
     Figures,
     QualityControl,
     Thresholds,
@@ -192,3 +193,48 @@ def test_the_first_of_a_kind_is_kept(hashes: list[str]) -> None:
     assert find_duplicates(kept) == []
     assert 0 not in dropped
     assert all(item.of not in dropped and item.of < item.position for item in found)
+
+
+def compare_all(hashes: list[str], limit: int) -> list[Duplicate]:
+    """The definition of near-duplicates, pair by pair."""
+    numbers = [int(text, 16) for text in hashes]
+    kept: list[int] = []
+    found: list[Duplicate] = []
+    for position, number in enumerate(numbers):
+        distances = [((number ^ numbers[place]).bit_count(), place) for place in kept]
+        distance, place = min(distances, default=(129, -1))
+        if distance <= limit:
+            found.append(Duplicate(position, place, distance))
+        else:
+            kept.append(position)
+    return found
+
+
+BASES = (0, 2**128 - 1, 0x0123456789ABCDEF0123456789ABCDEF, 0xFFFF0000FFFF0000123456789ABCDEF0)
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(BASES), st.lists(st.integers(0, 127), max_size=12)), max_size=40
+    ),
+    st.sampled_from([-1, 0, 1, 3, 4, 7, 8, 9, 11, 20, 64, 127, 128]),
+)
+def test_near_duplicates_are_those_of_comparing_every_pair(
+    flipped: list[tuple[int, list[int]]], limit: int
+) -> None:
+    numbers = [base ^ sum(1 << bit for bit in set(bits)) for base, bits in flipped]
+    hashes = [f"{number:032x}" for number in numbers]
+    assert find_duplicates(hashes, limit) == compare_all(hashes, limit)
+
+
+def test_near_duplicates_among_many_that_look_alike() -> None:
+    """Half of the bits hardly ever differ, as in the alphas of portraits."""
+    rng = np.random.default_rng(1)
+    words = rng.integers(0, 2**64, (1200, 2), np.uint64)
+    words[:, 1] = 0xFFFFFFFF
+    words[:, 1] ^= np.uint64(1) << rng.integers(0, 64, 1200, np.uint64)
+    words[600:, 0] = words[:600, 0] ^ (np.uint64(7) << rng.integers(0, 61, 600, np.uint64))
+    hashes = [f"{int(a):016x}{int(b):016x}" for a, b in words]
+    found = find_duplicates(hashes)
+    assert len(found) == 600
+    assert found == compare_all(hashes, 8)

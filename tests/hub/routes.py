@@ -107,6 +107,37 @@ def create(request: Handler) -> Reply:
     return Reply.json({"url": url, "name": repo_id})
 
 
+BUCKET = r"/api/buckets/(?P<bucket>[^/]+/[^/]+)"
+
+
+@route("POST", BUCKET)
+def create_bucket(request: Handler, bucket: str) -> Reply:
+    """Buckets can be made and looked at here; what is in them lies in xet storage."""
+    token = request.hub.caller(request)
+    if token is None or not token.may_write(bucket):
+        raise RefusedError(403, f"You don't have the rights to create {bucket} with this token")
+    url = f"{request.hub.url}/buckets/{bucket}"
+    if bucket in request.hub.buckets:
+        return Reply.json({"error": "You already created this bucket", "url": url}, 409)
+    request.hub.buckets[bucket] = str(request.body.json().get("visibility", "public"))
+    return Reply.json({"url": url})
+
+
+@route("GET", BUCKET)
+def bucket_info(request: Handler, bucket: str) -> Reply:
+    if bucket not in request.hub.buckets:
+        raise RefusedError(404, "Bucket not found", "RepoNotFound")
+    return Reply.json(
+        {
+            "id": bucket,
+            "private": request.hub.buckets[bucket] == "private",
+            "createdAt": _date(0),
+            "size": 0,
+            "totalFiles": 0,
+        }
+    )
+
+
 @route("DELETE", "/api/repos/delete")
 def delete(request: Handler) -> Reply:
     wanted = request.body.json()

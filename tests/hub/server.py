@@ -87,6 +87,7 @@ class HubServer:
         url: The endpoint, for ``HF_ENDPOINT`` or ``HfApi(endpoint=...)``.
         token: The token with the right to write.
         requests: A record of every request, in order of arrival.
+        buckets: Bucket to its visibility.
     """
 
     def __init__(
@@ -120,6 +121,7 @@ class HubServer:
         self.secret = secrets.token_bytes(16)
         self.faults = Faults()
         self.requests: list[wire.RequestRecord] = []
+        self.buckets: dict[str, str] = {}
         self.started_at = time.monotonic()
         self._numbers = itertools.count(time.monotonic_ns())
         handler = type("Handler", (wire.Handler,), {"hub": self})

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from builder.hub import HubError, remote_status, verify_remote
 from builder.hub.connection import HubConnection
 from ld_portrait_20k.manifest import Manifest
+from ld_portrait_20k.shard_reader import ShardReader
 from tests.builder.hub.conftest import QUICK, REPO, send
 from tests.hub import HubServer
 
@@ -155,3 +158,22 @@ def test_the_token_goes_to_the_endpoint_only(hub: HubServer) -> None:
         assert [record.user for record in other.requests] == [None]
         # A mirror hands out links of the Hub itself.
         assert client.json("x", "GET", "https://huggingface.co/api/whoami-v2")["name"] == "other"
+
+
+def test_a_dataset_with_index_files_is_published_and_verified(
+    hub: HubServer, dataset: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Places of many samples lie beside the manifest; here 24 are many."""
+    monkeypatch.setattr("ld_portrait_20k.manifest.INLINE_SAMPLES", 20)
+    whole = Manifest.load(dataset)
+    records = []
+    for shard in whole.shards:
+        with ShardReader(dataset / shard.path, shard, whole.foreground_format) as reader:
+            sums = tuple(zlib.crc32(reader.block(key)) for key in shard.ids())
+        records.append(replace(shard, crc32=sums))
+    replace(whole, shards=tuple(records)).save(dataset)
+    send(hub, dataset)
+    assert {"index/default-train.bin", "index/raw-train.bin"} <= set(hub.repo(REPO).files())
+    assert problems(hub, deep=True) == []
+    hub.commit(REPO, {"index/raw-train.bin": b"\0" * 240})
+    assert [line.split(": ")[0] for line in problems(hub)] == ["index/raw-train.bin"]
