@@ -12,8 +12,8 @@ from ld_portrait_20k.errors import PortraitError
 from ld_portrait_20k.matting.models.classical import GuidedFilter
 from ld_portrait_20k.matting.prediction.tiles import to_float, trimap_to_float
 from ld_portrait_20k.matting.video.frames import Frame, Pixels
-from ld_portrait_20k.matting.video.masks import fit_mask
 from ld_portrait_20k.matting.video.motion import Flow
+from ld_portrait_20k.matting.video.segmenters.prompts import Box, Prompt, mask_in_box
 from ld_portrait_20k.matting.video.trimaps import trimap_of
 
 WORKING_SIDE: Final = 640
@@ -32,22 +32,41 @@ class FirstMask:
 
     Args:
         mask: (H, W) uint8 of the first frame, scaled to it if need be.
+        box: Left, top, width, height around the person in the first frame, instead.
+
+    Raises:
+        PortraitError: Neither is given.
     """
 
     name = "first-mask"
 
-    def __init__(self, mask: Pixels) -> None:
-        self._mask = mask
+    def __init__(self, mask: Pixels | None = None, *, box: Box | None = None) -> None:
+        if mask is None and box is None:
+            raise PortraitError(
+                "the segmenter first-mask needs --first-mask PICTURE or --first-box"
+            )
+        self._prompt = Prompt(mask, box)
         self._flow = Flow()
         self._filter = GuidedFilter()
+        self._first: tuple[Frame, Pixels] | None = None
+
+    def begin(self, frame: Frame) -> None:
+        """Take in the clip's first frame; see :class:`~.protocol.AnchoredSegmenter`."""
+        if self._prompt.mask is not None:
+            mask = self._prompt.fitted_mask(*frame.colour.shape[:2])
+        else:
+            assert self._prompt.box is not None
+            mask = mask_in_box(frame.colour, self._prompt.box)
+        self._first = (frame, mask)
 
     def __call__(self, frame: Frame, last: tuple[Frame, Pixels] | None) -> Pixels:
         """The mask of a frame; see :class:`~.protocol.Segmenter`."""
-        height, width = frame.colour.shape[:2]
+        if self._first is None:
+            self.begin(frame if last is None else last[0])
+        assert self._first is not None
         if last is None:
-            if not (self._mask >= 128).any():
-                raise PortraitError("the first mask is empty; try: a mask that is white on people")
-            return fit_mask(self._mask, height, width, "the first mask")
+            return self._first[1]
+        height, width = frame.colour.shape[:2]
         scale = min(1.0, WORKING_SIDE / max(height, width))
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
         colour, before, mask = (
@@ -65,36 +84,3 @@ class FirstMask:
         # On flat white the filter's fit is singular in 32 bits; there the carried mask stands.
         alpha = np.where(np.isfinite(alpha), alpha, carried * np.float32(1 / 255))
         return np.rint(alpha.clip(0, 1) * 255).astype(np.uint8)
-
-
-def mask_in_box(colour: Pixels, box: tuple[int, int, int, int]) -> Pixels:
-    """The mask of what stands in a box, by GrabCut.
-
-    Rother, Kolmogorov and Blake, "GrabCut", 2004, through OpenCV.
-
-    Args:
-        colour: (H, W, 3) uint8 sRGB, the first frame.
-        box: Left, top, width, height in pixels.
-
-    Returns:
-        (H, W) uint8 of 0 and 255.
-
-    Raises:
-        PortraitError: The box lies outside the frame, or nothing was found in it.
-    """
-    left, top, width, height = box
-    if min(left, top) < 0 or left + width > colour.shape[1] or top + height > colour.shape[0]:
-        raise PortraitError(
-            f"the box {left},{top},{width},{height} does not lie in the frame, "
-            f"{colour.shape[1]} x {colour.shape[0]}"
-        )
-    labels = np.zeros(colour.shape[:2], np.uint8)
-    cv2.setRNGSeed(0)  # its clusters start at random
-    cv2.grabCut(
-        np.ascontiguousarray(colour), labels, box, np.zeros((1, 65)), np.zeros((1, 65)), 5,
-        cv2.GC_INIT_WITH_RECT,
-    )  # fmt: skip
-    mask = np.where((labels == cv2.GC_FGD) | (labels == cv2.GC_PR_FGD), np.uint8(255), np.uint8(0))
-    if not mask.any():
-        raise PortraitError("nothing stands out in the box; try: --first-mask with a mask")
-    return mask
