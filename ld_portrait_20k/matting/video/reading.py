@@ -190,34 +190,35 @@ class _Clip:
         if self._start and self._source != STANDARD_INPUT:
             # To the key frame before it; what lies between is decoded and left out.
             container.seek(int((origin + self._start) / stream.time_base), stream=stream)
-        index, waiting, time, end = 0, None, Fraction(0), Fraction(0)
+        index, waiting, end = 0, None, Fraction(0)
         problem = ""
         try:
-            for decoded in _decoded(av, container, stream):
-                time = decoded.pts * stream.time_base - origin
-                if time < self._start:
-                    continue
-                if self._end is not None and time >= self._end:
-                    end = self._end
-                    break
-                if waiting is not None:
-                    yield _frame(index - 1, waiting, time, self._first_time, stream)
-                else:
-                    self._first_time = Fraction(time)
-                index, waiting = index + 1, decoded
-                end = time + (decoded.duration or 0) * stream.time_base
-        except av.FFmpegError as failure:
-            problem = _reason(failure)
-        finally:
+            try:
+                for decoded in _decoded(av, container, stream):
+                    time = decoded.pts * stream.time_base - origin
+                    if time < self._start:
+                        continue
+                    if self._end is not None and time >= self._end:
+                        end = self._end
+                        break
+                    if waiting is not None:
+                        yield _frame(index - 1, waiting, time, self._first_time, stream)
+                    else:
+                        self._first_time = Fraction(time)
+                    index, waiting = index + 1, decoded
+                    end = time + (decoded.duration or 0) * stream.time_base
+            except av.FFmpegError as failure:
+                problem = _reason(failure)
+            if waiting is not None:
+                yield _frame(index - 1, waiting, None, self._first_time, stream)
             stated = _stated_length(container, stream)
+            whole = stated if self._end is None else min(stated, self._end)
+            if not problem and index and whole > end + _SLACK:
+                problem = f"it should last {float(stated):.2f} s"
+            if problem:
+                raise BrokenClipError(self.name, index, float(end), problem)
+        finally:
             container.close()
-        if waiting is not None:
-            yield _frame(index - 1, waiting, None, self._first_time, stream)
-        whole = stated if self._end is None else min(stated, self._end)
-        if not problem and index and whole > end + _SLACK:
-            problem = f"it should last {float(stated):.2f} s"
-        if problem:
-            raise BrokenClipError(self.name, index, float(end), problem)
 
     def _count(self, stream: Any, rate: Fraction) -> int | None:
         """Frames as the header tells them; they may be fewer."""
