@@ -15,7 +15,7 @@ from ld_portrait_20k.errors import PortraitError
 from ld_portrait_20k.matting.cli import main
 from ld_portrait_20k.matting.video.chain import segmented
 from ld_portrait_20k.matting.video.frames import Frame
-from ld_portrait_20k.matting.video.segmenters import rvm, sam2, sam3, weights
+from ld_portrait_20k.matting.video.segmenters import first_mask, rvm, sam2, sam3, weights
 from ld_portrait_20k.matting.video.segmenters.protocol import (
     AnchoredSegmenter,
     Segmenter,
@@ -141,7 +141,7 @@ def test_sessions_stay_small_and_forget_nothing_they_need(
     assert kept[-1] > 1.1 * kept[-5]
 
 
-@pytest.mark.parametrize("name", ["sam2", "sam3", "rvm"])
+@pytest.mark.parametrize("name", ["first-mask", "sam2", "sam3", "rvm"])
 def test_a_run_that_goes_on_gives_the_same_masks(
     sam2_folder: Path,
     sam3_folder: Path,
@@ -150,12 +150,15 @@ def test_a_run_that_goes_on_gives_the_same_masks(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     segment = 4  # instead of 48, for speed
-    for module in (sam2, sam3, rvm):
+    for module in (first_mask, sam2, sam3, rvm):
         monkeypatch.setattr(module, "SEGMENT", segment)
     pictures, alphas = moving.scene(segment + 3, 48, 64)
     frames = moving.as_frames(pictures)
-    guides = {"sam2": Guides(first=alphas[0], weights=sam2_folder),
-              "sam3": Guides(weights=sam3_folder)}  # fmt: skip
+    guides = {
+        "first-mask": Guides(first=alphas[0]),
+        "sam2": Guides(first=alphas[0], weights=sam2_folder),
+        "sam3": Guides(weights=sam3_folder),
+    }
     if name == "rvm":
         pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
         pytest.importorskip("onnx", reason="onnx, which writes the test's network, is missing")
