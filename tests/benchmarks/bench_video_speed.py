@@ -57,8 +57,11 @@ class Clock:
         self.inclusive: dict[str, float] = {}
 
     def timed(self, name: str, items: Iterable[T]) -> Iterator[T]:
+        # At once, not when the first item is wanted: stages are listed in their order.
         self.inclusive[name] = 0.0
-        iterator = iter(items)
+        return self._timed(name, iter(items))
+
+    def _timed(self, name: str, iterator: Iterator[T]) -> Iterator[T]:
         while True:
             begin = time.perf_counter()
             try:
