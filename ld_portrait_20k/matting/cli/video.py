@@ -8,6 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ld_portrait_20k.matting.video.segmenters.names import SEGMENTERS
 from ld_portrait_20k.printable import say
 
 if TYPE_CHECKING:
@@ -30,14 +31,20 @@ A run that was stopped goes on with the same command and --resume, and ends with
 frames. To judge a result against true alpha: evaluate-video.
 """
 
-_EPILOG = """\
+_EPILOG = (
+    "segmenters:\n"
+    + "".join(f"  {name:<11} {what}\n" for name, what in SEGMENTERS.items())
+    + """
 examples:
   python -m ld_portrait_20k.matting video talk.mp4 --output talk.webm
   python -m ld_portrait_20k.matting video talk.mp4 --output on-beach.mp4 --background beach.jpg
   python -m ld_portrait_20k.matting video frames --output out --first-mask mask.png
   ffmpeg -i talk.mp4 -f yuv4mpegpipe - | \\
       python -m ld_portrait_20k.matting video - --output out --masks masks
+  python -m ld_portrait_20k.matting video talk.mp4 --output out --first-point 320,200 \\
+      --segmenter sam2 --weights facebook/sam2.1-hiera-small
 """
+)
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
@@ -54,11 +61,20 @@ def declare(parser: argparse.ArgumentParser) -> None:
         "--first-box", type=_box, metavar="X,Y,W,H",
         help="box around the person in the first frame, in pixels",
     )  # fmt: skip
+    guide.add_argument(
+        "--first-point", type=_point, metavar="X,Y",
+        help="a pixel of the person in the first frame, for sam2",
+    )  # fmt: skip
     add(
         "--segmenter", default="auto", metavar="NAME",
-        help="masks, first-mask or mediapipe (default: the best that is installed)",
+        help="see below (default: by what is given, else the best that is installed)",
     )  # fmt: skip
-    add("--weights", type=Path, metavar="FILE", help="of the segmenter: mediapipe's tflite file")
+    add(
+        "--weights", metavar="FILE|DIR|OWNER/NAME",
+        help="of the segmenter: mediapipe's tflite file, rvm's ONNX file, SAM's folder or "
+        "repository on the Hub (safetensors)",
+    )  # fmt: skip
+    add("--revision", metavar="REV", help="branch, tag or commit of SAM's repository")
     add(
         "--model", metavar="NAME|DIR|OWNER/NAME",
         help="matting model, as for predict (default: hint-unet, or closed-form where its "
@@ -123,28 +139,21 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _guides(options: argparse.Namespace, rate: Fraction) -> Guides:
-    from ld_portrait_20k.errors import PortraitError
     from ld_portrait_20k.matting.data.pictures import read_mask
-    from ld_portrait_20k.matting.video.reading import open_frames
-    from ld_portrait_20k.matting.video.segmenters.first_mask import mask_in_box
     from ld_portrait_20k.matting.video.segmenters.registry import Guides
 
-    given = "--masks" if options.masks else ""
-    if options.first_mask or options.first_box:
-        given = "--first-mask" if options.first_mask else "--first-box"
-    takers = {
-        "--masks": ("auto", "masks"),
-        "": ("auto", "masks", "first-mask", "mediapipe"),
-    }
-    if options.segmenter not in takers.get(given, ("auto", "first-mask")):
-        raise PortraitError(f"the segmenter {options.segmenter} does not go with {given}")
-    first = read_mask(options.first_mask) if options.first_mask else None
-    if options.first_box:
-        if options.clip == "-":
-            raise PortraitError("--first-box needs a file; try: --first-mask")
-        frames = open_frames(options.clip, start=options.start, rate=options.rate)
-        first = mask_in_box(next(iter(frames)).colour, options.first_box)
-    return Guides(options.masks, first, options.weights, options.start, rate)
+    return Guides(
+        masks=options.masks,
+        first=read_mask(options.first_mask) if options.first_mask else None,
+        weights=options.weights,
+        start=options.start,
+        rate=rate,
+        box=options.first_box,
+        point=options.first_point,
+        revision=options.revision,
+        device=options.device,
+        people=options.people,
+    )
 
 
 def _asked(options: argparse.Namespace, segmenter: str, model: str) -> dict[str, Any]:
@@ -159,7 +168,9 @@ def _asked(options: argparse.Namespace, segmenter: str, model: str) -> dict[str,
         "--masks": str(options.masks),
         "--first-mask": str(options.first_mask),
         "--first-box": options.first_box,
+        "--first-point": options.first_point,
         "--weights": str(options.weights),
+        "--revision": options.revision,
         "--background": options.background,
         "--people": options.people,
         "--start": options.start,
@@ -204,6 +215,14 @@ def _box(text: str) -> tuple[int, int, int, int]:
     if width <= 0 or height <= 0:
         raise argparse.ArgumentTypeError(f"{text!r} is not a box X,Y,W,H in pixels")
     return left, top, width, height
+
+
+def _point(text: str) -> tuple[int, int]:
+    try:
+        x, y = (int(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a point X,Y in pixels") from None
+    return x, y
 
 
 def _rate(text: str) -> Fraction:

@@ -16,7 +16,7 @@ from ld_portrait_20k.matting.video.frames import Frame, Pixels
 from ld_portrait_20k.matting.video.lookahead import run_ahead
 from ld_portrait_20k.matting.video.masks import LARGEST, person, steady, with_motion
 from ld_portrait_20k.matting.video.reading import DEFAULT_RATE, frames_of
-from ld_portrait_20k.matting.video.segmenters.protocol import Segmenter
+from ld_portrait_20k.matting.video.segmenters.protocol import Segmenter, begin
 from ld_portrait_20k.matting.video.trimaps import BAND, trimaps
 
 CONTEXT = 3
@@ -90,6 +90,8 @@ def segmented(
         last: The frame before the first of them with its mask, where a run goes on.
     """
     for frame in frames:
+        if last is None:
+            begin(segmenter, frame)
         found = segmenter(frame, last)
         mask = person(found, people, last[1] if last else None)
         last = (frame, mask)

@@ -18,7 +18,7 @@ from ld_portrait_20k.matting.video.encoding import ALPHA, COMPOSITE, RGBA, conte
 from ld_portrait_20k.matting.video.frames import Frame, Pixels
 from ld_portrait_20k.matting.video.lookahead import run_ahead
 from ld_portrait_20k.matting.video.mask_store import MaskStore
-from ld_portrait_20k.matting.video.reading import STANDARD_INPUT, FrameSource
+from ld_portrait_20k.matting.video.reading import STANDARD_INPUT, BrokenClipError, FrameSource
 from ld_portrait_20k.matting.video.segmenters.protocol import Segmenter
 from ld_portrait_20k.matting.video.writing import (
     ClipSink,
@@ -37,11 +37,13 @@ class Summary:
         frames: How many the output has.
         earlier: How many of them an earlier run wrote.
         absent: Numbers of frames of this run in which there was nobody.
+        broken: Why the clip ended before it should; empty where it did not.
     """
 
     frames: int = 0
     earlier: int = 0
     absent: list[int] = field(default_factory=list)
+    broken: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +169,8 @@ def run(
         progress: Called with 1 after each frame, and with those of an earlier run at first.
 
     Raises:
-        PortraitError: A frame cannot be read, has no mask, or nobody is in any frame.
+        PortraitError: A frame has no mask, or nobody is in any frame; or the clip is broken,
+            and then the output has all frames until there.
     """
     sink = _sink(source, target)
     store = MaskStore(target.work / "masks")
@@ -179,7 +182,10 @@ def run(
         with abandoned_on_error(sink):
             masked = _watched(
                 store.masked(
-                    run_ahead(source), segmenter, options.people, max(0, sink.done - CONTEXT)
+                    _readable(run_ahead(source), summary),
+                    segmenter,
+                    options.people,
+                    max(0, sink.done - CONTEXT),
                 ),
                 sink.done,
                 summary,
@@ -203,6 +209,10 @@ def run(
             target.clear()
         raise
     remove_work(target.work)
+    if summary.broken:
+        raise PortraitError(
+            f"{summary.broken}; {target.output} has the {summary.frames} frames until there"
+        )
     return summary
 
 
@@ -219,6 +229,14 @@ def _sink(source: FrameSource, target: Target) -> Sink:
     if target.is_clip:
         return ClipSink(target.output, target.contents[0], source.info, target.work)
     return FolderSink(target.output, target.contents)
+
+
+def _readable(frames: Iterator[Frame], summary: Summary) -> Iterator[Frame]:
+    """Frames as far as the clip can be read."""
+    try:
+        yield from frames
+    except BrokenClipError as problem:
+        summary.broken = str(problem)
 
 
 def _watched(

@@ -84,6 +84,14 @@ def _sound(
     return _encoded(av, source, track, encoder, origin + start, length)
 
 
+def _until_broken(items: Iterator[Any]) -> Iterator[Any]:
+    """Packets or frames as far as the file can be read."""
+    try:
+        yield from items
+    except import_av().FFmpegError:
+        return
+
+
 def _rate(suffix: str, track: Any) -> int:
     return 48000 if suffix == ".webm" else int(track.codec_context.sample_rate)
 
@@ -91,7 +99,7 @@ def _rate(suffix: str, track: Any) -> int:
 def _copied(
     source: Any, track: Any, stream: Any, start: Fraction, length: Fraction | None
 ) -> Iterator[Any]:
-    for packet in source.demux(track):
+    for packet in _until_broken(source.demux(track)):
         if packet.pts is None:
             continue
         time = packet.pts * packet.time_base - start
@@ -112,7 +120,7 @@ def _encoded(
         format=context.codec.audio_formats[0].name, layout=context.layout.name,
         rate=context.sample_rate, frame_size=context.frame_size or None,
     )  # fmt: skip
-    for frame in source.decode(track):
+    for frame in _until_broken(source.decode(track)):
         time = frame.pts * frame.time_base - start
         if time < 0 or (length is not None and time >= length):
             continue

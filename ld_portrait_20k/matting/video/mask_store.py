@@ -13,7 +13,7 @@ from ld_portrait_20k.matting.data.pictures import read_matte
 from ld_portrait_20k.matting.video.chain import segmented
 from ld_portrait_20k.matting.video.frames import Frame, Pixels
 from ld_portrait_20k.matting.video.masks import LARGEST
-from ld_portrait_20k.matting.video.segmenters.protocol import Segmenter
+from ld_portrait_20k.matting.video.segmenters.protocol import Segmenter, begin
 from ld_portrait_20k.matting.video.writing import SEGMENT, png
 
 _KEPT: Final = 4 * SEGMENT
@@ -33,7 +33,7 @@ class MaskStore:
         self._end = max(found, default=-1) + 1
 
     def masked(
-        self, frames: Iterable[Frame], segmenter: Segmenter, people: str = LARGEST, begin: int = 0
+        self, frames: Iterable[Frame], segmenter: Segmenter, people: str = LARGEST, skip: int = 0
     ) -> Iterator[tuple[Frame, Pixels]]:
         """Frames with masks: stored ones as far as there are, then new ones, which are stored.
 
@@ -44,7 +44,7 @@ class MaskStore:
             frames: All of the clip.
             segmenter: For the frames that have no stored mask.
             people: As for :func:`~.masks.person`.
-            begin: First frame to give; those before it are passed over.
+            skip: Frames that are passed over at first.
         """
         resumed = self._end // SEGMENT * SEGMENT
         reader = iter(frames)
@@ -53,13 +53,15 @@ class MaskStore:
             frame = next(reader, None)
             if frame is None:
                 return
-            if index >= begin or index == resumed - 1:
+            if index == 0:
+                begin(segmenter, frame)
+            if index >= skip or index == resumed - 1:
                 last = (frame, self._read(index))
-            if index >= begin and last is not None:
+            if index >= skip and last is not None:
                 yield last
         for frame, mask in segmented(reader, segmenter, people, last):
             self._write(frame.index, mask)
-            if frame.index >= begin:
+            if frame.index >= skip:
                 yield frame, mask
 
     def _write(self, index: int, mask: Pixels) -> None:

@@ -21,6 +21,25 @@ _ALPHA_DECODERS: Final = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 """FFmpeg's own decoders of these leave out the alpha that WebM carries beside the frame."""
 
 
+class BrokenClipError(PortraitError):
+    """A clip whose frames end before they should; those until there have been given.
+
+    Args:
+        name: Of the clip.
+        frames: How many could be read.
+        second: Where it broke, in seconds of the clip.
+        reason: In a few words.
+    """
+
+    def __init__(self, name: str, frames: int, second: float, reason: str) -> None:
+        super().__init__(f"{name}: broken at {second:.2f} s, after {frames} frames ({reason})")
+
+
+_SLACK: Final = Fraction(1, 2)
+"""Seconds that a clip may end before its header says without being called broken: headers
+round, and count frames that an edit list hides. By eye."""
+
+
 class FrameSource(Protocol):
     """Frames that can be read once or, but for standard input, several times."""
 
@@ -30,6 +49,7 @@ class FrameSource(Protocol):
         """The frames within the in- and out-point.
 
         Raises:
+            BrokenClipError: It ends before it should, after all frames that can be read.
             PortraitError: A frame cannot be read, or differs in size from the first.
         """
         ...
@@ -170,26 +190,33 @@ class _Clip:
         if self._start and self._source != STANDARD_INPUT:
             # To the key frame before it; what lies between is decoded and left out.
             container.seek(int((origin + self._start) / stream.time_base), stream=stream)
-        index, waiting, time = 0, None, Fraction(0)
+        index, waiting, end = 0, None, Fraction(0)
+        problem = ""
         try:
-            for decoded in _decoded(av, container, stream):
-                time = decoded.pts * stream.time_base - origin
-                if time < self._start:
-                    continue
-                if self._end is not None and time >= self._end:
-                    break
-                if waiting is not None:
-                    yield _frame(index - 1, waiting, time, self._first_time, stream)
-                else:
-                    self._first_time = Fraction(time)
-                index, waiting = index + 1, decoded
+            try:
+                for decoded in _decoded(av, container, stream):
+                    time = decoded.pts * stream.time_base - origin
+                    if time < self._start:
+                        continue
+                    if self._end is not None and time >= self._end:
+                        end = self._end
+                        break
+                    if waiting is not None:
+                        yield _frame(index - 1, waiting, time, self._first_time, stream)
+                    else:
+                        self._first_time = Fraction(time)
+                    index, waiting = index + 1, decoded
+                    end = time + (decoded.duration or 0) * stream.time_base
+            except av.FFmpegError as failure:
+                problem = _reason(failure)
             if waiting is not None:
                 yield _frame(index - 1, waiting, None, self._first_time, stream)
-        except av.FFmpegError as problem:
-            raise PortraitError(
-                f"{self.name}: broken after {index} frames ({_reason(problem)}); "
-                f"try: --end {float(time):.3f} --resume"
-            ) from problem
+            stated = _stated_length(container, stream)
+            whole = stated if self._end is None else min(stated, self._end)
+            if not problem and index and whole > end + _SLACK:
+                problem = f"it should last {float(stated):.2f} s"
+            if problem:
+                raise BrokenClipError(self.name, index, float(end), problem)
         finally:
             container.close()
 
@@ -209,6 +236,15 @@ class _Clip:
         if self._start or self._end is not None:
             return "no frames between the in- and the out-point"
         return "no frames in it"
+
+
+def _stated_length(container: Any, stream: Any) -> Fraction:
+    """Seconds of pictures that the header promises; 0 where it does not say."""
+    if stream.duration:
+        return Fraction(stream.duration * stream.time_base)
+    if container.duration and not container.streams.audio:
+        return Fraction(container.duration, 1_000_000)
+    return Fraction(0)
 
 
 def _decoded(av: Any, container: Any, stream: Any) -> Iterator[Any]:

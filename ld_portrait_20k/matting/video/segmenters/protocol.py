@@ -35,3 +35,24 @@ class Segmenter(Protocol):
             PortraitError: There is no mask for this frame.
         """
         ...
+
+
+@runtime_checkable
+class AnchoredSegmenter(Segmenter, Protocol):
+    """A segmenter that goes by what it is told of the first frame, through the whole clip."""
+
+    def begin(self, frame: Frame) -> None:
+        """Take in the clip's first frame.
+
+        It is called before any other call, also where a run goes on in the middle.
+
+        Raises:
+            PortraitError: What the user gave does not fit the frame.
+        """
+        ...
+
+
+def begin(segmenter: Segmenter, frame: Frame) -> None:
+    """Show a segmenter the clip's first frame, if it wants to see it."""
+    if isinstance(segmenter, AnchoredSegmenter):
+        segmenter.begin(frame)

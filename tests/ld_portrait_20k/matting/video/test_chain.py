@@ -19,8 +19,9 @@ from ld_portrait_20k.matting.video.frames import Frame
 from ld_portrait_20k.matting.video.lookahead import neighbours, run_ahead
 from ld_portrait_20k.matting.video.masks import ALL, LARGEST, Masked, person, steady, with_motion
 from ld_portrait_20k.matting.video.motion import Flow, averaged
-from ld_portrait_20k.matting.video.segmenters.first_mask import FirstMask, mask_in_box
+from ld_portrait_20k.matting.video.segmenters.first_mask import FirstMask
 from ld_portrait_20k.matting.video.segmenters.given import GivenMasks
+from ld_portrait_20k.matting.video.segmenters.prompts import mask_in_box
 from ld_portrait_20k.matting.video.segmenters.protocol import Segmenter
 from ld_portrait_20k.matting.video.segmenters.registry import Guides, open_segmenter
 from ld_portrait_20k.matting.video.trimaps import trimap_of, trimaps
@@ -210,13 +211,9 @@ def test_given_masks_are_scaled_and_counted(tmp_path: Path) -> None:
         wrong(moving.as_frames(frames)[0], None)
 
 
-def test_auto_takes_what_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("LD_PORTRAIT_SELFIE_SEGMENTATION", raising=False)
+def test_a_segmenter_is_opened_by_name_or_by_what_is_given(tmp_path: Path) -> None:
     folder = moving.save_folder(tmp_path / "masks", moving.scene(1)[1])
     assert open_segmenter("auto", Guides(masks=folder)).name == "masks"
-    assert open_segmenter("auto", Guides(first=moving.scene(1)[1][0])).name == "first-mask"
-    with pytest.raises(PortraitError, match="no segmenter is installed; try: --masks"):
-        open_segmenter()
     with pytest.raises(PortraitError, match="no segmenter 'best'"):
         open_segmenter("best")
     with pytest.raises(PortraitError, match="needs --first-mask"):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import av
@@ -15,7 +17,9 @@ import numpy as np
 import pytest
 
 from ld_portrait_20k.matting.cli import main
-from ld_portrait_20k.matting.video.reading import open_frames
+from ld_portrait_20k.matting.data.pictures import read_matte
+from ld_portrait_20k.matting.video.frames import Frame
+from ld_portrait_20k.matting.video.reading import BrokenClipError, open_frames
 
 from . import moving
 
@@ -143,6 +147,63 @@ def test_nobody_in_the_clip_is_an_error_and_in_some_frames_a_note(
     assert "nobody in frames 0 to 2, 7" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("name", ["out", "out.mkv"])
+def test_of_a_broken_clip_the_frames_until_there_are_kept(
+    clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture, name: str
+) -> None:
+    moving.save_clip(tmp_path / "whole.mkv", moving.scene(40)[0], codec="ffv1", pixels="bgr0")
+    whole = (tmp_path / "whole.mkv").read_bytes()
+    broken = tmp_path / "broken.mkv"
+    broken.write_bytes(whole[: len(whole) // 2])
+    there = list(until_broken(broken))
+    assert 10 < len(there) < 30
+    output = tmp_path / name
+    mask = str(clip / "masks/00000.png")
+    command = ["video", str(broken), "--output", str(output), *FAST, "--first-mask", mask]
+    assert main(command) == 1
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    second = len(there) / 25
+    assert f"broken.mkv: broken at {second:.2f} s, after {len(there)} frames" in error
+    assert f"{name} has the {len(there)} frames until there" in error
+    frames = list(open_frames(output / "rgba" if name == "out" else output))
+    assert len(frames) == len(there)
+    assert not (tmp_path / f".{name}.unfinished").exists()
+    assert main([*command, "--end", f"{second:.2f}", "--overwrite"]) == 0  # what is whole is whole
+
+
+def until_broken(path: Path) -> Iterator[Frame]:
+    with contextlib.suppress(BrokenClipError):
+        yield from open_frames(path)
+
+
+def test_a_clip_of_zero_frames_is_named(
+    clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    empty = tmp_path / "empty.y4m"
+    empty.write_bytes(b"YUV4MPEG2 W96 H72 F25:1 Ip A1:1 C420jpeg\n")
+    command = ["video", str(empty), "--output", str(tmp_path / "out"), *FAST]
+    assert main([*command, "--masks", str(clip / "masks")]) == 1
+    assert "empty.y4m: no frames in it" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["empty.y4m"]
+
+
+def test_of_two_people_one_is_kept_or_both(tmp_path: Path) -> None:
+    pictures, alphas = moving.scene(4, people=2)
+    frames = moving.save_folder(tmp_path / "frames", pictures)
+    masks = moving.save_folder(tmp_path / "masks", alphas)
+    command = ["video", str(frames), "--masks", str(masks), *FAST]
+    assert main([*command, "--output", str(tmp_path / "one")]) == 0
+    assert main([*command, "--output", str(tmp_path / "both"), "--people", "all"]) == 0
+    right = slice(60, None)
+    for index, true in enumerate(alphas):
+        one, both = (
+            read_matte(tmp_path / kept / f"alpha/{index:05d}.png") for kept in ("one", "both")
+        )
+        assert not one[:, right].any()
+        assert one[:, :55].max() == both[:, :55].max() == 255
+        assert (both[:, right] >= 128).sum() > 0.8 * (true[:, right] >= 128).sum()
+
+
 def test_what_is_there_is_not_overwritten_unasked(
     clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
@@ -167,10 +228,12 @@ def start(folder: Path, output: Path, *more: str) -> subprocess.Popen[bytes]:
     )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["out", "out.mkv"])
 def test_killed_runs_end_with_the_same_frames(tmp_path: Path, name: str) -> None:
-    """One kill by default; LD_PORTRAIT_KILLS sets more."""
-    kills = int(os.environ.get("LD_PORTRAIT_KILLS", "1"))
+    """Five kills at random moments; LD_PORTRAIT_KILLS sets another number."""
+    kills = int(os.environ.get("LD_PORTRAIT_KILLS", "5"))
+    random = np.random.default_rng(int(os.environ.get("LD_PORTRAIT_SEED", "0")))
     frames, alphas = moving.scene(LONG, 48, 64, speed=0.2)
     moving.save_clip(tmp_path / "clip.mkv", frames, codec="ffv1", pixels="bgr0")
     moving.save_folder(tmp_path / "first", alphas[:1])
@@ -186,6 +249,7 @@ def test_killed_runs_end_with_the_same_frames(tmp_path: Path, name: str) -> None
         while not (work / f"masks/{target:05d}.png").is_file() and process.poll() is None:
             assert time.monotonic() < deadline
             time.sleep(0.005)
+        time.sleep(random.uniform(0, 0.05))
         process.send_signal(signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL
     assert work.is_dir()
@@ -193,6 +257,12 @@ def test_killed_runs_end_with_the_same_frames(tmp_path: Path, name: str) -> None
     assert start(tmp_path, killed, "--band", "5", "--resume").wait() == 1
     assert start(tmp_path, killed, "--resume").wait() == 0
 
+    if name == "out":
+        files = [sorted(path.relative_to(whole) for path in whole.rglob("*.png"))]
+        files += [sorted(path.relative_to(killed) for path in killed.rglob("*.png"))]
+        assert files[0] == files[1]
+        assert len(files[0]) == 2 * LONG
+        assert all((whole / file).read_bytes() == (killed / file).read_bytes() for file in files[0])
     folders = [whole / "rgba", killed / "rgba"] if name == "out" else [whole, killed]
     one, other = (list(open_frames(path)) for path in folders)
     assert len(one) == len(other) == LONG

@@ -15,7 +15,7 @@ import pytest
 from ld_portrait_20k.errors import PortraitError
 from ld_portrait_20k.matting.video.encoding import ALPHA, COMPOSITE, ENCODINGS, RGBA
 from ld_portrait_20k.matting.video.frames import ClipInfo, Frame
-from ld_portrait_20k.matting.video.reading import open_frames
+from ld_portrait_20k.matting.video.reading import BrokenClipError, open_frames
 from ld_portrait_20k.matting.video.writing import SEGMENT, ClipSink, FolderSink
 
 from . import moving
@@ -150,6 +150,30 @@ def test_broken_clips_and_empty_ones_are_named(tmp_path: Path) -> None:
                 only.mux(packet)
     with pytest.raises(PortraitError, match="no video"):
         open_frames(tmp_path / "only.m4a")
+
+
+def test_a_clip_that_is_cut_gives_its_frames_and_then_says_so(tmp_path: Path) -> None:
+    """An mp4 with its index in front, as from the web: FFmpeg just stops where it ends."""
+    path = tmp_path / "cut.mp4"
+    pictures = moving.scene(40)[0]
+    with av.open(str(path), "w", options={"movflags": "+faststart"}) as container:
+        stream = container.add_stream("libx264", rate=25, options={"bf": "0"})
+        stream.width, stream.height, stream.pix_fmt = 96, 72, "yuv420p"
+        for picture in pictures:
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    whole = path.read_bytes()
+    assert len(list(open_frames(path))) == 40
+    path.write_bytes(whole[: len(whole) * 6 // 10])
+    frames = []
+    with pytest.raises(BrokenClipError, match=r"cut\.mp4: broken at .* after \d+ frames") as caught:
+        for one in open_frames(path):
+            frames.append(one)
+    assert 5 < len(frames) < 27
+    assert f"at {len(frames) / 25:.2f} s, after {len(frames)} frames" in str(caught.value)
+    assert differences(frames[:3], pictures[:3]) < 6
+    assert len(list(open_frames(path, end=0.2))) == 5
 
 
 def test_frames_of_another_size_are_named(tmp_path: Path) -> None:
