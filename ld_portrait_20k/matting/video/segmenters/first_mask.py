@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import cv2
 import numpy as np
@@ -140,7 +140,7 @@ def _along_edges(colour: Pixels, chance: NDArray[np.float64]) -> NDArray[np.floa
     guide = cv2.cvtColor(colour, cv2.COLOR_RGB2GRAY).astype(np.float32) / 255
     plane = chance.astype(np.float32)
 
-    def mean(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    def mean(values: NDArray[Any]) -> NDArray[np.float32]:
         return np.asarray(cv2.blur(values, (2 * _EDGE + 1,) * 2), np.float32)
 
     middle, level = mean(guide), mean(plane)

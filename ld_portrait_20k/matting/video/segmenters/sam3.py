@@ -140,4 +140,5 @@ def _keep_kernels_out() -> None:
     """
     from transformers.models.sam3_video import modeling_sam3_video
 
-    modeling_sam3_video.cv_utils_kernel = False
+    module: Any = modeling_sam3_video
+    module.cv_utils_kernel = False

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from ld_portrait_20k.compositing import composite
@@ -15,9 +17,8 @@ from ld_portrait_20k.matting import load
 from ld_portrait_20k.matting.demo import backgrounds, choices, clips, pictures, strokes, telling
 from ld_portrait_20k.matting.models.registry import MODELS
 from ld_portrait_20k.matting.video.reading import open_frames
-
-from ..fixtures import scene, write
-from ..video import moving
+from tests.ld_portrait_20k.matting.fixtures import scene, write
+from tests.ld_portrait_20k.matting.video import moving
 
 HEIGHT, WIDTH = 120, 100
 
@@ -253,7 +254,9 @@ def test_a_clip_of_masks_gives_three_clips(clip: Path, tmp_path: Path) -> None:
     assert [step.frames for step in steps] == [1, 2, 3, 4, 5, 6, 6]
     assert {step.total for step in steps} == {6}
     assert all(step.results is None for step in steps[:-1])
-    alpha, cut, composed = steps[-1].results or ()
+    results = steps[-1].results
+    assert results is not None
+    alpha, cut, composed = results
     assert [path.name for path in (alpha, cut, composed)] == [
         "clip-alpha.mp4", "clip-cutout.webm", "clip-composite.mp4",
     ]  # fmt: skip
@@ -285,6 +288,7 @@ def test_a_clip_can_be_stopped(clip: Path, tmp_path: Path) -> None:
     segmenter = clips.segmenter_of(opened, choices.FIRST_MASK, guide=clip / "mask.png")
     work = clips.matte_clip(opened, segmenter, load("guided-filter"), tmp_path)
     assert next(iter(work)).frames == 1
+    assert isinstance(work, Generator)
     work.close()
     assert not list(tmp_path.glob("*.mp4"))
 
@@ -305,7 +309,7 @@ def test_clips_without_anybody_and_odd_sizes(clip: Path, tmp_path: Path) -> None
     class Nobody:
         name = "nobody"
 
-        def __call__(self, frame: object, _last: object) -> np.ndarray:
+        def __call__(self, frame: object, last: object) -> NDArray[np.uint8]:
             return np.zeros((71, 95), np.uint8)
 
     with pytest.raises(PortraitError, match="nobody was found in any of its 3 frames"):

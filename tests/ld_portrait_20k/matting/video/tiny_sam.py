@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -16,7 +17,7 @@ _DECODER = {
     "hidden_size": WIDTH, "mlp_dim": 16, "num_hidden_layers": 1, "num_attention_heads": 2,
     "attention_downsample_rate": 1, "iou_head_hidden_dim": 8, "iou_head_depth": 2,
 }  # fmt: skip
-_MEMORY = {
+_MEMORY: dict[str, Any] = {
     "memory_attention_hidden_size": WIDTH, "memory_attention_num_layers": 1,
     "memory_attention_feed_forward_hidden_size": 16, "memory_encoder_hidden_size": WIDTH,
     "memory_encoder_output_channels": MEMORY, "mask_downsampler_embed_dim": WIDTH,
