@@ -129,7 +129,9 @@ def _mattes(study: Study) -> list[str | Grid | Curve]:
     if grids:
         grids.insert(0, (
             "First the mattes themselves: the mean over training foregrounds, with its 95 % "
-            "interval over foregrounds."
+            "interval over foregrounds. A model that is given a trimap is asked for the unknown "
+            "region alone; errors elsewhere reach it only where a trimap drawn from the wrong "
+            "matte calls them unknown."
         ))  # fmt: skip
     return grids
 
@@ -272,8 +274,7 @@ def _text(found: Interval, *, sign: bool = False) -> str:
 _PROTOCOLS: Final = (
     "Two protocols. Recomposited: each arm's foreground is composited with the arm's own alpha "
     "over new backgrounds at every draw. Picture and label then always agree, whatever the matte, "
-    "so a wrong matte teaches another kind of object rather than a contradiction: keyed mattes "
-    "hardly hurt here. In place: the picture is the true composite, the same for every arm, and "
+    "so a wrong matte teaches another kind of object rather than a contradiction. In place: the picture is the true composite, the same for every arm, and "
     "only the label is the arm's; a wrong matte contradicts what the network sees. That is what "
     "labels of photographs do. Smooth labels are learnt faster than sharp ones, so early in "
     "training this protocol can favour the worse matte; below about 2,000 steps read it with care."
