@@ -273,9 +273,10 @@ def _text(found: Interval, *, sign: bool = False) -> str:
 
 _PROTOCOLS: Final = (
     "Two protocols. Recomposited: each arm's foreground is composited with the arm's own alpha "
-    "over new backgrounds at every draw. Picture and label then always agree, whatever the matte, "
-    "so a wrong matte teaches another kind of object rather than a contradiction. In place: the picture is the true composite, the same for every arm, and "
-    "only the label is the arm's; a wrong matte contradicts what the network sees. That is what "
-    "labels of photographs do. Smooth labels are learnt faster than sharp ones, so early in "
-    "training this protocol can favour the worse matte; below about 2,000 steps read it with care."
+    "over new backgrounds at every draw. Picture and label then always agree, whatever the matte,"
+    " so a wrong matte teaches another kind of object rather than a contradiction. In place: the "
+    "picture is the true composite, the same for every arm, and only the label is the arm's; a "
+    "wrong matte contradicts what the network sees. That is what labels of photographs do. Smooth"
+    " labels are learnt faster than sharp ones, so early in training this protocol can favour the"
+    " worse matte; below about 2,000 steps read it with care."
 )
