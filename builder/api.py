@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -60,10 +59,11 @@ def regenerate(output: Path, *, progress: bool = False, **options: Any) -> Path:
 def _build_visibly(plan: Plan, output: Path, run: RunOptions) -> Path:
     from builder.pipeline.build import build
     from builder.pipeline.output_folder import finished
+    from ld_portrait_20k.printable import say
     from ld_portrait_20k.progress import progress_bar
 
     there = finished(output, plan) is not None
-    sys.stderr.write(f"{output}: {'built already' if there else 'the dataset is built here'}\n")
+    say(f"{output}: {'built already' if there else 'the dataset is built here'}", error=True)
     if there:
         return build(plan, output, run).output
     with progress_bar(unit=" portraits") as bar:

@@ -150,7 +150,7 @@ def test_preview_draws_a_sheet(
         (["regenerate", "--workers", "-1"], "--workers is 0 to 1024"),
         (["regenerate", "--splits", "a=b"], "--splits 'a=b'"),
         (["regenerate", "--prompts", "/nowhere.json"], "/nowhere.json"),
-        (["preview", "/nowhere"], "no such file"),
+        (["preview", "/nowhere"], "no such folder"),
     ],
 )
 def test_bad_usage_is_one_line(

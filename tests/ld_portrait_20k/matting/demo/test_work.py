@@ -228,7 +228,7 @@ def test_problems_are_told_without_folders_and_markup(
 ) -> None:
     path = folder / "<b>x.png"
     line = telling.bad(PortraitError(f"{path}: not\na picture"), [path])
-    assert "&lt;b&gt;x.png: not a picture" in line and str(folder) not in line
+    assert r"&lt;b&gt;x.png: not\na picture" in line and str(folder) not in line
     assert not capsys.readouterr().err
     assert "KeyError" in telling.bad(KeyError("surprise"))
     assert "surprise" in capsys.readouterr().err  # the whole of it, for the terminal
