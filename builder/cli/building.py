@@ -202,7 +202,7 @@ def _print(report: BuildReport, figures: dict[str, Any]) -> None:
             "MSE {raw_mse:.3f} -> {refined_mse:.3f} x 1e-3".format(**report.fidelity)
         )
     say(f"next: {shlex.join(['python', '-m', 'builder', 'verify', str(report.output)])}")
-    script = f"import datasets; say(datasets.load_dataset({str(report.output)!r}))"
+    script = f"import datasets; print(datasets.load_dataset({str(report.output)!r}))"
     say(f"      {_quoted('python', '-c', script)}")
 
 

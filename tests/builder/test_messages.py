@@ -34,6 +34,7 @@ def test_commands_are_quoted_for_the_shell(
     assert words[:2] == ["python", "-c"] and len(words) == 3
     assert compile(words[2], "printed", "exec")
     assert repr(str(output)) in words[2]
+    assert words[2] == f"import datasets; print(datasets.load_dataset({str(output)!r}))"
 
 
 def test_growing_with_as_many_shards_says_what_to_change(
