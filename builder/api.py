@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -67,9 +66,4 @@ def _build_visibly(plan: Plan, output: Path, run: RunOptions) -> Path:
     if there:
         return build(plan, output, run).output
     with progress_bar(unit=" portraits") as bar:
-
-        def begin(planned: int, done: int) -> None:
-            bar.reset(total=planned)
-            bar.update(done)
-
-        return build(plan, output, replace(run, on_begin=begin, on_sample=bar.update)).output
+        return build(plan, output, run.shown_by(bar)).output

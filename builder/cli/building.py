@@ -52,12 +52,7 @@ def build_and_report(
     from ld_portrait_20k.progress import progress_bar
 
     bar = progress_bar(unit=" portraits")
-
-    def begin(planned: int, done: int) -> None:
-        bar.reset(total=planned)
-        bar.update(done)
-
-    run = replace(run, on_begin=begin, on_sample=bar.update)
+    run = run.shown_by(bar)
     with ExitStack() as stack:
         uploader = _open_uploader(options, stack)
         if uploader is not None:

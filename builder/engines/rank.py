@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from ld_portrait_20k import exit_codes
@@ -28,14 +27,9 @@ def main(arguments: Sequence[str]) -> int:
 
     output, plan_hash, options = Path(arguments[0]), arguments[1], json.loads(arguments[2])
     bar = progress_bar(unit=" portraits")
-
-    def begin(planned: int, done: int) -> None:
-        bar.reset(total=planned)
-        bar.update(done)
-
     try:
         with terminable(), bar:
-            run = replace(RunOptions.from_dict(options), on_begin=begin, on_sample=bar.update)
+            run = RunOptions.from_dict(options).shown_by(bar)
             build(frozen_plan(output, plan_hash), output, run, part="units")
     except PortraitError as problem:
         say(f"error: {problem}", error=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -82,6 +82,15 @@ class RunOptions:
         """
         source = None if config.source is None else config.source.resolve()
         return cls(source=source, model_folders=registry.model_folders(config), **options)
+
+    def shown_by(self, bar: Any) -> RunOptions:
+        """The same options, with a progress bar (``tqdm``'s) that counts the samples."""
+
+        def begin(planned: int, done: int) -> None:
+            bar.reset(total=planned)
+            bar.update(done)
+
+        return replace(self, on_begin=begin, on_sample=bar.update)
 
     def to_dict(self) -> dict[str, Any]:
         """All but the callbacks, as JSON holds it, for another process."""
