@@ -217,7 +217,8 @@ class Manifest:
         Returns:
             The manifest as it is there, with the index files among its files.
         """
-        files = {k: v for k, v in self.files.items() if k not in sample_index.every_index_path()}
+        possible = set(sample_index.every_index_path())
+        files = {path: entry for path, entry in self.files.items() if path not in possible}
         large = sum(shard.samples for shard in self.shards) > INLINE_SAMPLES
         # Whoever wrote shards without checksums wrote few; an index file has them always.
         large = large and all(len(shard.crc32) == shard.samples for shard in self.shards)
@@ -230,7 +231,7 @@ class Manifest:
         for path, content in contents.items():
             write_bytes(root / path, content)
         write_bytes(root / FILE_NAME, text.encode())
-        for path in set(sample_index.every_index_path()) - set(contents):
+        for path in possible - set(contents):
             (root / path).unlink(missing_ok=True)
         return saved
 

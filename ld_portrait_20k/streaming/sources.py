@@ -6,6 +6,7 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
@@ -21,6 +22,7 @@ from ld_portrait_20k.errors import (
 )
 from ld_portrait_20k.manifest import FILE_NAME, Manifest
 from ld_portrait_20k.manifest_checks import MAX_BYTES
+from ld_portrait_20k.sample_index import ReadFile
 from ld_portrait_20k.streaming import addresses
 from ld_portrait_20k.streaming.http import HttpClient, Patience, RemoteError, public_url
 from ld_portrait_20k.streaming.listing import is_url, list_shards
@@ -237,14 +239,11 @@ class HttpSource:
         Raises:
             PortraitError: It is invalid.
         """
-        self._manifest = Manifest.from_json(text, where, self._read_file)
-
-    def _read_file(self, path: str, limit: int) -> bytes:
-        return self.client.get(self.url(path), limit)
+        self._manifest = Manifest.from_json(text, where, _reader(self.client, self.base))
 
     def url(self, path: str) -> str:
         """A file's URL as it is asked for."""
-        return f"{self.base}/{quote(path)}"
+        return _file_url(self.base, path)
 
     def __repr__(self) -> str:
         return f"HttpSource({self.name!r})"
@@ -322,10 +321,21 @@ class ListedSource:
             if problem.status in (401, 403, 404, 410):
                 return None
             raise
-        beside = HttpSource(root, patience=self.client.patience)
-        beside.client = self.client
-        beside.take_manifest(data.decode("utf-8", "replace"), public_url(url))
-        return beside.manifest()
+        reader = _reader(self.client, root)
+        return Manifest.from_json(data.decode("utf-8", "replace"), public_url(url), reader)
+
+
+def _reader(client: HttpClient, base: str) -> ReadFile:
+    """Reads the files beside a manifest; fit to be pickled."""
+    return partial(_read_file, client, base)
+
+
+def _read_file(client: HttpClient, base: str, path: str, limit: int) -> bytes:
+    return client.get(_file_url(base, path), limit)
+
+
+def _file_url(base: str, path: str) -> str:
+    return f"{base}/{quote(path)}"
 
 
 def _split(url: str) -> SplitResult:
