@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +13,7 @@ from ld_portrait_20k.errors import PortraitError
 from ld_portrait_20k.files import write_bytes
 from ld_portrait_20k.matting.demo import backgrounds, choices, clips, strokes, telling, uploads
 from ld_portrait_20k.matting.demo.parts import (
+    Downloads,
     Settings,
     background_choice,
     download_buttons,
@@ -29,27 +28,14 @@ _TOLD_EVERY = 0.5  # seconds between two changes of the progress line
 
 
 @dataclass(slots=True)
-class Session:
+class Session(Downloads):
     """What a visitor has made so far.
 
     Attributes:
         clip: The clip.
-        folder: Of the downloads, removed with the next ones.
     """
 
     clip: clips.Clip | None = None
-    folder: Path | None = None
-
-    def forget(self) -> None:
-        """Remove the downloads."""
-        if self.folder is not None:
-            shutil.rmtree(self.folder, ignore_errors=True)
-
-    def new_folder(self, root: Path) -> Path:
-        """An empty folder for downloads, in place of the last one."""
-        self.forget()
-        self.folder = Path(tempfile.mkdtemp(prefix="clip-", dir=root))
-        return self.folder
 
 
 class ClipTab:
@@ -195,7 +181,7 @@ class ClipTab:
         if clip is None:
             raise PortraitError("no clip yet; try: upload one")
         yield {self.status: telling.good("Getting ready ...")}
-        folder = session.new_folder(self._settings.folder)
+        folder = session.new_folder(self._settings.folder, "clip-")
         behind = self._background(kind, colour, path_of(picture), clip.first, folder)
         finder = clips.segmenter_of(
             clip, segmenter, guide=path_of(guide),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -29,6 +31,28 @@ class Settings:
     models: list[str]
     any_folder: bool = True
     forget_after: float = 3600
+
+
+@dataclass(slots=True)
+class Downloads:
+    """What a visitor may download; the base of each tab's session.
+
+    Attributes:
+        folder: Of the files, removed with the next ones.
+    """
+
+    folder: Path | None = None
+
+    def forget(self) -> None:
+        """Remove the downloads."""
+        if self.folder is not None:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def new_folder(self, root: Path, prefix: str) -> Path:
+        """An empty folder for downloads, in place of the last one."""
+        self.forget()
+        self.folder = Path(tempfile.mkdtemp(prefix=prefix, dir=root))
+        return self.folder
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import Any
 from ld_portrait_20k.errors import PortraitError
 from ld_portrait_20k.matting.demo import backgrounds, choices, pictures, strokes, telling, uploads
 from ld_portrait_20k.matting.demo.parts import (
+    Downloads,
     Settings,
     background_choice,
     download_buttons,
@@ -32,29 +31,16 @@ _RESULT_SIDE = 1600  # longer side of the pictures that the page shows; download
 
 
 @dataclass(slots=True)
-class Session:
+class Session(Downloads):
     """What a visitor has made so far.
 
     Attributes:
         upload: The picture, with its trimap.
         result: Its matte; None until there is one.
-        folder: Of the downloads, removed with the next ones.
     """
 
     upload: pictures.Upload | None = None
     result: pictures.CutOut | None = None
-    folder: Path | None = None
-
-    def forget(self) -> None:
-        """Remove the downloads."""
-        if self.folder is not None:
-            shutil.rmtree(self.folder, ignore_errors=True)
-
-    def new_folder(self, root: Path) -> Path:
-        """An empty folder for downloads, in place of the last one."""
-        self.forget()
-        self.folder = Path(tempfile.mkdtemp(prefix="picture-", dir=root))
-        return self.folder
 
 
 class PictureTab:
@@ -222,7 +208,7 @@ class PictureTab:
             upload, edited = _uploaded(session), None
         painted = strokes.painted(edited, upload.picture.shape)
         session.result = pictures.cut_out(upload, opened, painted)
-        folder = session.new_folder(self._settings.folder)
+        folder = session.new_folder(self._settings.folder, "picture-")
         files = pictures.write_alpha_and_cut_out(session.result, folder)
         return {
             **changed,
