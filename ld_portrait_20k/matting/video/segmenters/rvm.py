@@ -7,7 +7,6 @@ onnxruntime, which the user installs beside it.
 
 from __future__ import annotations
 
-import os
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 
 from ld_portrait_20k.errors import PortraitError
 from ld_portrait_20k.matting.video.frames import Frame, Pixels
+from ld_portrait_20k.matting.video.segmenters.weights import file_is_ready, named_file
 from ld_portrait_20k.matting.video.writing import SEGMENT
 
 ENVIRONMENT: Final = "LD_PORTRAIT_RVM"
@@ -54,7 +54,7 @@ class RobustVideoMatting:
                 "the segmenter rvm needs onnxruntime, which is not installed; "
                 "try: pip install onnxruntime"
             )
-        path = weights or found_weights()
+        path = weights or named_file(ENVIRONMENT)
         if path is None:
             raise PortraitError(
                 "the segmenter rvm needs an ONNX file of RobustVideoMatting (GPL-3.0), which does "
@@ -96,16 +96,9 @@ class RobustVideoMatting:
         return np.asarray(alpha[0, 0])
 
 
-def found_weights() -> Path | None:
-    """The file that the environment names; None where it names none."""
-    named = os.environ.get(ENVIRONMENT)
-    return Path(named) if named else None
-
-
 def is_ready() -> bool:
     """Whether it can run without more options."""
-    path = found_weights()
-    return find_spec("onnxruntime") is not None and path is not None and path.is_file()
+    return file_is_ready("onnxruntime", ENVIRONMENT)
 
 
 def _session(path: Path) -> Any:

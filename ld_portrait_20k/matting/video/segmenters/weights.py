@@ -1,8 +1,10 @@
-"""Where SAM's weights come from; nothing heavy is imported to know it."""
+"""Where the segmenters' weights come from; nothing heavy is imported to know it."""
 
 from __future__ import annotations
 
 import os
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Final
 
 ENVIRONMENT: Final = {"sam2": "LD_PORTRAIT_SAM2", "sam3": "LD_PORTRAIT_SAM3"}
@@ -20,6 +22,18 @@ def source_of(name: str, weights: str | None) -> str:
         weights: What the user named; None for nothing.
     """
     return weights or os.environ.get(ENVIRONMENT[name]) or REPOSITORY[name]
+
+
+def named_file(variable: str) -> Path | None:
+    """The file that an environment variable names; None where it names none."""
+    named = os.environ.get(variable)
+    return Path(named) if named else None
+
+
+def file_is_ready(package: str, variable: str) -> bool:
+    """Whether a package is installed and a variable names a file that is there."""
+    path = named_file(variable)
+    return find_spec(package) is not None and path is not None and path.is_file()
 
 
 def is_cached(repository: str) -> bool:
