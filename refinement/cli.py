@@ -43,8 +43,8 @@ are refined, but are smaller than the refinement is made for.
 Pictures that should not serve as ground truth are written all the same, and named on standard
 error with the reasons. With --output - everything but the picture goes there.
 
-exit codes: 0 all pictures refined, 1 some could not be (each is named) or the disk is full, 2
-wrong usage, 130 interrupted; run the same command again to go on.
+exit codes: 0 all pictures refined, 1 some could not be (each is named) or the disk is full,
+2 wrong usage, 130 interrupted; run the same command again to go on.
 """
 
 

@@ -33,7 +33,17 @@ PARTS: Final = ("levels", "holes", "colour")
 
 @overload
 def refine(
-    rgba: list[Rgba] | tuple[Rgba, ...],
+    rgba: list[RgbaLike] | tuple[RgbaLike, ...],
+    *,
+    options: Options | None = None,
+    layout: Layout | None = None,
+    without: str | None = None,
+) -> list[RefinedMatte]: ...
+
+
+@overload
+def refine(
+    rgba: list[Rgba],
     *,
     options: Options | None = None,
     layout: Layout | None = None,

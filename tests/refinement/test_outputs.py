@@ -296,7 +296,7 @@ def shown(raw: NDArray[Any], alpha: NDArray[np.float32]) -> NDArray[np.uint8]:
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_a_preview_shows_both_mattes_the_change_and_the_trimap(dtype: type) -> None:
     scale = np.iinfo(dtype).max // 255
-    raw = np.zeros((2100, 1200, 4), dtype)
+    raw: NDArray[Any] = np.zeros((2100, 1200, 4), dtype)
     raw[..., :3] = np.array((10, 200, 30)) * scale
     raw[:1050, :, 3] = 128 * scale
     alpha = np.zeros((2100, 1200), np.float32)
@@ -333,6 +333,6 @@ def test_every_panel_has_its_label_whatever_its_size(size: tuple[int, int]) -> N
         bar = picture[top : top + zoom * preview.BAR]
         for column in range(4):
             label = bar[:, column * across : (column + 1) * across]
-            dark = (label < 100).any(axis=(0, 2))
+            dark = np.any(label < 100, axis=(0, 2))
             assert dark.any() and not dark[-3:].any()  # text, and all of it
     assert (picture[-zoom * preview.BAR :] < 100).any()
