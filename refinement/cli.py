@@ -82,9 +82,14 @@ def parser() -> argparse.ArgumentParser:
         default=True,
         help="skip what is done already (the default)",
     )
-    add("--overwrite", dest="resume", action="store_false", help="the same as --no-resume")
+    add(
+        "--overwrite",
+        dest="resume",
+        action="store_false",
+        help="--no-resume, and an output file may be replaced that this command did not write",
+    )
     add("--json", action="store_true", help="print the summary as JSON")
-    add("--version", action="version", version=f"refinement {VERSION}")
+    add("--version", action="version", version=f"refinement {VERSION}", help="show the version")
     _add_options(result)
     return result
 

@@ -112,9 +112,9 @@ def _from_pil(image: Image.Image) -> Picture:
         image.load()
         profile = image.info.get("icc_profile")
         rgba = np.asarray(pictures.as_rgba(ImageOps.exif_transpose(image)))
-    except (OSError, ValueError) as error:
+    except Exception as error:  # it may be read from a broken file only now
         raise RefinementError(
-            f"the PIL image cannot be read ({error}); try: image.convert('RGBA')"
+            f"the PIL image cannot be read ({pictures.one_line(error)}); try: another copy of its file"
         ) from None
     return Picture(rgba, profile if isinstance(profile, bytes) else None)
 
@@ -134,9 +134,8 @@ def _from_tensor(tensor: torch.Tensor, layout: Layout | None) -> Picture:
             tensor = tensor.float()  # NumPy has no bfloat16
         array: NDArray[Any] = tensor.numpy(force=True)  # from any device, without its gradient
     except (RuntimeError, TypeError) as error:
-        reason = " ".join(str(error).split())[:120]
         raise RefinementError(
-            f"a {tensor.layout} tensor of {tensor.dtype} cannot be read ({reason}); "
+            f"a {tensor.layout} tensor of {tensor.dtype} cannot be read ({pictures.one_line(error)}); "
             "try: a dense tensor of uint8 or float32"
         ) from None
     return Picture(_samples(_channels_last(array, layout or "HWC")))

@@ -171,7 +171,7 @@ def read(data: bytes, limits: Limits = Limits()) -> Picture:
             "unreadable", "not enough memory to decode it; try: a smaller one"
         ) from None
     except Exception as error:  # Pillow's plugins raise whatever they like on broken files
-        detail = f"broken or truncated ({_one_line(error)}); try: another copy"
+        detail = f"broken or truncated ({one_line(error)}); try: another copy"
         raise PictureError("unreadable", detail) from None
     return Picture(
         _upright(rgba, orientation), profile if isinstance(profile, bytes) else None, png.colour
@@ -233,7 +233,8 @@ def _orientation(image: Image.Image) -> int:
         return 1  # broken EXIF says nothing, and the picture itself may be whole
 
 
-def _one_line(error: Exception) -> str:
+def one_line(error: Exception) -> str:
+    """What a library says of an error, short and without line breaks."""
     return " ".join(str(error).split())[:120] or type(error).__name__
 
 
