@@ -114,7 +114,7 @@ def _from_pil(image: Image.Image) -> Picture:
         rgba = np.asarray(pictures.as_rgba(ImageOps.exif_transpose(image)))
     except Exception as error:  # it may be read from a broken file only now
         raise RefinementError(
-            f"the PIL image cannot be read ({pictures.one_line(error)}); try: another copy of its file"
+            f"the PIL image cannot be read ({pictures.one_line(error)}); try: another copy"
         ) from None
     return Picture(rgba, profile if isinstance(profile, bytes) else None)
 
@@ -135,8 +135,8 @@ def _from_tensor(tensor: torch.Tensor, layout: Layout | None) -> Picture:
         array: NDArray[Any] = tensor.numpy(force=True)  # from any device, without its gradient
     except (RuntimeError, TypeError) as error:
         raise RefinementError(
-            f"a {tensor.layout} tensor of {tensor.dtype} cannot be read ({pictures.one_line(error)}); "
-            "try: a dense tensor of uint8 or float32"
+            f"a {tensor.layout} tensor of {tensor.dtype} cannot be read "
+            f"({pictures.one_line(error)}); try: a dense tensor of uint8 or float32"
         ) from None
     return Picture(_samples(_channels_last(array, layout or "HWC")))
 
