@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -12,8 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from builder.files import canonical_json, replacing, write_text
+from builder.plan_rows import PlanRow, SavedRows, SourceFile, encode_rows, rows_of_split
 from ld_portrait_20k import schema
 from ld_portrait_20k.errors import PortraitError
+
+__all__ = ["Plan", "PlanRow", "SourceFile", "Unit"]
 
 FORMAT = 1
 GROWING = ("count", "shards", "stages")
@@ -22,49 +25,6 @@ DESCRIBING = ("licence", "origin")
 """Header fields that only the card uses: they may change at any time, and no shard does."""
 HEADER_FILE = "plan.json"
 ROWS_FILE = "plan.jsonl"
-
-
-@dataclass(frozen=True, slots=True)
-class SourceFile:
-    """A file that a planned sample comes from.
-
-    Attributes:
-        id: The file's stem.
-        file: Path relative to the source folder, with forward slashes.
-        sha256: Of the file when planned.
-    """
-
-    id: str
-    file: str
-    sha256: str
-
-
-@dataclass(frozen=True, slots=True)
-class PlanRow:
-    """One planned sample.
-
-    Attributes:
-        id: ``ldp-0000042``.
-        split: ``train``, ``validation`` or ``test``.
-        prompt: The text that describes the portrait; empty only for a folder without one.
-        negative_prompt: What the generator is told to avoid, or None.
-        attributes: The attributes that the prompt words; a value is None where it does
-            not apply, and the dict is empty where nothing is known.
-        seed: The sample's seed, 0..2**63-1.
-        width: Planned width in pixels; 0 where the source file decides.
-        height: Planned height in pixels; 0 where the source file decides.
-        source: The file it comes from, for the ``folder`` generator.
-    """
-
-    id: str
-    split: str
-    prompt: str
-    negative_prompt: str | None
-    attributes: dict[str, str | None]
-    seed: int
-    width: int
-    height: int
-    source: SourceFile | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +43,7 @@ class Unit:
     split: str
     index: int
     count: int
-    rows: tuple[PlanRow, ...]
+    rows: Sequence[PlanRow]
     hash: str
 
     @property
@@ -100,18 +60,18 @@ class Plan:
         header: What every sample has in common: generator, versions, models, counts.
         environment: Versions of the libraries that decide bytes. A finished dataset does
             not care; an unfinished one must go on with the same.
-        rows: The samples, in id order.
+        rows: The samples, in id order; those of a saved plan are read when they are used.
     """
 
     header: dict[str, Any]
     environment: dict[str, str]
-    rows: tuple[PlanRow, ...]
+    rows: Sequence[PlanRow]
 
     @cached_property
     def hash(self) -> str:
         """sha256 over the header and every row, in hex; the environment is left out."""
         digest = hashlib.sha256(canonical_json(self.header).encode())
-        for line in self._lines():
+        for line in encode_rows(self.rows):
             digest.update(line)
         return digest.hexdigest()
 
@@ -152,7 +112,7 @@ class Plan:
         for samples, shards in self.stages:
             rows = self.rows[first : first + samples]
             first += samples
-            groups = {split: [row for row in rows if row.split == split] for split in parts}
+            groups = {split: rows_of_split(rows, split) for split in parts}
             counts = apportion({split: len(group) for split, group in groups.items()}, shards)
             for split, count in counts.items():
                 parts[split] += equal_parts(groups[split], count)
@@ -160,7 +120,7 @@ class Plan:
         deciding.update(dict.fromkeys(DESCRIBING))
         common = canonical_json(deciding)
         return tuple(
-            Unit(split, index, len(cut), tuple(rows), _unit_hash(common, rows))
+            Unit(split, index, len(cut), rows, _unit_hash(common, rows))
             for split, cut in parts.items()
             for index, rows in enumerate(cut)
         )
@@ -168,7 +128,7 @@ class Plan:
     def save(self, folder: Path) -> None:
         """Write the plan, the header last: a plan is there when its header is."""
         with replacing(folder / ROWS_FILE) as stream:
-            stream.writelines(self._lines())
+            stream.writelines(encode_rows(self.rows))
         header = {"hash": self.hash, "header": self.header, "environment": self.environment}
         write_text(folder / HEADER_FILE, json.dumps(header, indent=1, sort_keys=True) + "\n")
 
@@ -185,8 +145,7 @@ class Plan:
         path = folder / HEADER_FILE
         try:
             saved = json.loads(path.read_text(encoding="utf-8"))
-            with (folder / ROWS_FILE).open(encoding="utf-8") as lines:
-                rows = tuple(_row(json.loads(line)) for line in lines)
+            rows = SavedRows.scan(folder / ROWS_FILE)
             plan = cls(saved["header"], saved["environment"], rows)
             if plan.hash != saved["hash"]:
                 raise ValueError("its hash does not match")
@@ -203,28 +162,12 @@ class Plan:
             ) from problem
         return plan
 
-    def _lines(self) -> Iterator[bytes]:
-        return map(_line, self.rows)
-
-
-def _line(row: PlanRow) -> bytes:
-    # By hand: dataclasses.asdict copies every value and took half of the time of planning.
-    fields = {name: getattr(row, name) for name in PlanRow.__slots__}
-    if row.source is not None:
-        fields["source"] = {name: getattr(row.source, name) for name in SourceFile.__slots__}
-    return (canonical_json(fields) + "\n").encode()
-
 
 def _unit_hash(common: str, rows: Sequence[PlanRow]) -> str:
     digest = hashlib.sha256(common.encode())
-    for row in rows:
-        digest.update(_line(row))
+    for line in encode_rows(rows):
+        digest.update(line)
     return digest.hexdigest()
-
-
-def _row(item: dict[str, Any]) -> PlanRow:
-    source = item.pop("source")
-    return PlanRow(**item, source=SourceFile(**source) if source else None)
 
 
 def split_of(sample_id: str, splits: Mapping[str, float]) -> str:

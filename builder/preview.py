@@ -26,10 +26,12 @@ def spread(manifest: Manifest, count: int, subset: str = "default") -> list[str]
         count: How many at most.
         subset: ``default``, ``raw`` or ``truth``.
     """
-    ids = sorted(key for shard in manifest.select(subset) for key in shard.ids())
-    if len(ids) <= count:
-        return ids
-    return [ids[(2 * place + 1) * len(ids) // (2 * count)] for place in range(count)]
+    numbers = np.sort(
+        np.concatenate([shard.rows()[:, 0] for shard in manifest.select(subset)] or [[]])
+    )
+    if len(numbers) > count:
+        numbers = numbers[(2 * np.arange(count) + 1) * len(numbers) // (2 * count)]
+    return [schema.sample_id(int(number)) for number in numbers]
 
 
 def read_chosen(

@@ -161,11 +161,11 @@ class Statistics:
 
     def _keep_example(self, item: dict[str, Any]) -> None:
         # By id; the text decides between samples that share one, so that order does not.
-        def rank(candidate: dict[str, Any]) -> tuple[str, str]:
-            return candidate["id"] or "", _text(candidate)
-
-        if self.example is None or rank(item) < rank(self.example):
-            self.example = item
+        if self.example is not None:
+            mine, known = item["id"] or "", self.example["id"] or ""
+            if mine > known or (mine == known and _text(item) >= _text(self.example)):
+                return
+        self.example = item
 
 
 def _text(section: Mapping[str, Any]) -> str:

@@ -83,6 +83,13 @@ class ShardRecord:
             return self.crc32.array()[:, 4].astype(np.int64)
         return np.array(self.crc32 or [-1] * self.samples, np.int64)
 
+    def compact(self) -> ShardRecord:
+        """An equal record with index and checksums in a twentieth of the memory."""
+        if len(self.crc32) != self.samples:
+            return self
+        index, crc32 = sample_index.hold_rows(self.path, self.index, self.crc32)
+        return replace(self, index=index, crc32=crc32)
+
     def entries(self, foreground_format: str) -> Iterator[tuple[str, tuple[Entry, Entry, Entry]]]:
         """Where every member lies, without reading the shard.
 

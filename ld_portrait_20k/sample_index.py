@@ -42,8 +42,29 @@ def every_index_path() -> list[str]:
 
 def encode_rows(index: Iterable[Row], crc32: Iterable[int]) -> bytes:
     """Rows as an index file holds them."""
+    return _as_array(index, crc32).tobytes()
+
+
+def hold_rows(
+    path: str, index: Iterable[Row], crc32: Iterable[int]
+) -> tuple[IndexRows, IndexChecksums]:
+    """The rows of one shard as small sequences, for who keeps those of many shards.
+
+    Args:
+        path: The shard.
+        index: As :attr:`ld_portrait_20k.manifest.ShardRecord.index`.
+        crc32: As there, one a row.
+    """
+    rows = _as_array(index, crc32)
+    held = HeldRows(path, rows)
+    return IndexRows(held, 0, len(rows)), IndexChecksums(held, 0, len(rows))
+
+
+def _as_array(index: Iterable[Row], crc32: Iterable[int]) -> NDArray[np.uint32]:
+    if isinstance(index, IndexRows) and isinstance(crc32, IndexChecksums):
+        return index.array()
     rows = [(*row, value) for row, value in zip(index, crc32, strict=True)]
-    return np.array(rows, "<u4").reshape(-1, _COLUMNS).tobytes()
+    return np.array(rows, "<u4").reshape(-1, _COLUMNS)
 
 
 def read_local(root: Path, path: str, limit: int) -> bytes:
@@ -118,10 +139,27 @@ class IndexFile:
         return {**self.__dict__, "_rows": None}
 
 
+class HeldRows:
+    """Rows in memory: 20 bytes a sample, where a tuple of numbers takes some 250.
+
+    Args:
+        path: The shard that they belong to.
+        rows: (N, 5) uint32.
+    """
+
+    def __init__(self, path: str, rows: NDArray[np.uint32]) -> None:
+        self.path = path
+        self._rows = rows
+
+    def rows(self, first: int, stop: int) -> NDArray[np.uint32]:
+        """(N, 5) uint32, some of the rows."""
+        return self._rows[first:stop]
+
+
 class _Part:
     """Some rows of an index file, as a sequence."""
 
-    def __init__(self, file: IndexFile, first: int, stop: int) -> None:
+    def __init__(self, file: IndexFile | HeldRows, first: int, stop: int) -> None:
         self._file = file
         self._first = first
         self._stop = stop

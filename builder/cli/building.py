@@ -133,7 +133,7 @@ def dry_run(config: BuildConfig, run: RunOptions, options: argparse.Namespace) -
     begun = (options.output / WORK_FOLDER / HEADER_FILE).exists()
     summary = {**plan_summary(plan), "output": str(options.output), "begun": begun}
     devices = len((getattr(options, "device", None) or "auto").split(","))
-    needed = needs(plan, run.world_size * devices)
+    needed = needs(plan, run.units_twice(devices))
     if options.json:
         say(canonical_json({**summary, "needs": needed}))
         return 0

@@ -54,12 +54,12 @@ def print_quality(section: dict[str, Any]) -> None:
         say(f"  rule {rule['path']}, version {rule['version']}")
 
 
-def needs(plan: Plan, processes: int = 1) -> dict[str, Any]:
+def needs(plan: Plan, at_once: int = 1) -> dict[str, Any]:
     """What building a plan takes.
 
     Args:
         plan: The plan.
-        processes: How many processes make units at the same time.
+        at_once: How many units are made or packed at the same time.
 
     Returns:
         ``disk_bytes`` (``final`` and ``peak``, upper estimates; None where picture sizes are
@@ -70,7 +70,7 @@ def needs(plan: Plan, processes: int = 1) -> dict[str, Any]:
     from builder.generation.registry import run_needs
     from builder.pipeline.disk import disk_need
 
-    disk = disk_need(plan, processes=processes)
+    disk = disk_need(plan, at_once=at_once)
     first = plan.rows[0]
     downloads, hardware = run_needs(plan.header["generator"], first.width, first.height)
     known = {"final": disk.final, "peak": disk.peak}

@@ -93,7 +93,9 @@ def run_tasks(
     spec = make_spec(plan, output, run, options)
     with one_run(output, RunOptions()):
         # Tasks on machines of their own make their units on their own disks.
-        freeze(output, plan, run.source, processes=1 if spec.exchange else spec.tasks)
+        freeze(
+            output, plan, run.source, at_once=run.units_twice(1 if spec.exchange else spec.tasks)
+        )
     with held(output / WORK_FOLDER / "lock.engine", str(output)):
         return _run_tasks(plan, spec, options, on_samples)
 

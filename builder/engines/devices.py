@@ -45,7 +45,7 @@ def run_on_devices(
     if finished(output, plan) is not None:
         return
     with one_run(output, run):
-        freeze(output, plan, run.source, processes=run.world_size * len(devices))
+        freeze(output, plan, run.source, at_once=run.units_twice(len(devices)))
     processes: list[subprocess.Popen[str]] = []
     try:
         for number, device in enumerate(devices):

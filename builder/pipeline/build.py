@@ -11,6 +11,7 @@ from typing import Literal
 from builder.files import WORK_FOLDER
 from builder.generation import registry
 from builder.pipeline.finish import finish_dataset
+from builder.pipeline.in_order import map_in_order
 from builder.pipeline.output_folder import check_output, finished, freeze, sweep
 from builder.pipeline.run_options import RunOptions
 from builder.pipeline.unit_builder import RunReport, UnitBuilder
@@ -94,13 +95,15 @@ def _build(report: BuildReport, run: RunOptions, part: Part) -> None:
     report.manifest = finished(output, plan)
     if report.manifest is not None:
         return
-    freeze(output, plan, run.source, processes=run.world_size)
+    freeze(output, plan, run.source, at_once=run.units_twice())
     if run.world_size == 1:
         sweep(output)
     work = WorkFolder(output, plan)
     units = plan.units()
     own = () if part == "finish" else units[run.rank :: run.world_size]
-    results = {unit.name: done for unit in own if (done := work.load(unit)) is not None}
+    threads = run.packing_threads()
+    loaded = map_in_order(work.load, own, threads)
+    results = {done.name: done for done in loaded if done is not None}
     missing = [unit for unit in own if unit.name not in results]
     for unit in own:
         if unit.name in results:
@@ -114,10 +117,12 @@ def _build(report: BuildReport, run: RunOptions, part: Part) -> None:
         results[result.name] = result
     report.run.built, report.run.seconds = builder.report.built, builder.report.seconds
     if part != "units":
-        _finish_if_last(report, work, results)
+        _finish_if_last(report, work, results, threads)
 
 
-def _finish_if_last(report: BuildReport, work: WorkFolder, results: dict[str, UnitResult]) -> None:
+def _finish_if_last(
+    report: BuildReport, work: WorkFolder, results: dict[str, UnitResult], threads: int
+) -> None:
     """Finish the dataset where every unit is done: of several ranks, the last one finds that."""
     output, plan = report.output, report.plan
     with held(output / WORK_FOLDER / "lock.finish", str(output), wait=True):
@@ -127,15 +132,13 @@ def _finish_if_last(report: BuildReport, work: WorkFolder, results: dict[str, Un
         others = [unit for unit in plan.units() if unit.name not in results]
         # Lengths first: only the last rank should read what all the others wrote.
         report.waiting_for = sum(work.load(unit, check=False) is None for unit in others)
-        for unit in others if not report.waiting_for else ():
-            done = work.load(unit)
-            if done is None:
-                report.waiting_for += 1
-            else:
-                results[unit.name] = done
+        if not report.waiting_for:
+            found = [done for done in map_in_order(work.load, others, threads) if done is not None]
+            results.update({done.name: done for done in found})
+            report.waiting_for = len(others) - len(found)
         if not report.waiting_for:
             in_order = [results[unit.name] for unit in plan.units()]
-            report.manifest = finish_dataset(plan, work, in_order)
+            report.manifest = finish_dataset(plan, work, in_order, threads=threads)
 
 
 def _check_generator(output: Path, plan: Plan, run: RunOptions) -> None:

@@ -25,9 +25,10 @@ class DiskNeed:
 
     Attributes:
         final: The finished dataset, all subsets together.
-        peak: The most while it is built: the whole dataset, and one unit more for each process
-            that works on it. A unit is there twice while its samples become shards, and once
-            more where a near-duplicate is taken out or the file system has no hard links.
+        peak: The most while it is built: the whole dataset, and one unit more for each that is
+            made or packed at the same time. A unit is there twice while its samples become
+            shards, and once more where a near-duplicate is taken out or the file system has no
+            hard links.
         known: Whether sizes are planned; those of a folder's pictures are not.
     """
 
@@ -36,18 +37,18 @@ class DiskNeed:
     known: bool
 
 
-def disk_need(plan: Plan, built: int = 0, processes: int = 1) -> DiskNeed:
+def disk_need(plan: Plan, built: int = 0, at_once: int = 1) -> DiskNeed:
     """What the samples of a plan take.
 
     Args:
         plan: The plan.
         built: How many samples at its start are there already.
-        processes: How many processes make units at the same time.
+        at_once: How many units are made or packed at the same time.
     """
     rows = plan.rows[built:]
     units = plan.units()
     subsets = _estimate(plan, rows)
-    twice = min(processes, len(units)) * max(_estimate(plan, unit.rows) for unit in units)
+    twice = min(at_once, len(units)) * max(_estimate(plan, unit.rows) for unit in units)
     known = all(row.width and row.height for row in rows)
     return DiskNeed(subsets + HEADROOM, subsets + twice + HEADROOM, known)
 
@@ -57,19 +58,19 @@ def _estimate(plan: Plan, rows: Sequence[PlanRow]) -> int:
     return int(pixels * BYTES_A_PIXEL[plan.foreground_format] * len(plan.subsets))
 
 
-def check_space(output: Path, plan: Plan, built: int, processes: int = 1) -> None:
+def check_space(output: Path, plan: Plan, built: int, at_once: int = 1) -> None:
     """Refuse to begin what the disk cannot hold.
 
     Args:
         output: The dataset folder; need not exist.
         plan: The plan.
         built: How many samples at its start are there already.
-        processes: How many processes make units at the same time.
+        at_once: How many units are made or packed at the same time.
 
     Raises:
         PortraitError: Less is free than the build takes at its peak.
     """
-    need = disk_need(plan, built, processes)
+    need = disk_need(plan, built, at_once)
     existing = next(path for path in (output, *output.resolve().parents) if path.exists())
     free = shutil.disk_usage(existing).free
     if free < need.peak:

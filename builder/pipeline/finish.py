@@ -6,12 +6,15 @@ import hashlib
 import io
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import dataset_card
 from builder import preview
-from builder.files import canonical_json, write_bytes
-from builder.pipeline.packing import AcceptedSamples, Packer, accepted_samples
+from builder.files import write_bytes
+from builder.pipeline.packing import Packer, near_duplicates
+from builder.pipeline.tally import Tally
 from builder.pipeline.work_folder import UnitResult, WorkFolder
 from builder.plan import Plan
 from ld_portrait_20k import schema
@@ -28,97 +31,99 @@ GALLERY_CELL = 192
 Chosen by eye."""
 
 
-def finish_dataset(plan: Plan, work: WorkFolder, results: Sequence[UnitResult]) -> Manifest:
+def finish_dataset(
+    plan: Plan, work: WorkFolder, results: Sequence[UnitResult], *, threads: int = 1
+) -> Manifest:
     """Make the publishable folder from finished units.
 
     The manifest is written last: a dataset is finished when it is there. Everything before it
     may be repeated any number of times.
 
+    Args:
+        plan: The plan.
+        work: The work folder with every unit done.
+        results: Every unit, in the order of the plan.
+        threads: How many units are moved side by side; it changes no byte.
+
     Raises:
         PortraitError: Quality control left nothing.
     """
-    output = work.output
-    (output / FILE_NAME).unlink(missing_ok=True)
-    accepted = accepted_samples(
+    (work.output / FILE_NAME).unlink(missing_ok=True)
+    duplicates = near_duplicates(
+        work,
         results,
         max_distance=plan.header["quality"]["thresholds"]["max_duplicate_distance"],
         reject=bool(plan.header["reject"]),
     )
-    if not accepted.samples:
-        counts = Counter(line["reason"] for line in accepted.rejected)
-        listed = ", ".join(f"{reason} {count}" for reason, count in sorted(counts.items()))
-        first = accepted.rejected[0]["detail"] if accepted.rejected else ""
-        raise PortraitError(f"{output}: no sample was accepted ({listed}); first: {first}")
-    shards = tuple(Packer(plan, work, results).write(accepted))
-    for folder in {shard.path.partition("/")[0] for shard in shards}:
-        _drop_strays(work, folder, {shard.path for shard in shards})
-
-    split_of = {row.id: row.split for row in plan.rows}
-    counts = Counter(split_of[item["id"]] for item in accepted.samples)
-    manifest = Manifest(
-        foreground_format=plan.foreground_format,
-        plan_hash=plan.hash,
-        generator=str(plan.header["generator"]["name"]),
-        splits={split: counts[split] for split in schema.SPLITS if counts[split]},
-        shards=shards,
-        about=_about(plan, accepted),
-    )
-    texts = {REJECTED_FILE: "".join(canonical_json(line) + "\n" for line in accepted.rejected)}
-    pictures = {
-        GALLERY_FILE: _png(
-            preview.sheet(
-                output,
-                manifest,
-                count=GALLERY_SAMPLES,
-                columns=GALLERY_COLUMNS,
-                cell=GALLERY_CELL,
-            )
+    if not any(duplicates.kept.values()):
+        raise _nothing_accepted(work, results)
+    with closing(Tally(work.folder)) as tally:
+        shards = Packer(plan, work, results, duplicates).write(tally.add, threads=threads)
+        for folder in {shard.path.partition("/")[0] for shard in shards}:
+            _drop_strays(work, folder, {shard.path for shard in shards})
+        manifest = Manifest(
+            foreground_format=plan.foreground_format,
+            plan_hash=plan.hash,
+            generator=str(plan.header["generator"]["name"]),
+            splits={split: tally.splits[split] for split in schema.SPLITS if tally.splits[split]},
+            shards=tuple(shards),
+            about=_about(plan, tally),
         )
-    }
-    statistics = dataset_card.Statistics.of(accepted.samples)
-    plots = dataset_card.figures(statistics)
-    pictures.update({name: _png(picture) for name, picture in plots.items()})
+        manifest.files[REJECTED_FILE] = tally.write_rejected(work.output / REJECTED_FILE)
+        contents = _contents(plan, work.output, manifest, tally.statistics)
+    for name, content in contents.items():
+        write_bytes(work.output / name, content)
+        manifest.files[name] = {
+            "bytes": len(content),
+            "sha256": hashlib.sha256(content).hexdigest(),
+        }
+    return manifest.save(work.output)
+
+
+def _nothing_accepted(work: WorkFolder, results: Sequence[UnitResult]) -> PortraitError:
+    counts: Counter[str] = Counter()
+    first: dict[str, Any] = {"id": "", "detail": ""}
+    for result in results:
+        for line in work.log(result.name).rejected:
+            counts[line["reason"]] += 1
+            if not first["id"] or line["id"] < first["id"]:
+                first = line
+    listed = ", ".join(f"{reason} {count}" for reason, count in sorted(counts.items()))
+    return PortraitError(
+        f"{work.output}: no sample was accepted ({listed}); first: {first['detail']}"
+    )
+
+
+def _contents(
+    plan: Plan, output: Path, manifest: Manifest, statistics: dataset_card.Statistics
+) -> dict[str, bytes]:
+    """The card, its pictures and the licence."""
+    gallery = preview.sheet(
+        output, manifest, count=GALLERY_SAMPLES, columns=GALLERY_COLUMNS, cell=GALLERY_CELL
+    )
+    drawn = {GALLERY_FILE: gallery, **dataset_card.figures(statistics)}
+    pictures = {name: _png(picture) for name, picture in drawn.items()}
     licence = plan.header["licence"]
-    texts["README.md"] = dataset_card.render(
+    card = dataset_card.render(
         manifest,
         statistics,
         pictures=list(pictures),
         origin=plan.header["origin"],
         licence=licence,
     )
-    texts["LICENSE"] = dataset_card.licence_text(manifest.generator, licence)
-    contents = {**{name: text.encode() for name, text in texts.items()}, **pictures}
-    for name, content in contents.items():
-        write_bytes(output / name, content)
-        manifest.files[name] = {
-            "bytes": len(content),
-            "sha256": hashlib.sha256(content).hexdigest(),
-        }
-    return manifest.save(output)
+    terms = dataset_card.licence_text(manifest.generator, licence)
+    return {"README.md": card.encode(), "LICENSE": terms.encode(), **pictures}
 
 
-def _about(plan: Plan, accepted: AcceptedSamples) -> dict[str, Any]:
-    taken = {item["id"] for item in accepted.samples}
-    last = {line["id"]: line["reason"] for line in accepted.rejected}
-    lost = Counter(reason for key, reason in last.items() if key not in taken)
-    retried = Counter(line["reason"] for line in accepted.rejected if line["id"] in taken)
+def _about(plan: Plan, tally: Tally) -> dict[str, Any]:
     return {
         "plan": plan.header,
         "environment": plan.environment,
         "package_version": __version__,
         "planned": len(plan.rows),
-        "rejected": dict(sorted(lost.items())),
-        "retried": dict(sorted(retried.items())),
-        "fidelity": _fidelity(accepted.samples),
-    }
-
-
-def _fidelity(samples: Sequence[dict[str, Any]]) -> dict[str, float]:
-    """Mean error against truth, raw and refined; empty where there is no truth."""
-    known = [item["truth"] for item in samples if item["truth"]["raw_sad"] is not None]
-    return {
-        key: float(f"{sum(item[key] for item in known) / len(known):.6g}")
-        for key in (known[0] if known else {})
+        "rejected": dict(sorted(tally.lost.items())),
+        "retried": dict(sorted(tally.retried.items())),
+        "fidelity": tally.fidelity(),
     }
 
 

@@ -81,14 +81,14 @@ def refuse_foreign(output: Path) -> None:
         )
 
 
-def freeze(output: Path, plan: Plan, source: Path | None = None, *, processes: int = 1) -> None:
+def freeze(output: Path, plan: Plan, source: Path | None = None, *, at_once: int = 1) -> None:
     """Save a plan where all who work on an output read it, unless it is there already.
 
     Args:
         output: The dataset folder; made if need be.
         plan: The plan.
         source: The folder of a ``folder`` plan, so that its files need not be hashed again.
-        processes: How many processes will make units at the same time.
+        at_once: How many units will be made or packed at the same time.
 
     Raises:
         PortraitError: As :func:`check_output`; the disk is too small; a plan that names
@@ -103,7 +103,7 @@ def freeze(output: Path, plan: Plan, source: Path | None = None, *, processes: i
             f"the hashes of {unresolved[0]} are not known yet, so nothing can be built; "
             "try: plan again where the Hub can be reached"
         )
-    check_space(output, plan, 0 if saved is None else len(saved.rows), processes)
+    check_space(output, plan, 0 if saved is None else len(saved.rows), at_once)
     plan.save(output / WORK_FOLDER)
     if source is not None:
         write_index(output / WORK_FOLDER, plan, source)

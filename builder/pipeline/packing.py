@@ -2,70 +2,93 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from builder.pipeline.work_folder import UnitResult, WorkFolder
+import numpy as np
+
+from builder.pipeline.in_order import map_in_order
+from builder.pipeline.tally import number_of
+from builder.pipeline.work_folder import UnitLog, UnitResult, WorkFolder
 from builder.plan import Plan, Unit
-from builder.quality import find_duplicates
+from builder.quality import find_duplicate_words
 from ld_portrait_20k import schema
 from ld_portrait_20k.errors import PortraitError
 from ld_portrait_20k.files import link
 from ld_portrait_20k.manifest import ShardRecord
+from ld_portrait_20k.perceptual_hash import hash_words
 from ld_portrait_20k.shard_reader import ShardReader
 from ld_portrait_20k.shard_writer import ShardWriter
 
 
 @dataclass(frozen=True)
-class AcceptedSamples:
-    """The samples of finished units that enter the dataset, and those that do not.
+class NearDuplicates:
+    """Which samples of a dataset look like an earlier one.
 
     Attributes:
-        samples: Metadata of the samples, in id order.
-        rejected: Log lines of all rejected attempts and near-duplicates, in id and attempt order.
+        originals: Number of a near-duplicate to the number of the earlier, kept sample and the
+            bits in which their hashes differ.
+        kept: Name of each unit to the number of its samples that stay.
     """
 
-    samples: list[dict[str, Any]]
-    rejected: list[dict[str, Any]]
+    originals: dict[int, tuple[int, int]]
+    kept: dict[str, int]
+
+    def split(self, log: UnitLog) -> UnitLog:
+        """A unit's log with its near-duplicates among the rejected."""
+        dropped = [item for item in log.samples if number_of(item["id"]) in self.originals]
+        if not dropped:
+            return log
+        lost = {item["id"] for item in dropped}
+        rejected = [*log.rejected, *map(self._line, dropped)]
+        rejected.sort(key=lambda line: (line["id"], line["attempt"]))
+        return UnitLog([item for item in log.samples if item["id"] not in lost], rejected)
+
+    def _line(self, item: dict[str, Any]) -> dict[str, Any]:
+        original, distance = self.originals[number_of(item["id"])]
+        return {
+            "id": item["id"],
+            "attempt": item["attempt"],
+            "seed": item["seed"],
+            "reason": "near-duplicate",
+            "detail": f"{distance} bits of 128 from {schema.sample_id(original)}",
+            "source": item["source"]["file"],
+            "prompt": item["prompt"],
+            "figures": item["quality"],
+        }
 
 
-def accepted_samples(
-    results: Iterable[UnitResult], *, max_distance: int, reject: bool = True
-) -> AcceptedSamples:
-    """Gather the accepted samples and leave out near-duplicates of an earlier one.
+def near_duplicates(
+    work: WorkFolder, results: Sequence[UnitResult], *, max_distance: int, reject: bool = True
+) -> NearDuplicates:
+    """Find the accepted samples that look like an earlier one; only hashes are kept in memory.
 
     Args:
+        work: The work folder.
         results: Every finished unit.
         max_distance: Bits in which the hashes of near-duplicates differ at most.
         reject: Whether near-duplicates are left out.
     """
-    results = list(results)
-    samples = sorted((item for result in results for item in result.samples), key=_id)
-    rejected = [line for result in results for line in result.rejected]
-    hashes = [item["quality"]["perceptual_hash"] for item in samples]
-    duplicates = find_duplicates(hashes, max_distance) if reject else []
-    for duplicate in duplicates:
-        item, original = samples[duplicate.position], samples[duplicate.of]
-        rejected.append(
-            {
-                "id": item["id"],
-                "attempt": item["attempt"],
-                "seed": item["seed"],
-                "reason": "near-duplicate",
-                "detail": f"{duplicate.distance} bits of 128 from {original['id']}",
-                "source": item["source"]["file"],
-                "prompt": item["prompt"],
-                "figures": item["quality"],
-            }
-        )
-    dropped = {duplicate.position for duplicate in duplicates}
-    kept = [item for position, item in enumerate(samples) if position not in dropped]
-    return AcceptedSamples(kept, sorted(rejected, key=lambda line: (line["id"], line["attempt"])))
-
-
-def _id(item: dict[str, Any]) -> str:
-    return str(item["id"])
+    kept = {result.name: result.samples for result in results}
+    if not reject or not any(kept.values()):
+        return NearDuplicates({}, kept)
+    numbers, words = [], []
+    for result in results:
+        samples = work.log(result.name).samples
+        numbers.append(np.array([number_of(item["id"]) for item in samples], np.int64))
+        words.append(hash_words([item["quality"]["perceptual_hash"] for item in samples]))
+    every = np.concatenate(numbers)
+    order = np.argsort(every)
+    in_order = every[order]
+    originals = {
+        int(in_order[found.position]): (int(in_order[found.of]), found.distance)
+        for found in find_duplicate_words(np.concatenate(words)[order], max_distance)
+    }
+    lost = np.array(sorted(originals), np.int64)
+    for result, own in zip(results, numbers, strict=True):
+        kept[result.name] -= int(np.isin(own, lost).sum())
+    return NearDuplicates(originals, kept)
 
 
 class Packer:
@@ -78,44 +101,60 @@ class Packer:
 
     Units are moved one by one: as soon as a unit's shards are in place its note says where, and
     the file in the work folder goes. So a run that is stopped here goes on where it stood, a
-    dataset that grows finds its old units, and the disk holds one unit twice at most.
+    dataset that grows finds its old units, and the disk holds as many units twice as threads
+    move them.
 
     Args:
         plan: The plan.
         work: The work folder with every unit done.
         results: Every unit's result.
+        duplicates: What is left out.
     """
 
-    def __init__(self, plan: Plan, work: WorkFolder, results: Sequence[UnitResult]) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        work: WorkFolder,
+        results: Sequence[UnitResult],
+        duplicates: NearDuplicates,
+    ) -> None:
         self._plan = plan
         self._work = work
         self._results = {result.name: result for result in results}
+        self._duplicates = duplicates
+        self._names: dict[tuple[str, str], str] = {}
 
-    def write(self, accepted: AcceptedSamples) -> list[ShardRecord]:
+    def write(
+        self, done: Callable[[Unit, UnitLog], None], *, threads: int = 1
+    ) -> list[ShardRecord]:
         """Write all shards of all subsets under their final names.
+
+        Args:
+            done: Called with each unit that is in place, in the order of the plan, and with its
+                log as it is now.
+            threads: How many units are moved side by side; it changes no byte.
 
         Returns:
             Their records, subset by subset, in path order.
         """
-        taken = {item["id"] for item in accepted.samples}
-        lines: dict[str, list[dict[str, Any]]] = {}
-        for line in accepted.rejected:
-            lines.setdefault(line["id"], []).append(line)
-        units = {split: [unit for unit in self._plan.units() if unit.split == split]
-                 for split in schema.SPLITS}  # fmt: skip
         filled = {
-            split: [unit for unit in found if self._kept(unit, taken)]
-            for split, found in units.items()
-        }
-        names = {
+            split: [
+                unit for unit in self._plan.units()
+                if unit.split == split and self._duplicates.kept[unit.name]
+            ]
+            for split in schema.SPLITS
+        }  # fmt: skip
+        self._names = {
             (unit.name, subset): schema.shard_name(subset, split, index, len(found))
             for split, found in filled.items()
             for index, unit in enumerate(found)
             for subset in self._plan.subsets
         }
-        self._clear_targets(names)
-        for unit in self._plan.units():
-            self._move(unit, names, self._kept(unit, taken), lines)
+        self._clear_targets()
+        units = self._plan.units()
+        logs = map_in_order(self._move, units, threads)
+        for unit, log in zip(units, logs, strict=True):
+            done(unit, log)
         return [
             self._results[unit.name].shards[subset]
             for subset in self._plan.subsets
@@ -123,15 +162,12 @@ class Packer:
             for unit in found
         ]
 
-    def _kept(self, unit: Unit, taken: set[str]) -> list[dict[str, Any]]:
-        return [item for item in self._results[unit.name].samples if item["id"] in taken]
-
-    def _clear_targets(self, names: dict[tuple[str, str], str]) -> None:
+    def _clear_targets(self) -> None:
         """Bring units out of the way that lie where another one belongs.
 
         That happens where a lost unit was built again and has more or fewer samples than before.
         """
-        owners = {path: name for (name, _), path in names.items()}
+        owners = {path: name for (name, _), path in self._names.items()}
         for result in self._results.values():
             for subset, record in result.shards.items():
                 owner = owners.get(record.path)
@@ -139,32 +175,25 @@ class Packer:
                 if source == self._work.output / record.path and owner not in (None, result.name):
                     link(source, self._work.shard_file(result.name, subset))
 
-    def _move(
-        self,
-        unit: Unit,
-        names: dict[tuple[str, str], str],
-        kept: list[dict[str, Any]],
-        lines: dict[str, list[dict[str, Any]]],
-    ) -> None:
-        """Put a unit's shards in place, note it, and drop what the work folder has of them."""
-        result = self._results[unit.name]
-        ids = [str(item["id"]) for item in kept]
-        staying = set(ids)
+    def _move(self, unit: Unit) -> UnitLog:
+        """Put a unit's shards in place, note it, and drop what the work folder has of them.
+
+        A near-duplicate of an earlier sample stays one: what is before it never changes.
+        """
+        result, before = self._results[unit.name], self._work.log(unit.name)
+        log = self._duplicates.split(before)
+        ids = [str(item["id"]) for item in log.samples]
         shards = {
-            subset: self._write_shard(unit.name, subset, names.get((unit.name, subset)), ids)
+            subset: self._write_shard(unit.name, subset, self._names.get((unit.name, subset)), ids)
             for subset in self._plan.subsets
         }
-        lost = {item["id"] for item in result.samples} - staying
-        # Near-duplicates of earlier samples stay so: what is before them never changes.
-        rejected = [line for line in result.rejected if line["id"] not in lost]
-        rejected += [line for key in lost for line in lines[key]]
-        rejected.sort(key=lambda line: (line["id"], line["attempt"]))
-        moved = replace(result, shards=shards, samples=kept, rejected=rejected)
-        if moved != result:
-            self._work.note(unit, moved)
+        moved = replace(result, shards=shards, samples=len(ids))
+        if moved != result or log is not before:
+            self._work.note(unit, moved, log)
             self._results[unit.name] = moved
         for subset in self._plan.subsets:
             self._work.shard_file(unit.name, subset).unlink(missing_ok=True)
+        return log
 
     def _write_shard(self, name: str, subset: str, path: str | None, ids: list[str]) -> ShardRecord:
         record = self._results[name].shards[subset]
@@ -188,4 +217,4 @@ class Packer:
             for key in ids:
                 sample = reader.sample(key)
                 writer.add(key, sample.foreground, sample.alpha, sample.json)
-        return writer.record(path, subset, record.split)
+        return writer.record(path, subset, record.split).compact()

@@ -61,7 +61,7 @@ def plan_for_output(config: BuildConfig, output: Path, run: RunOptions | None = 
         held(folder / "lock.plan", str(output), wait=True),
     ):
         plan = compare_with_saved(config, output, run)
-        freeze(output, plan, run.source, processes=run.world_size)
+        freeze(output, plan, run.source, at_once=run.units_twice())
     return plan
 
 

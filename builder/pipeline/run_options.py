@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from builder.config import BuildConfig
 from builder.generation import registry
+from builder.pipeline.in_order import threads_for
 from ld_portrait_20k.errors import PortraitError
 
 if TYPE_CHECKING:
@@ -120,3 +121,11 @@ class RunOptions:
         if hasattr(os, "sched_getaffinity"):
             return len(os.sched_getaffinity(0))
         return os.cpu_count() or 1
+
+    def packing_threads(self) -> int:
+        """How many threads hash and pack units."""
+        return threads_for(self.worker_count())
+
+    def units_twice(self, devices: int = 1) -> int:
+        """How many units may lie on disk twice at a time: one a process, or one a thread."""
+        return max(self.world_size * devices, self.packing_threads())

@@ -89,8 +89,10 @@ def status(output: Path, *, check: bool = False) -> Status:
         accepted, built = sum(complete.splits.values()), len(units)
     else:
         done = [result for unit in units if (result := work.load(unit, check=False))]
-        rejected = Counter(line["reason"] for result in done for line in result.rejected)
-        accepted, built = sum(len(result.samples) for result in done), len(done)
+        rejected = Counter(
+            line["reason"] for result in done for line in work.log(result.name).rejected
+        )
+        accepted, built = sum(result.samples for result in done), len(done)
         rate = _rate(work, done)
         if rate:
             left = sum(len(unit.rows) for unit in units[built:]) / rate
@@ -111,7 +113,7 @@ def status(output: Path, *, check: bool = False) -> Status:
 
 
 def _rate(work: WorkFolder, done: list[UnitResult]) -> float | None:
-    ends = sorted((work.ended_at(result.name), len(result.samples)) for result in done)
+    ends = sorted((work.ended_at(result.name), result.samples) for result in done)
     if len(ends) < 2 or ends[-1][0] <= ends[0][0]:
         return None
     return 60.0 * sum(samples for _, samples in ends[1:]) / (ends[-1][0] - ends[0][0])

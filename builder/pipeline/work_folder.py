@@ -23,12 +23,23 @@ class UnitResult:
     Attributes:
         name: See :attr:`builder.plan.Unit.name`.
         shards: Subset to its record; ``path`` is the final path in the repository.
-        samples: Metadata of the accepted samples, in id order.
-        rejected: Log lines of every rejected attempt, in id and attempt order.
+        samples: How many samples were accepted; :meth:`WorkFolder.log` reads what they are.
     """
 
     name: str
     shards: dict[str, ShardRecord]
+    samples: int
+
+
+@dataclass(frozen=True)
+class UnitLog:
+    """What became of the samples of a finished unit.
+
+    Attributes:
+        samples: Metadata of the accepted samples, in id order.
+        rejected: Log lines of every rejected attempt, in id and attempt order.
+    """
+
     samples: list[dict[str, Any]]
     rejected: list[dict[str, Any]]
 
@@ -74,10 +85,10 @@ class WorkFolder:
             if saved["unit_hash"] != unit.hash:
                 return None
             shards = {
-                subset: ShardRecord.from_dict(subset, item)
+                subset: ShardRecord.from_dict(subset, item).compact()
                 for subset, item in saved["shards"].items()
             }
-            result = UnitResult(unit.name, shards, saved["samples"], saved["rejected"])
+            result = UnitResult(unit.name, shards, len(saved["samples"]))
         except (OSError, ValueError, KeyError, TypeError):
             return None
         for subset in self.subsets if result.samples else ():
@@ -85,6 +96,11 @@ class WorkFolder:
             if path is None or (check and file_sha256(path) != shards[subset].sha256):
                 return None
         return result
+
+    def log(self, name: str) -> UnitLog:
+        """What became of the samples of a unit that is done, read from its JSON."""
+        saved = json.loads(self._json(name).read_text(encoding="utf-8"))
+        return UnitLog(saved["samples"], saved["rejected"])
 
     def save(self, unit: Unit, finished: FinishedSamples) -> UnitResult:
         """Write a unit's shards and then its JSON: from then on it is done."""
@@ -95,9 +111,10 @@ class WorkFolder:
                 for key, members in finished.members(position):
                     writer.add(key, *members)
             final = schema.shard_name(subset, unit.split, unit.index, unit.count)
-            shards[subset] = writer.record(final, subset, unit.split)
-        result = UnitResult(unit.name, shards, finished.metadata(), finished.log())
-        self.note(unit, result)
+            shards[subset] = writer.record(final, subset, unit.split).compact()
+        log = UnitLog(finished.metadata(), finished.log())
+        result = UnitResult(unit.name, shards, len(log.samples))
+        self.note(unit, result, log)
         return result
 
     def final_shards(self, unit: Unit, result: UnitResult) -> Iterator[tuple[str, Path, str, int]]:
@@ -117,14 +134,14 @@ class WorkFolder:
             if file is not None:
                 yield path, file, record.sha256, record.bytes
 
-    def note(self, unit: Unit, result: UnitResult) -> None:
+    def note(self, unit: Unit, result: UnitResult, log: UnitLog) -> None:
         """Write the JSON that says a unit is done and where its shards lie."""
         shards = result.shards
         body = {
             "unit_hash": unit.hash,
             "shards": {subset: record.to_dict() for subset, record in shards.items()},
-            "samples": result.samples,
-            "rejected": result.rejected,
+            "samples": log.samples,
+            "rejected": log.rejected,
         }
         write_text(self._json(unit.name), canonical_json(body) + "\n")
 

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from builder.quality.duplicates import Duplicate, find_duplicates, perceptual_hash
+from builder.quality.duplicates import (
+    Duplicate,
+    find_duplicate_words,
+    find_duplicates,
+    perceptual_hash,
+)
 from builder.quality.figures import Figures, measure
 from builder.quality.judging import QualityControl
 from builder.quality.rules import REASONS, RULES, Attributes, Verdict
@@ -23,6 +28,7 @@ __all__ = [
     "QualityControl",
     "Thresholds",
     "Verdict",
+    "find_duplicate_words",
     "find_duplicates",
     "measure",
     "perceptual_hash",

@@ -16,6 +16,7 @@ from builder.quality import (
     QualityControl,
     Thresholds,
     Verdict,
+    duplicates,
     find_duplicates,
     measure,
     perceptual_hash,
@@ -225,9 +226,13 @@ def test_near_duplicates_are_those_of_comparing_every_pair(
     numbers = [base ^ sum(1 << bit for bit in set(bits)) for base, bits in flipped]
     hashes = [f"{number:032x}" for number in numbers]
     assert find_duplicates(hashes, limit) == compare_all(hashes, limit)
+    with pytest.MonkeyPatch.context() as patch:  # as where there are many
+        patch.setattr(duplicates, "_BLOCK", 3)
+        patch.setattr(duplicates, "_PAIRS", 2)
+        assert find_duplicates(hashes, limit) == compare_all(hashes, limit)
 
 
-def test_near_duplicates_among_many_that_look_alike() -> None:
+def test_near_duplicates_among_many_that_look_alike(monkeypatch: pytest.MonkeyPatch) -> None:
     """Half of the bits hardly ever differ, as in the alphas of portraits."""
     rng = np.random.default_rng(1)
     words = rng.integers(0, 2**64, (1200, 2), np.uint64)
@@ -238,3 +243,5 @@ def test_near_duplicates_among_many_that_look_alike() -> None:
     found = find_duplicates(hashes)
     assert len(found) == 600
     assert found == compare_all(hashes, 8)
+    monkeypatch.setattr(duplicates, "_BLOCK", 256)
+    assert find_duplicates(hashes) == found

@@ -24,7 +24,7 @@ from builder.files import canonical_json
 from builder.pipeline.build import BuildReport
 from builder.pipeline.packing import Packer
 from builder.pipeline.status import status
-from builder.pipeline.work_folder import UnitResult, WorkFolder
+from builder.pipeline.work_folder import UnitLog, UnitResult, WorkFolder
 from builder.plan import Plan, Unit
 from ld_portrait_20k import codec
 from ld_portrait_20k.errors import PortraitError
@@ -467,29 +467,51 @@ def test_a_lost_sample_changes_its_own_shard_alone(tmp_path: Path, digest: Diges
     assert early == {name: value for name, value in lossy.items() if name.endswith(".tar")}
 
 
+@pytest.mark.parametrize("workers", [0, 3])
 @pytest.mark.parametrize("last", [1, 2, 3])
 def test_packing_goes_on_where_it_was_stopped(
-    tmp_path: Path, digest: Digest, monkeypatch: pytest.MonkeyPatch, last: int
+    tmp_path: Path, digest: Digest, monkeypatch: pytest.MonkeyPatch, last: int, workers: int
 ) -> None:
     config = folder_config(with_losses(tmp_path / "people", 12), shards=4)
     run(config, tmp_path / "once")
+    drawn = plan_and_build(config, tmp_path / "out", part="units")
+    assert drawn.manifest is None
     write = WorkFolder.note
     notes = 0
 
-    def stopping(self: WorkFolder, unit: Unit, result: UnitResult) -> None:
+    def stopping(self: WorkFolder, unit: Unit, result: UnitResult, log: UnitLog) -> None:
         nonlocal notes
         notes += 1
-        if notes == 4 + last:  # one a unit, then three of packing
+        if notes == last:  # of the three that packing writes
             raise KeyboardInterrupt
-        write(self, unit, result)
+        write(self, unit, result, log)
 
     with monkeypatch.context() as patch:
         patch.setattr(WorkFolder, "note", stopping)
         with pytest.raises(KeyboardInterrupt):
-            run(config, tmp_path / "out")
-    report = run(config, tmp_path / "out")
+            run(config, tmp_path / "out", workers)
+    report = run(config, tmp_path / "out", workers)
     assert report.run.built == 0
     assert digest(tmp_path / "out") == digest(tmp_path / "once")
+
+
+def test_the_number_of_workers_changes_no_byte_of_packing(tmp_path: Path, digest: Digest) -> None:
+    """Near-duplicates are taken out, a unit has nothing left, and three splits have units."""
+    splits = {"train": 0.5, "validation": 0.3, "test": 0.2}
+    config = folder_config(with_losses(tmp_path / "people", 15), shards=9, splits=splits)
+    plan_and_build(config, tmp_path / "1", part="units")
+    shutil.copytree(tmp_path / "1", tmp_path / "3")
+    reports = {
+        workers: plan_and_build(config, tmp_path / str(workers), part="finish", workers=workers)
+        for workers in (1, 3)
+    }
+    assert reports[1].rejected == reports[3].rejected
+    assert reports[3].rejected["near-duplicate"] > 1
+    assert len(reports[3].manifest.splits if reports[3].manifest else ()) > 1
+    assert digest(tmp_path / "3") == digest(tmp_path / "1")
+    assert verify(tmp_path / "3", deep=True, workers=3) == replace(
+        verify(tmp_path / "1", deep=True), root=str(tmp_path / "3")
+    )
 
 
 def test_packing_holds_one_unit_twice_at_most(
@@ -514,9 +536,10 @@ def test_packing_holds_one_unit_twice_at_most(
         in_use()
         note(self, *rest)
 
-    def moved(self: Packer, *rest: Any) -> None:
-        move(self, *rest)
+    def moved(self: Packer, unit: Unit) -> UnitLog:
+        log = move(self, unit)
         in_use()
+        return log
 
     monkeypatch.setattr(WorkFolder, "note", noted)
     monkeypatch.setattr(Packer, "_move", moved)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from builder import plan as plan_module
+from builder import plan_rows
 from builder.cli import main
 from builder.config import BuildConfig
 from builder.engines import tasks
@@ -109,13 +109,13 @@ def test_only_what_changed_is_hashed_again(
 def test_a_plan_hashes_its_rows_once(monkeypatch: pytest.MonkeyPatch) -> None:
     plan = make_plan(BuildConfig(count=40, shards=4))
     lines: list[PlanRow] = []
-    line = plan_module._line
+    line = plan_rows._encode_row
 
     def noted(row: PlanRow) -> bytes:
         lines.append(row)
         return line(row)
 
-    monkeypatch.setattr(plan_module, "_line", noted)
+    monkeypatch.setattr(plan_rows, "_encode_row", noted)
     for _ in range(3):
         assert plan.hash == plan.hash
         assert plan.units() is plan.units()
@@ -313,8 +313,8 @@ def test_the_disk_must_hold_the_peak(
     need = disk_need(plan)
     a_unit = (need.final - HEADROOM) / 4
     assert need.peak == pytest.approx(need.final + a_unit, abs=4)
-    assert disk_need(plan, processes=2).peak == pytest.approx(need.final + 2 * a_unit, abs=4)
-    assert disk_need(plan, processes=99).peak == pytest.approx(need.final + 4 * a_unit, abs=4)
+    assert disk_need(plan, at_once=2).peak == pytest.approx(need.final + 2 * a_unit, abs=4)
+    assert disk_need(plan, at_once=99).peak == pytest.approx(need.final + 4 * a_unit, abs=4)
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=need.peak - 1))
     with pytest.raises(PortraitError, match=r"GiB needed while it is built, .* when finished"):
