@@ -16,7 +16,7 @@ from importlib import import_module
 from importlib.util import find_spec
 
 from ld_portrait_20k import exit_codes
-from ld_portrait_20k.command_line import run_to_exit_code
+from ld_portrait_20k.command_line import CommandParser, run_to_exit_code
 from ld_portrait_20k.own_packages import foreign_package
 from ld_portrait_20k.printable import say
 from ld_portrait_20k.version import __version__
@@ -112,7 +112,7 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog=PROGRAM,
         description="Build, refine, publish, fetch and use synthetic portrait mattes.",
         epilog=_EPILOG,

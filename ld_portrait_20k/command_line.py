@@ -2,13 +2,32 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from ld_portrait_20k import exit_codes
 from ld_portrait_20k.interruption import terminable
 from ld_portrait_20k.printable import MAX_MESSAGE, printable, say
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
+
+
+class CommandParser(argparse.ArgumentParser):
+    """A parser whose ``--help`` and ``--version`` fail where they cannot be printed.
+
+    :class:`argparse.ArgumentParser` passes over what standard output does not take, and the
+    command would seem to have told what nobody saw.
+    """
+
+    def _print_message(self, message: str, file: SupportsWrite[str] | None = None) -> None:
+        if file is sys.stdout:
+            say(message.removesuffix("\n"))
+        else:
+            super()._print_message(message, file)
 
 
 def run_to_exit_code(

@@ -50,7 +50,11 @@ def say(text: object = "", *, error: bool = False) -> None:
     stream = sys.stderr if error else sys.stdout
     line = "".join(part if part in ("\n", "\t") else _escaped(part) for part in _parts(str(text)))
     encoding = stream.encoding or "utf-8"
-    print(line.encode(encoding, "backslashreplace").decode(encoding), file=stream, flush=error)
+    try:
+        print(line.encode(encoding, "backslashreplace").decode(encoding), file=stream, flush=error)
+    except OSError as problem:
+        problem.filename = "standard error" if error else "standard output"
+        raise
 
 
 def _parts(text: str) -> list[str]:

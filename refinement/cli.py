@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 from refinement.printable import MAX_MESSAGE, printable, say
 
 if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
+
     from refinement.jobs import Destination
     from refinement.options import Options
     from refinement.products import Product
@@ -48,11 +50,21 @@ exit codes: 0 all pictures refined, 1 some could not be (each is named) or the d
 """
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser whose ``--help`` fails where it cannot be printed; argparse passes over that."""
+
+    def _print_message(self, message: str, file: SupportsWrite[str] | None = None) -> None:
+        if file is sys.stdout:
+            say(message.removesuffix("\n"))
+        else:
+            super()._print_message(message, file)
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     from refinement import VERSION
 
-    result = argparse.ArgumentParser(
+    result = _Parser(
         prog="python -m refinement",
         description="Refine the mattes of RGBA pictures by the connectivity of their border.",
         epilog=_EXAMPLES,

@@ -50,7 +50,11 @@ def say(text: object = "", stream: TextIO | None = None) -> None:
     stream = stream or sys.stdout
     line = "".join(part if part in ("\n", "\t") else _escaped(part) for part in _parts(str(text)))
     encoding = stream.encoding or "utf-8"
-    print(line.encode(encoding, "backslashreplace").decode(encoding), file=stream)
+    try:
+        print(line.encode(encoding, "backslashreplace").decode(encoding), file=stream)
+    except OSError as problem:
+        problem.filename = "standard output" if stream is sys.stdout else "standard error"
+        raise
 
 
 def _parts(text: str) -> list[str]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 
 from ld_portrait_20k import exit_codes
-from ld_portrait_20k.command_line import run_to_exit_code
+from ld_portrait_20k.command_line import CommandParser, run_to_exit_code
 from ld_portrait_20k.version import __version__
 
 COMMANDS = ("plan", "regenerate", "refine", "publish", "status", "verify", "preview", "generators")
@@ -26,7 +26,7 @@ typical ways in:
 
 def parser() -> argparse.ArgumentParser:
     """The whole command line; cheap to build, no heavy imports."""
-    root = argparse.ArgumentParser(
+    root = CommandParser(
         prog="python -m builder",
         description="Build LD-Portrait-20K: prompts, portraits, refined mattes, shards, card.",
         epilog=_EPILOG,

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 
 from ld_portrait_20k import exit_codes
-from ld_portrait_20k.command_line import run_to_exit_code
+from ld_portrait_20k.command_line import CommandParser, run_to_exit_code
 from ld_portrait_20k.version import __version__
 
 COMMANDS = ("info", "download", "verify", "export")
@@ -36,7 +36,7 @@ examples:
 
 def parser() -> argparse.ArgumentParser:
     """The whole command line; cheap to build, no heavy imports."""
-    root = argparse.ArgumentParser(
+    root = CommandParser(
         prog="python -m ld_portrait_20k",
         description=_DESCRIPTION,
         epilog=_EPILOG,

@@ -118,6 +118,7 @@ def _manifest_file(
                 token=secret or False,
                 endpoint=constants.ENDPOINT,
                 etag_timeout=LOOK_UP.timeout,
+                tqdm_class=_bounded_bar(where),
             )
         except GatedRepoError as problem:
             raise PortraitError(
@@ -160,10 +161,41 @@ def _manifest_file(
             time.sleep(min(LOOK_UP.pause * 2**attempt, LOOK_UP.longest_pause))
         else:
             path = Path(found)
-            if path.stat().st_size > MAX_BYTES:
-                raise PortraitError(f"{where}: {FILE_NAME} is too large")
+            if path.stat().st_size > MAX_BYTES:  # from the cache, where another program put it
+                raise _too_large(where)
             return path
     raise AssertionError("unreachable")
+
+
+def _bounded_bar(where: str) -> type[Any]:
+    """A progress bar of huggingface_hub that stops the download of too large a manifest.
+
+    It is told how long the file shall be before the first byte is saved, and of every piece
+    before it is, so that a server that says another length is stopped too.
+    """
+    from huggingface_hub.utils import tqdm
+
+    class Bounded(tqdm):
+        def __init__(self, *args: Any, **options: Any) -> None:
+            self._came = int(options.get("initial") or 0)
+            if max(self._came, options.get("total") or 0) > MAX_BYTES:
+                raise _too_large(where)
+            super().__init__(*args, **options)
+
+        def update(self, n: float | None = 1) -> bool | None:
+            self._came += int(n or 0)
+            if self._came > MAX_BYTES:
+                raise _too_large(where)
+            return super().update(n)
+
+    return Bounded
+
+
+def _too_large(where: str) -> PortraitError:
+    return PortraitError(
+        f"{where}: {FILE_NAME} is too large, more than {MAX_BYTES} bytes; "
+        "try: another revision, or ask its publisher"
+    )
 
 
 def _absent_or_private(problem: Exception, has_token: bool) -> str:

@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import Any
 
 from ld_portrait_20k import exit_codes
-from ld_portrait_20k.command_line import run_to_exit_code
+from ld_portrait_20k.command_line import CommandParser, run_to_exit_code
 from ld_portrait_20k.version import __version__
 
 COMMANDS = {
@@ -47,7 +47,7 @@ def parser(command: str | None = None) -> argparse.ArgumentParser:
         command: Declare the options of this command only, so that only its module is
             imported; those of all by default.
     """
-    root = argparse.ArgumentParser(
+    root = CommandParser(
         prog="python -m ld_portrait_20k.matting",
         description="Matting models: predict with them, judge them, train them.",
         epilog=_EPILOG,
