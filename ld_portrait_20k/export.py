@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ld_portrait_20k import schema
 from ld_portrait_20k.errors import PortraitError
-from ld_portrait_20k.files import replacing, write_bytes
+from ld_portrait_20k.files import replacing, replacing_folder, write_bytes
 
 if TYPE_CHECKING:
     import pyarrow
@@ -182,4 +182,6 @@ def _to_lance(samples: Iterator[RawSample], path: Path) -> None:
     from ld_portrait_20k.dataset_builder import features
 
     reader = pyarrow.RecordBatchReader.from_batches(features().arrow_schema, _batches(samples))
-    lance.write_dataset(reader, str(path), mode="overwrite")
+    # Lance itself would add a version to a dataset that is there, and leave the old one's files.
+    with replacing_folder(path) as folder:
+        lance.write_dataset(reader, str(folder), mode="overwrite")

@@ -22,6 +22,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from builder.files import WORK_FOLDER
+from tests.builder import packing
 from tests.builder.pictures import save_cutouts
 from tests.ld_portrait_20k.matting import fixtures
 from tests.ld_portrait_20k.samples import build
@@ -44,6 +46,7 @@ _PRELOADED: Final = (
         "ld_portrait_20k.download",
     ),
     *("ld_portrait_20k.dataset_builder", "pyarrow.parquet", "scipy.ndimage"),
+    "tests.builder.packing",
     *(f"ld_portrait_20k.matting.{name}" for name in ("cli.predict", "cli.key", "cli.shoot")),
     *(f"ld_portrait_20k.matting.{name}" for name in ("cli.video", "video.job")),
     *(f"ld_portrait_20k.matting.{name}" for name in ("prediction.folders", "keying.folders")),
@@ -59,7 +62,8 @@ class Command:
         module: Whose ``main`` is called.
         words: Its arguments; ``IN`` and ``OUT`` stand for folders, ``URL`` for a server.
         again: What is added to go on with a run that was killed.
-        result: Of which files the bytes are compared; all by default.
+        result: Of which files the bytes are compared; all by default. Of Lance's folders, whose
+            files have random names, it is the rows.
         needs: A package without which it is skipped.
     """
 
@@ -77,6 +81,11 @@ COMMANDS: Final = {
     "export parquet": Command(
         "ld_portrait_20k.cli", "export IN/data --to parquet --output OUT", needs="datasets"
     ),
+    "export lance": Command(
+        "ld_portrait_20k.cli", "export IN/data --to lance --output OUT", result="out/*.lance",
+        needs="lance",
+    ),
+    "pack": Command("tests.builder.packing", "IN/drawn OUT"),
     "predict": Command(
         _MATTING,
         "predict IN/images --trimap IN/trimaps --model guided-filter --output OUT --rgba OUT/rgba",
@@ -97,6 +106,7 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("inputs")
     save_cutouts(folder / "people", 3, width=80, height=96)
     build(folder / "data", {"train": (2, 2), "test": (1, 2)})
+    packing.draw(folder / "faces", folder / "drawn")
     for number in range(3):
         scene = fixtures.scene(number)
         fixtures.write(folder / f"images/{number:05d}.png", scene["image"])
@@ -146,13 +156,25 @@ def started(command: Command, words: list[str], log: Path, kill_at: int) -> tupl
 
 def digests(folder: Path, pattern: str) -> dict[str, str]:
     return {
-        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(folder.rglob(pattern)) if path.is_file()
+        path.relative_to(folder).as_posix(): hashlib.sha256(content(path)).hexdigest()
+        for path in sorted(folder.rglob(pattern))
+        if path.suffix == ".lance" or (path.is_file() and not path.name.startswith("lock"))
     }  # fmt: skip
 
 
+def content(path: Path) -> bytes:
+    if path.is_file():
+        return path.read_bytes()
+    import lance
+
+    dataset = lance.dataset(str(path))
+    assert len(list(path.glob("data/*"))) == len(dataset.versions()) == 1
+    return repr(dataset.to_table().to_pylist()).encode()
+
+
 def leftovers(folder: Path) -> list[str]:
-    return [path.relative_to(folder).as_posix() for path in folder.rglob(".*")]
+    found = [path.relative_to(folder).as_posix() for path in folder.rglob(".*")]
+    return [name for name in found if not name.endswith(WORK_FOLDER)]
 
 
 @pytest.mark.parametrize("name", COMMANDS)
