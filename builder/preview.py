@@ -26,9 +26,7 @@ def spread(manifest: Manifest, count: int, subset: str = "default") -> list[str]
         count: How many at most.
         subset: ``default``, ``raw`` or ``truth``.
     """
-    numbers = np.sort(
-        np.concatenate([shard.rows()[:, 0] for shard in manifest.select(subset)] or [[]])
-    )
+    numbers = np.sort(np.concatenate([shard.rows()[:, 0] for shard in manifest.select(subset)]))
     if len(numbers) > count:
         numbers = numbers[(2 * np.arange(count) + 1) * len(numbers) // (2 * count)]
     return [schema.sample_id(int(number)) for number in numbers]

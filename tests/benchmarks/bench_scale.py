@@ -7,7 +7,8 @@
 Each stage runs in a process of its own, whose peak memory is its own. With ``--draw`` every sample
 goes through the whole pipeline (a flat generator of 64 px, refinement, judging, encoding); without
 it 16 samples do, and units are written with copies of them under other ids, seeds, prompts and
-random perceptual hashes, which costs what writing costs and no more. ``--open-samples`` writes the
+random perceptual hashes, which costs what writing costs and no more; one hash in a thousand is
+nearly another one's. ``--open-samples`` writes the
 manifest and the index of a dataset of that size around one shard, since opening reads no other,
 and measures from the call to the first decoded sample; imports come before and are told apart.
 """
@@ -15,7 +16,6 @@ and measures from the call to the first decoded sample; imports come before and 
 from __future__ import annotations
 
 import argparse
-import copy
 import multiprocessing
 import os
 import random
@@ -69,17 +69,19 @@ class Tiles:
             yield Generated(request, foreground, alpha, {"name": self.name})
 
 
-def config(count: int) -> BuildConfig:
+def config(count: int, *, reject: bool = False, raw: bool = True) -> BuildConfig:
     return BuildConfig(
         generator=f"{__name__.replace('__main__', 'tests.benchmarks.bench_scale')}:Tiles",
         count=count, width=SIDE, height=SIDE, shards=max(3, -(-count // A_SHARD)), attempts=1,
-        reject=False,
+        reject=reject, keep_raw=raw,
     )  # fmt: skip
 
 
-def plan(output: Path, count: int) -> str:
-    run = RunOptions.for_config(config(count), workers=0)
-    made = plan_for_output(config(count), output, run)
+def plan(output: Path, count: int, *, drawn: bool, raw: bool) -> str:
+    """Plan; near-duplicates are searched for in the end, unless all samples are flat shapes."""
+    options = config(count, reject=not drawn, raw=raw)
+    run = RunOptions.for_config(options, workers=0)
+    made = plan_for_output(options, output, run)
     freeze(output, made)
     return f"{len(made.rows)} rows, {len(made.units())} units"
 
@@ -102,13 +104,16 @@ def copy_units(output: Path, count: int) -> str:
     made = saved_plan(output)
     work = WorkFolder(output, made)
     rng = random.Random(0)
+    hashes = [rng.getrandbits(128)]
     for unit in made.units():
         finished = FinishedSamples(work.folder)
         for row in unit.rows:
             metadata, foreground, alpha = templates[rng.randrange(len(templates))]
-            own = copy.deepcopy(metadata)
-            own.update(id=row.id, seed=row.seed, prompt=row.prompt, attributes=dict(row.attributes))
-            own["quality"]["perceptual_hash"] = f"{rng.getrandbits(128):032x}"
+            own = {**metadata, "quality": dict(metadata["quality"])}
+            own.update(id=row.id, seed=row.seed, prompt=row.prompt, attributes=row.attributes)
+            twin = rng.random() < 0.001
+            hashes.append(rng.choice(hashes) ^ 0b1011 if twin else rng.getrandbits(128))
+            own["quality"]["perceptual_hash"] = f"{hashes[-1]:032x}"
             text = schema.encode_metadata(own)
             finished.accept(row.id, own, (foreground, alpha, text) * len(made.subsets))
         work.save(unit, finished)
@@ -210,6 +215,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--samples", type=int, default=2000)
     parser.add_argument("--draw", action="store_true", help="draw every sample")
+    parser.add_argument("--no-raw", action="store_true", help="one subset instead of two")
     parser.add_argument("--skip", nargs="*", choices=STAGES, default=[])
     parser.add_argument("--open-samples", type=int, metavar="N", help="also open so many")
     parser.add_argument("--folder", type=Path, help="where to build; removed afterwards")
@@ -218,7 +224,7 @@ def main() -> None:
     output, many = folder / "dataset", folder / "many"
     count = options.samples
     stages: dict[str, Callable[[], str]] = {
-        "plan": lambda: plan(output, count),
+        "plan": lambda: plan(output, count, drawn=options.draw, raw=not options.no_raw),
         "units": lambda: (draw_units if options.draw else copy_units)(output, count),
         "finish": lambda: finish(output, count),
         "verify": lambda: check(output, deep=False),
