@@ -70,6 +70,11 @@ def print_published(report: PublishReport) -> None:
                 "README.md was edited on the website since it was published; "
                 "it is replaced only with --overwrite-card, and lost then"
             )
+        if not report.rights_known:
+            say(
+                "no token: whether you may write there, and what is private, is not known; "
+                "try: hf auth login"
+            )
         say("nothing was sent; the same command without --dry-run publishes it")
         return
     say(

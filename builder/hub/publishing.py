@@ -23,6 +23,7 @@ from builder.hub.target import (
     check,
     look,
     name_repo,
+    named_repo,
     shard_folders,
     sign_in,
 )
@@ -51,6 +52,7 @@ class PublishReport:
         commits: Commits made, or about how many it would take.
         failures: Requests that failed and were tried again.
         problems: What they failed of, and how often.
+        rights_known: Whether the token was asked for its rights; False for a dry run without one.
         card_edited: Whether the card was edited on the website, so that publishing replaces it
             only with ``overwrite_card``; told by a dry run.
         seconds: How long it took.
@@ -73,6 +75,7 @@ class PublishReport:
     failures: int = 0
     problems: Mapping[str, int] = field(default_factory=dict)
     card_edited: bool = False
+    rights_known: bool = True
     seconds: float = 0.0
 
     def to_dict(self) -> dict[str, Any]:
@@ -111,7 +114,8 @@ def publish(
         tag: A tag for the result, such as ``v1.0``.
         overwrite_card: Replace a card that was edited on the website; it is refused otherwise.
         commit_every: Shards a commit.
-        dry_run: Only ask the Hub and tell what would be done; needs a token all the same.
+        dry_run: Only ask the Hub and tell what would be done. Without a token it takes a private
+            repository for an absent one, and does not know who may write.
         token: Access token; that of the environment or the login if None.
         endpoint: The Hub's URL; that of the environment if None.
         policy: How failures are retried.
@@ -325,7 +329,7 @@ def _rehearse(
 ) -> PublishReport:
     """What a publication would do; only asks."""
     begun = time.monotonic()
-    repo_id = name_repo(sign_in(client), wanted_repo)
+    repo_id = name_repo(sign_in(client), wanted_repo) if client.token else named_repo(wanted_repo)
     target = look(client, repo_id, revision)
     check(target, private=private, tag=tag)
     client.check_card(folder.card)
@@ -355,5 +359,6 @@ def _rehearse(
         failures=client.retries.counts.failures,
         problems=dict(client.retries.counts.by_problem),
         card_edited=edited,
+        rights_known=bool(client.token),
         seconds=time.monotonic() - begun,
     )

@@ -116,6 +116,21 @@ def name_repo(account: Account, repo_id: str | None) -> str:
     return repo_id
 
 
+def named_repo(repo_id: str | None) -> str:
+    """The repository that a rehearsal without a token looks at.
+
+    Raises:
+        NoTokenError: None is named, so it would be that of a user who is not known.
+        HubError: The id is malformed.
+    """
+    if repo_id is None or "/" not in repo_id:
+        raise NoTokenError(
+            "without a token nobody knows whose repository is meant; "
+            f"try: --repo-id NAME/{schema.NAME}, hf auth login, or set HF_TOKEN"
+        )
+    return check_repo_id(repo_id)
+
+
 def sign_in(client: HubClient) -> Account:
     """Who publishes.
 

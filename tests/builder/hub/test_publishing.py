@@ -16,6 +16,7 @@ from builder.hub import (
     HubError,
     IncompleteError,
     LocalError,
+    NoTokenError,
     Uploader,
     UploadState,
     finish_publication,
@@ -75,6 +76,20 @@ def test_a_dry_run_changes_nothing_and_tells_the_truth(hub: HubServer, dataset: 
     assert set(plan.files) == set(done.files) and plan.url == done.url
     after = send(hub, dataset, dry_run=True)
     assert (after.changed, after.bytes_to_send, after.commits) == (False, 0, 0)
+
+
+def test_a_dry_run_needs_no_token(hub: HubServer, dataset: Path) -> None:
+    asked: dict[str, Any] = {"dry_run": True, "token": None}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("huggingface_hub.get_token", lambda: None)
+        fresh = send(hub, dataset, repo_id=REPO, **asked)
+        assert fresh.changed and not fresh.rights_known and fresh.bytes_to_send == fresh.bytes > 0
+        send(hub, dataset)
+        after = send(hub, dataset, repo_id=REPO, **asked)
+        assert (after.changed, after.bytes_to_send, after.rights_known) == (False, 0, False)
+        with pytest.raises(NoTokenError, match="--repo-id NAME/ld-portrait-20k"):
+            send(hub, dataset, **asked)
+    assert send(hub, dataset, dry_run=True).rights_known
 
 
 def record_card(root: Path) -> None:
