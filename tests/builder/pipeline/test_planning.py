@@ -14,7 +14,6 @@ from pathlib import Path
 
 import pytest
 
-from builder import plan_rows
 from builder.cli import main
 from builder.config import BuildConfig
 from builder.engines import tasks
@@ -27,6 +26,7 @@ from builder.pipeline.output_folder import freeze
 from builder.pipeline.planner import make_plan, plan_for_output
 from builder.pipeline.run_options import RunOptions
 from builder.plan import PlanRow
+from builder.plan import rows as plan_rows
 from ld_portrait_20k import manifest
 from ld_portrait_20k.errors import PortraitError
 from tests.builder.building import plan_and_build

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from builder.files import canonical_json, replacing, write_text
-from builder.plan_rows import PlanRow, SavedRows, SourceFile, encode_rows, rows_of_split
+from builder.plan.rows import PlanRow, SavedRows, SourceFile, encode_rows, rows_of_split
 from ld_portrait_20k import schema
 from ld_portrait_20k.errors import PortraitError
 
