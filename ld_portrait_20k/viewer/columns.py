@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,7 +94,7 @@ class Columns:
             with np.load(path, allow_pickle=False) as file:
                 codes, numbers = file["codes"], file["numbers"]
                 values = json.loads(file["values"].tobytes())
-        except (OSError, ValueError, KeyError, EOFError):
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
             return None
         whole = (
             codes.shape == (len(_TEXTS), count)

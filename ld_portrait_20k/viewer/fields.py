@@ -41,15 +41,18 @@ def _declared(
 
 
 def _fields() -> tuple[Field, ...]:
-    found = [(path, kind) for path, kind in _declared(schema.METADATA) if path != ("id",)]
-    last = Counter(path[-1] for path, _ in found)
+    declared = list(_declared(schema.METADATA))
+    last = Counter(path[-1] for path, _ in declared)
+    names = {
+        path: path[-1] if last[path[-1]] == 1 else ".".join(path)
+        for path, _ in declared
+        if path != ("id",)
+    }
+    names["generator", "name"] = "generator"  # it is known by its name
     return tuple(
-        Field(
-            path[-1] if last[path[-1]] == 1 else ".".join(path),
-            path,
-            "number" if kind in _NUMBERS else "text",
-        )
-        for path, kind in found
+        Field(names[path], path, "number" if kind in _NUMBERS else "text")
+        for path, kind in declared
+        if path in names
     )
 
 

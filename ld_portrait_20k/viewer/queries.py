@@ -109,6 +109,6 @@ def _range(name: str, text: str) -> tuple[float, float]:
 def _check_names(names: Iterable[str], known: Iterable[str]) -> None:
     for name in names:
         if name not in known:
-            near = difflib.get_close_matches(name, known, 1)
+            near = difflib.get_close_matches(name, [*TEXTS, *NUMBERS], 1)
             advice = f"; try: {near[0]}" if near else ""
             raise QueryError(f"no field is named {printable(name, 60)}{advice}")
