@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import sys
 import threading
 import webbrowser
@@ -11,12 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ld_portrait_20k import exit_codes, schema
-from ld_portrait_20k.cli.options import add_command, add_source
+from ld_portrait_20k.cli.options import add_command, add_source, positive, show
 from ld_portrait_20k.printable import say
 
 if TYPE_CHECKING:
     from ld_portrait_20k.streaming.sources import DatasetSource
     from ld_portrait_20k.viewer.dataset import ViewedDataset
+    from ld_portrait_20k.viewer.viewer import Viewer
 
 _DETAILS = (
     "A local page shows every sample over backgrounds of your choice, filters by every "
@@ -29,6 +31,7 @@ examples:
   python -m ld_portrait_20k view ld-portrait-20k
   python -m ld_portrait_20k view OWNER/ld-portrait-20k --revision v1 --split test
   python -m ld_portrait_20k view 'shards/train-{00000..00003}.tar' --no-browser --port 8000
+  python -m ld_portrait_20k view ld-portrait-20k --export page --max-samples 500
 """
 
 
@@ -51,6 +54,14 @@ def add_parser(commands: Any) -> None:
     add("--port", type=_port, default=0, metavar="N", help="port (default: 0, any free one)")
     add("--no-browser", action="store_true", help="open no browser")
     add(
+        "--export", type=Path, metavar="FOLDER",
+        help="write the page as static files instead, to open from disk or put on any web server",
+    )  # fmt: skip
+    add(
+        "--max-samples", type=positive, default=1000, metavar="N",
+        help="with --export: at most N samples, spread evenly (default: 1000, under 30 MB)",
+    )  # fmt: skip
+    add(
         "--marks", type=Path, metavar="FILE",
         help="file of marks (default: marks.jsonl in a dataset folder; none for what is remote)",
     )  # fmt: skip
@@ -65,13 +76,35 @@ def run(options: argparse.Namespace) -> int:
 
     source = open_source(options.source, repo_id=options.repo, revision=options.revision)
     dataset = ViewedDataset(source, options.subset, options.split)
+    if options.export is not None:
+        return _export(options, Viewer(dataset, Marks(None)))
     marks = Marks(options.marks or _marks_beside(source))
     return _serve(options, Viewer(dataset, marks))
 
 
-def _serve(options: argparse.Namespace, viewer: Any) -> int:
-    import json
+def _export(options: argparse.Namespace, viewer: Viewer) -> int:
+    from ld_portrait_20k.progress import progress_bar
+    from ld_portrait_20k.viewer.static_copy import write_static_copy
 
+    read_metadata(viewer.dataset)
+    total = min(options.max_samples, len(viewer.dataset.numbers))
+    with progress_bar(total) as bar:
+        copy = write_static_copy(
+            viewer, options.export, max_samples=options.max_samples, progress=bar.update
+        )
+    body = {
+        "folder": str(copy.folder), "samples": copy.samples, "bytes": copy.bytes, "side": copy.side,
+    }  # fmt: skip
+    lines = [
+        f"{copy.samples} samples in {copy.folder}, {copy.bytes / 1e6:.1f} MB, pictures of at most "
+        f"{copy.side} px",
+        f"open {copy.folder / 'index.html'}, or put the folder on a web server",
+    ]
+    show(options, body, lines)
+    return exit_codes.DONE
+
+
+def _serve(options: argparse.Namespace, viewer: Viewer) -> int:
     from ld_portrait_20k.viewer.server import Server, is_loopback
 
     with Server(viewer, options.host, options.port) as server:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ld_portrait_20k import schema
 from ld_portrait_20k.viewer.columns import TextColumn
 from ld_portrait_20k.viewer.dataset import ViewedDataset
-from ld_portrait_20k.viewer.fields import FIELDS, HIDDEN
+from ld_portrait_20k.viewer.fields import FIELDS, HIDDEN, VIEW_FIELDS
 from ld_portrait_20k.viewer.marks import Marks
 from ld_portrait_20k.viewer.queries import NUMBERS, Query
 
@@ -90,6 +90,15 @@ class Answers:
             found["value"] = self._value(order, row)
         return found
 
+    def values(self, row: int) -> dict[str, Any]:
+        """All fields of a sample, as the page's static copy filters by them."""
+        names = [f.name for f in FIELDS if f.kind == "text" and f.name not in HIDDEN]
+        return {
+            "prompt": self._value("prompt", row),
+            "texts": {name: self._value(name, row) for name in ["split", *names]},
+            "numbers": {name: self._value(name, row) for name in NUMBERS},
+        }
+
     def place(self, query: Query, key: str) -> int | None:
         """Where a sample stands in the order; None where it does not match."""
         found = np.flatnonzero(self.order(query) == self._rows.get(key, -1))
@@ -111,7 +120,7 @@ class Answers:
             raise self.dataset.problem
 
     def _text_facets(self, query: Query) -> list[dict[str, Any]]:
-        names = ["split", "state", "reason", "mark"]
+        names = [*VIEW_FIELDS]
         names += [f.name for f in FIELDS if f.kind == "text" and f.name not in HIDDEN]
         found = []
         for name in names:

@@ -153,17 +153,22 @@ def shrunk(
     return np.dstack([straight, opacity])
 
 
-def encode_webp(picture: NDArray[np.uint8], quality: int = _QUALITY) -> bytes:
+def encode_webp(
+    picture: NDArray[np.uint8], quality: int = _QUALITY, *, alpha_quality: int = 100
+) -> bytes:
     """A WebP.
 
     Args:
         picture: (H, W, 4) or (H, W, 3) uint8 sRGB, or (H, W) grey.
-        quality: 0 to 100; alpha is kept without loss.
+        quality: 0 to 100.
+        alpha_quality: The same for alpha; 100 keeps it without loss.
     """
     from PIL import Image
 
     out = io.BytesIO()
-    Image.fromarray(picture).save(out, "WEBP", quality=quality, method=2)
+    Image.fromarray(picture).save(
+        out, "WEBP", quality=quality, alpha_quality=alpha_quality, method=2
+    )
     return out.getvalue()
 
 

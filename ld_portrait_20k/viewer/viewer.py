@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from ld_portrait_20k import schema
+from ld_portrait_20k.streaming.addresses import public_url
 from ld_portrait_20k.streaming.sources import DatasetSource, ListedSource, LocalSource
 from ld_portrait_20k.viewer.answers import Answers
 from ld_portrait_20k.viewer.dataset import ViewedDataset
@@ -30,11 +31,15 @@ class Viewer:
         self.pictures = Pictures(dataset)
         self.answers = Answers(dataset, marks)
 
-    def about(self) -> dict[str, Any]:
-        """The dataset as a whole, and how far its metadata has been read."""
+    def about(self, *, public: bool = False) -> dict[str, Any]:
+        """The dataset as a whole, and how far its metadata has been read.
+
+        Args:
+            public: Leave out what tells of this machine: folders and marks.
+        """
         manifest = self.dataset.manifest
         return {
-            "name": self.dataset.source.name,
+            "name": self._name(public),
             "generator": manifest.generator if manifest else None,
             "plan_hash": manifest.plan_hash if manifest else None,
             "subset": self.dataset.subset,
@@ -46,7 +51,7 @@ class Viewer:
             "ready": self.dataset.ready.is_set(),
             "unreadable": self.dataset.unreadable,
             "problem": str(self.dataset.problem) if self.dataset.problem else None,
-            "marks": str(self.marks.path) if self.marks.path else None,
+            "marks": str(self.marks.path) if self.marks.path and not public else None,
             "orders": ["id", "split", "prompt", *sorted(NUMBERS - {"seed"})],
         }
 
@@ -60,8 +65,20 @@ class Viewer:
         """Where a sample stands in the order of a query; null where it does not match."""
         return {"place": self.answers.place(query, others.get("id", ""))}
 
-    def sample(self, key: str) -> dict[str, Any]:
+    def _name(self, public: bool) -> str:
+        source = self.dataset.source
+        if isinstance(source, LocalSource):
+            return source.root.name if public else source.name
+        if isinstance(source, ListedSource) and public:
+            return f"{len(source.paths)} shards"
+        return self._repository() or source.name
+
+    def sample(self, key: str, *, public: bool = False) -> dict[str, Any]:
         """All about one sample.
+
+        Args:
+            key: Its id, or that of a rejected attempt.
+            public: Leave out folders of this machine.
 
         Raises:
             KeyError: There is none.
@@ -85,12 +102,18 @@ class Viewer:
             "metadata": sample.metadata,
             "subsets": self.dataset.subsets_of(key),
             "picture": key,
-            "shard": sample.shard,
+            "shard": self._shard(row, public),
             "offset": sample.offset,
-            "code": self.load_code(row, key),
+            "code": self.load_code(row, key, public=public),
         }
 
-    def load_code(self, row: int, key: str) -> str:
+    def _shard(self, row: int, public: bool) -> str:
+        path = self.dataset.table.paths[self.dataset.table.shard[row]]
+        if isinstance(self.dataset.source, ListedSource):
+            return public_url(path).rpartition("/")[2] if public else public_url(path)
+        return path
+
+    def load_code(self, row: int, key: str, *, public: bool = False) -> str:
         """Python that loads exactly this sample."""
         source: DatasetSource = self.dataset.source
         split = schema.SPLITS[self.dataset.splits[row]]
@@ -98,11 +121,12 @@ class Viewer:
             table = self.dataset.table
             shard = int(table.shard[row])
             place = int((table.shard[:row] == shard).sum())
-            arguments = [repr(table.paths[shard])]
+            arguments = [repr(self._shard(row, public) if public else table.paths[shard])]
         else:
             place = self.dataset.place_in_split(row)
             name = str(source.root) if isinstance(source, LocalSource) else source.name
-            arguments = [repr(self._repository() or name), f"split={split!r}"]
+            name = self._repository() or (self._name(public) if public else name)
+            arguments = [repr(name), f"split={split!r}"]
             if self.dataset.subset != "default":
                 arguments.append(f"subset={self.dataset.subset!r}")
             if self._repository():
@@ -118,6 +142,7 @@ class Viewer:
         """``owner/name`` of a source on the Hub."""
         if not getattr(self.dataset.source, "identity", None):
             return None
+        # HttpSource.name of hub_source: ENDPOINT/datasets/OWNER/NAME/resolve/COMMIT
         path = self.dataset.source.name.partition("/datasets/")[2]
         return path.partition("/resolve/")[0] or None
 

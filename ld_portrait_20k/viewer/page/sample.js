@@ -71,7 +71,7 @@ export class SampleView {
 
   async open(id) {
     const turn = (this.turn += 1);
-    this.tell("");
+    this.tell(this.source.note ?? "");
     find("sample-id").textContent = id;
     try {
       const sample = await this.source.sample(id);

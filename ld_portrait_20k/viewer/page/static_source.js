@@ -6,6 +6,7 @@ export class StaticSource {
 
   constructor(data) {
     this.data = data;
+    this.note = data.note;
     this.rows = data.pages.flat();
     this.places = new Map(this.rows.map((row, place) => [row.id, place]));
     this.known = new Map();
@@ -100,7 +101,7 @@ export class StaticSource {
     const across = (at % columns) * side;
     const down = Math.floor(at / columns) * side;
     const rows = Math.ceil(Math.min(perSheet, this.rows.length - sheet * perSheet) / columns);
-    outer.style.width = `${width}px`;
+    outer.style[width >= height ? "width" : "height"] = "100%";
     outer.style.aspectRatio = `${width} / ${height}`;
     outer.style.backgroundImage = `url("sheets/${String(sheet).padStart(3, "0")}.webp")`;
     outer.style.backgroundSize = `${(100 * columns * side) / width}% ${(100 * rows * side) / height}%`;
