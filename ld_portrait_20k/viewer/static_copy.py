@@ -185,11 +185,12 @@ def _write_index(
     numbers = [facet["name"] for facet in facets["numbers"]]
     about = {**viewer.about(public=True), "samples": len(rows)}
     about["orders"] = ["id", "split", "prompt", *sorted(numbers)]
+    varied = [name for name in texts if len({row["texts"].get(name) for row in rows}) > 1]
     body = {
         "about": about,
         "note": f"In this copy pictures have at most {side} pixels a side and are compressed, so "
         "pixel values are near those of the dataset, not equal.",
-        "texts": [name for name in texts if len({row["texts"].get(name) for row in rows}) > 1],
+        "texts": varied,
         "numbers": [name for name in numbers if _varies(row["numbers"][name] for row in rows)],
         "bins": BINS,
         "sheets": {"side": _SPRITE, "columns": _COLUMNS, "perSheet": _PER_SHEET},
@@ -201,7 +202,7 @@ def _write_index(
     scripts = ["data/dataset.js"]
     for number, first in enumerate(pages):
         scripts.append(f"data/page-{number:03d}.js")
-        chosen = [_kept(row, body["texts"], numbers) for row in rows[first : first + _PER_PAGE]]
+        chosen = [_kept(row, varied, numbers) for row in rows[first : first + _PER_PAGE]]
         _assign(folder / scripts[-1], f"PORTRAITS.pages[{number}] = ", chosen)
     scripts.append("static/viewer.js")
     tags = "\n  ".join(f'<script defer src="{name}"></script>' for name in scripts)
