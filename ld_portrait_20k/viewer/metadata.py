@@ -19,7 +19,7 @@ from ld_portrait_20k.ustar import BLOCK, MAX_JSON_BYTES, padding, parse_header
 _TAIL: Final = 8192
 """Bytes at the end of a sample that are asked for: header and JSON have about 3,000."""
 
-_NEIGHBOURS: Final = 4 * 2**20
+_NEIGHBOURS: Final = 2**20
 """Small samples are read in runs of this many bytes, pictures included."""
 
 _SMALL: Final = 32_768

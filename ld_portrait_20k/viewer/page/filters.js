@@ -2,7 +2,7 @@
 
 import { figure, find, label, later, make } from "./dom.js";
 
-const NULL = "none";
+const NULL = "(not given)";
 
 export class Filters {
   constructor(address) {

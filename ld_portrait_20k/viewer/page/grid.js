@@ -6,7 +6,8 @@ const CELL = 168; // least width of a cell in pixels
 const CAPTION = 30; // caption and padding
 const SPARE = 2; // rows above and below that are kept ready
 const PAGE = 100; // samples asked for at once
-const SETTLED = 60; // milliseconds without scrolling after which pictures are asked for
+const FAST = 4; // pixels a millisecond from which on pictures wait until scrolling slows down
+const SETTLED = 60; // milliseconds without scrolling after which it counts as ended
 
 export class Grid {
   constructor(source, actions) {
@@ -72,7 +73,9 @@ export class Grid {
 
   scrolled() {
     clearTimeout(this.timer);
-    this.moving = true;
+    const [now, top] = [performance.now(), this.element.scrollTop];
+    const speed = Math.abs(top - (this.lastTop ?? 0)) / Math.max(1, now - (this.lastTime ?? 0));
+    Object.assign(this, { lastTime: now, lastTop: top, moving: speed > FAST });
     this.timer = setTimeout(() => {
       this.moving = false;
       this.render();
@@ -112,7 +115,7 @@ export class Grid {
       this.cells.set(place, cell);
       this.spacer.append(cell);
     }
-    if (cell.filled || (this.moving && !this.known(place))) return;
+    if (cell.filled || this.moving) return;
     const brief = this.known(place);
     if (brief) {
       cell.filled = true;

@@ -9,8 +9,10 @@ import json
 import os
 import random
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Sequence
@@ -21,6 +23,7 @@ from ld_portrait_20k import codec, schema
 from ld_portrait_20k.manifest import FILE_NAME, Manifest
 from ld_portrait_20k.shards import ShardWriter
 from tests.ld_portrait_20k.samples import picture
+from tests.ld_portrait_20k.server import Server
 from tests.processes import ROOT, module_command
 
 HAIR = ("black", "brown", "blonde", "red", "grey")
@@ -126,5 +129,11 @@ if __name__ == "__main__":
     folder = Path(sys.argv[1])
     if not (folder / FILE_NAME).exists():
         write(folder, int(sys.argv[2]) if len(sys.argv) > 2 else 20_051)
-    for name in ("first time", "again"):
-        print(name, {key: round(value, 3) for key, value in measure(str(folder)).items()})
+    os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="ld-portrait-large-")
+    with Server(folder) as files:
+        for where, source in (("folder", str(folder)), ("HTTP", files.url)):
+            for name in ("first time", "again"):
+                files.requests.clear()
+                found = {key: round(value, 3) for key, value in measure(source).items()}
+                print(where, name, found, f"{len(files.requests)} requests")
+    shutil.rmtree(os.environ["XDG_CACHE_HOME"])
