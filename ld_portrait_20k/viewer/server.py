@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import re
 import socket
+import sys
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
@@ -17,6 +19,7 @@ from urllib.parse import urlsplit
 
 from ld_portrait_20k import json_text
 from ld_portrait_20k.errors import PortraitError
+from ld_portrait_20k.printable import MAX_MESSAGE, printable, say
 from ld_portrait_20k.version import __version__
 from ld_portrait_20k.viewer.pictures import media_type
 from ld_portrait_20k.viewer.queries import QueryError, parse
@@ -107,7 +110,11 @@ class Server(ThreadingHTTPServer):
         return address.is_loopback or not is_loopback(self.host)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Nothing: a browser that closes its connection is no problem."""
+        """Name what went wrong; a browser that closes its connection is no problem."""
+        problem = sys.exception()
+        if problem is not None and not isinstance(problem, (ConnectionError, TimeoutError)):
+            text = printable(f"{type(problem).__name__}: {problem}", MAX_MESSAGE)
+            say(f"error while answering: {text}", error=True)
 
 
 def is_loopback(host: str) -> bool:
@@ -137,6 +144,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self, answer: Callable[[], None]) -> None:
         try:
             if not self.server.is_ours(self.headers.get("Host", "")):
+                self.close_connection = True  # a body that was sent along stays unread
                 self._refuse(403, "this address is not served here")
             else:
                 answer()
@@ -177,7 +185,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _post(self) -> None:
         length = self.headers.get("Content-Length", "")
-        if not length.isdecimal() or int(length) > _MAX_BODY:
+        if not re.fullmatch(r"\d{1,9}", length, re.ASCII) or int(length) > _MAX_BODY:
             self.close_connection = True
             self._refuse(413, f"a body of at most {_MAX_BODY} bytes")
             return

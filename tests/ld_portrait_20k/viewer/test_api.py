@@ -229,6 +229,7 @@ def test_marks_come_from_the_page_alone(dataset: Path, tmp_path: Path) -> None:
     with site(dataset, tmp_path / "marks.jsonl") as one:
         for headers in ({"Origin": "http://example.org"}, {"Content-Type": "text/plain"}):
             assert one.ask("/api/marks", "POST", body, headers)[0] == 403
+        wrong: Any
         for wrong in ({"id": "ldp-9999999"}, {"id": 3}, [], {**body, "mark": "fine"},
                       {**body, "note": "x" * 3000}):  # fmt: skip
             assert one.ask("/api/marks", "POST", wrong)[0] == 400
