@@ -15,6 +15,7 @@ export class SampleView {
     this.stage = new Stage((column, row) => this.read(column, row));
     this.layers = new Map();
     this.turn = 0;
+    this.wanted = null; // id of the sample that is shown, or on its way
     this.controls();
   }
 
@@ -44,7 +45,10 @@ export class SampleView {
       });
     }
     find("note").addEventListener("change", () => this.mark({ mark: this.sample?.mark?.mark, note: find("note").value }));
-    this.dialog.addEventListener("close", () => this.address.set({ sample: null }));
+    this.dialog.addEventListener("close", () => {
+      this.wanted = null;
+      this.address.set({ sample: null });
+    });
     this.dialog.addEventListener("keydown", (event) => this.key(event));
   }
 
@@ -55,8 +59,9 @@ export class SampleView {
       if (this.dialog.open) this.dialog.close();
       return;
     }
-    if (id !== this.sample?.id) await this.open(id);
+    if (id !== this.wanted) await this.open(id);
     else if (this.seen !== this.look()) await this.paint();
+    if (this.address.get("sample") !== id) return; // it was left meanwhile
     if (!this.dialog.open) {
       this.dialog.showModal();
       find("stage").focus();
@@ -71,6 +76,7 @@ export class SampleView {
 
   async open(id) {
     const turn = (this.turn += 1);
+    this.wanted = id;
     this.tell(this.source.note ?? "");
     find("sample-id").textContent = id;
     try {
@@ -78,7 +84,9 @@ export class SampleView {
       if (turn !== this.turn) return;
       this.sample = sample;
       this.layers = new Map();
-      this.place = await this.findPlace(id);
+      const place = await this.findPlace(id);
+      if (turn !== this.turn) return;
+      this.place = place;
       this.showState();
       showFacts(sample);
       this.offer(sample.subsets);
@@ -88,7 +96,9 @@ export class SampleView {
       this.sample = { id };
       this.stage.clear();
       find("facts").replaceChildren();
-      this.place = await this.findPlace(id).catch(() => null);
+      const place = await this.findPlace(id).catch(() => null);
+      if (turn !== this.turn) return;
+      this.place = place;
       this.showState();
       this.tell(problem.message);
     }
@@ -183,10 +193,13 @@ export class SampleView {
 
   async step(direction) {
     if (this.place === null || this.place === undefined) return;
-    const brief = await this.grid.at(this.place + direction);
-    if (!brief) return;
-    this.guess = this.place + direction;
-    this.grid.select(this.guess);
+    const place = this.place + direction;
+    if (place < 0 || place >= this.grid.total) return;
+    this.place = place; // at once: the next key may come before the sample does
+    const brief = await this.grid.at(place);
+    if (!brief || this.place !== place) return;
+    this.guess = place;
+    this.grid.select(place);
     this.address.set({ sample: brief.id });
   }
 

@@ -21,6 +21,7 @@ from ld_portrait_20k.errors import PortraitError
 from ld_portrait_20k.files import write_bytes
 from ld_portrait_20k.manifest import Manifest, file_sha256
 from ld_portrait_20k.viewer.dataset import ViewedDataset
+from ld_portrait_20k.viewer.fields import FIELDS
 from ld_portrait_20k.viewer.marks import Mark, Marks
 from ld_portrait_20k.viewer.queries import QueryError, parse
 
@@ -358,3 +359,9 @@ def test_query_words() -> None:
     assert parse("")[0].plain and not parse("age=adult")[0].plain
     with pytest.raises(QueryError):
         parse("where=1")
+
+
+def test_fields_are_named_as_in_selections() -> None:
+    selection = pytest.importorskip("ld_portrait_20k.selection", reason="no selections yet")
+    for field in FIELDS:
+        assert selection.NAMES[field.name].path == ".".join(field.path)

@@ -225,6 +225,38 @@ def test_one_sample(browser: Any, tmp_path: Path) -> None:
         assert watched.problems == []
 
 
+def test_by_keys_alone(browser: Any, dataset: Path, tmp_path: Path) -> None:
+    path = tmp_path / "marks.jsonl"
+    with site(dataset, path) as one:
+        watched = open_page(browser, one.address)
+        page = watched.page
+        watched.until("() => document.activeElement.id === 'grid'")
+        page.keyboard.press("ArrowRight")
+        page.keyboard.press("g")
+        watched.until("() => document.querySelector('#cell-1 .good') !== null")
+        assert json.loads(path.read_text()) == {"id": "ldp-0000001", "mark": "good"}
+        page.keyboard.press("x")
+        page.keyboard.press("a")
+        watched.until("() => document.body.className.includes('alpha-only')")
+        assert "behind=dark" in page.url and "show=alpha" in page.url
+        page.keyboard.press("Enter")
+        page.wait_for_selector("#sample[open]")
+        page.keyboard.press("j")
+        watched.until("() => document.getElementById('sample-place').textContent === '3 of 60'")
+        page.keyboard.press("k")
+        page.keyboard.press("k")
+        watched.until("() => document.getElementById('sample-id').textContent === 'ldp-0000000'")
+        page.go_back()  # to the grid, as from a page of its own
+        page.wait_for_selector("#sample", state="hidden")
+        assert "sample=" not in page.url
+        page.keyboard.press("/")
+        page.keyboard.type("ldp-0000001")
+        total(watched, "1 of 60")
+        page.focus("#falling")
+        page.keyboard.press("?")
+        assert page.is_visible("#help") and watched.problems == []
+
+
 def test_backgrounds(browser: Any, tmp_path: Path) -> None:
     two_mattes(tmp_path)
     (tmp_path / "photo.png").write_bytes(codec.encode_foreground(picture(1)[0]))
