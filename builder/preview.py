@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dataset_card.gallery import contact_sheet
+from dataset_card.gallery import PAPER, Layers, comparison_sheet, contact_sheet
 from ld_portrait_20k import codec, schema
 from ld_portrait_20k.errors import PortraitError
 from ld_portrait_20k.manifest import Manifest
 from ld_portrait_20k.shard_reader import ShardReader
 
 MAX_SAMPLES = 400
+
+_Read = tuple[str, NDArray[np.uint8], NDArray[np.uint8]]
 
 
 def spread(manifest: Manifest, count: int, subset: str = "default") -> list[str]:
@@ -61,9 +64,18 @@ def read_chosen(
 
 
 def sheet(
-    root: Path, manifest: Manifest, *, count: int, columns: int, cell: int, subset: str = "default"
+    root: Path,
+    manifest: Manifest,
+    *,
+    count: int,
+    columns: int,
+    cell: int,
+    subset: str = "default",
+    compare: int = 0,
 ) -> NDArray[np.uint8]:
     """A contact sheet: each portrait on light, dark and a photo-like background, and its matte.
+
+    Below them, some of the samples before and after refinement, with the change.
 
     Args:
         root: The dataset folder.
@@ -72,6 +84,9 @@ def sheet(
         columns: Samples side by side.
         cell: Side of one picture in pixels.
         subset: ``default``, ``raw`` or ``truth``.
+        compare: How many of the samples are compared with their raw mattes: those that
+            refinement changed most. None where the dataset has no raw subset, or for others
+            than ``default``.
 
     Returns:
         (H, W, 3) uint8 sRGB.
@@ -87,4 +102,36 @@ def sheet(
     assert subset in schema.SUBSETS
     chosen = list(read_chosen(root, manifest, spread(manifest, count, subset), subset))
     chosen.sort(key=lambda item: item[0])
-    return contact_sheet(chosen, columns=columns, cell=cell)
+    drawn = contact_sheet(chosen, columns=columns, cell=cell)
+    if not compare or subset != "default" or "raw" not in manifest.subsets():
+        return drawn
+    compared = _most_changed(root, manifest, chosen, compare)
+    if not compared:
+        return drawn
+    return _below(drawn, comparison_sheet(compared, columns=columns, cell=cell))
+
+
+def _most_changed(
+    root: Path, manifest: Manifest, refined: Sequence[_Read], count: int
+) -> list[tuple[str, Layers, Layers]]:
+    """The samples whose alpha refinement changed most in the mean, with their raw pictures."""
+    after = {key: (foreground, alpha) for key, foreground, alpha in refined}
+    found: list[tuple[float, str, Layers, Layers]] = []
+    for key, *raw in read_chosen(root, manifest, list(after), "raw"):
+        before = raw[0], raw[1]
+        if before[1].shape == after[key][1].shape:
+            change = float(np.abs(before[1].astype(np.int16) - after[key][1]).mean())
+            found = [*found, (change, key, before, after[key])]
+            found.sort(key=lambda item: (-item[0], item[1]))
+            del found[count:]
+    return [(key, before, refined_one) for _, key, before, refined_one in found]
+
+
+def _below(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Two sheets, one below the other, on paper of the wider one's width."""
+    width = max(first.shape[1], second.shape[1])
+    padded = [
+        cv2.copyMakeBorder(sheet, 0, 0, 0, width - sheet.shape[1], cv2.BORDER_CONSTANT, value=PAPER)
+        for sheet in (first, second)
+    ]
+    return np.vstack(padded).astype(np.uint8, copy=False)

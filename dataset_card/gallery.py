@@ -1,4 +1,7 @@
-"""A contact sheet: each portrait on light, on dark, before a photo-like place, and its matte."""
+"""Contact sheets: portraits on light, on dark and before a photo-like place, beside their mattes.
+
+Also sheets of samples before and after refinement.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +18,14 @@ PAPER: Final = (250, 250, 250)
 INK: Final = (60, 64, 68)
 TILES: Final = 4
 """Pictures of each sample: light, dark, photo-like, matte."""
+AMPLIFIED: Final = 8
+"""Times that a change of alpha is shown larger, as in the previews of ``python -m refinement``."""
 
 _GAP = 4
 _MARGIN = 14
+
+Layers = tuple[NDArray[np.uint8], NDArray[np.uint8]]
+"""Foreground (H, W, 3) straight sRGB and alpha (H, W)."""
 
 
 def contact_sheet(
@@ -43,21 +51,74 @@ def contact_sheet(
     """
     if not samples:
         raise ValueError("a contact sheet needs at least one sample")
+    tiles = [
+        pictures_of(foreground, alpha, cell, place)
+        for place, (_, foreground, alpha) in enumerate(samples)
+    ]
+    return _labelled(tiles, [[name] for name, _, _ in samples], columns, cell)
+
+
+def comparison_sheet(
+    samples: Sequence[tuple[str, Layers, Layers]], *, columns: int, cell: int
+) -> NDArray[np.uint8]:
+    """Draw samples before and after refinement: both on dark, the new matte, and the change.
+
+    Args:
+        samples: Id, raw foreground and alpha, refined foreground and alpha, as for
+            :func:`contact_sheet`.
+        columns: Samples side by side.
+        cell: Side of one picture's cell in pixels.
+
+    Returns:
+        (H, W, 3) uint8 sRGB, as wide as a contact sheet of as many columns.
+
+    Raises:
+        ValueError: No samples, or sizes that differ.
+    """
+    if not samples:
+        raise ValueError("a comparison needs at least one sample")
+    tiles = []
+    labels = []
+    for place, (name, raw, refined) in enumerate(samples):
+        if raw[1].shape != refined[1].shape:
+            raise ValueError(f"raw {raw[1].shape} does not go with refined {refined[1].shape}")
+        _, before, *_ = pictures_of(*raw, cell, place)
+        _, after, _, matte = pictures_of(*refined, cell, place)
+        tiles.append([before, after, matte, _change(raw[1], refined[1], cell)])
+        change = f"change x{AMPLIFIED}: red less, green more"
+        labels.append([f"{name} raw", "refined", "refined matte", change])
+    return _labelled(tiles, labels, columns, cell)
+
+
+def _change(raw: NDArray[np.uint8], refined: NDArray[np.uint8], longest: int) -> NDArray[np.uint8]:
+    """Red where refinement lowered alpha, green where it raised it, amplified."""
+    change = refined.astype(np.float32) - raw
+    both = np.dstack([np.maximum(-change, 0), np.maximum(change, 0), 0 * change])
+    return np.clip(AMPLIFIED * _fit(both, longest) + 0.5, 0, 255).astype(np.uint8)
+
+
+def _labelled(
+    samples: Sequence[Sequence[NDArray[np.uint8]]],
+    labels: Sequence[Sequence[str]],
+    columns: int,
+    cell: int,
+) -> NDArray[np.uint8]:
+    """Samples' pictures in rows, with words below them."""
     columns = min(columns, len(samples))
     caption = max(14, cell // 12)
     step_x, step_y = _steps(cell, caption)
     rows = -(-len(samples) // columns)
     sheet = np.empty((rows * step_y + _MARGIN, columns * step_x, 3), np.uint8)
     sheet[:] = PAPER
-    for place, (_, foreground, alpha) in enumerate(samples):
+    for place, tiles in enumerate(samples):
         left = place % columns * step_x + _MARGIN
         top = place // columns * step_y + _MARGIN
-        for tile in pictures_of(foreground, alpha, cell, place):
+        for tile in tiles:
             height, width = tile.shape[:2]
             y, x = top + (cell - height) // 2, left + (cell - width) // 2
             sheet[y : y + height, x : x + width] = tile
             left += cell + _GAP
-    return _captions(sheet, [name for name, _, _ in samples], columns, cell, caption)
+    return _captions(sheet, labels, columns, cell, caption)
 
 
 def pictures_of(
@@ -111,7 +172,11 @@ def _steps(cell: int, caption: int) -> tuple[int, int]:
 
 
 def _captions(
-    sheet: NDArray[np.uint8], names: Sequence[str], columns: int, cell: int, size: int
+    sheet: NDArray[np.uint8],
+    labels: Sequence[Sequence[str]],
+    columns: int,
+    cell: int,
+    size: int,
 ) -> NDArray[np.uint8]:
     from PIL import Image, ImageDraw, ImageFont
 
@@ -119,9 +184,14 @@ def _captions(
     draw = ImageDraw.Draw(image)
     font = ImageFont.load_default(0.75 * size)
     step_x, step_y = _steps(cell, size)
-    for place, name in enumerate(names):
-        x = place % columns * step_x + _MARGIN
+    for place, words in enumerate(labels):
         y = place // columns * step_y + _MARGIN + cell + _GAP
-        text = "".join(c if c.isprintable() and ord(c) < 256 else "?" for c in name)
-        draw.text((x, y), text, INK, font)
+        # A word alone may be as wide as all pictures of its sample.
+        room = cell if len(words) > 1 else TILES * cell
+        for at, word in enumerate(words):
+            x = place % columns * step_x + _MARGIN + at * (cell + _GAP)
+            text = "".join(c if c.isprintable() and ord(c) < 256 else "?" for c in word)
+            while text and draw.textlength(text, font) > room:
+                text = text[:-1]
+            draw.text((x, y), text, INK, font)
     return np.asarray(image).copy()

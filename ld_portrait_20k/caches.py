@@ -7,6 +7,22 @@ import os
 import tempfile
 from pathlib import Path
 
+from ld_portrait_20k import schema
+
+
+def cache_file(kind: str, name: str) -> Path | None:
+    """Where a cached file of this package lies; None without a home folder.
+
+    Args:
+        kind: Folder of such files.
+        name: The file's own name.
+    """
+    try:
+        home = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    except RuntimeError:  # neither HOME nor an entry for the user
+        return None
+    return Path(home) / schema.NAME / kind / name
+
 
 def is_writable(folder: Path) -> bool:
     """Whether files can be made in a folder, which is created if need be."""

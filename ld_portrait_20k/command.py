@@ -54,6 +54,7 @@ COMMANDS = {
     ),
     "refine": Command("refine the mattes of your own RGBA pictures", "refinement.cli"),
     "info": Command("what a dataset consists of", "ld_portrait_20k.cli", ("info",)),
+    "view": Command("look at a dataset in a browser", "ld_portrait_20k.cli", ("view",)),
     "download": Command("copy a dataset, or a part", "ld_portrait_20k.cli", ("download",)),
     "export": Command("convert to pictures, Parquet or Lance", "ld_portrait_20k.cli", ("export",)),
     "matting": Command("train, run and judge matting models", "ld_portrait_20k.matting.cli"),

@@ -15,7 +15,7 @@ def add_parser(commands: Any) -> None:
         "preview",
         help="draw a contact sheet of a dataset",
         description="Draw samples on light, on dark and on a photo-like background, beside "
-        "their mattes, into one PNG.",
+        "their mattes, into one PNG; below, mattes before and after refinement.",
     )
     from builder.cli.options import add_dataset
     from ld_portrait_20k.schema import SUBSETS
@@ -39,6 +39,11 @@ def add_parser(commands: Any) -> None:
         default="default",
         help="which mattes: default (refined), raw or truth",
     )
+    parser.add_argument(
+        "--compare", type=int, default=4, metavar="N",
+        help="below them, the N samples that refinement changed most, raw beside refined with the "
+        "change (4)",
+    )  # fmt: skip
     parser.set_defaults(run=run)
 
 
@@ -63,6 +68,7 @@ def run(options: argparse.Namespace) -> int:
         columns=options.columns,
         cell=options.cell,
         subset=options.subset,
+        compare=max(0, options.compare),
     )
     name = options.dataset.resolve().name
     path = options.picture or Path(f"{name}-preview.png")

@@ -13,7 +13,7 @@ from ld_portrait_20k import exit_codes
 from ld_portrait_20k.command_line import CommandParser, run_to_exit_code
 from ld_portrait_20k.version import __version__
 
-COMMANDS = ("info", "download", "verify", "export")
+COMMANDS = ("info", "view", "download", "verify", "export")
 
 _DESCRIPTION = """\
 Look at, fetch, check and convert LD-Portrait-20K.
@@ -26,6 +26,7 @@ LD_PORTRAIT_20K_REPO names, else the logged-in user's own.
 _EPILOG = f"""\
 examples:
   python -m ld_portrait_20k info someone/ld-portrait-20k
+  python -m ld_portrait_20k view someone/ld-portrait-20k
   python -m ld_portrait_20k download --repo someone/ld-portrait-20k --split test
   python -m ld_portrait_20k verify ld-portrait-20k --deep
   python -m ld_portrait_20k export ld-portrait-20k --to parquet --output parquet

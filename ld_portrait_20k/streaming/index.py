@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ld_portrait_20k import schema
+from ld_portrait_20k.caches import cache_file
 from ld_portrait_20k.errors import PortraitError, UnreadableShardError
 from ld_portrait_20k.files import write_bytes
 from ld_portrait_20k.manifest import Manifest, ShardRecord
@@ -78,7 +78,7 @@ def open_table(
         PortraitError: No such subset or split.
     """
     if isinstance(source, ListedSource):
-        records = [_listed_record(source, path) for path in source.paths]
+        records = listed_records(source)
         return SampleTable.from_records(records), _identity(records)
     manifest = source.manifest()
     records = manifest.select(subset, split)
@@ -89,6 +89,15 @@ def open_table(
             f"{', '.join(manifest.subsets())} with {', '.join(splits) or 'no split'}"
         )
     return SampleTable.from_records(records), _identity(records)
+
+
+def listed_records(source: ListedSource) -> list[ShardRecord]:
+    """Records of listed shards, their paths as they were listed.
+
+    Raises:
+        PortraitError: A shard cannot be read.
+    """
+    return [_listed_record(source, path) for path in source.paths]
 
 
 def _identity(records: Sequence[ShardRecord]) -> str:
@@ -162,9 +171,5 @@ def _cache_file(source: ListedSource, path: str) -> Path | None:
             raise UnreadableShardError(path, f"cannot be read ({problem.strerror})") from problem
         path = str(Path(path).resolve())
         version = f"{stat.st_size} {stat.st_mtime_ns}"
-    try:
-        home = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    except RuntimeError:  # neither HOME nor an entry for the user
-        return None
     mark = hashlib.sha256(f"{path} {version}".encode()).hexdigest()[:32]
-    return Path(home) / schema.NAME / "index" / f"{mark}.json"
+    return cache_file("index", f"{mark}.json")

@@ -133,6 +133,11 @@ def test_preview_draws_a_sheet(
         colours = drawn.convert("RGB").getcolors(1 << 24)
         assert colours is not None
         assert len(colours) > 100
+        compared = drawn.size
+    assert main([*arguments, "--count", "4", "--compare", "0"]) == 0
+    with Image.open(picture) as drawn:
+        assert drawn.width == compared[0] and drawn.height < compared[1]
+    capsys.readouterr()
     assert main([*arguments, "--subset", "truth"]) == 1
     assert "has no subset 'truth'; it has default, raw" in capsys.readouterr().err
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dataset_card import backdrops
-from dataset_card.gallery import contact_sheet, pictures_of
+from dataset_card.gallery import comparison_sheet, contact_sheet, pictures_of
 
 
 def portrait(
@@ -62,6 +62,27 @@ def test_the_sheet(tmp_path: Path) -> None:
     assert (sheet[top : top + first.shape[0], 14 : 14 + 64] == first).all()
     one = contact_sheet(samples[:1], columns=4, cell=32)
     assert one.shape[1] < 5 * 40
+
+
+def test_before_and_after() -> None:
+    colour, _ = portrait(64, 64, 0)
+    raw = np.zeros((64, 64), np.uint8)
+    raw[:32], raw[32:, :32] = 200, 30
+    refined = np.zeros((64, 64), np.uint8)
+    refined[:32] = 210
+    sheet = comparison_sheet([("a", (colour, raw), (colour, refined))], columns=2, cell=64)
+    change = sheet[14 : 14 + 64, 14 + 3 * 68 :][:, :64]
+    assert (change[:31] == (0, 80, 0)).all()  # raised by 10, eight times
+    assert (change[33:, :31] == (240, 0, 0)).all()  # lowered by 30
+    assert (change[33:, 33:] == 0).all()
+    assert (sheet[14 : 14 + 64, 14 : 14 + 64] == pictures_of(colour, raw, 64, 0)[1]).all()
+    # Words lie below each of the pictures.
+    below = sheet[14 + 64 + 4 : -14].astype(int).sum(axis=2).min(axis=0)
+    assert all(below[14 + n * 68 : 14 + n * 68 + 64].min() < 400 for n in range(4))
+    with pytest.raises(ValueError, match="does not go with"):
+        comparison_sheet([("a", (colour, raw), (colour, refined[:9]))], columns=2, cell=64)
+    with pytest.raises(ValueError, match="at least one"):
+        comparison_sheet([], columns=2, cell=64)
 
 
 def test_bad_samples() -> None:

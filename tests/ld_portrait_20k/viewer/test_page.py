@@ -1,0 +1,415 @@
+"""The page in headless Chromium, from the server and as a static copy."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ld_portrait_20k import codec, schema
+from ld_portrait_20k.cli import main
+from ld_portrait_20k.manifest import FILE_NAME, Manifest
+from ld_portrait_20k.shards import ShardWriter
+
+from ..samples import picture
+from .browser import Watched, chromium, open_page
+from .conftest import COUNT
+from .large import HAIR, metadata, write
+from .site import site
+
+pytestmark = pytest.mark.slow
+
+HOSTILE = "\u202e<img src=x onerror=alert(1)> \"quoted\" 'single' <script>alert(2)</script> &amp;"
+
+QUERIES = (
+    "sort=-confidence&q=curly",
+    "hair_color=red&hair_color=grey&confidence=0.3..",
+    "sort=hair_color&split=test",
+    "sort=-refined_sad&confidence=..0.7&age=old",
+)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with chromium() as one:
+        yield one
+
+
+def total(watched: Watched, text: str) -> None:
+    watched.until("text => document.getElementById('count').textContent.startsWith(text)", text)
+
+
+def count_beside(watched: Watched, field: str, value: str) -> str:
+    row = f"details[data-field={field}] label:has(span:text-is('{value}')) output"
+    return watched.text(row)
+
+
+def red_adults() -> tuple[int, int]:
+    red = [n for n in range(COUNT) if metadata(n, 1, 1)["attributes"]["hair_color"] == "red"]
+    adult = [n for n in red if metadata(n, 1, 1)["attributes"]["age"] == "adult"]
+    return len(red), len(adult)
+
+
+def test_filters_search_and_order(browser: Any, dataset: Path) -> None:
+    red, adults = red_adults()
+    with site(dataset) as one:
+        watched = open_page(browser, one.address)
+        page = watched.page
+        page.wait_for_selector("details[data-field=hair_color]")
+        page.click("details[data-field=hair_color] summary")
+        assert count_beside(watched, "hair_color", "red") == str(red)
+        page.check("details[data-field=hair_color] label:has(span:text-is('red')) input")
+        total(watched, f"{red} of {COUNT}")
+        watched.until(
+            "wanted => [...document.querySelectorAll('details[data-field=age] label')]"
+            ".some(one => one.textContent === `adult${wanted}`)",
+            adults,
+        )
+        assert count_beside(watched, "hair_color", HAIR[0]) != "0"  # its own filter aside
+        assert "hair_color=red" in page.url
+        page.select_option("#order", "confidence")
+        page.click("#falling")
+        watched.until("() => document.querySelectorAll('.cell .figure').length > 0")
+        figures = page.eval_on_selector_all(".cell .figure", "all => all.map(x => +x.textContent)")
+        assert figures == sorted(figures, reverse=True) and len(figures) == red
+
+        other = open_page(browser, page.url)  # a view that was sent to somebody
+        total(other, f"{red} of {COUNT}")
+        assert other.page.input_value("#order") == "confidence"
+        assert other.page.is_checked("details[data-field=hair_color] label:has-text('red') input")
+        page.click("#clear")
+        page.keyboard.press("Escape")
+        page.fill("#search", "nothing like it")
+        total(watched, "0 of")
+        assert page.is_visible("#empty")
+        page.fill("#search", "ldp-0000007")
+        total(watched, "1 of")
+        page.fill("#search", "")
+        total(watched, f"{COUNT} samples")
+        page.click("details[data-field=confidence] summary")
+        page.fill("details[data-field=confidence] input >> nth=0", "0.5")
+        watched.until("() => location.hash.includes('confidence=0.5..')")
+        sure = sum(metadata(n, 1, 1)["refinement"]["confidence"] >= 0.5 for n in range(COUNT))
+        total(watched, f"{sure} of {COUNT}")
+        assert watched.problems == [] and other.problems == []
+        assert all(url.startswith((one.address, "data:")) for url in watched.asked)
+
+
+def test_a_grid_of_thousands_scrolls(browser: Any, tmp_path: Path) -> None:
+    write(tmp_path / "d", 3000, shards=2, size=(12, 8))
+    with site(tmp_path / "d") as one:
+        watched = open_page(browser, one.address)
+        total(watched, "3,000 samples")
+        grid = watched.page.locator("#grid")
+        assert grid.evaluate("grid => grid.scrollHeight > 50 * grid.clientHeight")
+        asked = len(watched.asked)
+        for share in (0.2, 0.5, 0.9, 1.0):
+            grid.evaluate("(grid, share) => { grid.scrollTop = share * grid.scrollHeight }", share)
+            watched.page.wait_for_timeout(20)
+        watched.until("() => [...document.querySelectorAll('.cell .id')]"
+                      ".some(x => x.textContent === 'ldp-0002999')")  # fmt: skip
+        assert watched.page.locator(".cell").count() < 100
+        assert len(watched.asked) - asked < 300  # four stops of about 45 cells, not 3,000
+        watched.page.focus("#grid")
+        watched.page.keyboard.press("Home")
+        watched.until("() => document.getElementById('cell-0')?.ariaSelected === 'true'")
+        watched.page.keyboard.press("End")
+        watched.until("() => document.getElementById('cell-2999')?.ariaSelected === 'true'")
+        watched.page.keyboard.press("ArrowLeft")
+        assert grid.get_attribute("aria-activedescendant") == "cell-2998"
+        watched.page.keyboard.press("Enter")
+        watched.page.wait_for_selector("#sample[open]")
+        watched.until(
+            "() => document.getElementById('sample-place').textContent === '2999 of 3,000'"
+        )
+        assert watched.problems == []
+
+
+def pixel(watched: Watched, share_x: float, share_y: float) -> list[int]:
+    """What the canvas shows there, of its width and height."""
+    found: list[int] = watched.page.evaluate(
+        "([x, y]) => { const c = document.getElementById('stage'); return [...c.getContext('2d')"
+        ".getImageData(c.width * x, c.height * y, 1, 1).data] }",
+        [share_x, share_y],
+    )
+    return found[:3]
+
+
+def two_mattes(root: Path) -> None:
+    """One sample whose raw matte is half gone, 40 x 20 pixels."""
+    foreground = np.full((20, 40, 3), (200, 100, 50), np.uint8)
+    records = []
+    for subset, alpha in (("default", 255), ("raw", 127)):
+        name = schema.shard_name(subset, "train", 0, 1)
+        with ShardWriter(root / name, "png") as writer:
+            matte = np.full((20, 40), alpha, np.uint8)
+            matte[:, :4] = 0
+            text = schema.encode_metadata({**metadata(0, 40, 20), "prompt": HOSTILE})
+            writer.add(schema.sample_id(0), codec.encode_foreground(foreground),
+                       codec.encode_alpha(matte), text)  # fmt: skip
+        records.append(writer.record(name, subset, "train"))
+    manifest = Manifest("png", "0" * 64, "test", {"train": 1}, tuple(records))
+    (root / FILE_NAME).write_text(manifest.to_json(), encoding="utf-8")
+
+
+def test_one_sample(browser: Any, tmp_path: Path) -> None:
+    two_mattes(tmp_path)
+    with site(tmp_path, tmp_path / "marks.jsonl") as one:
+        watched = open_page(browser, f"{one.address}#behind=%23000000&sample=ldp-0000000")
+        page = watched.page
+        page.wait_for_selector("#sample[open]")
+        watched.until("() => document.getElementById('readout').textContent.includes('refined')")
+        # The slider stands in the middle: raw on the left, refined on the right, over black.
+        assert pixel(watched, 0.4, 0.5) == [100, 50, 25]
+        assert pixel(watched, 0.6, 0.5) == [200, 100, 50]
+        page.fill("#split", "1000")
+        assert pixel(watched, 0.6, 0.5) == [100, 50, 25]
+        page.keyboard.press("a")
+        watched.until("() => document.getElementById('stage').ariaLabel.startsWith('alpha')")
+        page.wait_for_timeout(100)
+        assert pixel(watched, 0.6, 0.5) == [127] * 3
+        page.keyboard.press("t")
+        watched.until("() => document.getElementById('stage').ariaLabel.startsWith('trimap')")
+        page.wait_for_timeout(100)
+        assert pixel(watched, 0.6, 0.5) == [128] * 3
+        page.keyboard.press("d")
+        watched.until("() => document.getElementById('stage').ariaLabel.startsWith('difference')")
+        page.select_option("#gain", "1")
+        page.wait_for_timeout(100)
+        red, _, blue = pixel(watched, 0.6, 0.5)
+        assert blue == 128 and red < 50 and page.is_visible("#legend")
+
+        page.focus("#stage")
+        page.keyboard.press("1")
+        for _ in range(3):
+            page.keyboard.press("+")
+        assert page.get_attribute("#zooms button >> nth=4", "aria-pressed") == "true"
+        page.keyboard.press("ArrowRight")
+        page.keyboard.press("Shift+ArrowUp")
+        assert watched.text("#readout") == (
+            "column 21, row 0 · raw: colour 200 100 50, alpha 127 · "
+            "refined: colour 200 100 50, alpha 255"
+        )
+        # Eight pixels of the screen for one of the picture: 40 pixels are 320.
+        page.keyboard.press("c")
+        watched.until("() => document.getElementById('stage').ariaLabel.startsWith('composite')")
+        page.wait_for_timeout(100)
+        width = page.evaluate(
+            "() => { const c = document.getElementById('stage'); const p = c.getContext('2d');"
+            "const row = p.getImageData(0, c.height / 2, c.width, 1).data; let n = 0;"
+            "for (let i = 0; i < row.length; i += 4) n += row[i + 3] === 255; return n }"
+        )
+        assert 318 <= width <= 322
+
+        assert page.inner_text("#facts p.prompt >> nth=0") == HOSTILE
+        assert page.locator("#facts img, #facts script").count() == 0
+        page.keyboard.press("b")
+        watched.until("() => document.getElementById('mark-bad').ariaPressed === 'true'")
+        page.keyboard.press("n")
+        page.keyboard.type('an "ear" <b>')
+        page.keyboard.press("Tab")
+        watched.until("() => document.getElementById('sample-notice').textContent === 'saved'")
+        page.wait_for_timeout(200)
+        (line,) = (tmp_path / "marks.jsonl").read_text().splitlines()
+        assert json.loads(line) == {"id": "ldp-0000000", "mark": "bad", "note": 'an "ear" <b>'}
+        page.focus("#stage")
+        page.keyboard.press("Escape")
+        page.wait_for_selector("#sample", state="hidden")
+        assert page.inner_text(".cell .bad") == "bad" and "sample=" not in page.url
+        assert watched.problems == []
+
+
+def test_by_keys_alone(browser: Any, dataset: Path, tmp_path: Path) -> None:
+    path = tmp_path / "marks.jsonl"
+    with site(dataset, path) as one:
+        watched = open_page(browser, one.address)
+        page = watched.page
+        watched.until("() => document.activeElement.id === 'grid'")
+        page.keyboard.press("ArrowRight")
+        page.keyboard.press("g")
+        watched.until("() => document.querySelector('#cell-1 .good') !== null")
+        assert json.loads(path.read_text()) == {"id": "ldp-0000001", "mark": "good"}
+        page.keyboard.press("x")
+        page.keyboard.press("a")
+        watched.until("() => document.body.className.includes('alpha-only')")
+        assert "behind=dark" in page.url and "show=alpha" in page.url
+        page.keyboard.press("Enter")
+        page.wait_for_selector("#sample[open]")
+        page.keyboard.press("j")
+        watched.until("() => document.getElementById('sample-place').textContent === '3 of 60'")
+        page.keyboard.press("k")
+        page.keyboard.press("k")
+        watched.until("() => document.getElementById('sample-id').textContent === 'ldp-0000000'")
+        page.go_back()  # to the grid, as from a page of its own
+        page.wait_for_selector("#sample", state="hidden")
+        assert "sample=" not in page.url
+        page.keyboard.press("/")
+        page.keyboard.type("ldp-0000001")
+        total(watched, "1 of 60")
+        page.focus("#falling")
+        page.keyboard.press("?")
+        assert page.is_visible("#help") and watched.problems == []
+
+
+def test_backgrounds(browser: Any, tmp_path: Path) -> None:
+    two_mattes(tmp_path)
+    (tmp_path / "photo.png").write_bytes(codec.encode_foreground(picture(1)[0]))
+    with site(tmp_path) as one:
+        watched = open_page(browser, one.address)
+        page = watched.page
+        for kind, image in (
+            ("dark", "none"),
+            ("checker", "conic"),
+            ("place", "svg"),
+            ("light", "none"),
+        ):
+            page.check(f"input[name=behind][value={kind}]")
+            watched.until("kind => document.body.classList.contains(`behind-${kind}`)", kind)
+            found = page.eval_on_selector(
+                ".cell .backed", "one => getComputedStyle(one).backgroundImage"
+            )
+            assert image in found, kind
+        page.set_input_files("#photo", str(tmp_path / "photo.png"))
+        watched.until("() => document.documentElement.style.getPropertyValue('--behind-picture')"
+                      ".includes('blob:')")  # fmt: skip
+        page.fill("#colour", "#ff0000")
+        watched.until("() => location.hash.includes('ff0000')")
+        page.check("#alpha-only")
+        watched.until("() => location.hash.includes('show=alpha')")
+        assert "invert" in page.eval_on_selector(".cell img", "x => getComputedStyle(x).filter")
+        assert watched.problems == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_narrow_screen(browser: Any, dataset: Path, scheme: str) -> None:
+    with site(dataset) as one:
+        watched = open_page(browser, one.address, 400, scheme)
+        page = watched.page
+        wide = "() => document.documentElement.scrollWidth > innerWidth"
+        assert not page.evaluate(wide) and not page.is_visible("#facets")
+        dark = page.evaluate("() => getComputedStyle(document.body).backgroundColor")
+        assert (sum(map(int, dark[4:-1].split(","))) < 200) == (scheme == "dark")
+        page.click("#filters-toggle")
+        assert page.is_visible("#facets") and not page.evaluate(wide)
+        page.click("#filters-toggle")
+        page.click(".cell >> nth=1")
+        page.wait_for_selector("#sample[open]")
+        assert not page.evaluate(wide)
+        assert watched.problems == []
+
+
+def test_the_static_copy_from_disk(
+    browser: Any, dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "copy"
+    assert main(["view", str(dataset), "--export", str(folder)]) == 0
+    assert f"{COUNT} samples in {folder}" in capsys.readouterr().out
+    text = "".join(path.read_text() for path in folder.rglob("*.js"))
+    assert str(dataset.parent) not in text  # it tells nothing of this machine
+    watched = open_page(browser, f"{(folder / 'index.html').as_uri()}#sort=-confidence&q=curly")
+    page = watched.page
+    watched.until("() => document.querySelectorAll('#facets details').length > 0")
+    with site(dataset) as one:
+        # Both answer alike.
+        for query in QUERIES:
+            page.goto(f"{(folder / 'index.html').as_uri()}#{query}")
+            wanted = one.ids(query)
+            total(watched, f"{len(wanted)} of {COUNT}")
+            watched.until(
+                "wanted => wanted.every((id, place) =>"
+                " document.querySelector(`#cell-${place} .id`)?.textContent === id)",
+                wanted[: page.locator(".cell").count()],
+            )
+            facets = one.json(f"/api/facets?{query}")
+            for facet in facets["texts"]:
+                if facet["name"] in ("hair_color", "age", "split"):
+                    for value in facet["values"]:
+                        assert count_beside(watched, facet["name"], value["value"]) == str(
+                            value["count"]
+                        )
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#sample[open]")
+    watched.until("() => document.getElementById('readout').textContent.includes('refined')")
+    assert "stream.sample(" in watched.text("#facts pre") and not page.is_visible("#marks")
+    assert watched.problems == []
+    assert all(url.startswith(("file://", "data:")) for url in watched.asked)
+
+
+def test_a_copy_replaces_a_copy_and_nothing_else(
+    dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/letter.txt").write_text("dear")
+    assert main(["view", str(dataset), "--export", str(tmp_path / "mine")]) == 1
+    assert "holds other files; try:" in capsys.readouterr().err
+    assert (tmp_path / "mine/letter.txt").read_text() == "dear"
+    for count in (12, 5):
+        arguments = ["--export", str(tmp_path / "copy"), "--max-samples", str(count), "--json"]
+        assert main(["view", str(dataset), *arguments]) == 0
+        body = json.loads(capsys.readouterr().out)
+        assert body["samples"] == count and body["bytes"] < 30_000 * count + 150_000
+        assert len(list((tmp_path / "copy/data").glob("ldp-*.js"))) == count
+
+
+@pytest.mark.parametrize("where", ["grid", "sample"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_accessibility(browser: Any, dataset: Path, where: str, scheme: str) -> None:
+    script = os.environ.get("LD_PORTRAIT_AXE")
+    if not script:
+        pytest.skip("LD_PORTRAIT_AXE does not name axe.min.js; try: npm pack axe-core")
+    with site(dataset) as one:
+        hash_ = "#sample=ldp-0000003" if where == "sample" else "#hair_color=red"
+        watched = open_page(browser, one.address + hash_, scheme=scheme)
+        watched.until("() => document.querySelectorAll('#facets details').length > 0")
+        if where == "sample":
+            watched.page.wait_for_selector("#facts table")
+        else:
+            watched.page.click("details[data-field=confidence] summary")
+        found = watched.page.evaluate(Path(script).read_text() + "; axe.run()")
+        serious = [
+            f"{one['id']}: {[node['target'] for node in one['nodes']]}"
+            for one in found["violations"]
+            if one["impact"] in ("serious", "critical")
+        ]
+        assert serious == []
+
+
+def test_the_command(dataset: Path, tmp_path: Path) -> None:
+    import signal
+    import urllib.request
+
+    from tests.processes import start_module
+
+    process = start_module(
+        "ld_portrait_20k", "view", dataset, "--no-browser", "--marks", tmp_path / "marks.jsonl",
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        # Ctrl-C is ignored by children of a shell that put pytest into the background.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
+    try:
+        assert process.stdout is not None
+        address = process.stdout.readline().strip()
+        assert address.startswith("http://127.0.0.1:")
+        with urllib.request.urlopen(f"{address}api/dataset", timeout=60) as answer:
+            assert json.load(answer)["marks"] == str(tmp_path / "marks.jsonl")
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+        assert process.returncode == 0 and "Traceback" not in said and "ended" in said
+    finally:
+        process.kill()
+
+
+def test_what_cannot_be_served(dataset: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    # An address of documentation (RFC 5737) that no machine has.
+    assert main(["view", str(dataset), "--no-browser", "--host", "192.0.2.1"]) == 1
+    assert "cannot listen on 192.0.2.1" in capsys.readouterr().err
+    assert main(["view", str(dataset), "--no-browser", "--subset", "truth"]) == 1
+    assert "no subset 'truth'" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["view", str(dataset), "--port", "70000"])
