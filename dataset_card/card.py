@@ -79,6 +79,7 @@ def render(
     if licence is not None:
         licence = licence_identifier(licence)
     about = manifest.about
+    derived = (about.get("plan") or {}).get("derived") or {}
     text = _template().render(
         front_matter=_front_matter(manifest, licence),
         title=_title(manifest.generator),
@@ -103,6 +104,8 @@ def render(
         plan_hash=manifest.plan_hash,
         stages=[samples for samples, _ in about.get("plan", {}).get("stages", [])],
         history=about.get("plan", {}).get("history", []),
+        change=derived.get("change"),
+        sources=derived.get("sources", []),
         metadata=metadata_rows(),
         example=fenced_json(statistics.example),
         figures=_figures(statistics),
@@ -134,7 +137,7 @@ def _template() -> Template:
 
 
 def _check(manifest: Manifest, statistics: Statistics) -> None:
-    strangers = statistics.generator_names() - {manifest.generator}
+    strangers = statistics.generator_names() - set(manifest.generator.split("+"))
     if strangers:
         listed = ", ".join(sorted(str(name) for name in strangers))
         raise PortraitError(

@@ -35,7 +35,11 @@ _ABOUT: Final[dict[str, Any]] = {
         "generator": dict,
         "quality": {"thresholds": dict, "added_rules": [{"path": str}]},
         "stages": list,
-        "history": [{"plan_hash": str, "refinement_version": str, "samples": int}],
+        "history": [{"plan_hash": str, "refinement_version": str, "samples": int, "change": str}],
+        "derived": {
+            "change": str,
+            "sources": [{"plan_hash": str, "generator": str, "samples": int, "sha256": str}],
+        },
         "refinement_version": str,
         "licence": str,
         "origin": str,

@@ -39,11 +39,7 @@ def finish_dataset(plan: Plan, work: WorkFolder, results: Sequence[UnitResult]) 
     """
     output = work.output
     (output / FILE_NAME).unlink(missing_ok=True)
-    accepted = accepted_samples(
-        results,
-        max_distance=plan.header["quality"]["thresholds"]["max_duplicate_distance"],
-        reject=bool(plan.header["reject"]),
-    )
+    accepted = accepted_samples(results, max_distance=_duplicate_distance(plan))
     if not accepted.samples:
         counts = Counter(line["reason"] for line in accepted.rejected)
         listed = ", ".join(f"{reason} {count}" for reason, count in sorted(counts.items()))
@@ -97,6 +93,13 @@ def finish_dataset(plan: Plan, work: WorkFolder, results: Sequence[UnitResult]) 
     return manifest.save(output)
 
 
+def _duplicate_distance(plan: Plan) -> int | None:
+    """Bits in which near-duplicates differ at most; None where they are not looked for."""
+    if not plan.header["reject"] or "derived" in plan.header:
+        return None
+    return int(plan.header["quality"]["thresholds"]["max_duplicate_distance"])
+
+
 def _about(plan: Plan, accepted: AcceptedSamples) -> dict[str, Any]:
     taken = {item["id"] for item in accepted.samples}
     last = {line["id"]: line["reason"] for line in accepted.rejected}
@@ -106,7 +109,7 @@ def _about(plan: Plan, accepted: AcceptedSamples) -> dict[str, Any]:
         "plan": plan.header,
         "environment": plan.environment,
         "package_version": __version__,
-        "planned": len(plan.rows),
+        "planned": plan.header.get("planned", len(plan.rows)),
         "rejected": dict(sorted(lost.items())),
         "retried": dict(sorted(retried.items())),
         "fidelity": _fidelity(accepted.samples),

@@ -30,21 +30,19 @@ class AcceptedSamples:
     rejected: list[dict[str, Any]]
 
 
-def accepted_samples(
-    results: Iterable[UnitResult], *, max_distance: int, reject: bool = True
-) -> AcceptedSamples:
+def accepted_samples(results: Iterable[UnitResult], *, max_distance: int | None) -> AcceptedSamples:
     """Gather the accepted samples and leave out near-duplicates of an earlier one.
 
     Args:
         results: Every finished unit.
-        max_distance: Bits in which the hashes of near-duplicates differ at most.
-        reject: Whether near-duplicates are left out.
+        max_distance: Bits in which the hashes of near-duplicates differ at most; None keeps
+            them.
     """
     results = list(results)
     samples = sorted((item for result in results for item in result.samples), key=_id)
     rejected = [line for result in results for line in result.rejected]
     hashes = [item["quality"]["perceptual_hash"] for item in samples]
-    duplicates = find_duplicates(hashes, max_distance) if reject else []
+    duplicates = [] if max_distance is None else find_duplicates(hashes, max_distance)
     for duplicate in duplicates:
         item, original = samples[duplicate.position], samples[duplicate.of]
         rejected.append(
