@@ -54,6 +54,7 @@ class BuildConfig:
         licence: The Hub's identifier of the data's licence, for the card, in lower case; None
             says what follows from the generator.
         origin: Where a folder's pictures come from, in plain text, for the card.
+        contact: Whom to ask about the dataset, in plain text, for the card.
         source: Folder of RGBA pictures for the ``folder`` generator.
         prompts: Prompt file: ``{stem: prompt}`` for a folder, a list otherwise.
         vocabulary: TOML file that replaces ``builder/prompts/vocabulary.toml``.
@@ -78,6 +79,7 @@ class BuildConfig:
     keep_raw: bool = True
     licence: str | None = None
     origin: str | None = None
+    contact: str | None = None
     source: Path | None = None
     prompts: Path | None = None
     vocabulary: Path | None = None

@@ -43,6 +43,7 @@ _ABOUT: Final[dict[str, Any]] = {
         "refinement_version": str,
         "licence": str,
         "origin": str,
+        "contact": str,
         "reject": (bool, int),
     },
     "environment": dict,

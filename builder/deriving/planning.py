@@ -216,6 +216,7 @@ def _header(
         "history": history(first.manifest) if len(sources) == 1 else [],
         "licence": first.plan.get("licence"),
         "origin": first.plan.get("origin"),
+        "contact": first.plan.get("contact"),
         "derived": {
             "operation": operation.name,
             "change": operation.change,

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import io
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 import dataset_card
-from builder import preview
 from builder.files import canonical_json, write_bytes
+from builder.pipeline import card_pictures
 from builder.pipeline.packing import AcceptedSamples, Packer, accepted_samples
 from builder.pipeline.work_folder import UnitResult, WorkFolder
 from builder.plan import Plan
@@ -20,12 +19,6 @@ from ld_portrait_20k.manifest import FILE_NAME, Manifest
 from ld_portrait_20k.version import __version__
 
 REJECTED_FILE = "rejected.jsonl"
-GALLERY_FILE = "assets/gallery.png"
-GALLERY_SAMPLES = 8
-GALLERY_COLUMNS = 2
-GALLERY_CELL = 192
-"""Samples in the card's gallery, how many side by side, and the side of one picture in px.
-Chosen by eye."""
 
 
 def finish_dataset(plan: Plan, work: WorkFolder, results: Sequence[UnitResult]) -> Manifest:
@@ -60,27 +53,16 @@ def finish_dataset(plan: Plan, work: WorkFolder, results: Sequence[UnitResult]) 
         about=_about(plan, accepted),
     )
     texts = {REJECTED_FILE: "".join(canonical_json(line) + "\n" for line in accepted.rejected)}
-    pictures = {
-        GALLERY_FILE: _png(
-            preview.sheet(
-                output,
-                manifest,
-                count=GALLERY_SAMPLES,
-                columns=GALLERY_COLUMNS,
-                cell=GALLERY_CELL,
-            )
-        )
-    }
     statistics = dataset_card.Statistics.of(accepted.samples)
-    plots = dataset_card.figures(statistics)
-    pictures.update({name: _png(picture) for name, picture in plots.items()})
+    pictures, shown = card_pictures.draw(output, manifest, statistics)
     licence = plan.header["licence"]
     texts["README.md"] = dataset_card.render(
         manifest,
         statistics,
-        pictures=list(pictures),
+        pictures=shown,
         origin=plan.header["origin"],
         licence=licence,
+        contact=plan.header.get("contact"),
     )
     texts["LICENSE"] = dataset_card.licence_text(manifest.generator, licence)
     contents = {**{name: text.encode() for name, text in texts.items()}, **pictures}
@@ -90,6 +72,8 @@ def finish_dataset(plan: Plan, work: WorkFolder, results: Sequence[UnitResult]) 
             "bytes": len(content),
             "sha256": hashlib.sha256(content).hexdigest(),
         }
+    for stray in card_pictures.strays(output, pictures):
+        stray.unlink()
     return manifest.save(output)
 
 
@@ -130,11 +114,3 @@ def _drop_strays(work: WorkFolder, folder: str, wanted: set[str]) -> None:
     for path in (work.output / folder).glob("*.tar"):
         if f"{folder}/{path.name}" not in wanted:
             path.unlink()
-
-
-def _png(picture: Any) -> bytes:
-    from PIL import Image
-
-    out = io.BytesIO()
-    Image.fromarray(picture).save(out, "PNG", optimize=True)
-    return out.getvalue()

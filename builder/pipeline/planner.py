@@ -216,6 +216,7 @@ def _header(
         **_continued(config, generator_spec),
         "licence": config.licence,
         "origin": config.origin,
+        **({"contact": config.contact} if config.contact else {}),
     }
 
 

@@ -110,7 +110,7 @@ def test_the_manifest_and_the_card_say_what_was_done(first: Path, tmp_path: Path
     assert [source["plan_hash"] for source in plan["derived"]["sources"]] == [middle.plan_hash]
     assert [entry["plan_hash"] for entry in plan["history"]] == [old.plan_hash, middle.plan_hash]
     card = html.unescape((two / "README.md").read_text())
-    log = card[card.index("### Changelog") : card.index("## Columns")]
+    log = card[card.index("## Changelog") : card.index("## Licence")]
     assert "dealt to splits anew: train 0.5, test 0.5" in log
     assert "0 samples left out" in log
     assert old.plan_hash in log and middle.plan_hash in log
@@ -133,9 +133,9 @@ def test_marks(first: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert main([*command, str(tmp_path / "a")]) == 0
     assert sorted(metadata(tmp_path / "a")) == ids[1:]
     log = (tmp_path / "a/rejected.jsonl").read_text().splitlines()
-    assert [
-        line["detail"] for line in map(json.loads, log) if line["reason"] == "marked bad"
-    ] == ["an <b>ear</b> is cut"]
+    assert [line["detail"] for line in map(json.loads, log) if line["reason"] == "marked bad"] == [
+        "an <b>ear</b> is cut"
+    ]
     assert main([*command, str(tmp_path / "b"), "--only-good"]) == 0
     assert sorted(metadata(tmp_path / "b")) == [ids[1], ids[2]]
     assert sound(tmp_path / "b")
