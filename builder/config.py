@@ -54,6 +54,7 @@ class BuildConfig:
         licence: The Hub's identifier of the data's licence, for the card, in lower case; None
             says what follows from the generator.
         origin: Where a folder's pictures come from, in plain text, for the card.
+        contact: Whom to ask about the dataset, in plain text, for the card.
         source: Folder of RGBA pictures for the ``folder`` generator.
         prompts: Prompt file: ``{stem: prompt}`` for a folder, a list otherwise.
         vocabulary: TOML file that replaces ``builder/prompts/vocabulary.toml``.
@@ -78,6 +79,7 @@ class BuildConfig:
     keep_raw: bool = True
     licence: str | None = None
     origin: str | None = None
+    contact: str | None = None
     source: Path | None = None
     prompts: Path | None = None
     vocabulary: Path | None = None
@@ -127,20 +129,29 @@ class BuildConfig:
             self.damage == 0.0 or self.generator == "procedural",
             "--damage goes with --generator procedural",
         )
-        for name, share in self.splits.items():
-            _check(name in schema.SPLITS, f"--splits: {name!r} is none of {schema.SPLITS}")
-            _check(0.0 < share <= 1.0, f"--splits: the share of {name} is above 0, at most 1")
+        check_splits(self.splits)
         for name in ("device", "decode_memory_gib"):
             _check(
                 name not in self.layer_diffusion,
                 f"{name} is no part of a plan: give it to RunOptions, or to regenerate() itself",
             )
-        _check(abs(sum(self.splits.values()) - 1.0) < 1e-9, "--splits: the shares sum to 1")
         if self.licence is not None:
             from dataset_card import licence_identifier
 
             # A frozen dataclass has no other way to put a field into its normal form.
             object.__setattr__(self, "licence", licence_identifier(self.licence))
+
+
+def check_splits(splits: Mapping[str, float]) -> None:
+    """Check shares by split.
+
+    Raises:
+        PortraitError: An unknown split, or shares that do not sum to 1.
+    """
+    for name, share in splits.items():
+        _check(name in schema.SPLITS, f"--splits: {name!r} is none of {', '.join(schema.SPLITS)}")
+        _check(0.0 < share <= 1.0, f"--splits: the share of {name} is above 0, at most 1")
+    _check(abs(sum(splits.values()) - 1.0) < 1e-9, "--splits: the shares sum to 1")
 
 
 def _check_generator(name: str) -> None:

@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from dataset_card.card import render
 from dataset_card.licence import licence_identifier, licence_text
+from dataset_card.pictures import CardPictures
 from dataset_card.plots import figures
+from dataset_card.repository import name_repository
 from dataset_card.statistics import Statistics
 
 # Other packages may have this name: ld_portrait_20k/own_packages.py looks for this line.
 PROJECT = "ld-portrait-20k"
 
-__all__ = ["Statistics", "figures", "licence_identifier", "licence_text", "render"]
+__all__ = [
+    "CardPictures",
+    "Statistics",
+    "figures",
+    "licence_identifier",
+    "licence_text",
+    "name_repository",
+    "render",
+]

@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from dataset_card.columns import metadata_rows
 from dataset_card.escape import fenced_json, inline
+from dataset_card.front_matter import PORTRAITS, front_matter, generator_names, title
 from dataset_card.licence import data_licence, licence_identifier
+from dataset_card.pictures import CardPictures
+from dataset_card.repository import NOT_PUBLISHED, check_name, name_repository
 from dataset_card.statistics import Statistics
 from ld_portrait_20k import schema
 from ld_portrait_20k.errors import PortraitError
@@ -21,11 +24,6 @@ from ld_portrait_20k.manifest import Manifest
 if TYPE_CHECKING:
     from jinja2 import Template
 
-_TITLES: Final = {
-    "procedural": "LD-Portrait, procedural stand-in",
-    "folder": "LD-Portrait, from a folder of pictures",
-    "layer-diffusion": "LD-Portrait",
-}
 _FIGURES: Final = (
     ("coverage", "mean alpha", 100),
     ("opaque_area", "opaque area", 100),
@@ -50,23 +48,25 @@ def render(
     manifest: Manifest,
     statistics: Statistics,
     *,
-    pictures: Sequence[str] = (),
+    pictures: CardPictures | None = None,
     repo_id: str = schema.NAME,
     origin: str | None = None,
     licence: str | None = None,
+    contact: str | None = None,
 ) -> str:
     """The text of README.md; the same arguments give the same text.
 
     Args:
         manifest: What the dataset consists of. Its ``about`` gives the counts of rejected
-            and retried samples by reason and the number planned, where it has them.
+            and retried samples by reason, the number planned and what the dataset was made
+            from, where it has them.
         statistics: Of the subset ``default``.
-        pictures: Paths of pictures in the repository; the first opens the card, the others
-            go with the statistics.
+        pictures: Where the card's pictures are in the repository.
         repo_id: What a user gives to ``load_dataset``.
         origin: For the ``folder`` generator: where the pictures come from, in plain text.
         licence: The Hub's identifier of the data's licence, where the publisher knows it;
             otherwise it follows from the generator.
+        contact: Whom to ask about the dataset, in plain text.
 
     Raises:
         PortraitError: The samples' own records name another generator than the manifest,
@@ -74,44 +74,43 @@ def render(
             name of a repository, or ``licence`` no identifier.
     """
     _check(manifest, statistics)
-    if not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", repo_id, re.ASCII):
-        raise PortraitError(f"dataset card: {repo_id!r} is not a repository's name")
+    check_name(repo_id)
     if licence is not None:
         licence = licence_identifier(licence)
-    about = manifest.about
+    names = generator_names(manifest)
+    subsets = _subsets(manifest)
     text = _template().render(
-        front_matter=_front_matter(manifest, licence),
-        title=_title(manifest.generator),
-        generator=manifest.generator,
+        front_matter=front_matter(manifest, subsets, licence),
+        title=title(manifest),
+        names=names,
+        generator=names[0] if len(names) == 1 else None,
+        portraits=PORTRAITS.issuperset(names),
         count=statistics.samples,
-        subsets=_subsets(manifest),
+        subsets=subsets,
         foreground=schema.FOREGROUND_MEMBERS[manifest.foreground_format],
         foreground_format=manifest.foreground_format,
-        pictures=[quote(path) for path in pictures],
-        repo_id=f'"{repo_id}"',
+        pictures=pictures or CardPictures(),
+        not_published=NOT_PUBLISHED,
+        repo_id=f'"{schema.NAME}"',
         first_split=next((name for name in schema.SPLITS if name in manifest.splits), "train"),
         origin=origin,
+        contact=contact,
         licence=data_licence(manifest.generator),
         licence_given=licence,
         recipes=_recipes(statistics.generators),
         models=[(json.loads(model), n) for model, n in sorted(statistics.models.items())],
         refinements=_ranked(statistics.refinements),
-        planned=_whole(about.get("planned")),
-        rejected=_reasons(about.get("rejected")),
-        retried=_reasons(about.get("retried")),
-        added_rules=about.get("plan", {}).get("quality", {}).get("added_rules", []),
-        plan_hash=manifest.plan_hash,
-        stages=[samples for samples, _ in about.get("plan", {}).get("stages", [])],
-        history=about.get("plan", {}).get("history", []),
+        **_provenance(manifest),
         metadata=metadata_rows(),
         example=fenced_json(statistics.example),
         figures=_figures(statistics),
         sizes=_ranked(statistics.sizes),
         attributes=_attributes(statistics),
+        leanings=_leanings(statistics),
         without_prompt=statistics.without_prompt,
         truth=_truth(statistics),
     )
-    return text.rstrip("\n") + "\n"
+    return name_repository(text.rstrip("\n") + "\n", repo_id)
 
 
 @lru_cache(maxsize=1)
@@ -127,6 +126,7 @@ def _template() -> Template:
         keep_trailing_newline=True,
     )
     environment.filters["inline"] = inline
+    environment.filters["path"] = quote
     environment.filters["number"] = _number
     environment.filters["samples"] = lambda n: f"{n:,} sample{'' if n == 1 else 's'}"
     environment.filters["plain"] = lambda value: f"{value:g}" if isinstance(value, float) else value
@@ -134,7 +134,7 @@ def _template() -> Template:
 
 
 def _check(manifest: Manifest, statistics: Statistics) -> None:
-    strangers = statistics.generator_names() - {manifest.generator}
+    strangers = statistics.generator_names() - set(generator_names(manifest))
     if strangers:
         listed = ", ".join(sorted(str(name) for name in strangers))
         raise PortraitError(
@@ -147,68 +147,6 @@ def _check(manifest: Manifest, statistics: Statistics) -> None:
             f"dataset card: the manifest counts {total} samples, the statistics "
             f"{statistics.samples}; try: build the dataset again"
         )
-
-
-def _title(generator: str) -> str:
-    return _TITLES.get(generator, "LD-Portrait, from another generator")
-
-
-def _front_matter(manifest: Manifest, licence: str | None) -> str:
-    import yaml
-
-    terms = data_licence(manifest.generator)
-    head: dict[str, Any] = {"license": licence or terms.identifier}
-    if licence is None and terms.name is not None:
-        head |= {"license_name": terms.name, "license_link": "LICENSE"}
-    if manifest.generator != "folder":  # whose prompts may be in any language
-        head["language"] = ["en"]
-    head |= {
-        "pretty_name": _title(manifest.generator),
-        "annotations_creators": ["machine-generated"],
-        "task_categories": ["image-segmentation", "mask-generation"],
-        "size_categories": [_size_category(sum(manifest.splits.values()))],
-        "tags": [
-            "image-matting",
-            "portrait-matting",
-            "alpha-matte",
-            "webdataset",
-            *_tags(manifest.generator),
-        ],
-        "configs": [],
-        "dataset_info": [],
-    }
-    for subset, splits in _subsets(manifest).items():
-        folder = schema.SUBSETS[subset]
-        data_files = [{"split": split, "path": f"{folder}/{split}-*.tar"} for split in splits]
-        head["configs"].append({"config_name": subset, "data_files": data_files})
-        size = sum(found["bytes"] for found in splits.values())
-        head["dataset_info"].append(
-            {
-                "config_name": subset,
-                "features": schema.feature_yaml(manifest.foreground_format),
-                "splits": [
-                    {"name": split, "num_bytes": found["bytes"], "num_examples": found["samples"]}
-                    for split, found in splits.items()
-                ],
-                "download_size": size,
-                "dataset_size": size,
-            }
-        )
-    text: str = yaml.safe_dump(head, sort_keys=False, allow_unicode=False, width=96)
-    return text
-
-
-def _tags(generator: str) -> list[str]:
-    if generator == "layer-diffusion":
-        return ["synthetic", "layer-diffusion", "stable-diffusion-xl"]
-    return ["synthetic", "procedural"] if generator == "procedural" else []
-
-
-def _size_category(count: int) -> str:
-    for limit, name in ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K")):
-        if count < limit:
-            return name
-    return "100K<n<1M" if count < 1_000_000 else "1M<n<10M"
 
 
 def _subsets(manifest: Manifest) -> dict[str, dict[str, dict[str, int]]]:
@@ -224,6 +162,32 @@ def _subsets(manifest: Manifest) -> dict[str, dict[str, dict[str, int]]]:
                     "bytes": sum(shard.bytes for shard in shards),
                 }
     return found
+
+
+def _provenance(manifest: Manifest) -> dict[str, Any]:
+    """What the manifest's free part says of how the dataset came to be."""
+    about = manifest.about
+    plan = about.get("plan") or {}
+    derived = plan.get("derived") or {}
+    version = about.get("package_version") or ""
+    return {
+        "planned": _whole(about.get("planned")),
+        "rejected": _reasons(about.get("rejected")),
+        "retried": _reasons(about.get("retried")),
+        "added_rules": (plan.get("quality") or {}).get("added_rules", []),
+        "plan_hash": manifest.plan_hash,
+        # For code blocks, where nothing can be escaped.
+        "plan_id": _if_plain(r"[0-9a-f]{8,64}", manifest.plan_hash),
+        "version": _if_plain(r"[\w.+-]{1,40}", version),
+        "stages": [samples for samples, _ in plan.get("stages", [])],
+        "history": plan.get("history", []),
+        "change": derived.get("change"),
+        "sources": derived.get("sources", []),
+    }
+
+
+def _if_plain(pattern: str, text: str) -> str | None:
+    return text if re.fullmatch(pattern, text, re.ASCII) else None
 
 
 def _recipes(generators: Mapping[str, int]) -> list[tuple[list[tuple[str, Any]], int]]:
@@ -256,14 +220,14 @@ def _whole(value: Any) -> int | None:
 
 def _figures(statistics: Statistics) -> list[tuple[str, str, str, str]]:
     rows = []
-    for name, title, scale in _FIGURES:
+    for name, caption, scale in _FIGURES:
         histogram = statistics.histograms[name]
         if histogram.mean is None or histogram.lowest is None or histogram.highest is None:
             continue
         values = (histogram.mean, histogram.lowest / 1e6, histogram.highest / 1e6)
         unit = " %" if scale == 100 else ""
         mean, low, high = (f"{_number(value * scale)}{unit}" for value in values)
-        rows.append((title, mean, low, high))
+        rows.append((caption, mean, low, high))
     return rows
 
 
@@ -274,6 +238,17 @@ def _attributes(statistics: Statistics) -> list[tuple[str, list[tuple[str, int]]
         known = {value: count for value, count in counts.items() if value is not None}
         if known:
             rows.append((name.replace("_", " "), _ranked(known), counts[None]))
+    return rows
+
+
+def _leanings(statistics: Statistics) -> list[tuple[str, str, float, int]]:
+    """Attribute, its commonest value, that one's share of those known in percent, how many."""
+    rows = []
+    for name, values, _ in _attributes(statistics):
+        known = sum(statistics.attributes[name.replace(" ", "_")].values())
+        known -= statistics.attributes[name.replace(" ", "_")][None]
+        value, most = values[0]
+        rows.append((name, value, 100 * most / known, known))
     return rows
 
 

@@ -121,6 +121,20 @@ def _labelled(
     return _captions(sheet, labels, columns, cell, caption)
 
 
+def thumbnail(
+    foreground: NDArray[np.uint8], alpha: NDArray[np.uint8], longest: int, seed: int
+) -> NDArray[np.uint8]:
+    """The pictures of :func:`pictures_of` side by side.
+
+    Returns:
+        (h, 4 * w + 3 gaps, 3) uint8 sRGB.
+    """
+    tiles = pictures_of(foreground, alpha, longest, seed)
+    gap = np.full((tiles[0].shape[0], _GAP, 3), PAPER, np.uint8)
+    parts = [part for tile in tiles for part in (gap, tile)]
+    return np.concatenate(parts[1:], axis=1)
+
+
 def pictures_of(
     foreground: NDArray[np.uint8],
     alpha: NDArray[np.uint8],

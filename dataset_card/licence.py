@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from dataset_card.escape import inline
 from ld_portrait_20k.errors import PortraitError
 
 _IDENTIFIER: Final = re.compile(r"[a-z0-9][a-z0-9.+-]{,39}")
@@ -91,8 +92,14 @@ def licence_identifier(text: str) -> str:
 
 
 def data_licence(generator: str) -> Licence:
-    """The licence that follows from a generator's name."""
-    return _BY_GENERATOR.get(generator, _UNKNOWN)
+    """The licence that follows from a generator's name, or from several joined by ``+``."""
+    names = generator.split("+")
+    if len(names) == 1:
+        return _BY_GENERATOR.get(generator, _UNKNOWN)
+    parts = [(name, data_licence(name)) for name in names]
+    terms = [f"**Samples of {inline(name)}: {part.title}.** {part.terms}" for name, part in parts]
+    lead = "Each sample's metadata names its generator."
+    return Licence("other", "several", "Those of its parts", "\n\n".join([lead, *terms]))
 
 
 def licence_text(generator: str, stated: str | None = None) -> str:

@@ -6,13 +6,24 @@ a card that cannot be read stays as it is.
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
+from urllib.parse import unquote
 
+from ld_portrait_20k import schema
 from ld_portrait_20k.manifest import Manifest
 
 MAX_HEAD: Final = 2**17
 """Characters of YAML that are read. Our cards have about 12,000; PyYAML reads 120,000 a second."""
 
+MAX_PICTURES: Final = 200
+"""Pictures of a card that are fetched. Our cards show about 11."""
+
+_PICTURE = re.compile(r"""!\[[^\]\n]{0,400}\]\(([^()\s]{1,300})\)|<img src="([^"\s]{1,300})\"""")
+_PATH = re.compile(
+    r"(?:[A-Za-z0-9_][\w. -]{0,100}/){0,5}[A-Za-z0-9_][\w. -]{0,100}\.(?:png|jpe?g|webp|gif|svg)",
+    re.ASCII | re.IGNORECASE,
+)
 _MAX_DEPTH = 40  # our cards have 12 levels
 _FENCE = "---\n"
 _FAILURES = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
@@ -41,6 +52,25 @@ def fit_card(card: bytes, manifest: Manifest) -> bytes:
         return f"{_FENCE}{text}{_FENCE}{found[1]}".encode()
     except (yaml.YAMLError, *_FAILURES):
         return card
+
+
+def shown_pictures(card: bytes) -> list[str]:
+    """Paths of the pictures in its own repository that a card shows.
+
+    Args:
+        card: ``README.md``; it may come from anywhere.
+
+    Returns:
+        Relative paths of at most :data:`MAX_PICTURES` pictures, none of which leads out of the
+        repository, is hidden or lies among the shards.
+    """
+    found: dict[str, None] = {}
+    for match in _PICTURE.finditer(card.decode("utf-8", "replace")):
+        path = unquote(match.group(1) or match.group(2)).removeprefix("./")
+        folder = path.partition("/")[0]
+        if _PATH.fullmatch(path) and folder not in schema.SUBSETS.values():
+            found[path] = None
+    return list(found)[:MAX_PICTURES]
 
 
 def card_head(card: str) -> tuple[Any, str] | None:

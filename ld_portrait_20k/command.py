@@ -52,6 +52,13 @@ COMMANDS = {
     "refine-dataset": Command(
         "make a new version of a dataset by refining its raw subset", "builder.cli", ("refine",)
     ),
+    "filter": Command(
+        "make a dataset without some of another one's samples", "builder.cli", ("filter",)
+    ),
+    "merge": Command("make one dataset of several", "builder.cli", ("merge",)),
+    "resplit": Command(
+        "make a dataset whose samples are dealt to splits anew", "builder.cli", ("resplit",)
+    ),
     "refine": Command("refine the mattes of your own RGBA pictures", "refinement.cli"),
     "info": Command("what a dataset consists of", "ld_portrait_20k.cli", ("info",)),
     "view": Command("look at a dataset in a browser", "ld_portrait_20k.cli", ("view",)),

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from ld_portrait_20k.card_fitting import fit_card
+from ld_portrait_20k.card_fitting import fit_card, shown_pictures
 from ld_portrait_20k.errors import PortraitError, ShardError
 from ld_portrait_20k.files import write_bytes
 from ld_portrait_20k.manifest import FILE_NAME, Manifest, ShardRecord, count_samples, file_sha256
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from ld_portrait_20k.streaming.sources import DatasetSource, HttpSource, LocalSource
 
 CONNECTIONS: Final = 4
-_CARD_FILES: Final = ("README.md", "LICENSE", "preview.png")
+_CARD: Final = "README.md"
+_MAX_CARD_FILE: Final = 64 * 2**20
+"""A picture of a card has a few hundred kilobytes."""
 _PIECE = 2**20
 
 
@@ -170,8 +172,9 @@ def download(
 ) -> Manifest:
     """Fetch a dataset into a folder that loads like the original.
 
-    Shards are fetched first, then card and licence, and the manifest last: a folder without
-    a manifest is unfinished, and running again goes on where it stood.
+    Shards are fetched first, then card, licence and the pictures that the card shows, and the
+    manifest last: a folder without a manifest is unfinished, and running again goes on where it
+    stood.
 
     Returns:
         The manifest of what is now there.
@@ -188,17 +191,46 @@ def download(
             raise PortraitError(f"{folder}: holds another dataset; choose another folder")
         part = _merge(whole, old, part)
     download_shards(source, chosen, folder, progress)
-    for name in _CARD_FILES:
-        try:
-            data = source.client.get(source.url(name), 64 * 2**20)
-        except RemoteError as problem:
-            if problem.status in (404, 410):
-                continue
-            raise
-        if name == "README.md" and part.shards != whole.shards:
-            data = fit_card(data, part)
-        write_bytes(folder / name, data)
+    _download_card(source, folder, whole, part)
     return part.save(folder)
+
+
+def _download_card(source: HttpSource, folder: Path, whole: Manifest, part: Manifest) -> None:
+    """Fetch card and licence, and the pictures that the card shows; what is absent is left out."""
+    card = _fetch(source, whole, _CARD)
+    if card is not None:
+        for name in shown_pictures(card):
+            picture = _fetch(source, whole, name)
+            if picture is not None:
+                write_bytes(folder / name, picture)
+        fitted = card if part.shards == whole.shards else fit_card(card, part)
+        write_bytes(folder / _CARD, fitted)
+    licence = _fetch(source, whole, "LICENSE")
+    if licence is not None:
+        write_bytes(folder / "LICENSE", licence)
+
+
+def _fetch(source: HttpSource, manifest: Manifest, name: str) -> bytes | None:
+    """A small file; None where there is none.
+
+    Raises:
+        RemoteError: It cannot be fetched.
+        ShardError: It is not what the manifest says.
+    """
+    try:
+        data = source.client.get(source.url(name), _MAX_CARD_FILE)
+    except RemoteError as problem:
+        if problem.status in (404, 410):
+            return None
+        raise
+    listed = manifest.files.get(name)
+    if (
+        listed is not None
+        and name != _CARD
+        and hashlib.sha256(data).hexdigest() != listed["sha256"]
+    ):
+        raise ShardError(source.locate(name), "its sha256 differs from the manifest's")
+    return data
 
 
 def _merge(whole: Manifest, old: Manifest, new: Manifest) -> Manifest:

@@ -37,6 +37,8 @@ class ShardReader:
         record: What the manifest says of the shard.
         foreground_format: The manifest's, ``"png"`` or ``"jpeg"``; it names the members.
         name: Name of the shard in error messages; by default the path, else the record's.
+        buffering: Bytes that are read at once from a shard given by path. Few are best where
+            small members are read and the pictures between them are not.
 
     Raises:
         ShardError: Raised by every method that reads, for a shard that cannot be read.
@@ -48,7 +50,10 @@ class ShardReader:
         record: ShardRecord,
         foreground_format: str,
         name: str | None = None,
+        *,
+        buffering: int = _BUFFER,
     ) -> None:
+        self._buffering = buffering
         self.record = record
         self.foreground_format = foreground_format
         self.name = name or (str(source) if isinstance(source, Path) else record.path)
@@ -155,7 +160,7 @@ class ShardReader:
         try:
             if self._stream is None:
                 assert self._path is not None
-                self._file = self._path.open("rb", buffering=_BUFFER)
+                self._file = self._path.open("rb", buffering=self._buffering)
                 self._stream = self._file
             if self._position != offset:
                 # Only a stream that cannot seek lacks it, and that one is read in order.

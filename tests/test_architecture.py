@@ -16,7 +16,10 @@ PACKAGES = ("builder", "dataset_card", "ld_portrait_20k", "refinement")
 MOST_LINES = 400
 MOST_AT_ROOT = 6
 
-LAYERS = ("builder.workers", "builder.pipeline", "builder.engines", "builder.cli")
+LAYERS = (
+    *("builder.workers", "builder.pipeline", "builder.deriving", "builder.engines"),
+    "builder.cli",
+)
 """From the bottom up: a room imports itself and those before it, never those after it."""
 HEAVY = ("torch", "diffusers", "transformers")
 

@@ -50,7 +50,7 @@ _PRELOADED: Final = (
     *(f"ld_portrait_20k.matting.{name}" for name in ("cli.predict", "cli.key", "cli.shoot")),
     *(f"ld_portrait_20k.matting.{name}" for name in ("cli.video", "video.job")),
     *(f"ld_portrait_20k.matting.{name}" for name in ("prediction.folders", "keying.folders")),
-    *("ld_portrait_20k.matting.keying.footage",),
+    *("ld_portrait_20k.matting.keying.footage", "builder.deriving.writing", "jinja2"),
 )
 
 
@@ -86,6 +86,11 @@ COMMANDS: Final = {
         needs="lance",
     ),
     "pack": Command("tests.builder.packing", "IN/drawn OUT"),
+    "filter": Command("builder.cli", "filter IN/data --where seed>20000 --output OUT"),
+    "merge": Command("builder.cli", "merge IN/data IN/more --renumber --output OUT"),
+    "resplit": Command(
+        "builder.cli", "resplit IN/data --splits train=0.5,validation=0.5 --output OUT"
+    ),
     "predict": Command(
         _MATTING,
         "predict IN/images --trimap IN/trimaps --model guided-filter --output OUT --rgba OUT/rgba",
@@ -107,6 +112,7 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     save_cutouts(folder / "people", 3, width=80, height=96)
     build(folder / "data", {"train": (2, 2), "test": (1, 2)})
     packing.draw(folder / "faces", folder / "drawn")
+    build(folder / "more", {"train": (1, 2)}, size=(32, 24))
     for number in range(3):
         scene = fixtures.scene(number)
         fixtures.write(folder / f"images/{number:05d}.png", scene["image"])

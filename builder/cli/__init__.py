@@ -11,7 +11,10 @@ from ld_portrait_20k import exit_codes
 from ld_portrait_20k.command_line import CommandParser, run_to_exit_code
 from ld_portrait_20k.version import __version__
 
-COMMANDS = ("plan", "regenerate", "refine", "publish", "status", "verify", "preview", "generators")
+COMMANDS = (
+    *("plan", "regenerate", "refine", "filter", "merge", "resplit"),
+    *("publish", "status", "verify", "preview", "generators"),
+)
 
 _EPILOG = f"""\
 typical ways in:

@@ -109,6 +109,9 @@ def add_build_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--origin", metavar="TEXT", help="where a folder's pictures come from")
     group.add_argument(
+        "--contact", metavar="TEXT", help="whom to ask about the dataset, for its card"
+    )
+    group.add_argument(
         "--raw",
         action=argparse.BooleanOptionalAction,
         help="keep the unrefined pictures as the subset raw (default: yes)",
@@ -251,6 +254,7 @@ def config_from(options: argparse.Namespace) -> BuildConfig:
         reject=options.reject,
         licence=options.licence,
         origin=options.origin,
+        contact=options.contact,
         keep_raw=options.raw,
         layer_diffusion=layer_diffusion or None,
     )

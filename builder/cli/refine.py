@@ -65,6 +65,7 @@ def run(options: argparse.Namespace) -> int:
         quality_rules=options.quality_rule or [rule["path"] for rule in quality["added_rules"]],
         licence=before.get("licence"),
         origin=before.get("origin"),
+        contact=before.get("contact"),
     )
     run_options = RunOptions.for_config(config, workers=options.workers)
     if options.dry_run:

@@ -101,7 +101,7 @@ def _print_local(found: dict[str, Any]) -> None:
     if jobs == {}:
         say("queued    nothing: the Slurm jobs of the last submission are over")
     if found["state"] == "unfinished" and not jobs:
-        say("next: the same `python -m builder regenerate` command as before goes on")
+        say("next: the same command as before goes on")
 
 
 def _print_remote(found: dict[str, Any]) -> None:

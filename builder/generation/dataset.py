@@ -46,15 +46,16 @@ def generator_spec(root: Path) -> dict[str, Any]:
     }
 
 
-def history(root: Path) -> list[dict[str, Any]]:
-    """The versions before the one that is refined from a dataset, the oldest first."""
-    manifest = open_manifest(root)
-    plan = manifest.about.get("plan", {})
+def history(manifest: Manifest) -> list[dict[str, Any]]:
+    """The versions before the one that is made from a dataset, the oldest first."""
+    plan = manifest.about.get("plan") or {}
     last = {
         "plan_hash": manifest.plan_hash,
         "refinement_version": str(plan.get("refinement_version", "unknown")),
         "samples": sum(manifest.splits.values()),
     }
+    if "derived" in plan:
+        last["change"] = plan["derived"]["change"]
     return [*plan.get("history", []), last]
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from builder.hub.commits import Addition
 from builder.hub.errors import LocalError
 from builder.hub.target import CARD_NAME, MARK, shard_folders
-from ld_portrait_20k.manifest import Manifest, file_sha256
+from dataset_card import name_repository
+from ld_portrait_20k.manifest import FILE_NAME, Manifest, file_sha256
 
 MAX_EXTRA_BYTES = 256 * 2**20
 """Most bytes of files besides the shards; more is taken for a mistake."""
@@ -77,6 +79,32 @@ class DatasetFolder:
             raise LocalError(f"{root / CARD_NAME}: is the placeholder of an upload, not a card")
         shards = {s.path: Addition(s.path, s.sha256, s.bytes) for s in manifest.shards}
         return cls(root, manifest, shards, extras, card)
+
+    def named(self, repo_id: str, place: Path) -> DatasetFolder:
+        """The folder with a card that names the repository it is published to.
+
+        The folder itself stays as it is: where the card changes, the new one and a manifest
+        that lists it are written elsewhere.
+
+        Args:
+            repo_id: The repository.
+            place: A folder for the two files, which must stay until they are sent.
+        """
+        card = name_repository(self.card, repo_id)
+        if card == self.card:
+            return self
+        content = card.encode()
+        sha256 = hashlib.sha256(content).hexdigest()
+        files = {**self.manifest.files}
+        if CARD_NAME in files:
+            files[CARD_NAME] = {"bytes": len(content), "sha256": sha256}
+        manifest = replace(self.manifest, files=files).save(place)
+        (place / CARD_NAME).write_bytes(content)
+        extras = {**self.extras}
+        for name in (CARD_NAME, FILE_NAME):
+            local = place / name
+            extras[name] = Extra(name, local, local.stat().st_size, file_sha256(local))
+        return replace(self, manifest=manifest, extras=extras, card=card)
 
     @property
     def bytes(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import threading
 import time
 from collections.abc import Mapping
@@ -132,9 +133,12 @@ def publish(
             (policy or RetryPolicy()).brief(), threading.Event(), (find_token(token),)
         )
         client = HubClient(endpoint, find_token(token), retries)
-        return _rehearse(
-            client, folder, repo_id, private, revision, tag, overwrite_card, commit_every
-        )
+        name = name_repo(sign_in(client), repo_id) if client.token else named_repo(repo_id)
+        with tempfile.TemporaryDirectory(prefix="ld-portrait-") as place:
+            named = folder.named(name, Path(place))
+            return _rehearse(
+                client, named, name, private, revision, tag, overwrite_card, commit_every
+            )
     uploader = Uploader(
         repo_id, private=private, revision=revision, tag=tag, commit_every=commit_every,
         overwrite_card=overwrite_card, token=token, endpoint=endpoint, policy=policy,
@@ -164,6 +168,11 @@ def finish_publication(root: Path, uploader: Uploader) -> PublishReport:
 
 
 def _finish_publication(folder: DatasetFolder, uploader: Uploader) -> PublishReport:
+    with tempfile.TemporaryDirectory(prefix="ld-portrait-") as place:
+        return _publish_named(folder.named(uploader.target.repo_id, Path(place)), uploader)
+
+
+def _publish_named(folder: DatasetFolder, uploader: Uploader) -> PublishReport:
     client, target = uploader.client, uploader.target
     repo_id, revision, tag = target.repo_id, target.revision, uploader.tag
     folder.refuse_token(client.token)
@@ -320,7 +329,7 @@ def _url(client: HubClient, repo_id: str, revision: str) -> str:
 def _rehearse(
     client: HubClient,
     folder: DatasetFolder,
-    wanted_repo: str | None,
+    repo_id: str,
     private: bool,
     revision: str,
     tag: str | None,
@@ -329,7 +338,6 @@ def _rehearse(
 ) -> PublishReport:
     """What a publication would do; only asks."""
     begun = time.monotonic()
-    repo_id = name_repo(sign_in(client), wanted_repo) if client.token else named_repo(wanted_repo)
     target = look(client, repo_id, revision)
     check(target, private=private, tag=tag)
     client.check_card(folder.card)

@@ -27,6 +27,7 @@ from builder.hub.target import (
     refuse_edited_card,
     sign_in,
 )
+from dataset_card import name_repository
 
 
 class Uploader:
@@ -137,6 +138,7 @@ class Uploader:
         target = look(self.client, repo_id, self.revision)
         check(target, private=self._private, tag=self.tag)
         if card is not None:
+            card = name_repository(card, repo_id)
             self.check_card(card)
         if not self._overwrite_card:
             refuse_edited_card(self.client, target, card)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing
@@ -11,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import dataset_card
-from builder import preview
 from builder.files import write_bytes
+from builder.pipeline import card_pictures
 from builder.pipeline.packing import Packer, near_duplicates
 from builder.pipeline.tally import Tally
 from builder.pipeline.work_folder import UnitResult, WorkFolder
@@ -23,12 +22,6 @@ from ld_portrait_20k.manifest import FILE_NAME, Manifest
 from ld_portrait_20k.version import __version__
 
 REJECTED_FILE = "rejected.jsonl"
-GALLERY_FILE = "assets/gallery.png"
-GALLERY_SAMPLES = 8
-GALLERY_COLUMNS = 2
-GALLERY_CELL = 192
-"""Samples in the card's gallery, how many side by side, and the side of one picture in px.
-Chosen by eye."""
 
 
 def finish_dataset(
@@ -49,12 +42,7 @@ def finish_dataset(
         PortraitError: Quality control left nothing.
     """
     (work.output / FILE_NAME).unlink(missing_ok=True)
-    duplicates = near_duplicates(
-        work,
-        results,
-        max_distance=plan.header["quality"]["thresholds"]["max_duplicate_distance"],
-        reject=bool(plan.header["reject"]),
-    )
+    duplicates = near_duplicates(work, results, max_distance=_duplicate_distance(plan))
     if not any(duplicates.kept.values()):
         raise _nothing_accepted(work, results)
     with closing(Tally(work.folder)) as tally:
@@ -70,14 +58,23 @@ def finish_dataset(
             about=_about(plan, tally),
         )
         manifest.files[REJECTED_FILE] = tally.write_rejected(work.output / REJECTED_FILE)
-        contents = _contents(plan, work.output, manifest, tally.statistics)
+        pictures, contents = _contents(plan, work.output, manifest, tally.statistics)
     for name, content in contents.items():
         write_bytes(work.output / name, content)
         manifest.files[name] = {
             "bytes": len(content),
             "sha256": hashlib.sha256(content).hexdigest(),
         }
+    for stray in card_pictures.strays(work.output, pictures):
+        stray.unlink()
     return manifest.save(work.output)
+
+
+def _duplicate_distance(plan: Plan) -> int | None:
+    """Bits in which near-duplicates differ at most; None where they are not looked for."""
+    if not plan.header["reject"] or "derived" in plan.header:
+        return None
+    return int(plan.header["quality"]["thresholds"]["max_duplicate_distance"])
 
 
 def _nothing_accepted(work: WorkFolder, results: Sequence[UnitResult]) -> PortraitError:
@@ -96,23 +93,20 @@ def _nothing_accepted(work: WorkFolder, results: Sequence[UnitResult]) -> Portra
 
 def _contents(
     plan: Plan, output: Path, manifest: Manifest, statistics: dataset_card.Statistics
-) -> dict[str, bytes]:
-    """The card, its pictures and the licence."""
-    gallery = preview.sheet(
-        output, manifest, count=GALLERY_SAMPLES, columns=GALLERY_COLUMNS, cell=GALLERY_CELL
-    )
-    drawn = {GALLERY_FILE: gallery, **dataset_card.figures(statistics)}
-    pictures = {name: _png(picture) for name, picture in drawn.items()}
+) -> tuple[dict[str, bytes], dict[str, bytes]]:
+    """The pictures of the card; and all that is written: the card, the licence and these."""
+    pictures, shown = card_pictures.draw(output, manifest, statistics)
     licence = plan.header["licence"]
     card = dataset_card.render(
         manifest,
         statistics,
-        pictures=list(pictures),
+        pictures=shown,
         origin=plan.header["origin"],
         licence=licence,
+        contact=plan.header.get("contact"),
     )
     terms = dataset_card.licence_text(manifest.generator, licence)
-    return {"README.md": card.encode(), "LICENSE": terms.encode(), **pictures}
+    return pictures, {"README.md": card.encode(), "LICENSE": terms.encode(), **pictures}
 
 
 def _about(plan: Plan, tally: Tally) -> dict[str, Any]:
@@ -120,7 +114,7 @@ def _about(plan: Plan, tally: Tally) -> dict[str, Any]:
         "plan": plan.header,
         "environment": plan.environment,
         "package_version": __version__,
-        "planned": len(plan.rows),
+        "planned": plan.header.get("planned", len(plan.rows)),
         "rejected": dict(sorted(tally.lost.items())),
         "retried": dict(sorted(tally.retried.items())),
         "fidelity": tally.fidelity(),
@@ -132,11 +126,3 @@ def _drop_strays(work: WorkFolder, folder: str, wanted: set[str]) -> None:
     for path in (work.output / folder).glob("*.tar"):
         if f"{folder}/{path.name}" not in wanted:
             path.unlink()
-
-
-def _png(picture: Any) -> bytes:
-    from PIL import Image
-
-    out = io.BytesIO()
-    Image.fromarray(picture).save(out, "PNG", optimize=True)
-    return out.getvalue()

@@ -60,18 +60,18 @@ class NearDuplicates:
 
 
 def near_duplicates(
-    work: WorkFolder, results: Sequence[UnitResult], *, max_distance: int, reject: bool = True
+    work: WorkFolder, results: Sequence[UnitResult], *, max_distance: int | None
 ) -> NearDuplicates:
     """Find the accepted samples that look like an earlier one; only hashes are kept in memory.
 
     Args:
         work: The work folder.
         results: Every finished unit.
-        max_distance: Bits in which the hashes of near-duplicates differ at most.
-        reject: Whether near-duplicates are left out.
+        max_distance: Bits in which the hashes of near-duplicates differ at most; None keeps
+            them.
     """
     kept = {result.name: result.samples for result in results}
-    if not reject or not any(kept.values()):
+    if max_distance is None or not any(kept.values()):
         return NearDuplicates({}, kept)
     numbers, words = [], []
     for result in results:

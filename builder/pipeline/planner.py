@@ -216,6 +216,7 @@ def _header(
         **_continued(config, generator_spec),
         "licence": config.licence,
         "origin": config.origin,
+        **({"contact": config.contact} if config.contact else {}),
     }
 
 
@@ -225,8 +226,8 @@ def _continued(config: BuildConfig, generator_spec: Mapping[str, Any]) -> dict[s
         from builder.generation import dataset
 
         assert config.source is not None
-        subsets = dataset.open_manifest(config.source).subsets()
-        return {"subsets": subsets, "history": dataset.history(config.source)}
+        manifest = dataset.open_manifest(config.source)
+        return {"subsets": manifest.subsets(), "history": dataset.history(manifest)}
     from builder.generation import registry
 
     truth = ["truth"] if registry.gives_truth(generator_spec) else []

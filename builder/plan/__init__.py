@@ -21,7 +21,7 @@ __all__ = ["Plan", "PlanRow", "SourceFile", "Unit"]
 FORMAT = 1
 GROWING = ("count", "shards", "stages")
 """Header fields that change when a dataset grows."""
-DESCRIBING = ("licence", "origin")
+DESCRIBING = ("licence", "origin", "contact")
 """Header fields that only the card uses: they may change at any time, and no shard does."""
 HEADER_FILE = "plan.json"
 ROWS_FILE = "plan.jsonl"
@@ -116,8 +116,10 @@ class Plan:
             counts = apportion({split: len(group) for split, group in groups.items()}, shards)
             for split, count in counts.items():
                 parts[split] += equal_parts(groups[split], count)
-        deciding = {key: value for key, value in self.header.items() if key not in GROWING}
-        deciding.update(dict.fromkeys(DESCRIBING))
+        other = {*GROWING, *DESCRIBING}
+        deciding = {key: value for key, value in self.header.items() if key not in other}
+        # Hashes of units have had these two as null from the start.
+        deciding.update(licence=None, origin=None)
         common = canonical_json(deciding)
         return tuple(
             Unit(split, index, len(cut), rows, _unit_hash(common, rows))
@@ -293,7 +295,8 @@ def settle(saved: Plan, wanted: Plan, shards: int | None) -> Plan:
 
 def _described(saved: Plan, wanted: Plan) -> Plan:
     """The saved plan with what the present command says for the card."""
-    said = {key: wanted.header[key] for key in DESCRIBING if wanted.header[key] is not None}
+    given = {key: wanted.header.get(key) for key in DESCRIBING}
+    said = {key: value for key, value in given.items() if value is not None}
     if all(saved.header.get(key) == value for key, value in said.items()):
         return saved
     return Plan({**saved.header, **said}, saved.environment, saved.rows)

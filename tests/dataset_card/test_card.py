@@ -1,3 +1,4 @@
+import dataclasses
 import html
 import json
 import re
@@ -11,7 +12,7 @@ from huggingface_hub import DatasetCard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dataset_card import Statistics, licence_text, render
+from dataset_card import CardPictures, Statistics, licence_text, name_repository, render
 from dataset_card.columns import metadata_rows
 from dataset_card.escape import inline
 from ld_portrait_20k import schema
@@ -190,7 +191,12 @@ def test_what_the_card_says(make: SimpleNamespace) -> None:
     card = render(
         make.manifest(4, about=about),
         Statistics.of(items),
-        pictures=["assets/gallery.png", "assets/a plot.png"],
+        pictures=CardPictures(
+            gallery=[("ldp-0000001", "assets/a thumbnail.webp")],
+            hair="assets/hair.webp",
+            histograms="assets/a plot.png",
+            attributes="assets/more.png",
+        ),
         repo_id="someone/portraits",
     )
     assert "Of 6 samples planned, 4 passed." in card
@@ -199,7 +205,8 @@ def test_what_the_card_says(make: SimpleNamespace) -> None:
     assert "| refined | 1.50 | 0.250 |" in card
     assert "Refinement lowered the SAD of 4 of them." in card
     assert "version 1.2, damage 0.5" in card
-    assert "(assets/gallery.png)" in card and "(assets/a%20plot.png)" in card
+    assert '<img src="assets/a%20thumbnail.webp"' in card and "(assets/a%20plot.png)" in card
+    assert "(assets/hair.webp)" in card and "(assets/more.png)" in card
     assert 'load_dataset("someone/portraits", split="train")' in card
     assert "| age | elderly 2, young 2 | 0 |" in card
     assert "2501.16147" in card and "2402.17113" in card
@@ -246,3 +253,76 @@ def test_the_licence_file(generator: str, identifier: str) -> None:
     assert f"SPDX-License-Identifier: {identifier}\n" in licence_text(generator)
     stated = licence_text(generator, "cc-by-4.0")
     assert "publisher states it: cc-by-4.0\n" in stated and identifier not in stated
+
+
+def test_a_card_names_the_repository_that_it_is_published_to(make: SimpleNamespace) -> None:
+    card = render(make.manifest(2), Statistics.of(make.metadata(n) for n in range(2)))
+    assert 'load_dataset("ld-portrait-20k"' in card and "huggingface.co/datasets" not in card
+    mine = card.replace("## Uses", 'My own text: `load_dataset("some/other")`.\n\n## Uses')
+    named = name_repository(mine, "me/portraits")
+    assert 'load_dataset("ld-portrait-20k"' not in named
+    assert named.count('load_dataset("me/portraits"') == card.count(
+        'load_dataset("ld-portrait-20k"'
+    )
+    assert 'load_dataset("some/other")' in named
+    url = "https://huggingface.co/datasets/me/portraits"
+    assert f"\n\nPublished as [me/portraits]({url})." in named
+    assert f"howpublished = {{Dataset me/portraits, \\url{{{url}}}}}," in named
+    assert name_repository(named, "me/portraits") == named
+    again = name_repository(named, "you/more")
+    assert again == name_repository(mine, "you/more")
+    assert render(
+        make.manifest(2), Statistics.of(make.metadata(n) for n in range(2)), repo_id="me/portraits"
+    ) == name_repository(card, "me/portraits")
+    plain = "# a card of another kind\n"
+    assert name_repository(plain, "me/portraits") == plain
+
+
+def test_an_own_citation_with_version_and_plan(make: SimpleNamespace) -> None:
+    manifest = make.manifest(2, about={"package_version": "9.1.0"})
+    card = render(manifest, Statistics.of(make.metadata(n) for n in range(2)))
+    own = card[card.index("@misc{") : card.index("```", card.index("@misc{"))]
+    assert f"plan {'ab' * 32}" in own and "version = {9.1.0}" in own
+    assert own.count("{") == own.count("}")
+    assert "https://arxiv.org/abs/2501.16147" in card  # the Hub links the paper's page by this
+    strange = make.manifest(1, plan_hash="}```", about={"package_version": "}\n```"})
+    card = render(strange, Statistics.of([make.metadata(0)]))
+    assert "plan not recorded" in card and card.count("```") % 2 == 0
+
+
+@pytest.mark.parametrize("generator", ["folder", "folder+procedural", "layer-diffusion", "other"])
+def test_words_fit_the_data(make: SimpleNamespace, generator: str) -> None:
+    names = generator.split("+")
+    items = [make.metadata(n, generator={"name": name}) for n, name in enumerate(names)]
+    items = [{**item, "attributes": {}} for item in items]
+    card = render(make.manifest(len(items), generator), Statistics.of(items), contact="me <x@y.z>")
+    head, text = front_matter(card), body(card)
+    assert "Contact" in text and "<x@y.z>" not in text
+    if generator == "layer-diffusion":
+        assert head["source_datasets"] == ["original"] and "portrait-matting" in head["tags"]
+        assert "The people shown are synthetic" in text
+        return
+    assert "source_datasets" not in head and "portrait-matting" not in head["tags"]
+    for word in (
+        "Portrait foregrounds",
+        "scenes, groups, animals",
+        "assumes one person",
+        "The people shown are",
+    ):
+        assert word not in text
+    assert "Whether the pictures show real people" in text
+
+
+def test_the_head_has_the_columns_once_and_is_short(make: SimpleNamespace) -> None:
+    manifest, items = make.manifest(3), [make.metadata(n) for n in range(3)]
+    shards = [*manifest.shards]
+    for subset in ("raw", "truth"):
+        name = schema.shard_name(subset, "train", 0, 1)
+        shards.append(dataclasses.replace(shards[0], path=name, subset=subset))
+    card = render(dataclasses.replace(manifest, shards=tuple(shards)), Statistics.of(items))
+    text = card.split("---\n")[1]
+    assert text.count("touches_bottom") == 1 and text.count("\n") < 150
+    infos = DatasetCard(card).data.to_dict()["dataset_info"]
+    assert [info["config_name"] for info in infos] == ["default", "raw", "truth"]
+    for info in infos:
+        assert info["features"] == schema.feature_yaml("png")

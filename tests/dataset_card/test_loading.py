@@ -19,7 +19,7 @@ def folder(
 ) -> Loaded:
     root = tmp_path_factory.mktemp("built") / "ld-portrait-20k"
     manifest, items = make.write_dataset(root, SHARDS, request.param)
-    text = render(manifest, Statistics.of(items), pictures=["assets/gallery.png"])
+    text = render(manifest, Statistics.of(items))
     (root / "README.md").write_text(text, encoding="utf-8")
     return root, items, "foreground.png" if request.param == "png" else "foreground.jpg"
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from ld_portrait_20k.card_fitting import MAX_PICTURES, shown_pictures
 from ld_portrait_20k.download import download
 from ld_portrait_20k.streaming.sources import HttpSource
 
@@ -85,4 +86,36 @@ def test_the_card_of_a_model_is_read_within_bounds(tmp_path: Path, name: str) ->
     (tmp_path / "README.md").write_text(f"---\nlicense: mit\n{CARDS[name]}---\n", "utf-8")
     began = time.process_time()
     assert torch_model._licence(tmp_path) in ("mit", "unknown")
+    assert time.process_time() - began < 5
+
+
+def test_the_pictures_of_a_card_come_with_it(served: Server, tmp_path: Path) -> None:
+    build(served.root, {"train": (2, 2), "test": (1, 2)})
+    shown = {"assets/plot.png": b"plot", "assets/gallery-1.webp": b"one", "top.jpg": b"top"}
+    for name, content in shown.items():
+        (served.root / name).parent.mkdir(exist_ok=True)
+        (served.root / name).write_bytes(content)
+    (served.root / "secret.txt").write_text("not a picture")
+    card = (
+        (served.root / "README.md").read_text()
+        + """
+<img src="assets/gallery-1.webp" width="49%" alt="a"> ![plot](assets/pl%6ft.png) ![t](./top.jpg)
+![gone](assets/gone.png) ![out](../../out.png) ![out](%2e%2e/out.png) ![abs](/etc/x.png)
+![web](https://example.org/x.png) ![shard](data/x.png) ![hidden](.git/x.png) ![text](secret.txt)
+"""
+    )
+    (served.root / "README.md").write_text(card)
+    target = tmp_path / "d"
+    download(HttpSource(served.url), target)
+    got = {p.relative_to(target).as_posix() for p in target.rglob("*") if p.is_file()}
+    shards = {name for name in got if name.startswith("data/")}
+    assert got - shards == {*shown, "README.md", "manifest.json"}
+    assert all(name.endswith(".tar") for name in shards)
+    assert {name: (target / name).read_bytes() for name in shown} == shown
+
+
+def test_a_card_of_a_million_pictures_is_read_within_bounds() -> None:
+    card = b"".join(b"![p](assets/%d.png)" % n for n in range(300_000)) + b"![" * 500_000
+    began = time.process_time()
+    assert len(shown_pictures(card)) == MAX_PICTURES
     assert time.process_time() - began < 5

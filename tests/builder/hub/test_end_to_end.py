@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import random
 import signal
@@ -15,6 +16,7 @@ import pytest
 
 from builder.cli import main
 from builder.hub import verify_remote
+from dataset_card import name_repository
 from tests.builder.hub.conftest import QUICK, REPO, streamed_ids
 from tests.builder.hub.test_survival import fail_a_fifth
 from tests.hub import HubServer
@@ -85,7 +87,15 @@ def test_killed_builds_end_with_the_undisturbed_repository(
     assert digest(output) == wanted
     tree = hub.tree(REPO, "v1")
     tree.pop(".gitattributes")
-    assert tree == wanted == {p: s for p, s in hub.tree(REPO).items() if p != ".gitattributes"}
+    assert tree == {p: s for p, s in hub.tree(REPO).items() if p != ".gitattributes"}
+    # Card and manifest name the repository; all else is as it was built.
+    named = ("README.md", "manifest.json")
+    assert {p: s for p, s in tree.items() if p not in named} == {
+        p: s for p, s in wanted.items() if p not in named
+    }
+    card = name_repository((output / "README.md").read_text(), REPO)
+    assert tree["README.md"] == hashlib.sha256(card.encode()).hexdigest()
+    assert f'load_dataset("{REPO}"' in card
     assert set(hub.repo(REPO).branches) == {"main"}
     assert hub.stored_twice() == 0
     unfinished = [r for r in hub.requests if r.route == "lfs-put" and not r.stored]

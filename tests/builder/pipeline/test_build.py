@@ -381,7 +381,7 @@ def test_refining_a_dataset_again_keeps_everything_but_the_matte(
     assert {name: second[name] for name in same} == {name: first[name] for name in same}
     assert Manifest.load(tmp_path / "second").generator == "folder"
     card = (tmp_path / "second" / "README.md").read_text()
-    assert "### Changelog" in card
+    assert "## Changelog" in card
     assert Manifest.load(tmp_path / "first").plan_hash in card
     assert verify(tmp_path / "second", deep=True).problems == []
 
