@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from ld_portrait_20k.errors import PortraitError
 from ld_portrait_20k.matting.models.registry import load
 from ld_portrait_20k.matting.video import matte_video
-from ld_portrait_20k.matting.video.alphas import mattes
+from ld_portrait_20k.matting.video.alphas import matte_of, mattes
 from ld_portrait_20k.matting.video.chain import Options, matte, segmented
 from ld_portrait_20k.matting.video.evaluation import Judge, evaluate_video
 from ld_portrait_20k.matting.video.frames import Frame
@@ -117,6 +118,42 @@ def test_trimaps_are_unknown_where_the_mask_is_not_sure() -> None:
     assert ratio > 0.8  # the band grows with the frame: of a fixed width it would be half
 
 
+def test_the_band_widens_where_masks_jump_from_frame_to_frame() -> None:
+    frames, alphas = moving.scene(6, 360, 480)
+    shares = []
+    for jitter in (0, 1, 12):
+        masked = list(segmented(moving.as_frames(frames), Fixed(alphas, jitter=jitter)))
+        found = list(trimaps(steady(steady(with_motion(masked)))))[2:4]
+        shares.append(np.mean([(one.trimap == 128).mean() for one in found]))
+    assert shares[1] < 1.3 * shares[0]
+    assert shares[2] > 1.6 * shares[0]
+
+
+def test_small_people_are_enlarged_for_the_model_and_large_ones_are_not() -> None:
+    sides = []
+
+    class Watched:
+        name, needs_trimap = "watched", True
+
+        def __call__(
+            self, image: NDArray[np.float32], trimap: NDArray[np.float32] | None
+        ) -> NDArray[np.float32]:
+            assert trimap is not None and trimap.shape == image.shape[:2]
+            assert set(np.unique(trimap)) <= {0.0, 0.5, 1.0}
+            sides.append(max(trimap.shape))
+            return np.where(trimap == 0.5, np.float32(0.25), trimap)
+
+    for height, width in ((90, 120), (960, 1280)):
+        trimap = np.zeros((height, width), np.uint8)
+        trimap[:, width // 2 - 3 : width // 2 + 3] = 128
+        trimap[:, width // 2 + 3 :] = 255
+        alpha = matte_of(np.zeros((height, width, 3), np.uint8), trimap, Watched())
+        assert alpha.shape == trimap.shape
+        assert np.array_equal(alpha[trimap != 128], trimap[trimap != 128])
+        assert alpha[0, width // 2] == 64
+    assert sides == [2 * 90, 960]
+
+
 def test_averaging_makes_masks_and_mattes_steadier_and_better() -> None:
     frames, alphas = moving.scene(8, 144, 192)
     segmenter = Fixed(alphas, jitter=4)
@@ -216,7 +253,7 @@ def test_a_segmenter_is_opened_by_name_or_by_what_is_given(tmp_path: Path) -> No
     assert open_segmenter("auto", Guides(masks=folder)).name == "masks"
     with pytest.raises(PortraitError, match="no segmenter 'best'"):
         open_segmenter("best")
-    with pytest.raises(PortraitError, match="needs --first-mask"):
+    with pytest.raises(PortraitError, match="try: --first-mask or"):
         open_segmenter("first-mask")
 
 
