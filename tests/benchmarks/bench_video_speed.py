@@ -149,23 +149,33 @@ def staged(
     for name, seconds in stages.items():
         speed = count / max(seconds, 1e-9)
         print(f"| {name} | {seconds / count:.3f} | {speed:.1f} | {100 * seconds / cpu:.0f} % |")
+    tell_memory(memory, every)
+
+
+def tell_memory(memory: list[float], every: int) -> None:
     print(f"\nresident MiB, every {every} frames: {' '.join(f'{mib:.0f}' for mib in memory)}")
 
 
 def overlapping(
-    frames: Iterator[Frame], segmenter: Segmenter, model: MattingModel, sink: ClipSink
+    frames: Iterator[Frame], segmenter: Segmenter, model: MattingModel, sink: ClipSink, every: int
 ) -> None:
     """As the command does it."""
-    begin, spent, count = time.perf_counter(), time.process_time(), 0
+    begin, spent, count, memory = time.perf_counter(), time.process_time(), 0, []
     for one in matte(segmented(frames, segmenter), model, Options()):
         sink.write(one.frame, {RGBA: cut_out(one)})
         count += 1
+        if count % every == 0:
+            memory.append(resident())
     sink.finish(None)
     wall, cpu = time.perf_counter() - begin, time.process_time() - spent
     print(
         f"\noverlapping: {count} frames in {wall:.1f} s, {count / wall:.2f} frames/s, "
         f"{cpu / wall:.2f} cores busy on average"
     )
+    tell_memory(memory, every)
+
+
+RUNS = {"staged": staged, "overlapping": overlapping}
 
 
 def main() -> None:
@@ -175,6 +185,7 @@ def main() -> None:
     parser.add_argument("--model", default=default_model()[0])
     parser.add_argument("--masks", choices=("first-mask", "truth"), default="first-mask")
     parser.add_argument("--background", default="coast_cliff_overcast", help="a stem")
+    parser.add_argument("--runs", nargs="+", choices=tuple(RUNS), default=list(RUNS))
     parser.add_argument("--seconds", type=float, default=3600.0, help="at most, for each run")
     options = parser.parse_args()
     named = os.environ.get("LD_PORTRAIT_SHARED")
@@ -189,19 +200,17 @@ def main() -> None:
     info = ClipInfo("looped", width, height, RATE, Fraction(1, 12800))
     cut_out_once(made[0], true[0])
     print(f"{options.model}, {options.masks}, {width} x {height}, {os.cpu_count()} cores")
-    for run in (staged, overlapping):
+    for name in options.runs:
+        run = RUNS[name]
         segmenter: Segmenter = FirstMask(masks[0])
         if options.masks == "truth":
             segmenter = KnownMasks(masks)
         frames = until(looped(pictures, options.frames), options.seconds)
         with tempfile.TemporaryDirectory() as folder:
             sink = ClipSink(Path(folder) / "out.webm", RGBA, info, Path(folder) / "work")
-            if run is staged:
-                staged(frames, segmenter, model, sink, max(1, options.frames // 20))
-            else:
-                overlapping(frames, segmenter, model, sink)
+            run(frames, segmenter, model, sink, max(1, options.frames // 40))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"\npeak resident memory of both runs: {peak:.0f} MiB")
+    print(f"\npeak resident memory: {peak:.0f} MiB")
 
 
 def cut_out_once(frame: Frame, alpha: Pixels) -> None:

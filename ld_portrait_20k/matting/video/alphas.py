@@ -22,11 +22,16 @@ MARGIN: Final = 64.0
 and says little about the band."""
 
 WORKING_SIDE: Final = 640
-"""Longer side to which the surroundings of a smaller person are enlarged for a model: those of
-the smaller portraits that ``hint-unet`` learned from. Its band is two or three pixels wide there, and it
-solves at a quarter of the size. README.md has what that gains."""
+"""Longer side to which the surroundings of a smaller person are enlarged for a model: that of
+the smaller portraits from which ``hint-unet`` learned. The band of a small person is two or three
+pixels wide, and it solves at a quarter of the size."""
 MOST_ENLARGED: Final = 2.0
 """Times, by eye: what is smaller yet has no strands to find."""
+TILE: Final = 144.0
+"""Side of the tiles for a model that sees the surroundings of a pixel alone, at 1024: two and a
+half times the widest band. At 1080p they take a third of the pixels, and the error is the same."""
+LEAST_TILE: Final = 256
+"""Pixels, so that the margins of small tiles do not outweigh what they save."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,19 +82,26 @@ def matte_of(colour: Pixels, trimap: Pixels, model: MattingModel) -> Pixels:
         alpha[part] = UNKNOWN
         return alpha
     enlarged = min(MOST_ENLARGED, max(1.0, WORKING_SIDE / max(trimap[part].shape)))
-    found = _predicted(model, colour[part], trimap[part], enlarged)
+    found = _predicted(model, colour[part], trimap[part], enlarged, max(trimap.shape))
     alpha[part] = np.where(unknown[part], found, alpha[part])
     return alpha
 
 
-def _predicted(model: MattingModel, colour: Pixels, trimap: Pixels, enlarged: float) -> Pixels:
-    """What a model says of a part, shown to it ``enlarged`` times as large."""
+def _predicted(
+    model: MattingModel, colour: Pixels, trimap: Pixels, enlarged: float, side: int
+) -> Pixels:
+    """What a model says of a part, ``enlarged``, of a frame whose longer side is ``side``."""
     height, width = trimap.shape
     if enlarged > 1:
         size = (round(enlarged * width), round(enlarged * height))
         colour = np.asarray(cv2.resize(colour, size, interpolation=cv2.INTER_CUBIC), np.uint8)
         trimap = np.asarray(cv2.resize(trimap, size, interpolation=cv2.INTER_NEAREST), np.uint8)
-    found = predict_alpha(model, np.ascontiguousarray(colour), np.ascontiguousarray(trimap))
+    colour, trimap = np.ascontiguousarray(colour), np.ascontiguousarray(trimap)
+    if getattr(model, "local", False) and max(trimap.shape) > WORKING_SIDE:
+        tile = max(LEAST_TILE, round(scaled(TILE, (side,))))
+        found = predict_alpha(model, colour, trimap, tile=tile)
+    else:
+        found = predict_alpha(model, colour, trimap)
     if found.shape == (height, width):
         return found
     return np.asarray(cv2.resize(found, (width, height), interpolation=cv2.INTER_AREA), np.uint8)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ld_portrait_20k.errors import PortraitError
 from ld_portrait_20k.matting.models.registry import load
+from ld_portrait_20k.matting.prediction.pictures import predict_alpha
 from ld_portrait_20k.matting.video import matte_video
 from ld_portrait_20k.matting.video.alphas import matte_of, mattes
 from ld_portrait_20k.matting.video.chain import Options, matte, segmented
@@ -152,6 +153,19 @@ def test_small_people_are_enlarged_for_the_model_and_large_ones_are_not() -> Non
         assert np.array_equal(alpha[trimap != 128], trimap[trimap != 128])
         assert alpha[0, width // 2] == 64
     assert sides == [2 * 90, 960]
+
+
+def test_a_model_that_sees_locally_gets_tiles_and_gives_the_same() -> None:
+    pytest.importorskip("torch")
+    frames, alphas = moving.scene(1, 720, 960)
+    trimap = trimap_of(np.where(alphas[0] >= 128, np.uint8(255), np.uint8(0)))
+    model = load("hint-unet")
+    whole = predict_alpha(model, frames[0], trimap)
+    tiled = matte_of(frames[0], trimap, model)
+    assert not np.array_equal(tiled, whole)  # it was in tiles
+    assert np.abs(tiled.astype(int) - whole).mean() < 0.05
+    errors = [np.abs(one.astype(int) - alphas[0]).mean() for one in (tiled, whole)]
+    assert errors[0] < 1.1 * errors[1]
 
 
 def test_averaging_makes_masks_and_mattes_steadier_and_better() -> None:
