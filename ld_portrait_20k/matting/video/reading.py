@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -44,6 +45,21 @@ _SLACK: Final = Fraction(1, 2)
 round, and count frames that an edit list hides. By eye."""
 
 
+@dataclass(frozen=True, slots=True)
+class RawFrames:
+    """Frames on standard input that have no header.
+
+    Attributes:
+        width: In pixels.
+        height: In pixels.
+        pixels: FFmpeg's name of the pixel format, such as ``rgb24``.
+    """
+
+    width: int
+    height: int
+    pixels: str = "rgb24"
+
+
 class FrameSource(Protocol):
     """Frames that can be read once or, but for standard input, several times."""
 
@@ -65,6 +81,7 @@ def open_frames(
     start: float = 0.0,
     end: float | None = None,
     rate: Fraction = DEFAULT_RATE,
+    raw: RawFrames | None = None,
 ) -> FrameSource:
     """Open a clip, a folder of frames, or standard input.
 
@@ -73,7 +90,8 @@ def open_frames(
             names; or ``-``, where y4m or any other format that streams is read.
         start: In-point in seconds.
         end: Out-point in seconds; frames from there on are left out.
-        rate: Frames a second of a folder.
+        rate: Frames a second of a folder, or of raw frames.
+        raw: What standard input has, if it is frames without a header.
 
     Raises:
         PortraitError: Nothing there, not a clip, no frames between the points, or PyAV is
@@ -87,7 +105,9 @@ def open_frames(
     points = _exact(start), None if end is None else _exact(end)
     if str(source) != STANDARD_INPUT and Path(source).is_dir():
         return _Folder(Path(source), *points, rate)
-    return _Clip(source, *points)
+    if raw is not None and str(source) != STANDARD_INPUT:
+        raise PortraitError(f"{source}: raw frames come on standard input; try: - as CLIP")
+    return _Clip(source, *points, raw, rate)
 
 
 def _exact(seconds: float) -> Fraction:
@@ -136,8 +156,16 @@ class _Folder:
 class _Clip:
     """A file, or standard input, through PyAV."""
 
-    def __init__(self, source: Path | str, start: Fraction, end: Fraction | None) -> None:
+    def __init__(
+        self,
+        source: Path | str,
+        start: Fraction,
+        end: Fraction | None,
+        raw: RawFrames | None,
+        rate: Fraction,
+    ) -> None:
         self._source = str(source)
+        self._raw, self._raw_rate = raw, rate
         self._start, self._end = start, end
         self.name = "standard input" if self._source == STANDARD_INPUT else self._source
         self._container = self._open()
@@ -176,7 +204,7 @@ class _Clip:
         av = import_av()
         try:
             if self._source == STANDARD_INPUT:
-                container = av.open(sys.stdin.buffer)
+                container = av.open(sys.stdin.buffer, **self._raw_options())
             else:
                 container = av.open(self._source)
         except FileNotFoundError:
@@ -189,6 +217,18 @@ class _Clip:
             raise PortraitError(f"{self.name}: no video in it; try: a file that has pictures too")
         container.streams.video[0].thread_type = "AUTO"
         return container
+
+    def _raw_options(self) -> dict[str, Any]:
+        if self._raw is None:
+            return {}
+        size = f"{self._raw.width}x{self._raw.height}"
+        return {
+            "format": "rawvideo",
+            "options": {
+                "video_size": size, "pixel_format": self._raw.pixels,
+                "framerate": str(self._raw_rate),
+            },
+        }  # fmt: skip
 
     def _read(self, container: Any) -> Iterator[Frame]:
         """Frames from the in-point on; ``_first_time`` is set with the first."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import io
 import sys
 from fractions import Fraction
 from pathlib import Path
@@ -17,7 +16,7 @@ from ld_portrait_20k.errors import PortraitError
 from ld_portrait_20k.matting import video
 from ld_portrait_20k.matting.video.encoding import ALPHA, COMPOSITE, ENCODINGS, RGBA
 from ld_portrait_20k.matting.video.frames import ClipInfo, Frame
-from ld_portrait_20k.matting.video.reading import BrokenClipError, open_frames
+from ld_portrait_20k.matting.video.reading import BrokenClipError, RawFrames, open_frames
 from ld_portrait_20k.matting.video.writing import SEGMENT, ClipSink, FolderSink
 
 from . import moving
@@ -83,25 +82,28 @@ def test_in_and_out_points(tmp_path: Path) -> None:
         assert opened.info.frames == 7
 
 
+def test_raw_frames_on_standard_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pictures, _ = moving.scene(5)
+    content = b"".join(picture.tobytes() for picture in pictures)
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=moving.Pipe(content)))
+    source = open_frames("-", raw=RawFrames(96, 72), rate=Fraction(50))
+    frames = list(source)
+    assert differences(frames, pictures) == 0
+    assert [frame.time for frame in frames] == [Fraction(index, 50) for index in range(5)]
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=moving.Pipe(content)))
+    with pytest.raises(PortraitError, match=r"not a clip that can be read.*; try: "):
+        open_frames("-", raw=RawFrames(96, 72, "no-such-format"))
+    with pytest.raises(PortraitError, match="come on standard input; try: -"):
+        open_frames(tmp_path / "clip.raw", raw=RawFrames(96, 72))
+
+
 def test_standard_input_in_y4m(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pictures, _ = moving.scene(5)
     content = moving.save_clip(
         tmp_path / "clip.y4m", pictures, codec="rawvideo", pixels="yuv444p"
     ).read_bytes()  # fmt: skip
 
-    class Pipe(io.RawIOBase):
-        """Bytes that come in pieces and cannot be sought."""
-
-        def __init__(self) -> None:
-            self._bytes = io.BytesIO(content)
-
-        def readable(self) -> bool:
-            return True
-
-        def read(self, size: int = -1) -> bytes:
-            return self._bytes.read(min(size, 1000) if size > 0 else size)
-
-    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=Pipe()))
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=moving.Pipe(content)))
     source = open_frames("-")
     assert differences(list(source), pictures) < 3
     with pytest.raises(PortraitError, match="only once"):
