@@ -8,6 +8,7 @@ from typing import Final
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from ld_portrait_20k.compositing.trimaps import FOREGROUND, UNKNOWN
 from ld_portrait_20k.matting.models.protocol import MattingModel
@@ -32,6 +33,9 @@ TILE: Final = 144.0
 half times the widest band. At 1080p they take a third of the pixels, and the error is the same."""
 LEAST_TILE: Final = 256
 """Pixels, so that the margins of small tiles do not outweigh what they save."""
+STEP: Final = 64
+"""Pixels in steps of which a local model is given parts and tiles: oneDNN compiles its kernels
+anew for each size that it has not seen, a second each on a CPU, ten times the work itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,14 +101,34 @@ def _predicted(
         colour = np.asarray(cv2.resize(colour, size, interpolation=cv2.INTER_CUBIC), np.uint8)
         trimap = np.asarray(cv2.resize(trimap, size, interpolation=cv2.INTER_NEAREST), np.uint8)
     colour, trimap = np.ascontiguousarray(colour), np.ascontiguousarray(trimap)
-    if getattr(model, "local", False) and max(trimap.shape) > WORKING_SIDE:
-        tile = max(LEAST_TILE, round(scaled(TILE, (side,))))
-        found = predict_alpha(model, colour, trimap, tile=tile)
-    else:
+    if not getattr(model, "local", False):
         found = predict_alpha(model, colour, trimap)
+    elif max(trimap.shape) <= WORKING_SIDE:
+        found = predict_alpha(_InSteps(model), colour, trimap)
+    else:
+        tile = max(LEAST_TILE, round(scaled(TILE, (side,)) / STEP) * STEP)
+        found = predict_alpha(_InSteps(model), colour, trimap, tile=tile)
     if found.shape == (height, width):
         return found
     return np.asarray(cv2.resize(found, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+class _InSteps:
+    """A model that is given sizes in steps of :data:`STEP`, the border repeated."""
+
+    def __init__(self, model: MattingModel) -> None:
+        self._model = model
+        self.name, self.licence, self.needs_trimap = model.name, model.licence, model.needs_trimap
+
+    def __call__(
+        self, image: NDArray[np.float32], trimap: NDArray[np.float32] | None = None
+    ) -> NDArray[np.float32]:
+        height, width = image.shape[:2]
+        more = ((0, -height % STEP), (0, -width % STEP))
+        image = np.pad(image, (*more, (0, 0)), mode="edge")
+        if trimap is not None:
+            trimap = np.pad(trimap, more, mode="edge")
+        return self._model(image, trimap)[:height, :width]
 
 
 def steady_alphas(matted: Iterable[Matted]) -> Iterator[Matted]:
