@@ -11,6 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from ld_portrait_20k.errors import PortraitError
+from ld_portrait_20k.matting.models.protocol import MattingModel
 from ld_portrait_20k.matting.models.registry import load
 from ld_portrait_20k.matting.prediction.pictures import predict_alpha
 from ld_portrait_20k.matting.video import matte_video
@@ -134,7 +135,7 @@ def test_small_people_are_enlarged_for_the_model_and_large_ones_are_not() -> Non
     sides = []
 
     class Watched:
-        name, needs_trimap = "watched", True
+        name, licence, needs_trimap = "watched", "none", True
 
         def __call__(
             self, image: NDArray[np.float32], trimap: NDArray[np.float32] | None
@@ -155,6 +156,20 @@ def test_small_people_are_enlarged_for_the_model_and_large_ones_are_not() -> Non
     assert sides == [2 * 90, 960]
 
 
+class Seen:
+    """A model that notes the sizes it is given."""
+
+    def __init__(self, model: MattingModel, sizes: set[tuple[int, ...]]) -> None:
+        self._model, self._sizes, self.local = model, sizes, True
+        self.name, self.licence, self.needs_trimap = model.name, model.licence, model.needs_trimap
+
+    def __call__(
+        self, image: NDArray[np.float32], trimap: NDArray[np.float32] | None = None
+    ) -> NDArray[np.float32]:
+        self._sizes.add(image.shape[:2])
+        return self._model(image, trimap)
+
+
 def test_a_model_that_sees_locally_gets_tiles_and_gives_the_same() -> None:
     pytest.importorskip("torch")
     frames, alphas = moving.scene(1, 720, 960)
@@ -164,6 +179,12 @@ def test_a_model_that_sees_locally_gets_tiles_and_gives_the_same() -> None:
     tiled = matte_of(frames[0], trimap, model)
     assert not np.array_equal(tiled, whole)  # it was in tiles
     assert np.abs(tiled.astype(int) - whole).mean() < 0.05
+    small = np.ascontiguousarray(frames[0][::4, ::4])
+    sizes: set[tuple[int, ...]] = set()
+    for cut in range(0, 30, 5):  # parts of other sizes are shown in a few
+        moved = np.roll(alphas[0][::4, ::4], cut, axis=1)
+        matte_of(small, trimap_of(moved), Seen(load("guided-filter"), sizes))
+    assert all(side % 64 == 0 for size in sizes for side in size)
     errors = [np.abs(one.astype(int) - alphas[0]).mean() for one in (tiled, whole)]
     assert errors[0] < 1.1 * errors[1]
 
