@@ -34,7 +34,7 @@ sys.path[:0] = [str(ROOT)]
 from ld_portrait_20k.matting.data.pictures import read_colour  # noqa: E402
 from ld_portrait_20k.matting.models.protocol import MattingModel  # noqa: E402
 from ld_portrait_20k.matting.models.registry import default_model, load  # noqa: E402
-from ld_portrait_20k.matting.video.alphas import mattes, steady_alphas  # noqa: E402
+from ld_portrait_20k.matting.video.alphas import matte_of, mattes, steady_alphas  # noqa: E402
 from ld_portrait_20k.matting.video.chain import Options, matte, segmented  # noqa: E402
 from ld_portrait_20k.matting.video.composites import cut_out  # noqa: E402
 from ld_portrait_20k.matting.video.encoding import RGBA  # noqa: E402
@@ -42,7 +42,7 @@ from ld_portrait_20k.matting.video.frames import ClipInfo, Frame, Pixels  # noqa
 from ld_portrait_20k.matting.video.masks import steady, with_motion  # noqa: E402
 from ld_portrait_20k.matting.video.segmenters.first_mask import FirstMask  # noqa: E402
 from ld_portrait_20k.matting.video.segmenters.protocol import Segmenter  # noqa: E402
-from ld_portrait_20k.matting.video.trimaps import trimaps  # noqa: E402
+from ld_portrait_20k.matting.video.trimaps import trimap_of, trimaps  # noqa: E402
 from ld_portrait_20k.matting.video.writing import ClipSink  # noqa: E402
 from tests.benchmarks.bench_video import clip  # noqa: E402
 
@@ -199,6 +199,7 @@ def main() -> None:
     model = load(options.model)
     info = ClipInfo("looped", width, height, RATE, Fraction(1, 12800))
     cut_out_once(made[0], true[0])
+    matte_of(pictures[0], trimap_of(masks[0]), model)  # compiles the kernels
     print(f"{options.model}, {options.masks}, {width} x {height}, {os.cpu_count()} cores")
     for name in options.runs:
         run = RUNS[name]

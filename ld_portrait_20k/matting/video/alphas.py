@@ -32,10 +32,11 @@ TILE: Final = 144.0
 """Side of the tiles for a model that sees the surroundings of a pixel alone, at 1024: two and a
 half times the widest band. At 1080p they take a third of the pixels, and the error is the same."""
 LEAST_TILE: Final = 256
-"""Pixels, so that the margins of small tiles do not outweigh what they save."""
+"""Pixels, so that the margins of small tiles do not outweigh what they save; a side of the
+tiles is a multiple of it."""
 STEP: Final = 64
-"""Pixels in steps of which a local model is given parts and tiles: oneDNN compiles its kernels
-anew for each size that it has not seen, a second each on a CPU, ten times the work itself."""
+"""Pixels in steps of which a local model is given what is no tile. oneDNN compiles its kernels anew
+for each size that it has not seen: a second each on a CPU, ten times the work itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,27 +105,27 @@ def _predicted(
     if not getattr(model, "local", False):
         found = predict_alpha(model, colour, trimap)
     elif max(trimap.shape) <= WORKING_SIDE:
-        found = predict_alpha(_InSteps(model), colour, trimap)
+        found = predict_alpha(_InSteps(model, STEP), colour, trimap)
     else:
-        tile = max(LEAST_TILE, round(scaled(TILE, (side,)) / STEP) * STEP)
-        found = predict_alpha(_InSteps(model), colour, trimap, tile=tile)
+        tile = LEAST_TILE * max(1, round(scaled(TILE, (side,)) / LEAST_TILE))
+        found = predict_alpha(_InSteps(model, LEAST_TILE), colour, trimap, tile=tile)
     if found.shape == (height, width):
         return found
     return np.asarray(cv2.resize(found, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 class _InSteps:
-    """A model that is given sizes in steps of :data:`STEP`, the border repeated."""
+    """A model that is given sides in steps of some pixels, the border repeated."""
 
-    def __init__(self, model: MattingModel) -> None:
-        self._model = model
+    def __init__(self, model: MattingModel, step: int) -> None:
+        self._model, self._step = model, step
         self.name, self.licence, self.needs_trimap = model.name, model.licence, model.needs_trimap
 
     def __call__(
         self, image: NDArray[np.float32], trimap: NDArray[np.float32] | None = None
     ) -> NDArray[np.float32]:
         height, width = image.shape[:2]
-        more = ((0, -height % STEP), (0, -width % STEP))
+        more = ((0, -height % self._step), (0, -width % self._step))
         image = np.pad(image, (*more, (0, 0)), mode="edge")
         if trimap is not None:
             trimap = np.pad(trimap, more, mode="edge")
