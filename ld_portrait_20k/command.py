@@ -65,6 +65,14 @@ COMMANDS = {
     "download": Command("copy a dataset, or a part", "ld_portrait_20k.cli", ("download",)),
     "export": Command("convert to pictures, Parquet or Lance", "ld_portrait_20k.cli", ("export",)),
     "matting": Command("train, run and judge matting models", "ld_portrait_20k.matting.cli"),
+    "video": Command(
+        "cut the person out of a clip, without flicker", "ld_portrait_20k.matting.cli", ("video",)
+    ),
+    "evaluate-video": Command(
+        "errors of a matted clip against true alpha",
+        "ld_portrait_20k.matting.cli",
+        ("evaluate-video",),
+    ),
 }
 
 _TYPED = {
@@ -72,6 +80,8 @@ _TYPED = {
     "python -m builder refine": "refine-dataset",
     "python -m builder": "",
     "python -m refinement": "refine",
+    "python -m ld_portrait_20k.matting video": "video",
+    "python -m ld_portrait_20k.matting evaluate-video": "evaluate-video",
     "python -m ld_portrait_20k.matting": "matting",
     "python -m ld_portrait_20k": "",
 }

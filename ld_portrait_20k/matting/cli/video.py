@@ -13,6 +13,7 @@ from ld_portrait_20k.printable import say
 
 if TYPE_CHECKING:
     from ld_portrait_20k.matting.video.job import Summary
+    from ld_portrait_20k.matting.video.reading import RawFrames
     from ld_portrait_20k.matting.video.segmenters.registry import Guides
 
 _DESCRIPTION = """\
@@ -20,7 +21,7 @@ Cuts the person out of a clip, without flicker: masks from a segmenter, steady t
 optical flow, a matting model, steady alpha, the person's own colours.
 
 CLIP is any file that FFmpeg reads, a folder of frames, or - for y4m or the like on standard
-input. OUT decides what is written:
+input, raw frames with --raw. OUT decides what is written:
   a folder    alpha/NNNNN.png and rgba/NNNNN.png (composite/NNNNN.png with --background)
   .mp4        the matte in grey, H.264, full range
   .mov        RGBA as ProRes 4444          .webm  RGBA as VP9 with alpha
@@ -89,7 +90,10 @@ def declare(parser: argparse.ArgumentParser) -> None:
     add("--start", type=float, default=0.0, metavar="S", help="in-point in seconds")
     add("--end", type=float, metavar="S", help="out-point in seconds")
     add("--rate", type=_rate, default=Fraction(25), metavar="FPS",
-        help="frames a second of a folder (default: 25)")  # fmt: skip
+        help="frames a second of a folder or of raw frames (default: 25)")  # fmt: skip
+    add("--raw", type=_raw, metavar="WxH[:PIXELS]",
+        help="standard input is frames without a header, of this size and FFmpeg's pixel format "
+        "(default: rgb24), --rate a second")  # fmt: skip
     add("--band", type=float, default=4.0, metavar="PX",
         help="least half width of the unknown band, in pixels at a longer side of 1024 "
         "(default: 4)")  # fmt: skip
@@ -108,7 +112,9 @@ def run(options: argparse.Namespace) -> int:
     from ld_portrait_20k.matting.video.segmenters.registry import choose, open_segmenter
     from ld_portrait_20k.progress import progress_bar
 
-    source = open_frames(options.clip, start=options.start, end=options.end, rate=options.rate)
+    source = open_frames(
+        options.clip, start=options.start, end=options.end, rate=options.rate, raw=options.raw
+    )
     guides = _guides(options, source.info.rate)
     name, which = choose(options.segmenter, guides)
     model_name, why = (options.model, "") if options.model else default_model()
@@ -175,6 +181,7 @@ def _asked(options: argparse.Namespace, segmenter: str, model: str) -> dict[str,
         "--people": options.people,
         "--start": options.start,
         "--rate": str(options.rate),
+        "--raw": str(options.raw),
         "--band": options.band,
         "--no-steady": options.no_steady,
     }
@@ -205,6 +212,19 @@ def _ranges(numbers: list[int]) -> str:
     texts = [str(a) if a == b else f"{a} to {b}" for a, b in spans]
     shown = texts[:5] + ([f"{len(texts) - 5} more times"] if len(texts) > 5 else [])
     return f"frame{'s' * (len(numbers) > 1)} {', '.join(shown)}"
+
+
+def _raw(text: str) -> RawFrames:
+    from ld_portrait_20k.matting.video.reading import RawFrames
+
+    size, _, pixels = text.partition(":")
+    try:
+        width, height = (int(side) for side in size.split("x"))
+    except ValueError:
+        width = height = 0
+    if width <= 0 or height <= 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not WxH or WxH:PIXELS, such as 1920x1080")
+    return RawFrames(width, height, pixels or "rgb24")
 
 
 def _box(text: str) -> tuple[int, int, int, int]:

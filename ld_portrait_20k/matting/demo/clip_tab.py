@@ -78,7 +78,8 @@ class ClipTab:
             **self._guide(first), file_types=[*uploads.PICTURES, *uploads.CLIPS], height=140,
             elem_id="clip-guide",
         )  # fmt: skip
-        self.editor = editor(gr, "clip-editor")
+        with gr.Column(visible=first == choices.FIRST_MASK) as self.painting:
+            self.editor = editor(gr, "clip-editor")
         self.model = model_choice(gr, self._settings, "clip-model")
         self.behind = background_choice(gr, "clip")
         with gr.Row():
@@ -100,7 +101,7 @@ class ClipTab:
     def _connect(self) -> None:
         gr = self._gr
         self.segmenter.change(
-            self._show_segmenter, self.segmenter, [self.guide, self.editor],
+            self._show_segmenter, self.segmenter, [self.guide, self.painting],
             show_progress="hidden",
         )  # fmt: skip
         self.behind.kind.change(

@@ -44,6 +44,7 @@ class NetworkMatting:
         self.name = name
         self.licence = licence
         self.needs_trimap = bool(module.needs_trimap)
+        self.local = bool(getattr(module, "local", False))
         self._multiple = int(getattr(module, "multiple", 32))
         self._tile = int(getattr(module, "tile", 1024))
 

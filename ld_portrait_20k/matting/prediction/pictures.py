@@ -18,7 +18,11 @@ _COLOUR_OVERLAP = 128
 
 
 def predict_alpha(
-    model: MattingModel, image: NDArray[np.uint8], trimap: NDArray[np.uint8] | None = None
+    model: MattingModel,
+    image: NDArray[np.uint8],
+    trimap: NDArray[np.uint8] | None = None,
+    *,
+    tile: int = _WHOLE,
 ) -> NDArray[np.uint8]:
     """The alpha matte of an 8-bit picture, in bounded memory.
 
@@ -26,6 +30,8 @@ def predict_alpha(
         model: Any model.
         image: (H, W, 3) uint8 sRGB.
         trimap: (H, W) uint8 of 0, 128 and 255; None for models without trimap.
+        tile: Longest side that a model with trimap is given at once. Tiles without unknown
+            pixels are left out, so smaller ones are faster.
 
     Returns:
         (H, W) uint8, exactly 0 and 255 where the trimap is known.
@@ -37,9 +43,9 @@ def predict_alpha(
         return _to_8_bit(_without_trimap(model, image))
     if (trimap == UNKNOWN).all():
         raise PortraitError("the trimap is unknown all over; try: mark foreground and background")
-    if max(trimap.shape) <= _WHOLE:
+    if max(trimap.shape) <= tile:
         return _to_8_bit(model(to_float(image), trimap_to_float(trimap)))
-    return _to_8_bit(tiled(model, image, trimap, tile=_WHOLE, overlap=_OVERLAP))
+    return _to_8_bit(tiled(model, image, trimap, tile=tile, overlap=min(_OVERLAP, tile // 6)))
 
 
 def estimate_foreground(image: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:

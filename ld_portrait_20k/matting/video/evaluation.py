@@ -82,7 +82,9 @@ def evaluate_video(
     sizes = [(frames.info.width, frames.info.height) for frames in (found, true)]
     if sizes[0] != sizes[1]:
         (w, h), (right_w, right_h) = sizes
-        raise PortraitError(f"{predicted} is {w} x {h}, {truth} {right_w} x {right_h}")
+        raise PortraitError(
+            f"{predicted} is {w} x {h}, {truth} {right_w} x {right_h}; try: frames of one size"
+        )
     judge, count = Judge(), 0
     for one, other in zip_longest(found, true):
         if one is None or other is None:

@@ -211,7 +211,8 @@ def run(
     remove_work(target.work)
     if summary.broken:
         raise PortraitError(
-            f"{summary.broken}; {target.output} has the {summary.frames} frames until there"
+            f"{summary.broken}; {target.output} has the {summary.frames} frames until there; "
+            "try: a whole copy of the clip"
         )
     return summary
 
@@ -236,7 +237,7 @@ def _readable(frames: Iterator[Frame], summary: Summary) -> Iterator[Frame]:
     try:
         yield from frames
     except BrokenClipError as problem:
-        summary.broken = str(problem)
+        summary.broken = problem.where
 
 
 def _watched(

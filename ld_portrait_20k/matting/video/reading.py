@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -29,15 +30,34 @@ class BrokenClipError(PortraitError):
         frames: How many could be read.
         second: Where it broke, in seconds of the clip.
         reason: In a few words.
+
+    Attributes:
+        where: The message without what to try.
     """
 
     def __init__(self, name: str, frames: int, second: float, reason: str) -> None:
-        super().__init__(f"{name}: broken at {second:.2f} s, after {frames} frames ({reason})")
+        self.where = f"{name}: broken at {second:.2f} s, after {frames} frames ({reason})"
+        super().__init__(f"{self.where}; try: whether a player shows all of it")
 
 
 _SLACK: Final = Fraction(1, 2)
 """Seconds that a clip may end before its header says without being called broken: headers
 round, and count frames that an edit list hides. By eye."""
+
+
+@dataclass(frozen=True, slots=True)
+class RawFrames:
+    """Frames on standard input that have no header.
+
+    Attributes:
+        width: In pixels.
+        height: In pixels.
+        pixels: FFmpeg's name of the pixel format, such as ``rgb24``.
+    """
+
+    width: int
+    height: int
+    pixels: str = "rgb24"
 
 
 class FrameSource(Protocol):
@@ -61,6 +81,7 @@ def open_frames(
     start: float = 0.0,
     end: float | None = None,
     rate: Fraction = DEFAULT_RATE,
+    raw: RawFrames | None = None,
 ) -> FrameSource:
     """Open a clip, a folder of frames, or standard input.
 
@@ -69,18 +90,24 @@ def open_frames(
             names; or ``-``, where y4m or any other format that streams is read.
         start: In-point in seconds.
         end: Out-point in seconds; frames from there on are left out.
-        rate: Frames a second of a folder.
+        rate: Frames a second of a folder, or of raw frames.
+        raw: What standard input has, if it is frames without a header.
 
     Raises:
         PortraitError: Nothing there, not a clip, no frames between the points, or PyAV is
             not installed.
     """
     if end is not None and end <= start:
-        raise PortraitError(f"the out-point {end:g} s is not after the in-point {start:g} s")
+        raise PortraitError(
+            f"the out-point {end:g} s is not after the in-point {start:g} s; "
+            "try: --start below --end"
+        )
     points = _exact(start), None if end is None else _exact(end)
     if str(source) != STANDARD_INPUT and Path(source).is_dir():
         return _Folder(Path(source), *points, rate)
-    return _Clip(source, *points)
+    if raw is not None and str(source) != STANDARD_INPUT:
+        raise PortraitError(f"{source}: raw frames come on standard input; try: - as CLIP")
+    return _Clip(source, *points, raw, rate)
 
 
 def _exact(seconds: float) -> Fraction:
@@ -129,8 +156,16 @@ class _Folder:
 class _Clip:
     """A file, or standard input, through PyAV."""
 
-    def __init__(self, source: Path | str, start: Fraction, end: Fraction | None) -> None:
+    def __init__(
+        self,
+        source: Path | str,
+        start: Fraction,
+        end: Fraction | None,
+        raw: RawFrames | None,
+        rate: Fraction,
+    ) -> None:
         self._source = str(source)
+        self._raw, self._raw_rate = raw, rate
         self._start, self._end = start, end
         self.name = "standard input" if self._source == STANDARD_INPUT else self._source
         self._container = self._open()
@@ -152,7 +187,9 @@ class _Clip:
     def __iter__(self) -> Iterator[Frame]:
         if self._first is None:
             if self._source == STANDARD_INPUT:
-                raise PortraitError("standard input can be read only once")
+                raise PortraitError(
+                    "standard input can be read only once; try: a file, where a clip is read twice"
+                )
             self._container = self._open()
             self._reader = self._read(self._container)
             self._first = next(self._reader)
@@ -167,20 +204,31 @@ class _Clip:
         av = import_av()
         try:
             if self._source == STANDARD_INPUT:
-                container = av.open(sys.stdin.buffer)
+                container = av.open(sys.stdin.buffer, **self._raw_options())
             else:
                 container = av.open(self._source)
         except FileNotFoundError:
-            raise PortraitError(f"{self.name}: no such clip or folder") from None
-        except (av.FFmpegError, OSError) as problem:
             raise PortraitError(
-                f"{self.name}: not a clip that can be read, or broken ({_reason(problem)}); "
-                "try: whether a player shows it"
-            ) from problem
+                f"{self.name}: no such clip or folder; try: whether the path is right"
+            ) from None
+        except (av.FFmpegError, OSError) as problem:
+            raise self._unreadable(_reason(problem)) from problem
         if not container.streams.video:
-            raise PortraitError(f"{self.name}: no video in it")
+            raise PortraitError(f"{self.name}: no video in it; try: a file that has pictures too")
         container.streams.video[0].thread_type = "AUTO"
         return container
+
+    def _raw_options(self) -> dict[str, Any]:
+        if self._raw is None:
+            return {}
+        size = f"{self._raw.width}x{self._raw.height}"
+        return {
+            "format": "rawvideo",
+            "options": {
+                "video_size": size, "pixel_format": self._raw.pixels,
+                "framerate": str(self._raw_rate),
+            },
+        }  # fmt: skip
 
     def _read(self, container: Any) -> Iterator[Frame]:
         """Frames from the in-point on; ``_first_time`` is set with the first."""
@@ -215,6 +263,8 @@ class _Clip:
             whole = stated if self._end is None else min(stated, self._end)
             if not problem and index and whole > end + _SLACK:
                 problem = f"it should last {float(stated):.2f} s"
+            if problem and not index:
+                raise self._unreadable(problem)
             if problem:
                 raise BrokenClipError(self.name, index, float(end), problem)
         finally:
@@ -234,8 +284,14 @@ class _Clip:
 
     def _no_frames(self) -> str:
         if self._start or self._end is not None:
-            return "no frames between the in- and the out-point"
-        return "no frames in it"
+            return "no frames between the in- and the out-point; try: points within its length"
+        return "no frames in it; try: whether a player shows it"
+
+    def _unreadable(self, reason: str) -> PortraitError:
+        return PortraitError(
+            f"{self.name}: not a clip that can be read, or broken ({reason}); "
+            "try: whether a player shows it"
+        )
 
 
 def _stated_length(container: Any, stream: Any) -> Fraction:
@@ -281,7 +337,8 @@ def _frame(index: int, decoded: Any, after: Fraction | None, first: Fraction, st
 def _check_size(info: ClipInfo, name: str, shape: tuple[int, ...]) -> None:
     if shape[:2] != (info.height, info.width):
         raise PortraitError(
-            f"{name}: {shape[1]} x {shape[0]}, unlike the first frame, {info.width} x {info.height}"
+            f"{name}: {shape[1]} x {shape[0]}, unlike the first frame, {info.width} x "
+            f"{info.height}; try: frames of one size"
         )
 
 
@@ -301,7 +358,8 @@ def frames_of(pictures: Iterable[Any], rate: Fraction = DEFAULT_RATE) -> Iterato
             yield picture
         elif picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != "uint8":
             raise PortraitError(
-                f"frame {index}: {picture.shape} {picture.dtype}, not (H, W, 3) uint8"
+                f"frame {index}: {picture.shape} {picture.dtype}, not (H, W, 3) uint8; "
+                "try: RGB of 8 bits"
             )
         else:
             yield Frame(index, index / rate, 1 / rate, picture)

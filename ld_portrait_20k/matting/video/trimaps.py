@@ -1,4 +1,4 @@
-"""Trimaps from steady masks: unknown where it is near the edge, soft, or unsure in time."""
+"""Trimaps from steady masks: unknown near the edge, where soft, and where unsure in time."""
 
 from __future__ import annotations
 
@@ -73,13 +73,23 @@ def trimap_of(mask: Pixels, unsure: Pixels | None = None, *, band: float = BAND)
     if not inside.any():
         return result
     distance = _from_edge(inside)
+    near = distance <= scaled(CAP, mask.shape)
     unknown = (mask > SOFT[0]) & (mask < SOFT[1])
-    if unsure is not None:
-        unknown |= unsure >= UNSURE
     width = max(LEAST_WIDTH, scaled(band, mask.shape))
-    unknown |= distance <= width
-    result[unknown & (distance <= max(width, scaled(CAP, mask.shape)))] = UNKNOWN
-    return result
+    if unsure is not None:
+        jumping = (unsure >= UNSURE) & near
+        unknown |= jumping
+        width = max(width, _mean_width(jumping, distance))
+    return np.where((unknown & near) | (distance <= width), np.uint8(UNKNOWN), result)
+
+
+def _mean_width(jumping: NDArray[np.bool_], distance: NDArray[np.float32]) -> float:
+    """How far the masks' edge jumps from frame to frame: where it does, over its length.
+
+    An edge that jumps by so much in places may lie off by as much in all others.
+    """
+    edge = int((distance <= 1).sum()) / 2  # pixels on both of its sides
+    return int(jumping.sum()) / edge if edge else 0.0
 
 
 def _from_edge(inside: NDArray[np.bool_]) -> NDArray[np.float32]:

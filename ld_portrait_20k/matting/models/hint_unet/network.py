@@ -59,11 +59,13 @@ class HintUNet(nn.Module):
         needs_trimap: True.
         multiple: Height and width of the input must be multiples of it.
         tile: Longest side to be computed at once.
+        local: True: it learned from crops of 160 pixels, so small tiles lose nothing.
     """
 
     needs_trimap = True
     multiple = 16
     tile = 1024
+    local = True
 
     def __init__(self, config: Mapping[str, Any] | None = None) -> None:
         super().__init__()

@@ -59,7 +59,9 @@ class FirstMask:
 
     def __init__(self, mask: Pixels | None = None, *, box: Box | None = None) -> None:
         if mask is None and box is None:
-            raise PortraitError("the segmenter first-mask needs --first-mask or --first-box")
+            raise PortraitError(
+                "the segmenter first-mask is told nothing; try: --first-mask or --first-box"
+            )
         self._prompt = Prompt(mask, box)
         self._flow = Flow()
         self._first: Pixels | None = None

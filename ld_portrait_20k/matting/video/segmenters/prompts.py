@@ -47,14 +47,14 @@ class Prompt:
             if min(left, top) < 0 or left + box_width > width or top + box_height > height:
                 raise PortraitError(
                     f"the box {left},{top},{box_width},{box_height} does not lie in the frame, "
-                    f"{width} x {height}"
+                    f"{width} x {height}; try: left, top, width and height within it"
                 )
         if self.point is not None and not (
             0 <= self.point[0] < width and 0 <= self.point[1] < height
         ):
             raise PortraitError(
                 f"the point {self.point[0]},{self.point[1]} does not lie in the frame, "
-                f"{width} x {height}"
+                f"{width} x {height}; try: x and y within it, from the top left corner"
             )
 
     def fitted_mask(self, height: int, width: int) -> Pixels:

@@ -119,7 +119,10 @@ def fetched(source: str, revision: str | None = None) -> Path:
     folder = Path(source).expanduser()
     if folder.is_dir():
         if revision:
-            raise PortraitError(f"{source} is a folder; a revision is of a repository on the Hub")
+            raise PortraitError(
+                f"{source} is a folder; a revision is of a repository on the Hub; "
+                "try: without --revision"
+            )
         return folder
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError
@@ -140,13 +143,18 @@ def _check(folder: Path, kind: str, source: str) -> None:
     try:
         found = json.loads(path.read_text()).get("model_type")
     except FileNotFoundError:
-        raise PortraitError(f"{source}: no model there (config.json is missing)") from None
+        raise PortraitError(
+            f"{source}: no model there (config.json is missing); try: another --weights"
+        ) from None
     except (OSError, ValueError, AttributeError) as problem:
-        raise PortraitError(f"{path}: cannot be read ({problem})") from problem
+        raise PortraitError(f"{path}: cannot be read ({problem}); try: fetch it anew") from problem
     if found != kind:
         raise PortraitError(f"{path}: model_type {found!r}, not {kind!r}; try: another --weights")
     if not any(folder.glob("*.safetensors")):
-        raise PortraitError(f"{source}: no safetensors there (pickled weights are never read)")
+        raise PortraitError(
+            f"{source}: no safetensors there (pickled weights are never read); "
+            "try: a repository that has them"
+        )
 
 
 def _loaded(folder: Path, class_name: str, source: str) -> Any:

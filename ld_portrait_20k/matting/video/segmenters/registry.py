@@ -118,9 +118,11 @@ def _check_guides(name: str, guides: Guides) -> None:
         taken["sam2"] = {"--first-mask", "--first-box", "--first-point"}
     for option, value in given.items():
         if value is not None and option not in taken.get(name, ()):
-            raise PortraitError(f"the segmenter {name} does not go with {option}")
+            raise PortraitError(
+                f"the segmenter {name} does not go with {option}; try: leave one of them out"
+            )
     if guides.revision is not None and name not in ("sam2", "sam3"):
-        raise PortraitError(f"the segmenter {name} does not go with --revision")
+        raise PortraitError(f"the segmenter {name} does not go with --revision; try: leave it out")
 
 
 def _of_weights(weights: Path | str, prompted: bool) -> str:
@@ -160,7 +162,7 @@ def open_segmenter(name: str = AUTO, guides: Guides | None = None) -> Segmenter:
     name, _ = choose(name, guides)
     if name == "masks":
         if guides.masks is None:
-            raise PortraitError("the segmenter masks needs --masks FOLDER or CLIP")
+            raise PortraitError("the segmenter masks is given none; try: --masks FOLDER or CLIP")
         from ld_portrait_20k.matting.video.segmenters.given import GivenMasks
 
         return GivenMasks(guides.masks, start=guides.start, rate=guides.rate)

@@ -105,7 +105,7 @@ def _session(path: Path) -> Any:
     import onnxruntime
 
     if not path.is_file():
-        raise PortraitError(f"{path}: no such file")
+        raise PortraitError(f"{path}: no such file; try: the path of the ONNX file")
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # errors alone: the published files warn of unused weights
     try:
@@ -114,4 +114,7 @@ def _session(path: Path) -> Any:
         )
     except Exception as problem:  # its errors have no common base but this
         reason = " ".join(str(problem).split())[:160]
-        raise PortraitError(f"{path}: not an ONNX network that can be read ({reason})") from problem
+        raise PortraitError(
+            f"{path}: not an ONNX network that can be read ({reason}); "
+            "try: rvm_mobilenetv3_fp32.onnx of its authors"
+        ) from problem

@@ -52,7 +52,8 @@ class Sam2:
     ) -> None:
         if prompt.is_empty:
             raise PortraitError(
-                "the segmenter sam2 needs --first-mask PICTURE, --first-box or --first-point"
+                "the segmenter sam2 is told nothing; try: --first-mask PICTURE, --first-box or "
+                "--first-point"
             )
         self._prompt = prompt
         self._network = load_network(

@@ -110,7 +110,10 @@ class Sam3:
             )
         except (OSError, ValueError, KeyError, TypeError) as problem:
             reason = " ".join(str(problem).split())[:200]
-            raise PortraitError(f"{folder}: no tokenizer that can be read ({reason})") from problem
+            raise PortraitError(
+                f"{folder}: no tokenizer that can be read ({reason}); "
+                "try: fetch its json files anew"
+            ) from problem
         return dict(
             tokenizer(self._word, return_tensors="pt", padding="max_length", max_length=_TOKENS)
         )

@@ -130,6 +130,7 @@ def test_the_page_in_a_browser(tmp_path: Path) -> None:
         page.goto(address)
         picture(page, tmp_path)
         clip(page, tmp_path)
+        narrow_and_dark(browser, address)
         browser.close()
         assert problems == []
         assert {url for url in asked if url.startswith("http") and not url.startswith(address)} == (
@@ -221,6 +222,29 @@ def clip(page: Any, folder: Path) -> None:
     )
     for key, name in (("alpha", "clip-alpha.mp4"), ("cutout", "clip-cutout.webm")):
         assert saved(page, f"clip-{key}")[0] == name
+
+
+def narrow_and_dark(browser: Any, address: str) -> None:
+    """On a telephone nothing lies beyond the right edge; a long choice ends before its arrow."""
+    for scheme in ("light", "dark"):
+        context = browser.new_context(viewport={"width": 400, "height": 860}, color_scheme=scheme)
+        page = context.new_page()
+        page.set_default_timeout(PATIENCE)
+        page.goto(address)
+        page.wait_for_selector("#picture-file")
+        for tab in ("Picture", "Clip"):
+            page.get_by_role("tab", name=tab).click()
+            page.wait_for_selector(f"#{tab.lower()}-file")
+            assert page.evaluate("document.documentElement.scrollWidth") == 400, (scheme, tab)
+        style = page.locator("#clip-segmenter input").evaluate(
+            "part => { const style = getComputedStyle(part);"
+            " return [style.textOverflow, parseFloat(style.paddingRight)] }"
+        )
+        assert style[0] == "ellipsis" and style[1] > 20
+        shades = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        red = int(shades.split("(")[1].split(",")[0])
+        assert red < 60 if scheme == "dark" else red > 200, (scheme, shades)
+        context.close()
 
 
 def test_without_gradio_it_says_what_to_install(

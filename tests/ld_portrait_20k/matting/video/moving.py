@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,19 @@ def scene(
         frames.append(np.rint(np.clip(mixed, 0, 255)).astype(np.uint8))
         alphas.append(np.rint(alpha * 255).astype(np.uint8))
     return frames, alphas
+
+
+class Pipe(io.RawIOBase):
+    """Bytes that come in pieces and cannot be sought."""
+
+    def __init__(self, content: bytes) -> None:
+        self._bytes = io.BytesIO(content)
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        return self._bytes.read(min(size, 1000) if size > 0 else size)
 
 
 def as_frames(pictures: list[Pixels]) -> list[Frame]:

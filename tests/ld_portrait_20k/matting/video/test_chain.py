@@ -8,11 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from ld_portrait_20k.errors import PortraitError
+from ld_portrait_20k.matting.models.protocol import MattingModel
 from ld_portrait_20k.matting.models.registry import load
+from ld_portrait_20k.matting.prediction.pictures import predict_alpha
 from ld_portrait_20k.matting.video import matte_video
-from ld_portrait_20k.matting.video.alphas import mattes
+from ld_portrait_20k.matting.video.alphas import matte_of, mattes
 from ld_portrait_20k.matting.video.chain import Options, matte, segmented
 from ld_portrait_20k.matting.video.evaluation import Judge, evaluate_video
 from ld_portrait_20k.matting.video.frames import Frame
@@ -117,6 +120,75 @@ def test_trimaps_are_unknown_where_the_mask_is_not_sure() -> None:
     assert ratio > 0.8  # the band grows with the frame: of a fixed width it would be half
 
 
+def test_the_band_widens_where_masks_jump_from_frame_to_frame() -> None:
+    frames, alphas = moving.scene(6, 360, 480)
+    shares = []
+    for jitter in (0, 1, 12):
+        masked = list(segmented(moving.as_frames(frames), Fixed(alphas, jitter=jitter)))
+        found = list(trimaps(steady(steady(with_motion(masked)))))[2:4]
+        shares.append(np.mean([(one.trimap == 128).mean() for one in found]))
+    assert shares[1] < 1.3 * shares[0]
+    assert shares[2] > 1.6 * shares[0]
+
+
+def test_small_people_are_enlarged_for_the_model_and_large_ones_are_not() -> None:
+    sides = []
+
+    class Watched:
+        name, licence, needs_trimap = "watched", "none", True
+
+        def __call__(
+            self, image: NDArray[np.float32], trimap: NDArray[np.float32] | None
+        ) -> NDArray[np.float32]:
+            assert trimap is not None and trimap.shape == image.shape[:2]
+            assert set(np.unique(trimap)) <= {0.0, 0.5, 1.0}
+            sides.append(max(trimap.shape))
+            return np.where(trimap == 0.5, np.float32(0.25), trimap)
+
+    for height, width in ((90, 120), (960, 1280)):
+        trimap = np.zeros((height, width), np.uint8)
+        trimap[:, width // 2 - 3 : width // 2 + 3] = 128
+        trimap[:, width // 2 + 3 :] = 255
+        alpha = matte_of(np.zeros((height, width, 3), np.uint8), trimap, Watched())
+        assert alpha.shape == trimap.shape
+        assert np.array_equal(alpha[trimap != 128], trimap[trimap != 128])
+        assert alpha[0, width // 2] == 64
+    assert sides == [2 * 90, 960]
+
+
+class Seen:
+    """A model that notes the sizes it is given."""
+
+    def __init__(self, model: MattingModel, sizes: set[tuple[int, ...]]) -> None:
+        self._model, self._sizes, self.local = model, sizes, True
+        self.name, self.licence, self.needs_trimap = model.name, model.licence, model.needs_trimap
+
+    def __call__(
+        self, image: NDArray[np.float32], trimap: NDArray[np.float32] | None = None
+    ) -> NDArray[np.float32]:
+        self._sizes.add(image.shape[:2])
+        return self._model(image, trimap)
+
+
+def test_a_model_that_sees_locally_gets_tiles_and_gives_the_same() -> None:
+    pytest.importorskip("torch")
+    frames, alphas = moving.scene(1, 720, 960)
+    trimap = trimap_of(np.where(alphas[0] >= 128, np.uint8(255), np.uint8(0)))
+    model = load("hint-unet")
+    whole = predict_alpha(model, frames[0], trimap)
+    tiled = matte_of(frames[0], trimap, model)
+    assert not np.array_equal(tiled, whole)  # it was in tiles
+    assert np.abs(tiled.astype(int) - whole).mean() < 0.05
+    small = np.ascontiguousarray(frames[0][::4, ::4])
+    sizes: set[tuple[int, ...]] = set()
+    for cut in range(0, 30, 5):  # parts of other sizes are shown in a few
+        moved = np.roll(alphas[0][::4, ::4], cut, axis=1)
+        matte_of(small, trimap_of(moved), Seen(load("guided-filter"), sizes))
+    assert all(side % 64 == 0 for size in sizes for side in size)
+    errors = [np.abs(one.astype(int) - alphas[0]).mean() for one in (tiled, whole)]
+    assert errors[0] < 1.1 * errors[1]
+
+
 def test_averaging_makes_masks_and_mattes_steadier_and_better() -> None:
     frames, alphas = moving.scene(8, 144, 192)
     segmenter = Fixed(alphas, jitter=4)
@@ -216,7 +288,7 @@ def test_a_segmenter_is_opened_by_name_or_by_what_is_given(tmp_path: Path) -> No
     assert open_segmenter("auto", Guides(masks=folder)).name == "masks"
     with pytest.raises(PortraitError, match="no segmenter 'best'"):
         open_segmenter("best")
-    with pytest.raises(PortraitError, match="needs --first-mask"):
+    with pytest.raises(PortraitError, match="try: --first-mask or"):
         open_segmenter("first-mask")
 
 

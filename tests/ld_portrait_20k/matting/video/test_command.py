@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
 import numpy as np
@@ -89,6 +90,19 @@ def test_sound_follows_the_in_and_out_points(clip: Path, tmp_path: Path) -> None
     assert run(clip, output, "--start", "0.12", "--end", "0.36", "--background", "green") == 0
     assert len(list(open_frames(output))) == 6
     assert seconds_of_sound(output) == pytest.approx(0.24, abs=0.06)
+
+
+def test_raw_frames_from_standard_input(
+    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    content = b"".join(picture.tobytes() for picture in moving.scene(12)[0])
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=moving.Pipe(content)))
+    command = ["video", "-", "--output", str(tmp_path / "out"), *FAST]
+    assert main([*command, "--raw", "96x72", "--masks", str(clip / "masks")]) == 0
+    assert len(list((tmp_path / "out/rgba").iterdir())) == 12
+    with pytest.raises(SystemExit):
+        main([*command, "--raw", "96by72"])
+    assert "is not WxH" in capsys.readouterr().err
 
 
 def test_composites_over_a_colour_a_picture_and_a_clip(clip: Path, tmp_path: Path) -> None:

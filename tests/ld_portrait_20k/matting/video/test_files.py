@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import io
+import ast
 import sys
 from fractions import Fraction
 from pathlib import Path
@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 
 from ld_portrait_20k.errors import PortraitError
+from ld_portrait_20k.matting import video
 from ld_portrait_20k.matting.video.encoding import ALPHA, COMPOSITE, ENCODINGS, RGBA
 from ld_portrait_20k.matting.video.frames import ClipInfo, Frame
-from ld_portrait_20k.matting.video.reading import BrokenClipError, open_frames
+from ld_portrait_20k.matting.video.reading import BrokenClipError, RawFrames, open_frames
 from ld_portrait_20k.matting.video.writing import SEGMENT, ClipSink, FolderSink
 
 from . import moving
@@ -81,25 +82,28 @@ def test_in_and_out_points(tmp_path: Path) -> None:
         assert opened.info.frames == 7
 
 
+def test_raw_frames_on_standard_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pictures, _ = moving.scene(5)
+    content = b"".join(picture.tobytes() for picture in pictures)
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=moving.Pipe(content)))
+    source = open_frames("-", raw=RawFrames(96, 72), rate=Fraction(50))
+    frames = list(source)
+    assert differences(frames, pictures) == 0
+    assert [frame.time for frame in frames] == [Fraction(index, 50) for index in range(5)]
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=moving.Pipe(content)))
+    with pytest.raises(PortraitError, match=r"not a clip that can be read.*; try: "):
+        open_frames("-", raw=RawFrames(96, 72, "no-such-format"))
+    with pytest.raises(PortraitError, match="come on standard input; try: -"):
+        open_frames(tmp_path / "clip.raw", raw=RawFrames(96, 72))
+
+
 def test_standard_input_in_y4m(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pictures, _ = moving.scene(5)
     content = moving.save_clip(
         tmp_path / "clip.y4m", pictures, codec="rawvideo", pixels="yuv444p"
     ).read_bytes()  # fmt: skip
 
-    class Pipe(io.RawIOBase):
-        """Bytes that come in pieces and cannot be sought."""
-
-        def __init__(self) -> None:
-            self._bytes = io.BytesIO(content)
-
-        def readable(self) -> bool:
-            return True
-
-        def read(self, size: int = -1) -> bytes:
-            return self._bytes.read(min(size, 1000) if size > 0 else size)
-
-    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=Pipe()))
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=moving.Pipe(content)))
     source = open_frames("-")
     assert differences(list(source), pictures) < 3
     with pytest.raises(PortraitError, match="only once"):
@@ -123,13 +127,38 @@ def test_what_is_no_clip_is_named(tmp_path: Path, content: bytes) -> None:
         open_frames(path)
 
 
+def test_a_clip_whose_frames_are_all_missing_is_no_clip(tmp_path: Path) -> None:
+    """Its header is whole, so FFmpeg opens it and finds no frame."""
+    whole = faststart(tmp_path / "clip.mp4", moving.scene(4)[0])
+    (tmp_path / "clip.mp4").write_bytes(whole[: whole.index(b"mdat") + 8])
+    with pytest.raises(
+        PortraitError, match=r"clip\.mp4: not a clip .* or broken .*; try: "
+    ) as caught:
+        open_frames(tmp_path / "clip.mp4")
+    assert not isinstance(caught.value, BrokenClipError)
+
+
+def test_every_message_of_the_package_says_what_to_try() -> None:
+    folder = Path(str(video.__file__)).parent
+    silent = []
+    for path in sorted(folder.rglob("*.py")):
+        raised = (
+            node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Raise)
+        )
+        for node in raised:
+            text = ast.unparse(node)
+            if "PortraitError(" in text and "try: " not in text and "_no_frames()" not in text:
+                silent.append(f"{path.relative_to(folder)}:{node.lineno}")
+    assert silent == []
+
+
 def test_broken_clips_and_empty_ones_are_named(tmp_path: Path) -> None:
     pictures, _ = moving.scene(4)
     whole = moving.save_clip(tmp_path / "clip.mp4", pictures).read_bytes()
     (tmp_path / "half.mp4").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(PortraitError, match=r"half\.mp4: not a clip"):
         open_frames(tmp_path / "half.mp4")
-    with pytest.raises(PortraitError, match=r"clip\.mp4: no frames between"):
+    with pytest.raises(PortraitError, match=r"clip\.mp4: no frames between.*; try: "):
         open_frames(tmp_path / "clip.mp4", start=99)
     with pytest.raises(PortraitError, match="no such clip"):
         open_frames(tmp_path / "none.mp4")
@@ -152,10 +181,8 @@ def test_broken_clips_and_empty_ones_are_named(tmp_path: Path) -> None:
         open_frames(tmp_path / "only.m4a")
 
 
-def test_a_clip_that_is_cut_gives_its_frames_and_then_says_so(tmp_path: Path) -> None:
-    """An mp4 with its index in front, as from the web: FFmpeg just stops where it ends."""
-    path = tmp_path / "cut.mp4"
-    pictures = moving.scene(40)[0]
+def faststart(path: Path, pictures: list[moving.Pixels]) -> bytes:
+    """An mp4 with its index in front, as from the web."""
     with av.open(str(path), "w", options={"movflags": "+faststart"}) as container:
         stream = container.add_stream("libx264", rate=25, options={"bf": "0"})
         stream.width, stream.height, stream.pix_fmt = 96, 72, "yuv420p"
@@ -163,7 +190,14 @@ def test_a_clip_that_is_cut_gives_its_frames_and_then_says_so(tmp_path: Path) ->
             frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
-    whole = path.read_bytes()
+    return path.read_bytes()
+
+
+def test_a_clip_that_is_cut_gives_its_frames_and_then_says_so(tmp_path: Path) -> None:
+    """With its index in front FFmpeg just stops where it ends."""
+    path = tmp_path / "cut.mp4"
+    pictures = moving.scene(40)[0]
+    whole = faststart(path, pictures)
     assert len(list(open_frames(path))) == 40
     path.write_bytes(whole[: len(whole) * 6 // 10])
     frames = []
