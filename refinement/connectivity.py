@@ -69,8 +69,6 @@ def unknown_border(
         inner = plateau.view(bool)
         area, unevenness = _means(labels[inner], count, rough[inner])
         wide[(area > 0) & (unevenness < ROUGH)] = 1
-        enclosed = panels(quantised, rough, unsolid, plateau, scale)
-        enclosed &= 1 - dilate(background, square_kernel(2 * scale))
     wide[touched > 0] = 0
     wide[0] = touched[0] = 0
     main = dominant_label(labels)

@@ -29,6 +29,7 @@ from refinement.grid import (
     square_kernel,
 )
 from refinement.options import Options
+from refinement.panels import Panels, find_panels
 from refinement.pieces import belonging
 from refinement.rings import Rings, measure_rings
 from refinement.thresholds import (
@@ -137,7 +138,7 @@ def divide(quantised: Alpha8, scale: float, options: Options) -> Regions:
         outside & (1 - skirts) & crisp & (1 - rings.tail),
         rings.ring,
     ):
-        _spare_fine_structure(regions, quantised, unknown, rings, dents, skirts)
+        _spare_fine_structure(regions, quantised, unknown, rings, skirts)
     else:
         regions.tail = 2 + int(min(0.7 * thick.max(), 48))
         regions.pieces_removed += found.faint_pieces
@@ -155,13 +156,14 @@ def _spare_fine_structure(
     quantised: Alpha8,
     unknown: _Unknown,
     rings: Rings,
-    dents: Mask,
     skirts: Mask,
 ) -> None:
     """In an undamaged matte, leave alone what may be hair near the border."""
-    gaps = _narrow_gaps(quantised, regions.step, FAINT_GAP) & (1 - unknown.connected) & (1 - dents)
+    panels = unknown.panels.sure
+    gaps = _narrow_gaps(quantised, regions.step, FAINT_GAP) & (1 - unknown.connected) & (1 - panels)
     hair = rings.trusted | strands(gaps, rings.trusted, regions.step)
-    regions.inside &= ((1 - hair) & (1 - unknown.connected)) | dents
+    veils = unknown.panels.mask & _below(quantised, SOLID)
+    regions.inside &= ((1 - hair) & (1 - unknown.connected) & (1 - veils)) | panels
     regions.outside &= skirts | (1 - rings.ring)  # nothing fine reaches that far
 
 
@@ -197,6 +199,7 @@ class _Unknown:
     haze: Mask
     openings: int
     clear: int
+    panels: Panels
 
 
 def _unknown(
@@ -212,9 +215,11 @@ def _unknown(
         if cv2.countNonZero(hazy[0]) > 0.05 * quantised.size:
             clear, core = HAZE_AT_MOST, hazy
     background, depth, openings = core
-    level, veiled = backgrounds.level_regions(mean, mean_square, quantised.shape)
-    unsolid = _below(quantised, SOLID) & (1 - veiled)
+    level = backgrounds.level_regions(mean, mean_square, quantised.shape)
+    panels = find_panels(quantised, scale)
+    unsolid = _below(quantised, SOLID) & (1 - panels.mask)
     border = unknown_border(unsolid, quantised, background, scale)
+    border.dents |= panels.sure
 
     # A level unknown region farther than the band's width is haze if it is faint.
     far = as_mask(depth > options.band_width * scale)
@@ -223,7 +228,7 @@ def _unknown(
     if clear == CLEAR and cv2.countNonZero(haze):
         haze &= 1 - crisp_rims(quantised, background, scale)
     found = _Unknown(
-        background, unsolid, border.connected, border.dents, beyond, haze, openings, clear
+        background, unsolid, border.connected, border.dents, beyond, haze, openings, clear, panels
     )
     return found, depth
 

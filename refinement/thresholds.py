@@ -152,3 +152,20 @@ COLOUR_ALIKE: Final = (3.0, 6.0)
 """Padding nearer to the foreground than the first (of 255) is the foreground; farther than the
 second it is not. Measured in bands of real portraits: 99 in 100 pixels above 3.4 as generated,
 below 2.9 when refined."""
+
+# Panels ---------------------------------------------------------------------------------
+
+PANEL_WIDE: Final = 5
+"""Half the side, in pixels, of the smallest square of a level part."""
+PANEL_RANGE: Final = 18
+"""A part is level where alpha spans no more than this over 9 x 9 px."""
+PANEL_TOLERANCE: Final = 25
+"""A panel reaches as far as alpha is not lower than its level by more than this."""
+PANEL_SPREADS: Final = 20
+"""How far, in pixels, a panel's soft rim may reach beyond its level part."""
+PANEL_BODY: Final = 0.6
+"""A panel has body along more than this share of its rim."""
+VEIL_WIDE: Final = 12
+"""Half the side, in pixels, of a level part that is a veil above PLATEAU wherever it lies."""
+VEIL: Final = 204
+"""A level part above this (0.8) is a veil over the body wherever it lies."""

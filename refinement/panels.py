@@ -1,0 +1,123 @@
+"""Panels: level parts of the body that came out see-through, found pixel by pixel.
+
+Masks are (H, W) uint8, 0 or 1; alpha is (H, W) uint8; lengths are in pixels of a picture of
+1024 x 1024 times ``scale``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from refinement.grid import Alpha8, Mask, as_mask, dilate, erode, label, square_kernel
+from refinement.thresholds import (
+    DENT,
+    FLAT,
+    PANEL_BODY,
+    PANEL_RANGE,
+    PANEL_SPREADS,
+    PANEL_TOLERANCE,
+    PANEL_WIDE,
+    SMOOTH,
+    SOLID,
+    VEIL,
+    VEIL_WIDE,
+)
+
+
+@dataclass(slots=True)
+class Panels:
+    """Level parts of the body.
+
+    Attributes:
+        mask: (H, W) uint8, whole panels and veils with their soft rims.
+        sure: Those of them that are certainly no hair.
+        level: (H, W) uint8, the alpha that the nearest panel has; meaningful within and
+            beside ``mask``.
+    """
+
+    mask: Mask
+    sure: Mask
+    level: Alpha8
+
+
+def find_panels(quantised: Alpha8, scale: float) -> Panels:
+    smooth = np.asarray(cv2.blur(quantised, (2 * round(2 * scale) + 1,) * 2), np.uint8)
+    veils, level = _veils(quantised, smooth, scale)
+    found = Panels(veils, np.zeros_like(veils), level)
+    _add_panels(found, quantised, smooth, scale)
+    return found
+
+
+def _grow(core: Mask, level: Alpha8, alpha: Alpha8, pixels: float) -> Mask:
+    floor = np.asarray(cv2.subtract(level, np.full_like(level, PANEL_TOLERANCE)))
+    allowed = as_mask(alpha >= floor) & as_mask(level > 0)
+    grown = core & allowed
+    for _ in range(2 + round(pixels)):
+        grown = dilate(grown, np.ones((3, 3), np.uint8)) & allowed
+    return grown
+
+
+def _veils(alpha: Alpha8, smooth: Alpha8, scale: float) -> tuple[Mask, Alpha8]:
+    """Level regions above 0.8 that are wide are veiled body wherever they lie."""
+    side = 2 * round(VEIL_WIDE * scale) + 1
+    plane = alpha.astype(np.float32)
+    mean = cv2.blur(plane, (side, side), borderType=cv2.BORDER_REFLECT)
+    square = cv2.blur(plane * plane, (side, side), borderType=cv2.BORDER_REFLECT)
+    core = as_mask((square - mean * mean < FLAT * FLAT) & (mean > VEIL))
+    level = _level_about(alpha, core, scale)
+    return _grow(core, level, smooth, VEIL_WIDE * scale), level
+
+
+def _add_panels(found: Panels, quantised: Alpha8, smooth: Alpha8, scale: float) -> None:
+    between = as_mask(smooth > DENT) & as_mask(smooth < SOLID)
+    window = square_kernel(4 * scale)
+    core = erode(between, square_kernel(PANEL_WIDE * scale))
+    if not cv2.countNonZero(core):
+        return
+    margin = 4 * window.shape[0] + round(PANEL_SPREADS * scale)
+    left, top, width, height = cv2.boundingRect(core)
+    part = np.s_[
+        max(0, top - margin) : top + height + margin, max(0, left - margin) : left + width + margin
+    ]
+    alpha, between = quantised[part], between[part]
+    spread = cv2.subtract(dilate(smooth[part], window), erode(smooth[part], window))
+    core = core[part] & as_mask(np.asarray(spread) <= PANEL_RANGE)
+    level = _level_about(alpha, core, scale)
+    grown = _grow(core, level, np.where(between, alpha, 0).astype(np.uint8), PANEL_SPREADS * scale)
+    count, labels = label(grown, connectivity=8)
+    if count == 1 or count > np.iinfo(np.uint16).max:
+        return
+    chosen = _surrounded(alpha, grown, labels.astype(np.uint16), count, scale)
+    rough = np.asarray(cv2.absdiff(alpha, cv2.blur(alpha, (3, 3))), np.uint8)
+    inner = core.view(bool)
+    names = labels[inner]
+    total = np.bincount(names, weights=rough[inner], minlength=count)
+    chosen &= total < SMOOTH * np.maximum(np.bincount(names, minlength=count), 1)
+    chosen[0] = False
+    mask = as_mask(chosen[labels])
+    found.mask[part] |= mask
+    found.sure[part] |= mask
+    np.copyto(found.level[part], level, where=mask.view(bool))
+
+
+def _level_about(alpha: Alpha8, core: Mask, scale: float) -> Alpha8:
+    side = 2 * round(16 * scale) + 3
+    window = (side, side)
+    known = cv2.boxFilter(core.astype(np.float32), cv2.CV_32F, window, normalize=False)
+    total = cv2.boxFilter((alpha * core).astype(np.float32), cv2.CV_32F, window, normalize=False)
+    mean = np.where(known > 0.5, total / np.maximum(known, 1), 0)
+    return np.rint(mean).astype(np.uint8)
+
+
+def _surrounded(alpha, grown, names, count, scale):
+    inner = dilate(grown, square_kernel(1))
+    around = square_kernel(3 * scale + 1)
+    outer = np.asarray(cv2.dilate(names, around), np.uint16)
+    rim = as_mask(outer > 0) & (1 - inner)
+    where = rim.view(bool)
+    total = np.bincount(outer[where], minlength=count)
+    body = np.bincount(outer[where & (alpha >= SOLID)], minlength=count)
+    return body > PANEL_BODY * np.maximum(total, 1)
