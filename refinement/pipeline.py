@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from refinement import colour, levels
+from refinement import colour, halo, levels
 from refinement.grid import Alpha8, Pixels, Plane, as_mask, to_8_bit
 from refinement.options import Options, RefinementError
 from refinement.regions import Regions, divide
@@ -86,6 +86,8 @@ def _matte(rgba: Pixels, options: Options, without: str | None) -> tuple[Plane, 
     """The refined alpha, the same in 255ths (uint8), and the report."""
     raw = cv2.extractChannel(rgba, 3) / np.float32(np.iinfo(rgba.dtype).max)
     raw = levels.repair_frame(raw)
+    original = to_8_bit(raw)
+    raw = halo.take_off_wide_halo(raw, _scale(raw))
     quantised = to_8_bit(raw)
     alpha, final, regions = _pass(raw, quantised, options, without)
     before = quantised
@@ -97,7 +99,7 @@ def _matte(rgba: Pixels, options: Options, without: str | None) -> tuple[Plane, 
         before = final
         alpha, final, more = _pass(alpha, before, options, without)
         regions.inside |= more.inside
-    return alpha, final, _report(quantised, final, regions, options)
+    return alpha, final, _report(original, final, regions, options)
 
 
 def _pass(

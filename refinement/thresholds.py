@@ -169,3 +169,11 @@ VEIL_WIDE: Final = 12
 """Half the side, in pixels, of a level part that is a veil above PLATEAU wherever it lies."""
 VEIL: Final = 204
 """A level part above this (0.8) is a veil over the body wherever it lies."""
+
+HALO_AT_MOST: Final = 77
+HALO_WIDE: Final = 3
+HALO_RANGE: Final = 18
+HALO_TOLERANCE: Final = 10
+HALO_RISE: Final = 80
+HALO_ABRUPT: Final = 0.7
+HALO_FADE_WIDE: Final = 2.0
