@@ -23,7 +23,10 @@ from refinement.grid import (
 from refinement.regions import Regions
 from refinement.thresholds import (
     CAUTION,
+    FRAME_BODY,
     FRAME_DARKENED,
+    FRAME_LEVEL,
+    FRAME_RUN,
     GAIN_AT_LEAST,
     HALO_FADE,
     HAZE_FADE,
@@ -37,8 +40,9 @@ def repair_frame(alpha: Plane) -> Plane:
     """Raise the outermost line of pixels where the decoder has darkened it.
 
     Layer Diffusion's decoder lowers alpha by a few percent on the outermost pixel line,
-    whatever it shows. A side is repaired only if its line is lower than the next one nearly all
-    along the body that it cuts. Hair that leaves the picture is not repaired.
+    whatever it shows, along the whole side or along parts of it. Each run of pixels is decided
+    by itself: it is repaired where the picture behind the line is body and level, and where the
+    line alone is lower. Hair that leaves the picture makes short runs, which stay.
 
     Args:
         alpha: (H, W) float32, 0..1.
@@ -51,17 +55,22 @@ def repair_frame(alpha: Plane) -> Plane:
         return result
     for side in range(4):
         view = np.rot90(result, side)
-        inner = view[1]
-        body = inner >= 0.9
-        if np.count_nonzero(body) < 8:
+        line, inner, behind = view[0], view[1], view[2]
+        body = (inner >= FRAME_BODY) & (np.abs(behind - inner) <= FRAME_LEVEL)
+        dark = body & (line < FRAME_DARKENED * inner)
+        if not dark.any():
             continue
-        ratio, most = np.quantile(view[0][body] / inner[body], (0.5, 0.9))
-        if ratio < FRAME_DARKENED[0] and most < FRAME_DARKENED[1]:
+        # A run goes on across a few pixels of body that were not darkened.
+        runs = dark.astype(np.uint8)[:, None]
+        gap = np.ones((2 * FRAME_RUN - 1, 1), np.uint8)
+        runs = cv2.morphologyEx(runs, cv2.MORPH_CLOSE, gap) & as_mask(body)[:, None]
+        runs = cv2.morphologyEx(runs, cv2.MORPH_OPEN, np.ones((FRAME_RUN, 1), np.uint8))
+        dark &= runs[:, 0].astype(bool)
+        if dark.any():
             if result is alpha:
                 result = alpha.copy()
                 view = np.rot90(result, side)
-            raised = view[0] / np.float32(max(ratio, 0.5))
-            view[0] = np.maximum(view[0], np.minimum(raised, view[1]))
+            view[0] = np.where(dark, view[1], view[0])
     return result
 
 

@@ -162,7 +162,7 @@ def _spare_fine_structure(
     panels = unknown.panels.sure
     gaps = _narrow_gaps(quantised, regions.step, FAINT_GAP) & (1 - unknown.connected) & (1 - panels)
     hair = rings.trusted | strands(gaps, rings.trusted, regions.step)
-    veils = unknown.panels.mask & _below(quantised, SOLID)
+    veils = unknown.panels.mask & _below(unknown.panels.level, SOLID)
     regions.inside &= ((1 - hair) & (1 - unknown.connected) & (1 - veils)) | panels
     regions.outside &= skirts | (1 - rings.ring)  # nothing fine reaches that far
 

@@ -124,9 +124,16 @@ GAIN_AT_LEAST: Final = 0.75
 """A veil in the band is never divided by less. Chosen by eye."""
 HAZE_TAKEN_AT_MOST: Final = 0.25
 """Never more than this is taken off as haze. Chosen by eye: hazier pictures are rejected."""
-FRAME_DARKENED: Final = (0.97, 0.995)
-"""The frame's line was darkened if the median and the 0.9 quantile of its ratio to the next line
-are below these. Measured: Layer Diffusion's decoder lowers alpha there by a few percent."""
+FRAME_BODY: Final = 0.9
+"""The frame cuts body where the line behind the outermost one is at least this. Chosen by eye."""
+FRAME_LEVEL: Final = 0.05
+"""The two lines behind the outermost one differ by no more than this in body. Chosen by eye: an
+edge that runs along the frame differs by more."""
+FRAME_DARKENED: Final = 0.985
+"""The outermost line was darkened where it is lower than the next by more than this. Measured:
+Layer Diffusion's decoder lowers alpha there by a few percent, by up to a quarter in one picture."""
+FRAME_RUN: Final = 9
+"""Darkened runs are at least so many pixels long. Chosen by eye: strands are thinner."""
 
 # The report -----------------------------------------------------------------------------
 
