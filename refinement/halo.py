@@ -41,12 +41,12 @@ def find_halo(quantised: Alpha8, scale: float) -> Halo:
     core &= as_mask(spread <= HALO_RANGE)
     if not cv2.countNonZero(core & as_mask(quantised > CLEAR)):
         return result
-    side = 2 * round(8 * scale) + 3
+    side = 2 * round(16 * scale) + 3
     level = _local_level(quantised, core, side)
     ceiling = cv2.add(level, np.full_like(level, HALO_TOLERANCE))
     allowed = as_mask(quantised <= np.asarray(ceiling)) & as_mask(level > 0)
     grown = core
-    for _ in range(2 + round(10 * scale)):
+    for _ in range(2 + round(12 * scale)):
         grown = dilate(grown, np.ones((3, 3), np.uint8)) & allowed
     count, labels = label(grown & as_mask(quantised > CLEAR), connectivity=8)
     # The rim towards what is higher: abrupt beside a halo, gradual on a slope.
@@ -64,7 +64,7 @@ def find_halo(quantised: Alpha8, scale: float) -> Halo:
     crisp = np.bincount(labels[edge.view(bool)], minlength=count)
     chosen = (steep > HALO_ABRUPT * rim) & (rim > 0) & (outer > 0.15 * rim) & (crisp <= CRISP_RIM * outer)
     area = np.bincount(labels.ravel(), minlength=count)
-    chosen &= area > (16 * scale) ** 2
+    chosen &= area > (24 * scale) ** 2
     chosen[0] = False
     result.mask = as_mask(chosen[labels])
     result.level = level

@@ -31,6 +31,8 @@ from refinement.thresholds import (
     HALO_FADE,
     HAZE_FADE,
     HAZE_TAKEN_AT_MOST,
+    VEILED,
+    VEIL_TOLERANCE,
 )
 
 _STRIP: Final = 64  # rows; strips keep memory low and stay in the cache
@@ -230,18 +232,38 @@ def take_off_halo(alpha: Plane, quantised: Alpha8, regions: Regions) -> Plane:
         return alpha
     faint = as_mask(quantised <= HALO_FADE * regions.clear) & as_mask(quantised > 0)
     places = np.flatnonzero((faint & (1 - (regions.inside | regions.outside))).view(bool))
-    window = (5, 5)
-    clear = quantised * regions.outside
-    total = cv2.boxFilter(clear, cv2.CV_16U, window, normalize=False).ravel()[places]
-    count = cv2.boxFilter(regions.outside, cv2.CV_16U, window, normalize=False).ravel()[places]
-    known = (count > 1) & (total > 0)
+    halo = dilate(quantised * regions.outside, square_kernel(2)).ravel()[places]
+    known = halo > 0
     places = places[known]
-    halo = total[known].astype(np.float32) / (255 * count[known].astype(np.float32))
+    halo = halo[known].astype(np.float32) / np.float32(255)
     value = alpha.ravel()[places]
     taken = np.clip((HALO_FADE * halo - value) / (HALO_FADE - 1), 0, halo)
     result = alpha.copy()
     result.ravel()[places] = np.maximum(value - taken, 0)
     return result
+
+
+def take_off_veil(alpha: Plane, quantised: Alpha8, regions: Regions) -> Plane:
+    """Fill the veil that runs on from the body into the band, in place of a step there.
+
+    The body beside the band tells the level of the veil. What lies in the band, is connected
+    with the body and is not lower than that level is veiled body too.
+    """
+    if regions.clean:
+        return alpha
+    inside = regions.inside
+    shown = as_mask(quantised < VEILED)
+    side = 2 * (regions.step // 2) + 1
+    known = cv2.boxFilter(inside, cv2.CV_16U, (side, side), normalize=False)
+    total = cv2.boxFilter(quantised * inside, cv2.CV_32F, (side, side), normalize=False)
+    band = (1 - (inside | regions.outside)) & as_mask(known > 0)
+    level = total / np.maximum(known, 1)
+    band &= as_mask(level < VEILED) & as_mask(quantised >= level - VEIL_TOLERANCE)
+    grown = inside
+    for _ in range(regions.step // 2):
+        grown = inside | (dilate(grown, np.ones((3, 3), np.uint8)) & band)
+    regions.inside |= grown
+    return alpha
 
 
 def drop_crumbs(alpha: Plane, regions: Regions) -> None:

@@ -87,8 +87,10 @@ def _matte(rgba: Pixels, options: Options, without: str | None) -> tuple[Plane, 
     raw = cv2.extractChannel(rgba, 3) / np.float32(np.iinfo(rgba.dtype).max)
     raw = levels.repair_frame(raw)
     original = to_8_bit(raw)
-    raw = halo.take_off_wide_halo(raw, _scale(raw))
-    quantised = to_8_bit(raw)
+    quantised = original
+    without_halo = halo.take_off_wide_halo(raw, _scale(raw))
+    if without_halo is not raw and not divide(original, _scale(raw), options).clean:
+        raw, quantised = without_halo, to_8_bit(without_halo)
     alpha, final, regions = _pass(raw, quantised, options, without)
     before = quantised
     for _ in range(_PASSES if regions.clean else 0):
@@ -109,6 +111,7 @@ def _pass(
     if without == "levels":
         alpha = levels.compose_unlevelled(raw, regions)
     else:
+        levels.take_off_veil(raw, quantised, regions)
         alpha = levels.compose(levels.take_off_halo(raw, quantised, regions), regions)
     if without == "holes":
         np.copyto(alpha, raw, where=regions.inside.view(bool))
