@@ -14,7 +14,13 @@ from refinement.grid import Alpha8, Pixels, Plane, as_mask, to_8_bit
 from refinement.options import Options, RefinementError
 from refinement.regions import Regions, divide
 from refinement.report import Report
-from refinement.thresholds import EMPTY_SOFT_AREA, HAZE_REJECTED, TRANSLUCENT_AT_MOST
+from refinement.thresholds import (
+    BAND_DOUBT,
+    EMPTY_SOFT_AREA,
+    HAZE_REJECTED,
+    MOVED_VISIBLY,
+    TRANSLUCENT_AT_MOST,
+)
 from refinement.trimap import trimap
 
 VERSION: Final = "1.1"
@@ -170,7 +176,9 @@ def _report(quantised: Alpha8, final: Alpha8, regions: Regions, options: Options
         reasons.append("several-bodies")
     if haze > HAZE_REJECTED:
         reasons.append("haze")
-    doubt = min(1.0, 4.0 * regions.doubtful + 4.0 * haze + regions.translucent)
+    moved = np.asarray(cv2.absdiff(quantised, final), np.uint8)
+    doubtful = cv2.countNonZero(as_mask(moved >= MOVED_VISIBLY) | regions.veiling) / size
+    doubt = min(1.0, doubtful + BAND_DOUBT * _band_doubt(moved, final))
     return Report(
         filled_area=float(filled),
         cleared_area=float(cleared),
@@ -178,10 +186,22 @@ def _report(quantised: Alpha8, final: Alpha8, regions: Regions, options: Options
         openings_kept=regions.openings_kept,
         band_area=1.0 - cv2.countNonZero(regions.inside | regions.outside) / size,
         raw_haze=haze,
-        doubtful_area=float(regions.doubtful),
+        doubtful_area=float(doubtful),
         bodies=regions.bodies,
         opaque_area=float(opaque),
         soft_area=float(soft),
         confidence=0.0 if reasons else float(1.0 - doubt),
         reasons=tuple(reasons),
     )
+
+
+def _band_doubt(moved: Alpha8, final: Alpha8) -> float:
+    """How much of the soft alpha is open to doubt.
+
+    The geometric mean of two means over the picture: how far soft alpha was moved, and how far
+    it is from 0 and 1. What is left of an error lies where both are large.
+    """
+    soft = as_mask(final > 0) & as_mask(final < 255)
+    softness = np.minimum(final, 255 - final)
+    means = [cv2.sumElems(plane * soft)[0] / (255 * plane.size) for plane in (moved, softness)]
+    return float(np.sqrt(means[0] * means[1]))

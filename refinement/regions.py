@@ -60,14 +60,14 @@ class Regions:
         faint: Background whose alpha shows the level of clear; empty where that is 0.
         ground: What is background away from the border, whether it was changed or not.
         belongs: What is visible and belongs to the body.
+        veiling: What is level and half transparent, farther from background than the border
+            band may be wide.
         tail: How many pixels of faint tail the body may have at most; 0 for an undamaged matte.
         step: Side of a cell of the coarse grid, in pixels.
         pieces_removed: Visible detached pieces in ``outside``.
         openings_kept: Enclosed background regions.
         bodies: Significant opaque bodies.
         translucent: Share of the visible area that is not opaque.
-        doubtful: Share of the picture that was filled from below 0.9, or is level and half
-            transparent farther from background than the band's width.
         clear: The clear level used, of 255.
     """
 
@@ -76,13 +76,13 @@ class Regions:
     faint: Mask
     ground: Mask
     belongs: Mask
+    veiling: Mask
     tail: int
     step: int
     pieces_removed: int = 0
     openings_kept: int = 0
     bodies: int = 0
     translucent: float = 0.0
-    doubtful: float = 0.0
     clear: int = CLEAR
 
     @property
@@ -122,6 +122,7 @@ def divide(quantised: Alpha8, scale: float, options: Options) -> Regions:
         faint=np.zeros_like(outside),
         ground=outside | stray,
         belongs=found.mask,
+        veiling=unknown.beyond & _below(quantised, SOLID) & as_mask(quantised > VISIBLE),
         tail=0,
         step=step,
         pieces_removed=found.removed,
@@ -145,9 +146,6 @@ def divide(quantised: Alpha8, scale: float, options: Options) -> Regions:
         _clear_around(regions, quantised, found.faint, scale)
         stray |= found.faint
     regions.outside |= stray
-    unsure = _below(quantised, SOLID) & as_mask(quantised > VISIBLE)
-    doubtful = (regions.inside | unknown.beyond) & unsure
-    regions.doubtful = cv2.countNonZero(doubtful) / quantised.size
     return regions
 
 

@@ -145,6 +145,13 @@ HAZE_REJECTED: Final = 0.05
 """Mean raw alpha over the background from which the picture is rejected as haze. Measured:
 `raw_haze` of five usable pictures is 0.0001 to 0.0032, of a hazy one 0.12."""
 
+MOVED_VISIBLY: Final = 20
+"""A pixel that moves by so much (0.08) is visibly different over a contrasting background. Chosen
+by eye."""
+BAND_DOUBT: Final = 100.0
+"""Weight of the doubt about soft alpha in `confidence`. Trade: the rank correlation with the error
+that is left hardly moves between 60 and 150."""
+
 # Colour ---------------------------------------------------------------------------------
 
 COLOUR_BELIEF: Final = 8
