@@ -1,134 +1,46 @@
-"""Many pictures: what is to be done, what is done already, and doing it in processes."""
+"""Doing many jobs: what is done already is passed over, each failure is one line."""
 
 from __future__ import annotations
 
-import glob
+import errno
 import hashlib
 import json
-from collections.abc import Generator, Iterator, Sequence
-from dataclasses import asdict, dataclass
+import sys
+from collections.abc import Generator, Sequence
+from contextlib import closing
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import cv2
 
 from refinement import pictures
-from refinement.listing import picture_files
+from refinement.files import write_whole
+from refinement.jobs import Job
 from refinement.options import Options, RefinementError
 from refinement.pipeline import VERSION, refine
 from refinement.preview import sheet
+from refinement.products import Product
 from refinement.workers import in_processes
 
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One picture to refine.
-
-    Attributes:
-        source: The input file.
-        target: The PNG to write.
-        preview: The preview to write, if any.
-        problem: Why it cannot be done, known before it is read; empty if it can.
-    """
-
-    source: Path
-    target: Path
-    preview: Path | None = None
-    problem: str = ""
-
-
-def plan(inputs: Sequence[str], output: Path, *, preview: bool = False) -> list[Job]:
-    """Find the pictures and name their outputs.
-
-    Args:
-        inputs: Files, folders (searched through) and globs.
-        output: The folder for the results.
-        preview: Whether previews are wanted.
-
-    Returns:
-        One job a picture, in the order of the inputs, names sorted within each.
-
-    Raises:
-        RefinementError: An input that is nowhere, or no picture at all, or an output that
-            would overwrite an input.
-
-    Pictures whose outputs would have the same name are jobs with a ``problem``, all but the
-    first.
-    """
-    found: dict[Path, tuple[Path, Path]] = {}
-    for source, relative in _found(inputs, output):
-        found.setdefault(source.resolve(), (source, relative))
-    if not found:
-        raise RefinementError(f"no pictures in {', '.join(inputs)}")
-    final = output.resolve()
-    jobs: list[Job] = []
-    taken: dict[Path, Path] = {}
-    for source, relative in found.values():
-        name = relative.with_suffix(".png")
-        target = output / name
-        shown = output / "previews" / name if preview else None
-        problem = "" if source.is_file() else "not a file"
-        for path in (name, Path("previews", name)) if preview else (name,):
-            if final / path in found:
-                raise RefinementError(
-                    f"{found[final / path][0]}: would be overwritten; choose another --output"
-                )
-            if path in taken:
-                problem = (
-                    f"its output {output / path} is that of {taken[path]}; "
-                    "rename one or give it another --output"
-                )
-                break
-        if not problem:
-            taken[name] = source
-            if preview:
-                taken[Path("previews", name)] = source
-        jobs.append(Job(source, target, shown, problem))
-    return jobs
-
-
-def _found(inputs: Sequence[str], output: Path) -> Iterator[tuple[Path, Path]]:
-    """The pictures, and their names relative to the folder or the fixed part of the glob."""
-    for text in inputs:
-        path = Path(text)
-        if path.is_dir():
-            if path.resolve() == output.resolve():
-                raise RefinementError(f"{text}: is the output too; choose another --output")
-            for file in _inside(path, path, output):
-                yield file, file.relative_to(path)
-        elif path.exists() or path.is_symlink():
-            yield path, Path(path.name)
-        else:
-            fixed = Path(text)
-            while glob.has_magic(str(fixed)):
-                fixed = fixed.parent
-            matches = sorted(Path(match) for match in glob.glob(text, recursive=True))  # noqa: PTH207
-            if not matches:
-                raise RefinementError(f"{text}: no such file, folder or match")
-            for match in matches:
-                for file in _inside(match, fixed, output):
-                    yield file, file.relative_to(fixed)
-
-
-def _inside(path: Path, top: Path, output: Path) -> Iterator[Path]:
-    """The file, or the pictures in the folder, less hidden ones and an output below ``top``."""
-    own = output.resolve()
-    nested = own != top.resolve() and own.is_relative_to(top.resolve())
-    inside = picture_files(path, pictures.SUFFIXES) if path.is_dir() else [path]
-    for file in sorted(inside):
-        if not (nested and file.resolve().is_relative_to(own)):
-            yield file
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 
 
 def run(
-    jobs: Sequence[Job], options: Options, *, workers: int = 1, overwrite: bool = False
+    jobs: Sequence[Job],
+    options: Options,
+    product: Product,
+    *,
+    workers: int = 1,
+    overwrite: bool = False,
 ) -> Generator[dict[str, Any], None, None]:
-    """Do the jobs.
+    """Do the jobs; stop at the first that finds the disk full, which all others would find too.
 
     Args:
-        jobs: From :func:`plan`.
+        jobs: From :func:`refinement.jobs.plan`.
         options: See :class:`Options`.
+        product: What is written of each result.
         workers: Processes of one thread each; 1 works in this one.
         overwrite: Whether finished outputs are made again.
 
@@ -137,54 +49,68 @@ def run(
         ``skipped``, ``failed``), ``problem``, ``width``, ``height``, ``version`` and
         ``report``.
     """
-    work = partial(do, options=options, overwrite=overwrite)
-    if workers == 1:
-        threads = cv2.getNumThreads()
-        if len(jobs) > 1:
-            cv2.setNumThreads(1)  # as in processes: the time of one processor
-        try:
-            yield from map(work, jobs)
-        finally:
-            cv2.setNumThreads(threads)
-    else:
-        yield from in_processes(work, jobs, workers, _died)
+    work = partial(do, options=options, product=product, overwrite=overwrite)
+    threads = cv2.getNumThreads()
+    if workers == 1 and len(jobs) > 1:
+        cv2.setNumThreads(1)  # as in processes: the time of one processor
+    try:
+        here = (work(job) for job in jobs)
+        with closing(here if workers == 1 else in_processes(work, jobs, workers, _died)) as each:
+            for outcome in each:
+                full = outcome.pop("disk_full", False)
+                yield outcome
+                if full:
+                    return
+    finally:
+        cv2.setNumThreads(threads)
 
 
 def _died(job: Job) -> dict[str, Any]:
-    return _outcome(job, "failed", "its process was killed (out of memory?)")
+    return _failed(job, "its process was killed (out of memory?); try: --workers 1")
 
 
-def do(job: Job, options: Options, overwrite: bool) -> dict[str, Any]:
-    """Do one job; see :func:`run` for what is returned."""
+def do(job: Job, options: Options, product: Product, overwrite: bool) -> dict[str, Any]:
+    """Do one job; see :func:`run` for what is returned, with ``disk_full`` where that is so."""
     if job.problem:
-        return _outcome(job, "failed", job.problem)
+        return _failed(job, job.problem)
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
     try:
-        return _done(job, options, overwrite)
+        return _done(job, options, product, overwrite)
+    except BrokenPipeError:  # the reader of standard output left
+        raise
     except RefinementError as error:
-        return _outcome(job, "failed", str(error))
+        return _failed(job, str(error))
     except OSError as error:
-        return _outcome(job, "failed", error.strerror or str(error))
+        full = error.errno in _FULL
+        mend = "free space, then run the same command again" if full else "another --output"
+        where = f"{error.filename or job.output} cannot be written"
+        text = f"{where}: {error.strerror or error}; try: {mend}"
+        return {**_failed(job, text), "disk_full": full}
     except MemoryError:
-        return _outcome(job, "failed", "not enough memory")
+        return _failed(job, _MEMORY)
     except cv2.error as error:
         memory = error.code == cv2.Error.STS_NO_MEM
-        return _outcome(job, "failed", "not enough memory" if memory else _unforeseen(error))
+        return _failed(job, _MEMORY if memory else _unforeseen(error))
     except Exception as error:  # one picture must not end the run for all the others
-        return _outcome(job, "failed", _unforeseen(error))
+        return _failed(job, _unforeseen(error))
+
+
+_MEMORY: Final = "not enough memory; try: fewer --workers, or scale it down"
 
 
 def _unforeseen(error: Exception) -> str:
     text = " ".join(str(error).split())[:200]
-    return f"unforeseen {type(error).__name__}, please report it with the picture: {text}"
+    return f"unforeseen {type(error).__name__}: {text}; try: report it with the picture"
 
 
-def _done(job: Job, options: Options, overwrite: bool) -> dict[str, Any]:
-    if job.source.stat().st_size > pictures.MAX_BYTES:
-        raise RefinementError(f"more than {pictures.MAX_BYTES >> 30} GB")
-    data = job.source.read_bytes()
-    key = {"input": hashlib.sha256(data).hexdigest(), "options": asdict(options)}
-    if not overwrite:
+def _done(job: Job, options: Options, product: Product, overwrite: bool) -> dict[str, Any]:
+    data = pictures.load(job.source) if job.data is None else job.data
+    key = {
+        "input": hashlib.sha256(data).hexdigest(),
+        "options": asdict(options),
+        "written": product.key,
+    }
+    if not overwrite and job.target is not None:
         done = _finished(job.target, key)
         if done is not None and (job.preview is None or _finished(job.preview, key) is not None):
             return _outcome(job, "skipped", **done)
@@ -196,21 +122,20 @@ def _done(job: Job, options: Options, overwrite: bool) -> dict[str, Any]:
     figures = {"width": width, "height": height, "report": result.report.to_dict()}
     record = json.dumps({**key, **figures, "version": VERSION}, sort_keys=True)
     if job.preview is not None:
-        shown = sheet(picture.rgba, result.foreground, result.alpha)
-        _write(job.preview, pictures.encode(shown, record, space))
-    limit = 65535 if picture.rgba.dtype == "uint16" else 255
-    final = picture.rgba.copy()
-    final[..., :3] = result.foreground
-    final[..., 3] = (result.alpha * limit + 0.5).astype(final.dtype)
-    _write(job.target, pictures.encode(final, record, space))
+        write_whole(job.preview, pictures.encode(sheet(picture.rgba, result), record, space))
+    del picture
+    png = pictures.encode(product.pixels(result), record, space)
+    if job.target is None:
+        _write_to_standard_output(png)
+    else:
+        write_whole(job.target, png)
     return _outcome(job, "refined", **figures)
 
 
-def _write(path: Path, data: bytes) -> None:
-    try:
-        pictures.write_whole(path, data)
-    except OSError as error:
-        raise RefinementError(f"{path} cannot be written: {error.strerror or error}") from None
+def _write_to_standard_output(data: bytes) -> None:
+    # Not through sys.stdout: what it could not write it would try again at the end.
+    with open(sys.stdout.fileno(), "wb", closefd=False) as stream:
+        stream.write(data)
 
 
 def _finished(target: Path, key: dict[str, Any]) -> dict[str, Any] | None:
@@ -225,6 +150,10 @@ def _finished(target: Path, key: dict[str, Any]) -> dict[str, Any] | None:
     return {name: record.get(name) for name in ("width", "height", "report")}
 
 
+def _failed(job: Job, problem: str) -> dict[str, Any]:
+    return _outcome(job, "failed", problem)
+
+
 def _outcome(
     job: Job,
     status: str,
@@ -235,8 +164,8 @@ def _outcome(
     report: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     return {
-        "input": str(job.source),
-        "output": str(job.target) if status != "failed" else None,
+        "input": job.input,
+        "output": job.output if status != "failed" else None,
         "status": status,
         "problem": problem,
         "width": width,

@@ -6,8 +6,7 @@ import argparse
 import json
 import os
 import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -15,35 +14,43 @@ from typing import TYPE_CHECKING, Any, Final
 from refinement.printable import MAX_MESSAGE, printable, say
 
 if TYPE_CHECKING:
+    from refinement.jobs import Destination
     from refinement.options import Options
+    from refinement.products import Product
 
 # The numbers of ld_portrait_20k.exit_codes, which this package does not import.
 DONE: Final = 0
 PROBLEM: Final = 1
 USAGE: Final = 2
 INTERRUPTED: Final = 130
-_EVERY: Final = 60.0  # seconds between lines of progress in a log
 
 _EXAMPLES = """\
 examples:
-  python -m refinement portrait.png --output refined
+  python -m refinement portrait.png --output refined.png
   python -m refinement cutouts/ 'more/*.webp' --output refined --preview --workers 4
   python -m refinement cutouts/ --output refined --report refined/report.jsonl
+  python -m refinement cutouts/ --output mattes --only alpha
+  python -m refinement portrait.png --output on-green.png --background '#00ff00'
+  curl -s URL | python -m refinement - --output - > refined.png
 
-Each picture NAME.ext becomes OUTPUT/NAME.png (RGBA: the re-estimated foreground colour and
-the refined alpha; 8 or 16 bit as the input). Folders are searched through, and their
-structure is kept, as is the part of a glob behind its first wildcard. Outputs whose input,
-options and version have not changed are skipped. PNG and TIFF keep 16 bits; EXIF orientation
-is applied, the colour profile kept.
+In a folder, each picture NAME.ext becomes OUTPUT/NAME.png (RGBA: the re-estimated foreground
+colour and the refined alpha; 8 or 16 bit as the input), standard input stdin.png. Folders are
+searched through, and their structure is kept, as is the part of a glob behind its first wildcard.
+Outputs whose input, options and version have not changed are skipped. PNG and TIFF keep 16 bits;
+EXIF orientation is applied, the colour profile kept. Pictures whose shorter side is below 96 px
+are refined, but are smaller than the refinement is made for.
 
-exit codes: 0 all pictures refined, 1 some could not be (each is named), 2 wrong usage,
-130 interrupted; run the same command again to go on.
+Pictures that should not serve as ground truth are written all the same, and named on standard
+error with the reasons. With --output - everything but the picture goes there.
+
+exit codes: 0 all pictures refined, 1 some could not be (each is named) or the disk is full,
+2 wrong usage, 130 interrupted; run the same command again to go on.
 """
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    from refinement.options import BODIES
+    from refinement import VERSION
 
     result = argparse.ArgumentParser(
         prog="python -m refinement",
@@ -52,14 +59,16 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = result.add_argument
-    add("inputs", nargs="+", metavar="INPUT", help="picture, folder or quoted glob")
-    add("-o", "--output", required=True, type=Path, metavar="DIR", help="where the PNGs go")
-    add("--report", type=Path, metavar="FILE.jsonl", help="one JSON line a picture, input order")
+    add("inputs", nargs="+", metavar="INPUT", help="picture, folder, quoted glob, or - for stdin")
     add(
-        "--preview",
-        action="store_true",
-        help="also DIR/previews/NAME.png: before and after on light and dark, change x 8",
+        "-o",
+        "--output",
+        required=True,
+        metavar="PATH",
+        help="a folder; for one input also a file that ends in .png, or - for stdout",
     )
+    _add_products(result)
+    add("--report", type=Path, metavar="FILE.jsonl", help="one JSON line a picture, input order")
     add(
         "--workers",
         type=_positive,
@@ -73,9 +82,44 @@ def parser() -> argparse.ArgumentParser:
         default=True,
         help="skip what is done already (the default)",
     )
-    add("--overwrite", dest="resume", action="store_false", help="the same as --no-resume")
+    add(
+        "--overwrite",
+        dest="resume",
+        action="store_false",
+        help="--no-resume, and an output file may be replaced that this command did not write",
+    )
     add("--json", action="store_true", help="print the summary as JSON")
-    tune = result.add_argument_group("options of the refinement (defaults are good)")
+    add("--version", action="version", version=f"refinement {VERSION}", help="show the version")
+    _add_options(result)
+    return result
+
+
+def _add_products(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add(
+        "--only",
+        choices=("rgba", "alpha", "trimap"),
+        default="rgba",
+        help="what is written: RGBA (the default), the matte alone in grey, or its trimap",
+    )
+    add(
+        "--background",
+        metavar="COLOUR|PICTURE",
+        help="write the composite over this instead of RGBA: a CSS colour, or a picture that fills "
+        "the frame; blended in sRGB values, as browsers do, not in linear light",
+    )
+    add(
+        "--preview",
+        action="store_true",
+        help="also FOLDER/previews/NAME.png or FILE.preview.png: before and after on light and "
+        "dark, both mattes, the change of alpha, the trimap",
+    )
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    from refinement.options import BODIES
+
+    tune = parser.add_argument_group("options of the refinement (defaults are good)")
     tune.add_argument(
         "--band-width",
         type=float,
@@ -96,12 +140,11 @@ def parser() -> argparse.ArgumentParser:
     tune.add_argument(
         "--keep-colour", action="store_true", help="leave the foreground colour as it is"
     )
-    return result
 
 
 def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 up")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 up; try: 1")
     return int(text)
 
 
@@ -153,40 +196,46 @@ def _silence() -> None:
 
 
 def _run(given: argparse.Namespace, program: str) -> int:
-    from refinement import pictures
-    from refinement.batch import plan, run
+    from refinement.batch import run
+    from refinement.files import sweep
+    from refinement.jobs import destination, plan
     from refinement.options import RefinementError
+    from refinement.summary import progress, sentence, summary
     from refinement.workers import processors
 
     try:
-        options = _options(given)
-        jobs = plan(given.inputs, given.output, preview=given.preview)
+        options, product = _options(given), _product(given)
+        to = destination(given.output)
+        jobs = plan(given.inputs, to, preview=given.preview, overwrite=not given.resume)
         if given.report is not None:
             _check_report(given.report)
-        _check_output(given.output)
+        _check_output(to)
     except RefinementError as error:
         say(f"{program}: error: {printable(error, MAX_MESSAGE)}", sys.stderr)
         return USAGE
     written = [path for job in jobs for path in (job.target, job.preview) if path is not None]
     for folder in {path.parent for path in written}:
-        pictures.sweep(folder)
+        sweep(folder)
     workers = min(given.workers or processors(), len(jobs))
-    with closing(run(jobs, options, workers=workers, overwrite=not given.resume)) as outcomes:
-        lines = list(_progress(outcomes, len(jobs)))
-    summary = _summary(lines, given.output)
-    status = PROBLEM if summary["failed"] else DONE
-    if given.report is not None:
-        text = "".join(json.dumps(line, sort_keys=True) + "\n" for line in lines)
-        try:
-            _write_report(given.report, text)
-        except OSError as error:
-            say(
-                f"{printable(given.report)}: cannot be written: {error.strerror or error}",
-                sys.stderr,
-            )
-            status = PROBLEM
-    say(json.dumps(summary, sort_keys=True) if given.json else _sentence(summary))
+    with closing(
+        run(jobs, options, product, workers=workers, overwrite=not given.resume)
+    ) as outcomes:
+        lines = list(progress(outcomes, len(jobs)))
+    figures = summary(lines, len(jobs), to)
+    status = PROBLEM if figures["failed"] else DONE
+    if given.report is not None and not _write_report(given.report, lines):
+        status = PROBLEM
+    # Standard output may be the picture's.
+    stream = sys.stdout if to.folder or to.file else sys.stderr
+    say(json.dumps(figures, sort_keys=True) if given.json else sentence(figures), stream)
     return status
+
+
+def _product(given: argparse.Namespace) -> Product:
+    from refinement.products import Product, background
+
+    behind = None if given.background is None else background(given.background)
+    return Product(given.only, behind)
 
 
 def _options(given: argparse.Namespace) -> Options:
@@ -204,17 +253,20 @@ def _options(given: argparse.Namespace) -> Options:
     return Options(**chosen)
 
 
-def _check_output(output: Path) -> None:
+def _check_output(to: Destination) -> None:
     """Find out now, not after the first picture, whether files can be written there."""
+    from refinement.files import write_whole
     from refinement.options import RefinementError
-    from refinement.pictures import write_whole
 
+    folder = to.folder if to.file is None else to.file.parent
+    if folder is None:
+        return
     try:
-        write_whole(output / ".writable", b"")
-        (output / ".writable").unlink()
+        write_whole(folder / ".writable", b"")
+        (folder / ".writable").unlink()
     except OSError as error:
         raise RefinementError(
-            f"--output {output}: cannot be written: {error.strerror or error}"
+            f"--output {to}: cannot be written: {error.strerror or error}; try: another --output"
         ) from None
 
 
@@ -223,74 +275,31 @@ def _check_report(report: Path) -> None:
     from refinement.pictures import SUFFIXES
 
     if report.suffix.lower() in SUFFIXES:
-        raise RefinementError(f"--report {report}: takes the name of a text file, not a picture")
+        raise RefinementError(
+            f"--report {report}: is the name of a picture; try: {report.with_suffix('.jsonl')}"
+        )
     if report.is_dir():
-        raise RefinementError(f"--report {report}: is a folder")
+        raise RefinementError(f"--report {report}: is a folder; try: {report / 'report.jsonl'}")
     try:
         report.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RefinementError(
-            f"--report {report}: cannot be written: {error.strerror or error}"
+            f"--report {report}: cannot be written: {error.strerror or error}; try: another path"
         ) from None
 
 
-def _write_report(report: Path, text: str) -> None:
-    from refinement.pictures import write_whole
+def _write_report(report: Path, lines: list[dict[str, Any]]) -> bool:
+    """Write one JSON line an outcome; says so and returns False if that fails."""
+    from refinement.files import write_whole
 
-    if report.is_symlink() or (report.exists() and not report.is_file()):
-        report.write_text(text, encoding="utf-8")  # /dev/stdout, a pipe: nothing to replace
-    else:
-        write_whole(report, text.encode())
-
-
-def _progress(outcomes: Iterator[dict[str, Any]], total: int) -> Iterator[dict[str, Any]]:
-    """Pass the outcomes on, with a progress bar and a line for each failure.
-
-    Where standard error is no terminal, a line a minute stands in for the bar.
-    """
-    from tqdm import tqdm
-
-    told = time.monotonic()
-    with tqdm(total=total, unit="picture", disable=None, file=sys.stderr) as bar:
-        for number, line in enumerate(outcomes, 1):
-            if line["status"] == "failed":
-                with tqdm.external_write_mode(file=sys.stderr):
-                    say(f"{printable(line['input'])}: {printable(line['problem'])}", sys.stderr)
-            bar.update()
-            if bar.disable and time.monotonic() - told >= _EVERY:
-                told = time.monotonic()
-                say(f"{number} of {total} pictures", sys.stderr)
-            yield line
-
-
-def _summary(lines: list[dict[str, Any]], output: Path) -> dict[str, Any]:
-    reasons: dict[str, int] = {}
-    for line in lines:
-        for reason in (line["report"] or {}).get("reasons", []):
-            reasons[reason] = reasons.get(reason, 0) + 1
-    count = dict.fromkeys(("refined", "skipped", "failed"), 0)
-    for line in lines:
-        count[line["status"]] += 1
-    return {
-        **count,
-        "pictures": len(lines),
-        "to_reject": sum(bool((line["report"] or {}).get("reasons")) for line in lines),
-        "reasons": dict(sorted(reasons.items())),
-        "output": str(output),
-    }
-
-
-def _sentence(summary: dict[str, Any]) -> str:
-    text = (
-        f"{summary['refined']} refined, {summary['skipped']} already there, "
-        f"{summary['failed']} failed, in {summary['output']}"
-    )
-    if summary["to_reject"]:
-        why = ", ".join(f"{name} {number}" for name, number in summary["reasons"].items())
-        text += f"\n{summary['to_reject']} should not serve as ground truth: {why}"
-    if summary["failed"]:
-        text += (
-            "\nthe failed ones are named above; try: repair or remove them, then run the same "
-            "command again"
-        )
-    return text
+    text = "".join(json.dumps(line, sort_keys=True) + "\n" for line in lines)
+    try:
+        if report.is_symlink() or (report.exists() and not report.is_file()):
+            report.write_text(text, encoding="utf-8")  # /dev/stdout, a pipe: nothing to replace
+        else:
+            write_whole(report, text.encode())
+    except OSError as error:
+        problem = f"cannot be written: {error.strerror or error}; try: another --report"
+        say(f"{printable(report)}: {problem}", sys.stderr)
+        return False
+    return True

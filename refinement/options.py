@@ -57,12 +57,14 @@ class Options:
 
     def __post_init__(self) -> None:
         if not 4 <= self.band_width <= 512:
-            raise RefinementError(f"band_width must be between 4 and 512, not {self.band_width}")
+            raise RefinementError(
+                f"band_width must be between 4 and 512, not {self.band_width}; try: 64"
+            )
         if not 0 <= self.trimap_width <= 256:
             raise RefinementError(
-                f"trimap_width must be between 0 and 256, not {self.trimap_width}"
+                f"trimap_width must be between 0 and 256, not {self.trimap_width}; try: 8"
             )
         if self.several_bodies not in BODIES:
             raise RefinementError(
-                f"several_bodies must be one of {', '.join(BODIES)}, not {self.several_bodies!r}"
+                f"no several_bodies={self.several_bodies!r}; try: {', '.join(map(repr, BODIES))}"
             )

@@ -1,15 +1,12 @@
-"""Reading untrusted pictures and writing refined ones, whole or not at all."""
+"""Reading untrusted pictures, and encoding refined ones."""
 
 from __future__ import annotations
 
 import io
 import os
-import secrets
 import struct
-import time
 import warnings
 import zlib
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
@@ -29,6 +26,11 @@ MAX_PIXELS: Final = 160_000_000
 MAX_BYTES: Final = 2 << 30
 """Larger files are not read: 160 million pixels of 16 bit are 1.3 GB uncompressed."""
 MIN_SIDE: Final = 16
+MADE_FOR: Final = 96
+"""Shortest side in pixels that the refinement is made for; chosen by eye: of a smaller portrait
+little is left beside its border."""
+ALPHA_MODES: Final = ("RGBA", "LA", "PA", "RGBa", "La")
+"""Pillow's modes with an alpha channel."""
 _NAMES = "apng avif bmp dds gif icns ico j2k jp2 jpeg jpg jpx png psd qoi sgi tga tif tiff webp"
 SUFFIXES: Final = frozenset("." + name for name in _NAMES.split())
 """What is looked at in a folder; a file named on the command line is tried whatever its name."""
@@ -38,7 +40,6 @@ _BITS_PER_SAMPLE: Final = 258
 _EXTRA_SAMPLES: Final = 338
 _MAX_PROFILE: Final = 1 << 20  # what Pillow reads back from a PNG
 _END: Final = chunk(b"IEND", b"")
-_PART: Final = (".refinement-", ".part")
 
 
 @dataclass(slots=True)
@@ -52,8 +53,8 @@ class Picture:
     """
 
     rgba: Pixels
-    profile: bytes | None
-    colour: bytes
+    profile: bytes | None = None
+    colour: bytes = b""
 
     def colour_space(self) -> bytes:
         """The PNG chunks that say what the colours mean; empty if the file says nothing.
@@ -66,7 +67,7 @@ class Picture:
             return self.colour  # none, or one that does not fit RGB, which the picture became
         if len(profile) > _MAX_PROFILE:
             raise PictureError(
-                "too-large", "a colour profile of over 1 MB; convert it to a smaller one"
+                "too-large", "a colour profile of over 1 MB; try: convert the picture to sRGB"
             )
         return self.colour + chunk(b"iCCP", b"icc\0\0" + zlib.compress(profile, 6))
 
@@ -81,6 +82,7 @@ class Limits:
         max_side: Longest side in pixels.
         min_side: Shortest side in pixels.
         keep_16_bit: Whether 16-bit samples stay as they are; else their high bytes are taken.
+        opaque: Whether a picture without alpha is taken too.
     """
 
     formats: tuple[str, ...] | None = None
@@ -88,6 +90,34 @@ class Limits:
     max_side: int = MAX_PIXELS
     min_side: int = MIN_SIDE
     keep_16_bit: bool = True
+    opaque: bool = False
+
+
+def load(path: Path) -> bytes:
+    """The bytes of a file that may be a picture.
+
+    Raises:
+        RefinementError: There is no such file, it cannot be read, or it is too large.
+    """
+    try:
+        if path.is_dir():
+            raise RefinementError("a folder; try: python -m refinement for all its pictures")
+        if not path.is_file():
+            missing = not path.exists() and not path.is_symlink()
+            raise RefinementError(
+                "no such file; try: another path" if missing else "not a file; try: a regular one"
+            )
+        if path.stat().st_size > MAX_BYTES:
+            raise RefinementError(f"more than {MAX_BYTES >> 30} GB; try: a smaller one")
+        return path.read_bytes()
+    except OSError as error:
+        raise RefinementError(
+            f"cannot be read: {error.strerror or error}; try: another file"
+        ) from None
+    except ValueError as error:  # a zero byte in the name
+        if isinstance(error, RefinementError):
+            raise
+        raise RefinementError(f"no name of a file ({error}); try: another path") from None
 
 
 def read(data: bytes, limits: Limits = Limits()) -> Picture:
@@ -120,7 +150,7 @@ def read(data: bytes, limits: Limits = Limits()) -> Picture:
             if png.animated or (image.format != "PSD" and getattr(image, "is_animated", False)):
                 # A PSD has layers.
                 raise PictureError(
-                    "animated", "more than one frame or page; save the one wanted alone"
+                    "animated", "more than one frame or page; try: save the one wanted alone"
                 )
             image.load()  # all of it: EXIF may follow the pixels, and cv2 passes over truncation
             orientation = _orientation(image)
@@ -131,13 +161,17 @@ def read(data: bytes, limits: Limits = Limits()) -> Picture:
     except RefinementError:
         raise
     except Image.UnidentifiedImageError:
-        raise PictureError("not-a-picture", "not a picture that can be read") from None
+        raise PictureError("not-a-picture", "not a picture that can be read; try: PNG") from None
     except Image.DecompressionBombError:
-        raise PictureError("too-large", "more pixels than are safe to decode") from None
+        raise PictureError(
+            "too-large", "more pixels than are safe to decode; try: a smaller one"
+        ) from None
     except MemoryError:
-        raise PictureError("unreadable", "not enough memory to decode it") from None
+        raise PictureError(
+            "unreadable", "not enough memory to decode it; try: a smaller one"
+        ) from None
     except Exception as error:  # Pillow's plugins raise whatever they like on broken files
-        detail = f"broken or truncated ({_one_line(error)})"
+        detail = f"broken or truncated ({one_line(error)}); try: another copy"
         raise PictureError("unreadable", detail) from None
     return Picture(
         _upright(rgba, orientation), profile if isinstance(profile, bytes) else None, png.colour
@@ -148,33 +182,48 @@ def _check(image: Image.Image, data: bytes, limits: Limits) -> None:
     """Refuse what must not or cannot be decoded, from the header."""
     _check_size(*image.size, limits)
     keyed = "transparency" in image.info
-    if image.mode not in ("RGBA", "LA", "PA", "RGBa", "La") and not keyed:
-        raise PictureError("no-alpha", "no alpha channel; an RGBA picture is needed")
+    if image.mode not in ALPHA_MODES and not keyed and not limits.opaque:
+        raise PictureError("no-alpha", "no alpha channel; try: a picture saved as RGBA")
     if keyed and image.format == "PNG" and data[24] == 16:
-        raise PictureError("unreadable", "16 bit with one transparent colour; save it as RGBA")
+        raise PictureError(
+            "unreadable", "16 bit with one transparent colour; try: a picture saved as RGBA"
+        )
 
 
 def _check_size(width: int, height: int, limits: Limits) -> None:
     size = f"{width} x {height}"
     if width * height > limits.max_pixels:
         most = limits.max_pixels // 1_000_000
-        raise PictureError("too-large", f"{size} is more than {most} million pixels; scale it down")
+        raise PictureError(
+            "too-large", f"{size} is more than {most} million pixels; try: scale it down"
+        )
     if max(width, height) > limits.max_side:
         raise PictureError(
-            "too-large", f"{size} has a side over {limits.max_side:,} px; scale it down"
+            "too-large", f"{size} has a side over {limits.max_side:,} px; try: scale it down"
         )
     if min(width, height) < limits.min_side:
-        raise PictureError("too-small", f"{size} is too small: {limits.min_side} px at least")
+        raise PictureError(
+            "too-small",
+            f"{size} is too small: {limits.min_side} px at least; try: the picture before it was "
+            "scaled down",
+        )
 
 
 def _pixels(image: Image.Image, data: bytes, limits: Limits) -> Pixels:
     """(H, W, 4) of the loaded picture, straight."""
     if not (limits.keep_16_bit and _is_16_bit(image, data)):
-        return np.asarray(image.convert("RGBA"))
+        return np.asarray(as_rgba(image))
     rgba = _decode_16_bit(data)
     if 1 in _tiff_tag(image, _EXTRA_SAMPLES):  # premultiplied
         _make_straight(rgba)
     return rgba
+
+
+def as_rgba(image: Image.Image) -> Image.Image:
+    """The picture in mode RGBA, straight."""
+    if image.mode == "La":  # Pillow converts premultiplied grey to LA alone
+        image = image.convert("LA")
+    return image.convert("RGBA")
 
 
 def _orientation(image: Image.Image) -> int:
@@ -184,7 +233,8 @@ def _orientation(image: Image.Image) -> int:
         return 1  # broken EXIF says nothing, and the picture itself may be whole
 
 
-def _one_line(error: Exception) -> str:
+def one_line(error: Exception) -> str:
+    """What a library says of an error, short and without line breaks."""
     return " ".join(str(error).split())[:120] or type(error).__name__
 
 
@@ -203,9 +253,9 @@ def _tiff_tag(image: Image.Image, tag: int) -> tuple[int, ...]:
 def _decode_16_bit(data: bytes) -> Pixels:
     decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if decoded is None:
-        raise PictureError("unreadable", "broken or truncated (its pixels cannot be decoded)")
+        raise PictureError("unreadable", "broken or truncated (no pixels); try: another copy")
     if decoded.ndim != 3 or decoded.shape[2] != 4:
-        raise PictureError("unreadable", "a 16-bit picture of a kind that cannot be read; use RGBA")
+        raise PictureError("unreadable", "16 bit of a kind that cannot be read; try: RGBA")
     return cast("Pixels", cv2.cvtColor(decoded, cv2.COLOR_BGRA2RGBA))
 
 
@@ -226,22 +276,24 @@ def _upright(rgba: Pixels, orientation: int) -> Pixels:
     return np.ascontiguousarray(turned)
 
 
-def encode(picture: Pixels, record: str, colour_space: bytes = b"") -> bytes:
+def encode(picture: Pixels, record: str = "", colour_space: bytes = b"") -> bytes:
     """A PNG of the picture that carries a record and what its colours mean.
 
     Args:
-        picture: (H, W, 3 or 4) uint8 or uint16.
-        record: Latin-1 text, kept in a tEXt chunk.
-        colour_space: As in :class:`Picture`.
+        picture: (H, W, 3 or 4) or, of one plane, (H, W); uint8 or uint16.
+        record: Latin-1 text, kept in a tEXt chunk; none if empty.
+        colour_space: As in :class:`Picture`; left out of one plane, which holds no colours.
     """
-    order = cv2.COLOR_RGBA2BGRA if picture.shape[2] == 4 else cv2.COLOR_RGB2BGR
-    ok, encoded = cv2.imencode(
-        ".png", cv2.cvtColor(picture, order), [cv2.IMWRITE_PNG_COMPRESSION, 4]
-    )
+    if picture.ndim == 2:
+        colour_space = b""
+    else:
+        order = cv2.COLOR_RGBA2BGRA if picture.shape[2] == 4 else cv2.COLOR_RGB2BGR
+        picture = cast("Pixels", cv2.cvtColor(picture, order))
+    ok, encoded = cv2.imencode(".png", picture, [cv2.IMWRITE_PNG_COMPRESSION, 4])
     if not ok:
-        raise RefinementError("the PNG encoder failed")
+        raise RefinementError("the PNG encoder failed; try: more free memory")
     png = encoded.tobytes()
-    text = chunk(b"tEXt", _RECORD.encode() + b"\0" + record.encode("latin-1"))
+    text = chunk(b"tEXt", _RECORD.encode() + b"\0" + record.encode("latin-1")) if record else b""
     # Behind the signature and IHDR.
     return b"".join([png[:33], colour_space, text, png[33:]])
 
@@ -260,45 +312,3 @@ def read_record(path: Path) -> str | None:
     except Exception:
         return None  # whatever is wrong with it, it is not a finished output
     return value if whole and isinstance(value, str) else None
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file so that it is there whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.parent / secrets.token_hex(8).join(_PART)
-    try:
-        with temporary.open("xb") as file:
-            _lock(file.fileno())
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-            temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-def sweep(folder: Path) -> None:
-    """Remove what :func:`write_whole` left when its process was killed.
-
-    What another process is writing is locked and stays; where files cannot be locked, those of
-    the last minute stay.
-    """
-    for left in folder.glob("*".join(_PART)):
-        with suppress(OSError), left.open("r+b") as file:
-            free = _lock(file.fileno())
-            if free or (free is None and time.time() - left.stat().st_mtime > 60):
-                left.unlink()
-
-
-def _lock(descriptor: int) -> bool | None:
-    """Lock an open file until it is closed; False if it is locked, None if nobody can say."""
-    try:
-        import fcntl
-
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except (ImportError, OSError):
-        return None
-    return True

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final, cast
+from typing import Final, cast, overload
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from refinement import colour, halo, levels
+from refinement import colour, halo, inputs, levels
 from refinement.grid import Alpha8, Pixels, Plane, as_mask, to_8_bit
+from refinement.inputs import Layout, Rgba, RgbaLike
 from refinement.options import Options, RefinementError
+from refinement.pictures import Picture
 from refinement.regions import Regions, divide
 from refinement.report import Report
+from refinement.result import RefinedMatte
 from refinement.thresholds import (
     BAND_DOUBT,
     EMPTY_SOFT_AREA,
@@ -30,50 +31,86 @@ _LARGEST_BLOCK: Final = 32 * 2**20 - 2**16
 _PASSES: Final = 8  # further passes over an undamaged matte, at most; one or two are usual
 
 
-@dataclass(frozen=True, slots=True)
-class RefinedMatte:
-    """What :func:`refine` returns.
-
-    Attributes:
-        alpha: (H, W) float32, 0..1.
-        foreground: (H, W, 3) straight sRGB; uint8, or uint16 for 16-bit input.
-        trimap: (H, W) uint8: 0 background, 128 unknown, 255 foreground.
-        report: What was changed, and whether the result can serve as ground truth.
-    """
-
-    alpha: NDArray[np.float32]
-    foreground: Pixels
-    trimap: NDArray[np.uint8]
-    report: Report
-
-
 PARTS: Final = ("levels", "holes", "colour")
 """Parts of the refinement that :func:`refine` can leave out, to measure what each adds:
 ``levels`` (in the band, veils, haze and halos taken off), ``holes`` (the body made opaque) and
 ``colour`` (of the foreground, estimated)."""
 
 
+@overload
 def refine(
-    rgba: NDArray[np.number], *, options: Options | None = None, without: str | None = None
-) -> RefinedMatte:
-    """Repair a matte that is fine along the edge and wrong in the absolute regions.
+    rgba: list[RgbaLike] | tuple[RgbaLike, ...],
+    *,
+    options: Options | None = None,
+    layout: Layout | None = None,
+    without: str | None = None,
+) -> list[RefinedMatte]: ...
+
+
+@overload
+def refine(
+    rgba: list[Rgba],
+    *,
+    options: Options | None = None,
+    layout: Layout | None = None,
+    without: str | None = None,
+) -> list[RefinedMatte]: ...
+
+
+@overload
+def refine(
+    rgba: RgbaLike,
+    *,
+    options: Options | None = None,
+    layout: Layout | None = None,
+    without: str | None = None,
+) -> RefinedMatte: ...
+
+
+def refine(
+    rgba: object,
+    *,
+    options: Options | None = None,
+    layout: Layout | None = None,
+    without: str | None = None,
+) -> RefinedMatte | list[RefinedMatte]:
+    """Repair mattes that are fine along the edge and wrong in the absolute regions.
 
     Args:
-        rgba: (H, W, 4) uint8, uint16 or float (0..1), straight sRGB and alpha.
+        rgba: One picture in straight sRGB with alpha, or several:
+
+            - an array (H, W, 4) of uint8, uint16 or float (0..1). Wider integers are taken too
+              where their values leave no doubt whether they are of 8 or 16 bits;
+            - a torch tensor of these types, (H, W, 4) or (4, H, W), on any device;
+            - a PIL image with alpha (8 bits; give the path to keep 16), turned by its EXIF;
+            - a path to a picture, as ``python -m refinement`` takes it;
+            - a list or tuple of these, or an array or tensor of four axes. A type checker
+              takes an array for one picture, so give it ``list(array)`` instead.
+
+            The shorter side should have 96 px or more.
         options: See :class:`Options`.
+        layout: ``"HWC"`` or ``"CHW"``, for arrays and tensors. By default an array is (H, W, 4),
+            and a tensor has its channels where its axis of length 4 is, last or first.
         without: For experiments: one of :data:`PARTS` to leave out.
 
     Returns:
-        The refined matte. A pixel of the border band keeps exactly its input alpha unless a
-        veil or a halo was found beside it.
+        The refined matte, a list of them for several pictures. A pixel of the border band keeps
+        exactly its input alpha unless a veil or a halo was found beside it.
 
     Raises:
-        RefinementError: The array is not an RGBA picture, or there is no such part.
+        RefinementError: It is not an RGBA picture, it can be read in more than one way, or there
+            is no such part. The message says how to mend the call.
     """
     options = options or Options()
     if without not in (None, *PARTS):
         raise RefinementError(f"no part {without!r} to leave out; try: {', '.join(PARTS)}")
-    rgba = _checked(rgba)
+    if inputs.is_batch(rgba):
+        return [_refined(one, options, without) for one in inputs.each(rgba, layout)]
+    return _refined(inputs.convert(rgba, layout), options, without)
+
+
+def _refined(picture: Picture, options: Options, without: str | None) -> RefinedMatte:
+    rgba = picture.rgba
     _keep_heap()
     alpha, final, report = _matte(rgba, options, without)
     straight = cast("Pixels", cv2.cvtColor(rgba, cv2.COLOR_RGBA2RGB))
@@ -85,6 +122,7 @@ def refine(
         foreground=foreground,
         trimap=trimap(final, unknown),
         report=report,
+        colour_space=picture.colour_space(),
     )
 
 
@@ -139,21 +177,6 @@ def _keep_heap() -> None:
     allocators.
     """
     np.empty(_LARGEST_BLOCK, np.uint8)
-
-
-def _checked(rgba: NDArray[np.number]) -> Pixels:
-    if not isinstance(rgba, np.ndarray) or rgba.ndim != 3 or rgba.shape[2] != 4:
-        shape = getattr(rgba, "shape", type(rgba).__name__)
-        raise RefinementError(f"expected an RGBA array of shape (H, W, 4), got {shape}")
-    if rgba.size == 0:
-        raise RefinementError(f"the picture is empty: {rgba.shape}")
-    if rgba.dtype in (np.uint8, np.uint16):
-        return cast("Pixels", rgba)
-    if rgba.dtype.kind == "f":
-        if not np.isfinite(rgba).all() or rgba.min() < 0 or rgba.max() > 1:
-            raise RefinementError("a float picture must hold finite values between 0 and 1")
-        return np.rint(rgba * 65535.0).astype(np.uint16)
-    raise RefinementError(f"expected uint8, uint16 or float, got {rgba.dtype}")
 
 
 def _report(quantised: Alpha8, final: Alpha8, regions: Regions, options: Options) -> Report:

@@ -67,7 +67,7 @@ def essence(data: bytes) -> Essence:
     for kind, start, end in _chunks(data):
         whole = memoryview(data)[start:end]
         if not seen and kind != b"IHDR":
-            raise PictureError("unreadable", "broken PNG: it does not begin with its header")
+            raise PictureError("unreadable", "broken PNG: no header; try: another copy")
         key = _role(kind, data[start + 8 : start + 40], pixels=b"IDAT" in seen)
         if kind == b"acTL" and b"IDAT" not in seen:
             frames = int.from_bytes(data[start + 8 : start + 12], "big")
@@ -102,7 +102,7 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
         if kind == b"IEND":
             return
         place = end
-    raise PictureError("unreadable", f"broken PNG: over {_MAX_CHUNKS:,} chunks")
+    raise PictureError("unreadable", f"broken PNG: over {_MAX_CHUNKS:,} chunks; try: save it anew")
 
 
 def _role(kind: bytes, begin: bytes, *, pixels: bool) -> bytes | None:
@@ -119,7 +119,10 @@ def _check_sum(kind: bytes, whole: memoryview) -> None:
     """Compare a chunk's CRC, which Pillow does not do for pixels."""
     cut_off = len(whole) < 12 or int.from_bytes(whole[:4], "big") != len(whole) - 12
     if not cut_off and zlib.crc32(whole[4:-4]) != int.from_bytes(whole[-4:], "big"):
-        raise PictureError("unreadable", f"broken PNG: the check sum of {kind.decode()} is wrong")
+        raise PictureError(
+            "unreadable",
+            f"broken PNG: the check sum of {kind.decode()} is wrong; try: another copy",
+        )
 
 
 def _is_sound(kind: bytes, whole: memoryview) -> bool:
@@ -158,7 +161,10 @@ def _profile(body: bytes) -> bytes | None:
     except zlib.error:
         return None  # broken: the colours are taken as they are
     if found is None:
-        raise PictureError("too-large", f"a colour profile of over {MAX_PROFILE >> 20} MB")
+        raise PictureError(
+            "too-large",
+            f"a colour profile of over {MAX_PROFILE >> 20} MB; try: convert the picture to sRGB",
+        )
     return found or None
 
 

@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -30,7 +30,7 @@ def in_processes(
     tasks: Sequence[Task],
     workers: int,
     died: Callable[[Task], Result],
-) -> Iterator[Result]:
+) -> Generator[Result, None, None]:
     """Do tasks in processes.
 
     When a process dies (out of memory, a crash in native code), the tasks that were under
