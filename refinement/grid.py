@@ -94,6 +94,35 @@ def _cells(shape: tuple[int, ...], step: int) -> tuple[int, int]:
     return -(-shape[1] // step), -(-shape[0] // step)
 
 
+def spread(value: Plane, weight: Plane) -> Plane:
+    """Continue values over the cells where they are not known.
+
+    Normalised convolution (Knutsson and Westin 1993) with a growing window: each cell takes its
+    value from the smallest window in which enough is known.
+
+    Args:
+        value: (h, w) float32.
+        weight: (h, w) float32, 0..1, how much of the cell is known.
+
+    Returns:
+        (h, w) float32; NaN-free, 0 if nothing is known anywhere.
+    """
+    total = float(weight.sum())
+    if total <= 0:
+        return np.zeros_like(value)
+    result = np.full_like(value, float((value * weight).sum()) / total)
+    side = 1
+    while side < max(value.shape):
+        side = 2 * side + 1
+    while side > 1:
+        side //= 2
+        known, mean = blur(weight, side), blur(value * weight, side)
+        mean /= np.maximum(known, 1e-9)
+        trust = np.minimum(known * (4.0 if side > 1 else 1.0) * side, 1.0)
+        result += trust * (mean - result)
+    return result
+
+
 def interpolate_cells(grid: Plane | Mask, shape: tuple[int, ...]) -> Plane:
     """A coarse grid brought to (H, W) by linear interpolation; keeps its dtype."""
     size = (shape[1], shape[0])

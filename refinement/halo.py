@@ -20,6 +20,7 @@ from refinement.thresholds import (
     HALO_FADE_WIDE,
     HALO_RANGE,
     HALO_RISE,
+    HALO_SIDE,
     HALO_TOLERANCE,
     HALO_WIDE,
 )
@@ -39,7 +40,8 @@ def find_halo(quantised: Alpha8, scale: float) -> Halo:
     core = erode(faint, square_kernel(HALO_WIDE * scale))
     spread = np.asarray(cv2.subtract(dilate(smooth, window), erode(smooth, window)))
     core &= as_mask(spread <= HALO_RANGE)
-    if not cv2.countNonZero(core & as_mask(quantised > CLEAR)):
+    least = (HALO_SIDE * scale) ** 2
+    if 4 * cv2.countNonZero(core & as_mask(quantised > CLEAR)) < least:
         return result
     side = 2 * round(16 * scale) + 3
     level = _local_level(quantised, core, side)
@@ -64,7 +66,7 @@ def find_halo(quantised: Alpha8, scale: float) -> Halo:
     crisp = np.bincount(labels[edge.view(bool)], minlength=count)
     chosen = (steep > HALO_ABRUPT * rim) & (rim > 0) & (outer > 0.15 * rim) & (crisp <= CRISP_RIM * outer)
     area = np.bincount(labels.ravel(), minlength=count)
-    chosen &= area > (24 * scale) ** 2
+    chosen &= area > least
     chosen[0] = False
     result.mask = as_mask(chosen[labels])
     result.level = level

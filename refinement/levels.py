@@ -17,6 +17,7 @@ from refinement.grid import (
     dilate,
     interpolate_cells,
     keep_where,
+    spread,
     square_kernel,
     to_8_bit,
 )
@@ -31,6 +32,7 @@ from refinement.thresholds import (
     HALO_FADE,
     HAZE_FADE,
     HAZE_TAKEN_AT_MOST,
+    VEIL,
     VEILED,
     VEIL_TOLERANCE,
 )
@@ -73,35 +75,6 @@ def repair_frame(alpha: Plane) -> Plane:
                 result = alpha.copy()
                 view = np.rot90(result, side)
             view[0] = np.where(dark, view[1], view[0])
-    return result
-
-
-def spread(value: Plane, weight: Plane) -> Plane:
-    """Continue values over the cells where they are not known.
-
-    Normalised convolution (Knutsson and Westin 1993) with a growing window: each cell takes its
-    value from the smallest window in which enough is known.
-
-    Args:
-        value: (h, w) float32.
-        weight: (h, w) float32, 0..1, how much of the cell is known.
-
-    Returns:
-        (h, w) float32; NaN-free, 0 if nothing is known anywhere.
-    """
-    total = float(weight.sum())
-    if total <= 0:
-        return np.zeros_like(value)
-    result = np.full_like(value, float((value * weight).sum()) / total)
-    side = 1
-    while side < max(value.shape):
-        side = 2 * side + 1
-    while side > 1:
-        side //= 2
-        known, mean = blur(weight, side), blur(value * weight, side)
-        mean /= np.maximum(known, 1e-9)
-        trust = np.minimum(known * (4.0 if side > 1 else 1.0) * side, 1.0)
-        result += trust * (mean - result)
     return result
 
 
@@ -243,27 +216,30 @@ def take_off_halo(alpha: Plane, quantised: Alpha8, regions: Regions) -> Plane:
     return result
 
 
-def take_off_veil(alpha: Plane, quantised: Alpha8, regions: Regions) -> Plane:
+def take_off_veil(quantised: Alpha8, regions: Regions) -> None:
     """Fill the veil that runs on from the body into the band, in place of a step there.
 
     The body beside the band tells the level of the veil. What lies in the band, is connected
     with the body and is not lower than that level is veiled body too.
     """
     if regions.clean:
-        return alpha
+        return
     inside = regions.inside
-    shown = as_mask(quantised < VEILED)
-    side = 2 * (regions.step // 2) + 1
-    known = cv2.boxFilter(inside, cv2.CV_16U, (side, side), normalize=False)
-    total = cv2.boxFilter(quantised * inside, cv2.CV_32F, (side, side), normalize=False)
-    band = (1 - (inside | regions.outside)) & as_mask(known > 0)
-    level = total / np.maximum(known, 1)
-    band &= as_mask(level < VEILED) & as_mask(quantised >= level - VEIL_TOLERANCE)
+    side = 2 * (regions.step // 2) + 1  # at most 9, so that sums fit 16 bits
+    near = dilate(inside, square_kernel(side // 2)) & as_mask(quantised >= VEIL)
+    places = np.flatnonzero((near & (1 - (inside | regions.outside))).view(bool))
+    window = (side, side)
+    known = cv2.boxFilter(inside, cv2.CV_16U, window, normalize=False).ravel()[places]
+    total = cv2.boxFilter(quantised * inside, cv2.CV_16U, window, normalize=False).ravel()[places]
+    level = total.astype(np.float32) / np.maximum(known, 1)
+    veiled = (known > 0) & (level < VEILED)
+    veiled &= quantised.ravel()[places] >= level - VEIL_TOLERANCE
+    band = inside.copy()
+    band.ravel()[places[veiled]] = 1
     grown = inside
-    for _ in range(regions.step // 2):
-        grown = inside | (dilate(grown, np.ones((3, 3), np.uint8)) & band)
+    for _ in range(side // 2):
+        grown = dilate(grown, np.ones((3, 3), np.uint8)) & band
     regions.inside |= grown
-    return alpha
 
 
 def drop_crumbs(alpha: Plane, regions: Regions) -> None:

@@ -11,7 +11,21 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from refinement.grid import Alpha8, Mask, as_mask, dilate, erode, label, square_kernel
+from refinement.grid import (
+    Alpha8,
+    Labels,
+    Mask,
+    Plane,
+    as_mask,
+    blur,
+    dilate,
+    erode,
+    interpolate_cells,
+    label,
+    mask_from_cells,
+    spread,
+    square_kernel,
+)
 from refinement.thresholds import (
     DENT,
     FLAT,
@@ -23,7 +37,7 @@ from refinement.thresholds import (
     SMOOTH,
     SOLID,
     VEIL,
-    VEIL_WIDE,
+    VEIL_REACH,
 )
 
 
@@ -43,32 +57,44 @@ class Panels:
     level: Alpha8
 
 
-def find_panels(quantised: Alpha8, scale: float) -> Panels:
+def find_panels(quantised: Alpha8, mean: Plane, mean_square: Plane, scale: float) -> Panels:
+    """Find the level regions that body surrounds, and level veils.
+
+    A border slopes from body to background; a panel is level and body lies along most of its
+    rim. A veil is level, wide and dense, wherever it lies. Each is taken whole: from where alpha
+    is level it grows over everything that is not lower than its own level there, so that its
+    soft rim belongs to it and the slope to the background does not.
+
+    Args:
+        quantised: (H, W) uint8.
+        mean: From :func:`refinement.background.moments`.
+        mean_square: From :func:`refinement.background.moments`.
+        scale: Size of the picture relative to 1024 x 1024.
+    """
     smooth = np.asarray(cv2.blur(quantised, (2 * round(2 * scale) + 1,) * 2), np.uint8)
-    veils, level = _veils(quantised, smooth, scale)
+    level, core = _veils(mean, mean_square, quantised.shape)
+    veils = _grow(core, level, smooth, VEIL_REACH * scale)
     found = Panels(veils, np.zeros_like(veils), level)
     _add_panels(found, quantised, smooth, scale)
     return found
 
 
 def _grow(core: Mask, level: Alpha8, alpha: Alpha8, pixels: float) -> Mask:
+    """Grow a mask over what is connected with it and not lower than the level there."""
     floor = np.asarray(cv2.subtract(level, np.full_like(level, PANEL_TOLERANCE)))
     allowed = as_mask(alpha >= floor) & as_mask(level > 0)
     grown = core & allowed
     for _ in range(2 + round(pixels)):
-        grown = dilate(grown, np.ones((3, 3), np.uint8)) & allowed
+        cv2.bitwise_and(dilate(grown, np.ones((3, 3), np.uint8)), allowed, dst=grown)
     return grown
 
 
-def _veils(alpha: Alpha8, smooth: Alpha8, scale: float) -> tuple[Mask, Alpha8]:
-    """Level regions above 0.8 that are wide are veiled body wherever they lie."""
-    side = 2 * round(VEIL_WIDE * scale) + 1
-    plane = alpha.astype(np.float32)
-    mean = cv2.blur(plane, (side, side), borderType=cv2.BORDER_REFLECT)
-    square = cv2.blur(plane * plane, (side, side), borderType=cv2.BORDER_REFLECT)
-    core = as_mask((square - mean * mean < FLAT * FLAT) & (mean > VEIL))
-    level = _level_about(alpha, core, scale)
-    return _grow(core, level, smooth, VEIL_WIDE * scale), level
+def _veils(mean: Plane, mean_square: Plane, shape: tuple[int, ...]) -> tuple[Alpha8, Mask]:
+    """The level about each pixel, and where cells are level and dense."""
+    mean, mean_square = blur(mean, 3), blur(mean_square, 3)
+    high = (mean_square - mean * mean < FLAT * FLAT) & (mean > VEIL)
+    level = spread(mean, high.astype(np.float32))
+    return np.rint(interpolate_cells(level, shape)).astype(np.uint8), mask_from_cells(high, shape)
 
 
 def _add_panels(found: Panels, quantised: Alpha8, smooth: Alpha8, scale: float) -> None:

@@ -155,7 +155,7 @@ def _pass(
     if without == "levels":
         alpha = levels.compose_unlevelled(raw, regions)
     else:
-        levels.take_off_veil(raw, quantised, regions)
+        levels.take_off_veil(quantised, regions)
         alpha = levels.compose(levels.take_off_halo(raw, quantised, regions), regions)
     if without == "holes":
         np.copyto(alpha, raw, where=regions.inside.view(bool))

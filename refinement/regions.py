@@ -214,7 +214,7 @@ def _unknown(
             clear, core = HAZE_AT_MOST, hazy
     background, depth, openings = core
     level = backgrounds.level_regions(mean, mean_square, quantised.shape)
-    panels = find_panels(quantised, scale)
+    panels = find_panels(quantised, mean, mean_square, scale)
     unsolid = _below(quantised, SOLID) & (1 - panels.mask)
     border = unknown_border(unsolid, quantised, background, scale)
     border.dents |= panels.sure
