@@ -123,6 +123,25 @@ def spread(value: Plane, weight: Plane) -> Plane:
     return result
 
 
+def local_level(alpha: Alpha8, core: Mask, step: int) -> Alpha8:
+    """The mean of alpha over the nearest part of a mask.
+
+    Args:
+        alpha: (H, W) uint8.
+        core: (H, W) uint8, where the level is known.
+        step: Side of a cell in pixels.
+
+    Returns:
+        (H, W) uint8; 0 farther than about two cells from the mask.
+    """
+    share = cell_mean(core, step)
+    mean = cell_mean(alpha * core, step) / np.maximum(share, 1e-6)
+    level = spread(np.asarray(mean, np.float32), np.minimum(share * 4, 1))
+    level = np.asarray(np.rint(interpolate_cells(level, alpha.shape)), np.uint8)
+    near = dilate(as_mask(share > 0), np.ones((5, 5), np.uint8))
+    return level * mask_from_cells(near, alpha.shape)
+
+
 def interpolate_cells(grid: Plane | Mask, shape: tuple[int, ...]) -> Plane:
     """A coarse grid brought to (H, W) by linear interpolation; keeps its dtype."""
     size = (shape[1], shape[0])

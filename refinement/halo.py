@@ -10,15 +10,32 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
-from refinement.grid import Alpha8, Mask, Plane, as_mask, dilate, erode, label, square_kernel, to_8_bit
+from refinement.grid import (
+    Alpha8,
+    Labels,
+    Mask,
+    Plane,
+    as_mask,
+    dilate,
+    erode,
+    label,
+    local_level,
+    square_kernel,
+    to_8_bit,
+)
 from refinement.thresholds import (
     CLEAR,
     CRISP_RIM,
+    CRISP_RISE,
     HALO_ABRUPT,
     HALO_AT_MOST,
+    HALO_EDGE,
     HALO_FADE_WIDE,
+    HALO_OPEN,
     HALO_RANGE,
+    HALO_REACH,
     HALO_RISE,
     HALO_SIDE,
     HALO_TOLERANCE,
@@ -43,34 +60,57 @@ def find_halo(quantised: Alpha8, scale: float) -> Halo:
     least = (HALO_SIDE * scale) ** 2
     if 4 * cv2.countNonZero(core & as_mask(quantised > CLEAR)) < least:
         return result
-    side = 2 * round(16 * scale) + 3
-    level = _local_level(quantised, core, side)
-    ceiling = cv2.add(level, np.full_like(level, HALO_TOLERANCE))
-    allowed = as_mask(quantised <= np.asarray(ceiling)) & as_mask(level > 0)
+    margin = round(4 * HALO_REACH * scale) + 8
+    left, top, width, height = cv2.boundingRect(core & as_mask(quantised > CLEAR))
+    part = np.s_[
+        max(0, top - margin) : top + height + margin, max(0, left - margin) : left + width + margin
+    ]
+    alpha, core = quantised[part], core[part]
+    level = local_level(alpha, core, max(2, round(8 * scale)))
+    ceiling = np.asarray(cv2.add(level, np.full_like(level, HALO_TOLERANCE)))
+    allowed = as_mask(alpha <= ceiling) & as_mask(level > 0)
     grown = core
-    for _ in range(2 + round(12 * scale)):
+    for _ in range(2 + round(HALO_REACH * scale)):
         grown = dilate(grown, np.ones((3, 3), np.uint8)) & allowed
-    count, labels = label(grown & as_mask(quantised > CLEAR), connectivity=8)
-    # The rim towards what is higher: abrupt beside a halo, gradual on a slope.
-    names = np.asarray(cv2.dilate(np.minimum(labels, 65535).astype(np.uint16), square_kernel(1)))
-    higher = as_mask(quantised > np.asarray(ceiling)) & (1 - grown) & as_mask(names > 0)
-    soon = dilate(quantised, square_kernel(4 * scale))
-    abrupt = higher & as_mask(soon > cv2.add(level, np.full_like(level, HALO_RISE)))
-    rim = np.bincount(names[higher.view(bool)], minlength=count)
-    steep = np.bincount(names[abrupt.view(bool)], minlength=count)
-    # The rim towards background: gradual beside a halo, an edge round cloth.
-    lower = as_mask(labels > 0) & dilate(as_mask(quantised <= CLEAR), square_kernel(1))
-    inner = dilate(level, square_kernel(4 * scale))
-    edge = lower & as_mask(inner > 2 * CLEAR + 10) & as_mask(cv2.dilate(quantised, square_kernel(4 * scale)) > 0.8 * inner)
-    outer = np.bincount(labels[lower.view(bool)], minlength=count)
-    crisp = np.bincount(labels[edge.view(bool)], minlength=count)
-    chosen = (steep > HALO_ABRUPT * rim) & (rim > 0) & (outer > 0.15 * rim) & (crisp <= CRISP_RIM * outer)
-    area = np.bincount(labels.ravel(), minlength=count)
-    chosen &= area > least
-    chosen[0] = False
-    result.mask = as_mask(chosen[labels])
-    result.level = level
+    count, labels = label(grown & as_mask(alpha > CLEAR), connectivity=8)
+    if count == 1 or count > np.iinfo(np.uint16).max:
+        return result
+    chosen = _halos(alpha, grown, labels, count, level, ceiling, scale)
+    result.mask[part] = as_mask(chosen[labels])
+    result.level[part] = level
     return result
+
+
+def _halos(
+    alpha: Alpha8,
+    grown: Mask,
+    labels: Labels,
+    count: int,
+    level: Alpha8,
+    ceiling: Alpha8,
+    scale: float,
+) -> NDArray[np.bool_]:
+    """Which regions are halos, (count,): abrupt towards the subject, gradual outward."""
+    near = square_kernel(4 * scale)
+    names = np.asarray(cv2.dilate(labels.astype(np.uint16), square_kernel(1)), np.uint16)
+    highest = dilate(alpha, near)
+    # The rim towards what is higher: abrupt beside a halo, gradual on a slope.
+    higher = np.flatnonzero((as_mask(alpha > ceiling) & (1 - grown) & as_mask(names > 0)).view(bool))
+    rise = highest.ravel()[higher] > level.ravel()[higher].astype(np.int32) + HALO_RISE
+    rim = np.bincount(names.ravel()[higher], minlength=count)
+    steep = np.bincount(names.ravel()[higher[rise]], minlength=count)
+    # The rim towards background: gradual beside a halo, an edge round cloth.
+    lower = dilate(as_mask(alpha <= CLEAR), square_kernel(1)) & as_mask(labels > 0)
+    lower = np.flatnonzero(lower.view(bool))
+    inner = dilate(level, near).ravel()[lower].astype(np.int32)
+    edge = (inner > HALO_EDGE) & (highest.ravel()[lower] > CRISP_RISE * inner)
+    outer = np.bincount(labels.ravel()[lower], minlength=count)
+    crisp = np.bincount(labels.ravel()[lower[edge]], minlength=count)
+    area = np.bincount(labels[labels > 0], minlength=count)
+    chosen = (steep > HALO_ABRUPT * rim) & (rim > 0) & (outer > HALO_OPEN * rim)
+    chosen &= (crisp <= CRISP_RIM * outer) & (area > (HALO_SIDE * scale) ** 2)
+    chosen[0] = False
+    return chosen
 
 
 def take_off_wide_halo(alpha: Plane, scale: float) -> Plane:
@@ -85,10 +125,3 @@ def take_off_wide_halo(alpha: Plane, scale: float) -> Plane:
     result.ravel()[places] = value - np.clip((HALO_FADE_WIDE * halo - value) / (HALO_FADE_WIDE - 1), 0, np.minimum(halo, value))
     np.copyto(result, np.float32(0), where=found.mask.view(bool))
     return result
-
-
-def _local_level(alpha: Alpha8, core: Mask, side: int) -> Alpha8:
-    window = (side, side)
-    known = cv2.boxFilter(core.astype(np.float32), cv2.CV_32F, window, normalize=False)
-    total = cv2.boxFilter((alpha * core).astype(np.float32), cv2.CV_32F, window, normalize=False)
-    return np.rint(np.where(known > 0.5, total / np.maximum(known, 1), 0)).astype(np.uint8)

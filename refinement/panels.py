@@ -22,6 +22,7 @@ from refinement.grid import (
     erode,
     interpolate_cells,
     label,
+    local_level,
     mask_from_cells,
     spread,
     square_kernel,
@@ -111,7 +112,7 @@ def _add_panels(found: Panels, quantised: Alpha8, smooth: Alpha8, scale: float) 
     alpha, between = quantised[part], between[part]
     spread = cv2.subtract(dilate(smooth[part], window), erode(smooth[part], window))
     core = core[part] & as_mask(np.asarray(spread) <= PANEL_RANGE)
-    level = _level_about(alpha, core, scale)
+    level = local_level(alpha, core, max(2, round(8 * scale)))
     grown = _grow(core, level, np.where(between, alpha, 0).astype(np.uint8), PANEL_SPREADS * scale)
     count, labels = label(grown, connectivity=8)
     if count == 1 or count > np.iinfo(np.uint16).max:
@@ -127,15 +128,6 @@ def _add_panels(found: Panels, quantised: Alpha8, smooth: Alpha8, scale: float) 
     found.mask[part] |= mask
     found.sure[part] |= mask
     np.copyto(found.level[part], level, where=mask.view(bool))
-
-
-def _level_about(alpha: Alpha8, core: Mask, scale: float) -> Alpha8:
-    side = 2 * round(16 * scale) + 3
-    window = (side, side)
-    known = cv2.boxFilter(core.astype(np.float32), cv2.CV_32F, window, normalize=False)
-    total = cv2.boxFilter((alpha * core).astype(np.float32), cv2.CV_32F, window, normalize=False)
-    mean = np.where(known > 0.5, total / np.maximum(known, 1), 0)
-    return np.rint(mean).astype(np.uint8)
 
 
 def _surrounded(alpha, grown, names, count, scale):

@@ -344,3 +344,6 @@ HALO_FADE_WIDE: Final = 2.0
 VEILED: Final = 248
 VEIL_TOLERANCE: Final = 6
 HALO_SIDE: Final = 24
+HALO_REACH: Final = 12
+HALO_EDGE: Final = 40
+HALO_OPEN: Final = 0.15
