@@ -35,7 +35,6 @@ from refinement.thresholds import (
     FLAT,
     GAP_AREA,
     PIN_HOLE,
-    PLATEAU,
     SOLID,
 )
 

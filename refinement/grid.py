@@ -137,9 +137,9 @@ def local_level(alpha: Alpha8, core: Mask, step: int) -> Alpha8:
     share = cell_mean(core, step)
     mean = cell_mean(alpha * core, step) / np.maximum(share, 1e-6)
     level = spread(np.asarray(mean, np.float32), np.minimum(share * 4, 1))
-    level = np.asarray(np.rint(interpolate_cells(level, alpha.shape)), np.uint8)
+    rounded = np.rint(interpolate_cells(level, alpha.shape)).astype(np.uint8)
     near = dilate(as_mask(share > 0), np.ones((5, 5), np.uint8))
-    return level * mask_from_cells(near, alpha.shape)
+    return rounded * mask_from_cells(near, alpha.shape)
 
 
 def interpolate_cells(grid: Plane | Mask, shape: tuple[int, ...]) -> Plane:

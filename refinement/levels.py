@@ -12,7 +12,6 @@ from refinement.grid import (
     Mask,
     Plane,
     as_mask,
-    blur,
     cell_mean,
     dilate,
     interpolate_cells,
@@ -33,8 +32,8 @@ from refinement.thresholds import (
     HAZE_FADE,
     HAZE_TAKEN_AT_MOST,
     VEIL,
-    VEILED,
     VEIL_TOLERANCE,
+    VEILED,
 )
 
 _STRIP: Final = 64  # rows; strips keep memory low and stay in the cache
@@ -65,11 +64,10 @@ def repair_frame(alpha: Plane) -> Plane:
         if not dark.any():
             continue
         # A run goes on across a few pixels of body that were not darkened.
-        runs = dark.astype(np.uint8)[:, None]
-        gap = np.ones((2 * FRAME_RUN - 1, 1), np.uint8)
-        runs = cv2.morphologyEx(runs, cv2.MORPH_CLOSE, gap) & as_mask(body)[:, None]
-        runs = cv2.morphologyEx(runs, cv2.MORPH_OPEN, np.ones((FRAME_RUN, 1), np.uint8))
-        dark &= runs[:, 0].astype(bool)
+        gap, least = (np.ones((n, 1), np.uint8) for n in (2 * FRAME_RUN - 1, FRAME_RUN))
+        closed = cv2.morphologyEx(as_mask(dark)[:, None], cv2.MORPH_CLOSE, gap)
+        runs = np.asarray(closed, np.uint8) & as_mask(body)[:, None]
+        dark &= np.asarray(cv2.morphologyEx(runs, cv2.MORPH_OPEN, least), np.uint8)[:, 0] > 0
         if dark.any():
             if result is alpha:
                 result = alpha.copy()
@@ -190,8 +188,9 @@ def compose_unlevelled(alpha: Plane, regions: Regions) -> Plane:
 def take_off_halo(alpha: Plane, quantised: Alpha8, regions: Regions) -> Plane:
     """Take off halo that runs on from the background into the band.
 
-    Halo falls off fast, so the nearest few pixels beside the band tell its level better than the
-    coarse grid. A pixel about as low is halo; a higher one stays.
+    Halo falls off fast, so the highest of the nearest few pixels beside the band tells its level
+    better than the coarse grid, and leaves no step at the edge of what was cleared. A pixel about
+    as low is halo; a higher one stays.
 
     Args:
         alpha: (H, W) float32, raw.
@@ -205,10 +204,9 @@ def take_off_halo(alpha: Plane, quantised: Alpha8, regions: Regions) -> Plane:
         return alpha
     faint = as_mask(quantised <= HALO_FADE * regions.clear) & as_mask(quantised > 0)
     places = np.flatnonzero((faint & (1 - (regions.inside | regions.outside))).view(bool))
-    halo = dilate(quantised * regions.outside, square_kernel(2)).ravel()[places]
-    known = halo > 0
-    places = places[known]
-    halo = halo[known].astype(np.float32) / np.float32(255)
+    highest = dilate(quantised * regions.outside, square_kernel(2)).ravel()[places]
+    places = places[highest > 0]
+    halo = highest[highest > 0].astype(np.float32) / np.float32(255)
     value = alpha.ravel()[places]
     taken = np.clip((HALO_FADE * halo - value) / (HALO_FADE - 1), 0, halo)
     result = alpha.copy()
@@ -221,6 +219,10 @@ def take_off_veil(quantised: Alpha8, regions: Regions) -> None:
 
     The body beside the band tells the level of the veil. What lies in the band, is connected
     with the body and is not lower than that level is veiled body too.
+
+    Args:
+        quantised: (H, W) uint8, raw alpha.
+        regions: What is definite; ``inside`` grows. An undamaged matte stays as it is.
     """
     if regions.clean:
         return

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from refinement.grid import (
     Alpha8,
-    Labels,
     Mask,
     Plane,
     as_mask,
@@ -32,7 +32,7 @@ from refinement.thresholds import (
     FLAT,
     PANEL_BODY,
     PANEL_RANGE,
-    PANEL_SPREADS,
+    PANEL_REACH,
     PANEL_TOLERANCE,
     PANEL_WIDE,
     SMOOTH,
@@ -99,21 +99,22 @@ def _veils(mean: Plane, mean_square: Plane, shape: tuple[int, ...]) -> tuple[Alp
 
 
 def _add_panels(found: Panels, quantised: Alpha8, smooth: Alpha8, scale: float) -> None:
+    """Add, in place, the panels: level below SOLID, smooth, and surrounded by body."""
     between = as_mask(smooth > DENT) & as_mask(smooth < SOLID)
     window = square_kernel(4 * scale)
     core = erode(between, square_kernel(PANEL_WIDE * scale))
     if not cv2.countNonZero(core):
         return
-    margin = 4 * window.shape[0] + round(PANEL_SPREADS * scale)
+    margin = 4 * window.shape[0] + round(PANEL_REACH * scale)
     left, top, width, height = cv2.boundingRect(core)
     part = np.s_[
         max(0, top - margin) : top + height + margin, max(0, left - margin) : left + width + margin
     ]
     alpha, between = quantised[part], between[part]
-    spread = cv2.subtract(dilate(smooth[part], window), erode(smooth[part], window))
-    core = core[part] & as_mask(np.asarray(spread) <= PANEL_RANGE)
+    span = cv2.subtract(dilate(smooth[part], window), erode(smooth[part], window))
+    core = core[part] & as_mask(np.asarray(span) <= PANEL_RANGE)
     level = local_level(alpha, core, max(2, round(8 * scale)))
-    grown = _grow(core, level, np.where(between, alpha, 0).astype(np.uint8), PANEL_SPREADS * scale)
+    grown = _grow(core, level, np.where(between, alpha, 0).astype(np.uint8), PANEL_REACH * scale)
     count, labels = label(grown, connectivity=8)
     if count == 1 or count > np.iinfo(np.uint16).max:
         return
@@ -130,12 +131,12 @@ def _add_panels(found: Panels, quantised: Alpha8, smooth: Alpha8, scale: float) 
     np.copyto(found.level[part], level, where=mask.view(bool))
 
 
-def _surrounded(alpha, grown, names, count, scale):
-    inner = dilate(grown, square_kernel(1))
-    around = square_kernel(3 * scale + 1)
-    outer = np.asarray(cv2.dilate(names, around), np.uint16)
-    rim = as_mask(outer > 0) & (1 - inner)
-    where = rim.view(bool)
+def _surrounded(
+    alpha: Alpha8, grown: Mask, names: NDArray[np.uint16], count: int, scale: float
+) -> NDArray[np.bool_]:
+    """Which of the grown regions have body along most of their rim, (count,)."""
+    outer = np.asarray(cv2.dilate(names, square_kernel(3 * scale + 1)), np.uint16)
+    where = (as_mask(outer > 0) & (1 - dilate(grown, square_kernel(1)))).view(bool)
     total = np.bincount(outer[where], minlength=count)
     body = np.bincount(outer[where & (alpha >= SOLID)], minlength=count)
     return body > PANEL_BODY * np.maximum(total, 1)

@@ -12,6 +12,7 @@ from refinement.grid import Alpha8, Pixels, Plane, as_mask, to_8_bit
 from refinement.inputs import Layout, Rgba, RgbaLike
 from refinement.options import Options, RefinementError
 from refinement.pictures import Picture
+from refinement.pin_holes import find_pin_holes
 from refinement.regions import Regions, divide
 from refinement.report import Report
 from refinement.result import RefinedMatte
@@ -24,7 +25,7 @@ from refinement.thresholds import (
 )
 from refinement.trimap import trimap
 
-VERSION: Final = "1.1"
+VERSION: Final = "1.2"
 """Changes whenever the outputs for the same input change."""
 
 _LARGEST_BLOCK: Final = 32 * 2**20 - 2**16
@@ -131,9 +132,11 @@ def _matte(rgba: Pixels, options: Options, without: str | None) -> tuple[Plane, 
     raw = cv2.extractChannel(rgba, 3) / np.float32(np.iinfo(rgba.dtype).max)
     raw = levels.repair_frame(raw)
     original = to_8_bit(raw)
-    quantised = original
+    holes = find_pin_holes(original, _scale(raw))
+    quantised = original | (holes * np.uint8(255))
+    np.copyto(raw, np.float32(1), where=holes.view(bool))
     without_halo = halo.take_off_wide_halo(raw, _scale(raw))
-    if without_halo is not raw and not divide(original, _scale(raw), options).clean:
+    if without_halo is not raw and not divide(quantised, _scale(raw), options).clean:
         raw, quantised = without_halo, to_8_bit(without_halo)
     alpha, final, regions = _pass(raw, quantised, options, without)
     before = quantised
