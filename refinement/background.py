@@ -35,7 +35,6 @@ from refinement.thresholds import (
     FLAT,
     GAP_AREA,
     PIN_HOLE,
-    PLATEAU,
     SOLID,
 )
 
@@ -182,7 +181,7 @@ def _window(low: NDArray[np.int64], high: NDArray[np.int64], margin: int) -> tup
     return slice(top, bottom), slice(left, right)
 
 
-def level_regions(mean: Plane, mean_square: Plane, shape: tuple[int, ...]) -> tuple[Mask, Mask]:
+def level_regions(mean: Plane, mean_square: Plane, shape: tuple[int, ...]) -> Mask:
     """Regions where alpha is level, as no border is: borders slope.
 
     A level region is a veil over the body where alpha is high, else a panel, haze or tulle.
@@ -198,6 +197,5 @@ def level_regions(mean: Plane, mean_square: Plane, shape: tuple[int, ...]) -> tu
     """
     mean, mean_square = blur(mean, 3), blur(mean_square, 3)
     level = mean_square - mean * mean < FLAT * FLAT
-    high = level & (mean > PLATEAU)
     near = dilate(level.astype(np.uint8), np.ones((5, 5), np.uint8))
-    return mask_from_cells(near, shape), mask_from_cells(high, shape)
+    return mask_from_cells(near, shape)

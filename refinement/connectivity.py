@@ -25,7 +25,7 @@ from refinement.grid import (
     labels_within,
     square_kernel,
 )
-from refinement.thresholds import DENT, ENCLOSED, FLAT, ROUGH, SMOOTH, SOLID
+from refinement.thresholds import DENT, ROUGH
 
 
 @dataclass(slots=True)
@@ -63,14 +63,12 @@ def unknown_border(
     touched = np.zeros(count, np.uint8)
     touched[labels_within(labels, touching & (1 - background))] = 1
     plateau = erode(unsolid & as_mask(quantised > DENT), square_kernel(5 * scale))
-    wide, enclosed = np.zeros(count, np.uint8), np.zeros_like(unsolid)
+    wide = np.zeros(count, np.uint8)
     if cv2.countNonZero(plateau):
         rough = np.asarray(cv2.absdiff(quantised, cv2.blur(quantised, (3, 3))), np.uint8)
         inner = plateau.view(bool)
         area, unevenness = _means(labels[inner], count, rough[inner])
         wide[(area > 0) & (unevenness < ROUGH)] = 1
-        enclosed = panels(quantised, rough, unsolid, plateau, scale)
-        enclosed &= 1 - dilate(background, square_kernel(2 * scale))
     wide[touched > 0] = 0
     wide[0] = touched[0] = 0
     main = dominant_label(labels)
@@ -78,8 +76,8 @@ def unknown_border(
     places = np.flatnonzero(unsolid.view(bool) & (labels != main))
     connected = unsolid.copy()
     connected.ravel()[places] = touched[labels.ravel()[places]]
-    connected = (connected | background) & (1 - enclosed)
-    dents = wide[labels] | enclosed if wide.any() else enclosed
+    connected |= background
+    dents = wide[labels] if wide.any() else np.zeros_like(unsolid)
     return UnknownBorder(connected, dents, dilate(plateau, square_kernel(6 * scale)))
 
 
@@ -90,47 +88,3 @@ def _means(
     area = np.bincount(names, minlength=count)
     sums = (np.bincount(names, weights=value, minlength=count) for value in values)
     return area.astype(np.float64), *(total / np.maximum(area, 1) for total in sums)
-
-
-def panels(quantised: Alpha8, rough: Alpha8, unsolid: Mask, plateau: Mask, scale: float) -> Mask:
-    """Wide dents that body surrounds, though a few pixels of border may touch them.
-
-    A panel is smooth, about level, and ends abruptly in body. Tulle has background along a good
-    part of its rim. Slopes, smoke and hair are not level.
-
-    Args:
-        quantised: (H, W) uint8.
-        rough: (H, W) uint8, how far a pixel is from the mean of the 3 x 3 pixels around it.
-        unsolid: (H, W) mask of what is not body by its level.
-        plateau: (H, W) mask of the middle of what is wide.
-        scale: Size of the picture relative to 1024 x 1024.
-
-    Returns:
-        The (H, W) mask.
-    """
-    result = np.zeros_like(unsolid)
-    around = square_kernel(5 * scale)
-    margin = 2 * around.shape[0]
-    left, top, width, height = cv2.boundingRect(plateau)
-    part = np.s_[
-        max(0, top - margin) : top + height + margin, max(0, left - margin) : left + width + margin
-    ]
-    alpha = quantised[part]
-    region = dilate(plateau[part], around) & unsolid[part] & as_mask(alpha > DENT)
-    count, labels = label(region, connectivity=8)
-    if count > np.iinfo(np.uint16).max:
-        return result
-    names = np.asarray(cv2.dilate(labels.astype(np.uint16), around), np.uint16)
-    rim = dilate(region, around) > dilate(region, square_kernel(2 * scale))
-    total = np.bincount(names[rim], minlength=count)
-    solid = np.bincount(names[rim & (alpha >= SOLID)], minlength=count)
-    inner = plateau[part].view(bool)
-    values = alpha[inner].astype(np.float64)
-    area, mean, mean_square, unevenness = _means(
-        labels[inner], count, values, values * values, rough[part][inner]
-    )
-    closed = (solid > ENCLOSED * total) & (area >= (12 * scale) ** 2) & (unevenness < SMOOTH)
-    closed &= mean_square - mean * mean < FLAT * FLAT
-    closed[0] = False
-    result[part] = closed[labels]
-    return result

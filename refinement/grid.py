@@ -94,6 +94,54 @@ def _cells(shape: tuple[int, ...], step: int) -> tuple[int, int]:
     return -(-shape[1] // step), -(-shape[0] // step)
 
 
+def spread(value: Plane, weight: Plane) -> Plane:
+    """Continue values over the cells where they are not known.
+
+    Normalised convolution (Knutsson and Westin 1993) with a growing window: each cell takes its
+    value from the smallest window in which enough is known.
+
+    Args:
+        value: (h, w) float32.
+        weight: (h, w) float32, 0..1, how much of the cell is known.
+
+    Returns:
+        (h, w) float32; NaN-free, 0 if nothing is known anywhere.
+    """
+    total = float(weight.sum())
+    if total <= 0:
+        return np.zeros_like(value)
+    result = np.full_like(value, float((value * weight).sum()) / total)
+    side = 1
+    while side < max(value.shape):
+        side = 2 * side + 1
+    while side > 1:
+        side //= 2
+        known, mean = blur(weight, side), blur(value * weight, side)
+        mean /= np.maximum(known, 1e-9)
+        trust = np.minimum(known * (4.0 if side > 1 else 1.0) * side, 1.0)
+        result += trust * (mean - result)
+    return result
+
+
+def local_level(alpha: Alpha8, core: Mask, step: int) -> Alpha8:
+    """The mean of alpha over the nearest part of a mask.
+
+    Args:
+        alpha: (H, W) uint8.
+        core: (H, W) uint8, where the level is known.
+        step: Side of a cell in pixels.
+
+    Returns:
+        (H, W) uint8; 0 farther than about two cells from the mask.
+    """
+    share = cell_mean(core, step)
+    mean = cell_mean(alpha * core, step) / np.maximum(share, 1e-6)
+    level = spread(np.asarray(mean, np.float32), np.minimum(share * 4, 1))
+    rounded = np.rint(interpolate_cells(level, alpha.shape)).astype(np.uint8)
+    near = dilate(as_mask(share > 0), np.ones((5, 5), np.uint8))
+    return rounded * mask_from_cells(near, alpha.shape)
+
+
 def interpolate_cells(grid: Plane | Mask, shape: tuple[int, ...]) -> Plane:
     """A coarse grid brought to (H, W) by linear interpolation; keeps its dtype."""
     size = (shape[1], shape[0])

@@ -12,22 +12,28 @@ from refinement.grid import (
     Mask,
     Plane,
     as_mask,
-    blur,
     cell_mean,
     dilate,
     interpolate_cells,
     keep_where,
+    spread,
     square_kernel,
     to_8_bit,
 )
 from refinement.regions import Regions
 from refinement.thresholds import (
     CAUTION,
+    FRAME_BODY,
     FRAME_DARKENED,
+    FRAME_LEVEL,
+    FRAME_RUN,
     GAIN_AT_LEAST,
     HALO_FADE,
     HAZE_FADE,
     HAZE_TAKEN_AT_MOST,
+    VEIL,
+    VEIL_TOLERANCE,
+    VEILED,
 )
 
 _STRIP: Final = 64  # rows; strips keep memory low and stay in the cache
@@ -37,8 +43,9 @@ def repair_frame(alpha: Plane) -> Plane:
     """Raise the outermost line of pixels where the decoder has darkened it.
 
     Layer Diffusion's decoder lowers alpha by a few percent on the outermost pixel line,
-    whatever it shows. A side is repaired only if its line is lower than the next one nearly all
-    along the body that it cuts. Hair that leaves the picture is not repaired.
+    whatever it shows, along the whole side or along parts of it. Each run of pixels is decided
+    by itself: it is repaired where the picture behind the line is body and level, and where the
+    line alone is lower. Hair that leaves the picture makes short runs, which stay.
 
     Args:
         alpha: (H, W) float32, 0..1.
@@ -51,46 +58,21 @@ def repair_frame(alpha: Plane) -> Plane:
         return result
     for side in range(4):
         view = np.rot90(result, side)
-        inner = view[1]
-        body = inner >= 0.9
-        if np.count_nonzero(body) < 8:
+        line, inner, behind = view[0], view[1], view[2]
+        body = (inner >= FRAME_BODY) & (np.abs(behind - inner) <= FRAME_LEVEL)
+        dark = body & (line < FRAME_DARKENED * inner)
+        if not dark.any():
             continue
-        ratio, most = np.quantile(view[0][body] / inner[body], (0.5, 0.9))
-        if ratio < FRAME_DARKENED[0] and most < FRAME_DARKENED[1]:
+        # A run goes on across a few pixels of body that were not darkened.
+        gap, least = (np.ones((n, 1), np.uint8) for n in (2 * FRAME_RUN - 1, FRAME_RUN))
+        closed = cv2.morphologyEx(as_mask(dark)[:, None], cv2.MORPH_CLOSE, gap)
+        runs = np.asarray(closed, np.uint8) & as_mask(body)[:, None]
+        dark &= np.asarray(cv2.morphologyEx(runs, cv2.MORPH_OPEN, least), np.uint8)[:, 0] > 0
+        if dark.any():
             if result is alpha:
                 result = alpha.copy()
                 view = np.rot90(result, side)
-            raised = view[0] / np.float32(max(ratio, 0.5))
-            view[0] = np.maximum(view[0], np.minimum(raised, view[1]))
-    return result
-
-
-def spread(value: Plane, weight: Plane) -> Plane:
-    """Continue values over the cells where they are not known.
-
-    Normalised convolution (Knutsson and Westin 1993) with a growing window: each cell takes its
-    value from the smallest window in which enough is known.
-
-    Args:
-        value: (h, w) float32.
-        weight: (h, w) float32, 0..1, how much of the cell is known.
-
-    Returns:
-        (h, w) float32; NaN-free, 0 if nothing is known anywhere.
-    """
-    total = float(weight.sum())
-    if total <= 0:
-        return np.zeros_like(value)
-    result = np.full_like(value, float((value * weight).sum()) / total)
-    side = 1
-    while side < max(value.shape):
-        side = 2 * side + 1
-    while side > 1:
-        side //= 2
-        known, mean = blur(weight, side), blur(value * weight, side)
-        mean /= np.maximum(known, 1e-9)
-        trust = np.minimum(known * (4.0 if side > 1 else 1.0) * side, 1.0)
-        result += trust * (mean - result)
+            view[0] = np.where(dark, view[1], view[0])
     return result
 
 
@@ -206,8 +188,9 @@ def compose_unlevelled(alpha: Plane, regions: Regions) -> Plane:
 def take_off_halo(alpha: Plane, quantised: Alpha8, regions: Regions) -> Plane:
     """Take off halo that runs on from the background into the band.
 
-    Halo falls off fast, so the nearest few pixels beside the band tell its level better than the
-    coarse grid. A pixel about as low is halo; a higher one stays.
+    Halo falls off fast, so the highest of the nearest few pixels beside the band tells its level
+    better than the coarse grid, and leaves no step at the edge of what was cleared. A pixel about
+    as low is halo; a higher one stays.
 
     Args:
         alpha: (H, W) float32, raw.
@@ -221,18 +204,44 @@ def take_off_halo(alpha: Plane, quantised: Alpha8, regions: Regions) -> Plane:
         return alpha
     faint = as_mask(quantised <= HALO_FADE * regions.clear) & as_mask(quantised > 0)
     places = np.flatnonzero((faint & (1 - (regions.inside | regions.outside))).view(bool))
-    window = (5, 5)
-    clear = quantised * regions.outside
-    total = cv2.boxFilter(clear, cv2.CV_16U, window, normalize=False).ravel()[places]
-    count = cv2.boxFilter(regions.outside, cv2.CV_16U, window, normalize=False).ravel()[places]
-    known = (count > 1) & (total > 0)
-    places = places[known]
-    halo = total[known].astype(np.float32) / (255 * count[known].astype(np.float32))
+    highest = dilate(quantised * regions.outside, square_kernel(2)).ravel()[places]
+    places = places[highest > 0]
+    halo = highest[highest > 0].astype(np.float32) / np.float32(255)
     value = alpha.ravel()[places]
     taken = np.clip((HALO_FADE * halo - value) / (HALO_FADE - 1), 0, halo)
     result = alpha.copy()
     result.ravel()[places] = np.maximum(value - taken, 0)
     return result
+
+
+def take_off_veil(quantised: Alpha8, regions: Regions) -> None:
+    """Fill the veil that runs on from the body into the band, in place of a step there.
+
+    The body beside the band tells the level of the veil. What lies in the band, is connected
+    with the body and is not lower than that level is veiled body too.
+
+    Args:
+        quantised: (H, W) uint8, raw alpha.
+        regions: What is definite; ``inside`` grows. An undamaged matte stays as it is.
+    """
+    if regions.clean:
+        return
+    inside = regions.inside
+    side = 2 * (regions.step // 2) + 1  # at most 9, so that sums fit 16 bits
+    near = dilate(inside, square_kernel(side // 2)) & as_mask(quantised >= VEIL)
+    places = np.flatnonzero((near & (1 - (inside | regions.outside))).view(bool))
+    window = (side, side)
+    known = cv2.boxFilter(inside, cv2.CV_16U, window, normalize=False).ravel()[places]
+    total = cv2.boxFilter(quantised * inside, cv2.CV_16U, window, normalize=False).ravel()[places]
+    level = total.astype(np.float32) / np.maximum(known, 1)
+    veiled = (known > 0) & (level < VEILED)
+    veiled &= quantised.ravel()[places] >= level - VEIL_TOLERANCE
+    band = inside.copy()
+    band.ravel()[places[veiled]] = 1
+    grown = inside
+    for _ in range(side // 2):
+        grown = dilate(grown, np.ones((3, 3), np.uint8)) & band
+    regions.inside |= grown
 
 
 def drop_crumbs(alpha: Plane, regions: Regions) -> None:

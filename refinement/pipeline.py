@@ -7,18 +7,25 @@ from typing import Final, cast, overload
 import cv2
 import numpy as np
 
-from refinement import colour, inputs, levels
+from refinement import colour, halo, inputs, levels
 from refinement.grid import Alpha8, Pixels, Plane, as_mask, to_8_bit
 from refinement.inputs import Layout, Rgba, RgbaLike
 from refinement.options import Options, RefinementError
 from refinement.pictures import Picture
+from refinement.pin_holes import find_pin_holes
 from refinement.regions import Regions, divide
 from refinement.report import Report
 from refinement.result import RefinedMatte
-from refinement.thresholds import EMPTY_SOFT_AREA, HAZE_REJECTED, TRANSLUCENT_AT_MOST
+from refinement.thresholds import (
+    BAND_DOUBT,
+    EMPTY_SOFT_AREA,
+    HAZE_REJECTED,
+    MOVED_VISIBLY,
+    TRANSLUCENT_AT_MOST,
+)
 from refinement.trimap import trimap
 
-VERSION: Final = "1.1"
+VERSION: Final = "1.2"
 """Changes whenever the outputs for the same input change."""
 
 _LARGEST_BLOCK: Final = 32 * 2**20 - 2**16
@@ -124,7 +131,13 @@ def _matte(rgba: Pixels, options: Options, without: str | None) -> tuple[Plane, 
     """The refined alpha, the same in 255ths (uint8), and the report."""
     raw = cv2.extractChannel(rgba, 3) / np.float32(np.iinfo(rgba.dtype).max)
     raw = levels.repair_frame(raw)
-    quantised = to_8_bit(raw)
+    original = to_8_bit(raw)
+    holes = find_pin_holes(original, _scale(raw))
+    quantised = original | (holes * np.uint8(255))
+    np.copyto(raw, np.float32(1), where=holes.view(bool))
+    without_halo = halo.take_off_wide_halo(raw, _scale(raw))
+    if without_halo is not raw and not divide(quantised, _scale(raw), options).clean:
+        raw, quantised = without_halo, to_8_bit(without_halo)
     alpha, final, regions = _pass(raw, quantised, options, without)
     before = quantised
     for _ in range(_PASSES if regions.clean else 0):
@@ -135,7 +148,7 @@ def _matte(rgba: Pixels, options: Options, without: str | None) -> tuple[Plane, 
         before = final
         alpha, final, more = _pass(alpha, before, options, without)
         regions.inside |= more.inside
-    return alpha, final, _report(quantised, final, regions, options)
+    return alpha, final, _report(original, final, regions, options)
 
 
 def _pass(
@@ -145,6 +158,7 @@ def _pass(
     if without == "levels":
         alpha = levels.compose_unlevelled(raw, regions)
     else:
+        levels.take_off_veil(quantised, regions)
         alpha = levels.compose(levels.take_off_halo(raw, quantised, regions), regions)
     if without == "holes":
         np.copyto(alpha, raw, where=regions.inside.view(bool))
@@ -188,7 +202,9 @@ def _report(quantised: Alpha8, final: Alpha8, regions: Regions, options: Options
         reasons.append("several-bodies")
     if haze > HAZE_REJECTED:
         reasons.append("haze")
-    doubt = min(1.0, 4.0 * regions.doubtful + 4.0 * haze + regions.translucent)
+    moved = np.asarray(cv2.absdiff(quantised, final), np.uint8)
+    doubtful = cv2.countNonZero(as_mask(moved >= MOVED_VISIBLY) | regions.veiling) / size
+    doubt = min(1.0, doubtful + BAND_DOUBT * _band_doubt(moved, final))
     return Report(
         filled_area=float(filled),
         cleared_area=float(cleared),
@@ -196,10 +212,22 @@ def _report(quantised: Alpha8, final: Alpha8, regions: Regions, options: Options
         openings_kept=regions.openings_kept,
         band_area=1.0 - cv2.countNonZero(regions.inside | regions.outside) / size,
         raw_haze=haze,
-        doubtful_area=float(regions.doubtful),
+        doubtful_area=float(doubtful),
         bodies=regions.bodies,
         opaque_area=float(opaque),
         soft_area=float(soft),
         confidence=0.0 if reasons else float(1.0 - doubt),
         reasons=tuple(reasons),
     )
+
+
+def _band_doubt(moved: Alpha8, final: Alpha8) -> float:
+    """How much of the soft alpha is open to doubt.
+
+    The geometric mean of two means over the picture: how far soft alpha was moved, and how far
+    it is from 0 and 1. What is left of an error lies where both are large.
+    """
+    soft = as_mask(final > 0) & as_mask(final < 255)
+    softness = np.minimum(final, 255 - final)
+    means = [cv2.sumElems(plane * soft)[0] / (255 * plane.size) for plane in (moved, softness)]
+    return float(np.sqrt(means[0] * means[1]))

@@ -29,6 +29,7 @@ from refinement.grid import (
     square_kernel,
 )
 from refinement.options import Options
+from refinement.panels import Panels, find_panels
 from refinement.pieces import belonging
 from refinement.rings import Rings, measure_rings
 from refinement.thresholds import (
@@ -59,14 +60,14 @@ class Regions:
         faint: Background whose alpha shows the level of clear; empty where that is 0.
         ground: What is background away from the border, whether it was changed or not.
         belongs: What is visible and belongs to the body.
+        veiling: What is level and half transparent, farther from background than the border
+            band may be wide.
         tail: How many pixels of faint tail the body may have at most; 0 for an undamaged matte.
         step: Side of a cell of the coarse grid, in pixels.
         pieces_removed: Visible detached pieces in ``outside``.
         openings_kept: Enclosed background regions.
         bodies: Significant opaque bodies.
         translucent: Share of the visible area that is not opaque.
-        doubtful: Share of the picture that was filled from below 0.9, or is level and half
-            transparent farther from background than the band's width.
         clear: The clear level used, of 255.
     """
 
@@ -75,13 +76,13 @@ class Regions:
     faint: Mask
     ground: Mask
     belongs: Mask
+    veiling: Mask
     tail: int
     step: int
     pieces_removed: int = 0
     openings_kept: int = 0
     bodies: int = 0
     translucent: float = 0.0
-    doubtful: float = 0.0
     clear: int = CLEAR
 
     @property
@@ -121,6 +122,7 @@ def divide(quantised: Alpha8, scale: float, options: Options) -> Regions:
         faint=np.zeros_like(outside),
         ground=outside | stray,
         belongs=found.mask,
+        veiling=unknown.beyond & _below(quantised, SOLID) & as_mask(quantised > VISIBLE),
         tail=0,
         step=step,
         pieces_removed=found.removed,
@@ -137,16 +139,13 @@ def divide(quantised: Alpha8, scale: float, options: Options) -> Regions:
         outside & (1 - skirts) & crisp & (1 - rings.tail),
         rings.ring,
     ):
-        _spare_fine_structure(regions, quantised, unknown, rings, dents, skirts)
+        _spare_fine_structure(regions, quantised, unknown, rings, skirts)
     else:
         regions.tail = 2 + int(min(0.7 * thick.max(), 48))
         regions.pieces_removed += found.faint_pieces
         _clear_around(regions, quantised, found.faint, scale)
         stray |= found.faint
     regions.outside |= stray
-    unsure = _below(quantised, SOLID) & as_mask(quantised > VISIBLE)
-    doubtful = (regions.inside | unknown.beyond) & unsure
-    regions.doubtful = cv2.countNonZero(doubtful) / quantised.size
     return regions
 
 
@@ -155,13 +154,14 @@ def _spare_fine_structure(
     quantised: Alpha8,
     unknown: _Unknown,
     rings: Rings,
-    dents: Mask,
     skirts: Mask,
 ) -> None:
     """In an undamaged matte, leave alone what may be hair near the border."""
-    gaps = _narrow_gaps(quantised, regions.step, FAINT_GAP) & (1 - unknown.connected) & (1 - dents)
+    panels = unknown.panels.sure
+    gaps = _narrow_gaps(quantised, regions.step, FAINT_GAP) & (1 - unknown.connected) & (1 - panels)
     hair = rings.trusted | strands(gaps, rings.trusted, regions.step)
-    regions.inside &= ((1 - hair) & (1 - unknown.connected)) | dents
+    veils = unknown.panels.mask & _below(unknown.panels.level, SOLID)
+    regions.inside &= ((1 - hair) & (1 - unknown.connected) & (1 - veils)) | panels
     regions.outside &= skirts | (1 - rings.ring)  # nothing fine reaches that far
 
 
@@ -197,6 +197,7 @@ class _Unknown:
     haze: Mask
     openings: int
     clear: int
+    panels: Panels
 
 
 def _unknown(
@@ -212,9 +213,11 @@ def _unknown(
         if cv2.countNonZero(hazy[0]) > 0.05 * quantised.size:
             clear, core = HAZE_AT_MOST, hazy
     background, depth, openings = core
-    level, veiled = backgrounds.level_regions(mean, mean_square, quantised.shape)
-    unsolid = _below(quantised, SOLID) & (1 - veiled)
+    level = backgrounds.level_regions(mean, mean_square, quantised.shape)
+    panels = find_panels(quantised, mean, mean_square, scale)
+    unsolid = _below(quantised, SOLID) & (1 - panels.mask)
     border = unknown_border(unsolid, quantised, background, scale)
+    border.dents |= panels.sure
 
     # A level unknown region farther than the band's width is haze if it is faint.
     far = as_mask(depth > options.band_width * scale)
@@ -223,7 +226,7 @@ def _unknown(
     if clear == CLEAR and cv2.countNonZero(haze):
         haze &= 1 - crisp_rims(quantised, background, scale)
     found = _Unknown(
-        background, unsolid, border.connected, border.dents, beyond, haze, openings, clear
+        background, unsolid, border.connected, border.dents, beyond, haze, openings, clear, panels
     )
     return found, depth
 

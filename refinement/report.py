@@ -18,15 +18,17 @@ class Report:
         band_area: The border band, where alpha is kept as generated or corrected smoothly.
         raw_haze: Mean raw alpha (0..1) over what is background in the result, away from
             the border band, dense pieces left out: how hazy the background was.
-        doubtful_area: Where the prior cannot tell: filled although alpha was below 0.9
-            (panels, pin holes), or level and half transparent farther from background than
-            ``Options.band_width`` (tulle and lenses, which are kept; faint haze, which is
-            cleared).
+        doubtful_area: What the prior decided against the evidence, or cannot tell: moved by
+            0.08 or more (panels and tulle that were filled, pin holes, haze, smoke and pieces
+            that were cleared), or level and half transparent farther from background than
+            ``Options.band_width`` (tulle and lenses that are kept).
         bodies: Significant separate opaque bodies.
         opaque_area: Alpha exactly 1.
         soft_area: Alpha strictly between 0 and 1.
-        confidence: 0..1, how far the prior explains the picture: 1 where nothing was
-            ambiguous, less the more area was decided against the evidence.
+        confidence: 0..1, how far the prior explains the picture: 1 less ``doubtful_area``,
+            less the doubt about soft alpha, which grows with how much of it there is and with
+            how far it was moved. It orders pictures by the error that is left
+            (``tests/benchmarks/bench_refinement.py`` gives the rank correlation).
         reasons: Why the matte should not serve as ground truth; empty if it may. Among
             ``"empty"``, ``"no-opaque-body"``, ``"no-background"``, ``"several-bodies"``
             and ``"haze"``.

@@ -36,8 +36,6 @@ OPAQUE_VEIL: Final = 217
 DENT: Final = 77
 """A wide dent whose floor is above this level is an artifact; below, it is an opening under
 haze. Measured: the worst panel of the armour goes down to 0.6, haze up to 0.4; chosen between."""
-PLATEAU: Final = 153
-"""A level region above this (0.6) is veiled body. Measured: the worst panel is at 0.6."""
 HAZE_AT_MOST: Final = 115
 """A level region far from everything may be haze below this (0.45). Measured: failed pictures
 have haze of up to 0.4."""
@@ -54,9 +52,6 @@ PIN_HOLE: Final = 60
 """A clear region of fewer pixels is a pin hole if nothing else is open near it. Chosen by eye."""
 GAP_AREA: Final = 9
 """A clear region of at least so many pixels is background by itself. Chosen by eye."""
-ENCLOSED: Final = 0.55
-"""A wide dent that touches the border is a panel if body begins abruptly along at least this
-share of its rim. Chosen by eye."""
 FLAT: Final = 9.0
 """A region whose standard deviation is below this counts as level. Chosen by eye."""
 SMOOTH: Final = 2.5
@@ -71,6 +66,38 @@ eye."""
 CRISP_RISE: Final = 0.7
 """The rim is an edge where alpha reaches this share of its inner level within 4 px. Chosen by
 eye."""
+
+PANEL_WIDE: Final = 5
+"""Half the side, in pixels, of the smallest square in which a panel is level. Chosen by eye."""
+PANEL_RANGE: Final = 18
+"""A part is level where alpha spans no more than this over 9 x 9 px. Measured on 833 panels of four
+damage designs and 36 soft places of hair with body about them: 95 in 100 panels span up to 15 on
+average, 95 in 100 places of hair more than 18."""
+PANEL_TOLERANCE: Final = 25
+"""A panel reaches as far as alpha is not lower than its level by more than this. Trade."""
+PANEL_REACH: Final = 20
+"""How far, in pixels, the soft rim of a panel may reach beyond its level part. Chosen by eye."""
+PANEL_BODY: Final = 0.6
+"""A panel has body along more than this share of its rim. Measured on the same: 95 in 100 panels
+have 0.65 at least, 90 in 100 soft places of hair at most 0.59."""
+VEIL: Final = 204
+"""A level part above this (0.8) is a veil over the body wherever it lies. Measured: veils inside
+bodies stay above 0.9 but for 0.1 % of the pixels; denser panels have body about them."""
+VEIL_REACH: Final = 16
+"""A veil goes on for so many pixels beyond the cells that are level: two cells."""
+VEILED: Final = 248
+"""Body below this level beside the band shows a veil that may run on into it. Chosen by eye."""
+VEIL_TOLERANCE: Final = 6
+"""What is connected with veiled body and not lower than it by more than this is veiled too.
+Trade."""
+PIN_HOLE_SIDE: Final = (8, 8.0)
+"""A pin hole is at most so many pixels wide, and so many at 1024, whichever is more. Chosen by
+eye."""
+PIN_HOLE_COMPACT: Final = 0.4
+"""A pin hole covers at least this share of the square about it; a disc covers 0.79."""
+PIN_HOLE_ALONE: Final = 0.01
+"""Other dents about a pin hole cover at most this share of the surroundings. Trade: hair near the
+border has more."""
 
 # Bodies and pieces ----------------------------------------------------------------------
 
@@ -120,13 +147,48 @@ HAZE_FADE: Final = 2.0
 it trades one damage design against the other."""
 HALO_FADE: Final = 1.4
 """The same for the level of the nearest pixels, which is known better. Trade."""
+HALO_AT_MOST: Final = 77
+"""A wide halo is fainter than this (0.3). Chosen between halos and tulle."""
+HALO_LEAST: Final = 2
+"""Alpha above this counts as a part of a wide halo."""
+HALO_WIDE: Final = 3
+"""Half the side, in pixels, of the smallest square in which a halo is smooth. Chosen by eye."""
+HALO_RANGE: Final = 18
+"""A halo is smooth where alpha spans no more than this over 9 x 9 px. As for panels."""
+HALO_TOLERANCE: Final = 10
+"""A halo reaches as far as alpha is not higher than its level by more than this. Trade."""
+HALO_REACH: Final = 12
+"""How far, in pixels, a halo may go on beyond its smooth part. Trade."""
+HALO_RISE: Final = 80
+"""The subject begins abruptly beside a halo: within 4 px alpha is higher than its level by this.
+Chosen by eye; slopes of defocus and of motion rise less."""
+HALO_ABRUPT: Final = 0.7
+"""So much of a halo's rim towards the subject is abrupt. Trade."""
+HALO_OPEN: Final = 0.15
+"""A halo's rim towards background is at least this share of that towards the subject. Chosen by
+eye: what body encloses is a panel."""
+HALO_EDGE: Final = 40
+"""Cloth of at least this level has an edge towards background; fainter cloth is not told from a
+halo. Chosen by eye."""
+HALO_SIDE: Final = 24
+"""A wide halo covers the area of a square with a side of so many pixels. Trade: smaller ones took
+faint hair of undamaged mattes."""
+HALO_FADE_WIDE: Final = 2.0
+"""As HALO_FADE, beside a wide halo, whose level varies more."""
 GAIN_AT_LEAST: Final = 0.75
 """A veil in the band is never divided by less. Chosen by eye."""
 HAZE_TAKEN_AT_MOST: Final = 0.25
 """Never more than this is taken off as haze. Chosen by eye: hazier pictures are rejected."""
-FRAME_DARKENED: Final = (0.97, 0.995)
-"""The frame's line was darkened if the median and the 0.9 quantile of its ratio to the next line
-are below these. Measured: Layer Diffusion's decoder lowers alpha there by a few percent."""
+FRAME_BODY: Final = 0.9
+"""The frame cuts body where the line behind the outermost one is at least this. Chosen by eye."""
+FRAME_LEVEL: Final = 0.05
+"""The two lines behind the outermost one differ by no more than this in body. Chosen by eye: an
+edge that runs along the frame differs by more."""
+FRAME_DARKENED: Final = 0.985
+"""The outermost line was darkened where it is lower than the next by more than this. Measured:
+Layer Diffusion's decoder lowers alpha there by a few percent, by up to a quarter in one picture."""
+FRAME_RUN: Final = 9
+"""Darkened runs are at least so many pixels long. Chosen by eye: strands are thinner."""
 
 # The report -----------------------------------------------------------------------------
 
@@ -137,6 +199,13 @@ TRANSLUCENT_AT_MOST: Final = 0.5
 HAZE_REJECTED: Final = 0.05
 """Mean raw alpha over the background from which the picture is rejected as haze. Measured:
 `raw_haze` of five usable pictures is 0.0001 to 0.0032, of a hazy one 0.12."""
+
+MOVED_VISIBLY: Final = 20
+"""A pixel that moves by so much (0.08) is visibly different over a contrasting background. Chosen
+by eye."""
+BAND_DOUBT: Final = 100.0
+"""Weight of the doubt about soft alpha in `confidence`. Trade: the rank correlation with the error
+that is left hardly moves between 60 and 150."""
 
 # Colour ---------------------------------------------------------------------------------
 

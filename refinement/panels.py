@@ -1,0 +1,142 @@
+"""Panels: level parts of the body that came out see-through, found pixel by pixel.
+
+Masks are (H, W) uint8, 0 or 1; alpha is (H, W) uint8; lengths are in pixels of a picture of
+1024 x 1024 times ``scale``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from refinement.grid import (
+    Alpha8,
+    Mask,
+    Plane,
+    as_mask,
+    blur,
+    dilate,
+    erode,
+    interpolate_cells,
+    label,
+    local_level,
+    mask_from_cells,
+    spread,
+    square_kernel,
+)
+from refinement.thresholds import (
+    DENT,
+    FLAT,
+    PANEL_BODY,
+    PANEL_RANGE,
+    PANEL_REACH,
+    PANEL_TOLERANCE,
+    PANEL_WIDE,
+    SMOOTH,
+    SOLID,
+    VEIL,
+    VEIL_REACH,
+)
+
+
+@dataclass(slots=True)
+class Panels:
+    """Level parts of the body.
+
+    Attributes:
+        mask: (H, W) uint8, whole panels and veils with their soft rims.
+        sure: Those of them that are certainly no hair.
+        level: (H, W) uint8, the alpha that the nearest panel has; meaningful within and
+            beside ``mask``.
+    """
+
+    mask: Mask
+    sure: Mask
+    level: Alpha8
+
+
+def find_panels(quantised: Alpha8, mean: Plane, mean_square: Plane, scale: float) -> Panels:
+    """Find the level regions that body surrounds, and level veils.
+
+    A border slopes from body to background; a panel is level and body lies along most of its
+    rim. A veil is level, wide and dense, wherever it lies. Each is taken whole: from where alpha
+    is level it grows over everything that is not lower than its own level there, so that its
+    soft rim belongs to it and the slope to the background does not.
+
+    Args:
+        quantised: (H, W) uint8.
+        mean: From :func:`refinement.background.moments`.
+        mean_square: From :func:`refinement.background.moments`.
+        scale: Size of the picture relative to 1024 x 1024.
+    """
+    smooth = np.asarray(cv2.blur(quantised, (2 * round(2 * scale) + 1,) * 2), np.uint8)
+    level, core = _veils(mean, mean_square, quantised.shape)
+    veils = _grow(core, level, smooth, VEIL_REACH * scale)
+    found = Panels(veils, np.zeros_like(veils), level)
+    _add_panels(found, quantised, smooth, scale)
+    return found
+
+
+def _grow(core: Mask, level: Alpha8, alpha: Alpha8, pixels: float) -> Mask:
+    """Grow a mask over what is connected with it and not lower than the level there."""
+    floor = np.asarray(cv2.subtract(level, np.full_like(level, PANEL_TOLERANCE)))
+    allowed = as_mask(alpha >= floor) & as_mask(level > 0)
+    grown = core & allowed
+    for _ in range(2 + round(pixels)):
+        cv2.bitwise_and(dilate(grown, np.ones((3, 3), np.uint8)), allowed, dst=grown)
+    return grown
+
+
+def _veils(mean: Plane, mean_square: Plane, shape: tuple[int, ...]) -> tuple[Alpha8, Mask]:
+    """The level about each pixel, and where cells are level and dense."""
+    mean, mean_square = blur(mean, 3), blur(mean_square, 3)
+    high = (mean_square - mean * mean < FLAT * FLAT) & (mean > VEIL)
+    level = spread(mean, high.astype(np.float32))
+    return np.rint(interpolate_cells(level, shape)).astype(np.uint8), mask_from_cells(high, shape)
+
+
+def _add_panels(found: Panels, quantised: Alpha8, smooth: Alpha8, scale: float) -> None:
+    """Add, in place, the panels: level below SOLID, smooth, and surrounded by body."""
+    between = as_mask(smooth > DENT) & as_mask(smooth < SOLID)
+    window = square_kernel(4 * scale)
+    core = erode(between, square_kernel(PANEL_WIDE * scale))
+    if not cv2.countNonZero(core):
+        return
+    margin = 4 * window.shape[0] + round(PANEL_REACH * scale)
+    left, top, width, height = cv2.boundingRect(core)
+    part = np.s_[
+        max(0, top - margin) : top + height + margin, max(0, left - margin) : left + width + margin
+    ]
+    alpha, between = quantised[part], between[part]
+    span = cv2.subtract(dilate(smooth[part], window), erode(smooth[part], window))
+    core = core[part] & as_mask(np.asarray(span) <= PANEL_RANGE)
+    level = local_level(alpha, core, max(2, round(8 * scale)))
+    grown = _grow(core, level, np.where(between, alpha, 0).astype(np.uint8), PANEL_REACH * scale)
+    count, labels = label(grown, connectivity=8)
+    if count == 1 or count > np.iinfo(np.uint16).max:
+        return
+    chosen = _surrounded(alpha, grown, labels.astype(np.uint16), count, scale)
+    rough = np.asarray(cv2.absdiff(alpha, cv2.blur(alpha, (3, 3))), np.uint8)
+    inner = core.view(bool)
+    names = labels[inner]
+    total = np.bincount(names, weights=rough[inner], minlength=count)
+    chosen &= total < SMOOTH * np.maximum(np.bincount(names, minlength=count), 1)
+    chosen[0] = False
+    mask = as_mask(chosen[labels])
+    found.mask[part] |= mask
+    found.sure[part] |= mask
+    np.copyto(found.level[part], level, where=mask.view(bool))
+
+
+def _surrounded(
+    alpha: Alpha8, grown: Mask, names: NDArray[np.uint16], count: int, scale: float
+) -> NDArray[np.bool_]:
+    """Which of the grown regions have body along most of their rim, (count,)."""
+    outer = np.asarray(cv2.dilate(names, square_kernel(3 * scale + 1)), np.uint16)
+    where = (as_mask(outer > 0) & (1 - dilate(grown, square_kernel(1)))).view(bool)
+    total = np.bincount(outer[where], minlength=count)
+    body = np.bincount(outer[where & (alpha >= SOLID)], minlength=count)
+    return body > PANEL_BODY * np.maximum(total, 1)
