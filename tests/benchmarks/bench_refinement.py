@@ -6,10 +6,10 @@
 
 Truth is a procedural portrait (``builder.generation.procedural``), a subject of the tests' own
 (``tests/refinement/synthetic.py``), or any ``NAME.png`` of a folder (its alpha channel, or its
-grey value). Damage is the generator's (``builder``), or one of two unrelated models of the
-tests (``multiplied``, ``subtracted``), at any strength; strength 0 measures what happens to
-mattes that have nothing wrong. All figures are of the whole picture; "band" is where the true
-alpha lies strictly between 0 and 1, "outside" the rest.
+grey value). Damage is the generator's (``builder``), or one of three unrelated models of the
+tests (``multiplied``, ``subtracted``, ``seethrough``), at any strength; strength 0 measures what
+happens to mattes that have nothing wrong. All figures are of the whole picture; "band" is where
+the true alpha lies strictly between 0 and 1, "outside" the rest.
 """
 
 from __future__ import annotations
@@ -290,7 +290,7 @@ def main() -> None:
     parser.add_argument("--subjects", choices=("procedural", "own"), default="procedural")
     parser.add_argument("--truth", type=Path, metavar="DIR", help="true alphas, NAME.png")
     parser.add_argument(
-        "--damage", choices=("builder", "multiplied", "subtracted"), default="builder"
+        "--damage", choices=("builder", "multiplied", "subtracted", "seethrough"), default="builder"
     )
     parser.add_argument("--strength", type=float, default=1.0)
     parser.add_argument("--no-closed-form", action="store_true", help="leave the slow rival out")

@@ -94,13 +94,11 @@ def drawn(frames: int, side: int = 640) -> list[tuple[Pixels, Pixels]]:
             size * (np.cos(angle) * right + np.sin(angle) * down) + side / 2 + sway,
             size * (np.cos(angle) * down - np.sin(angle) * right) + side - 20,
         )
+        columns, rows = (place.astype(np.float32) for place in places)
         colour, alpha = (
-            cv2.remap(
-                plane, *(place.astype(np.float32) for place in places), cv2.INTER_LINEAR,
-                borderMode=cv2.BORDER_REPLICATE,
-            )
+            cv2.remap(plane, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
             for plane in (portrait.foreground, portrait.alpha)
-        )  # fmt: skip
+        )
         found.append((np.asarray(colour, np.uint8), np.asarray(alpha, np.uint8)))
     return found
 

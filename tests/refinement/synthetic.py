@@ -1,4 +1,4 @@
-"""Portraits with exact mattes and two unrelated models of what generators do to them.
+"""Portraits with exact mattes and three unrelated models of what generators do to them.
 
 Deliberately independent of ``builder.generation.procedural``: what holds on one source of
 truth and damage only is fitted, not right.
@@ -261,3 +261,52 @@ def damage_subtracted(alpha: NDArray[Any], seed: int, strength: float = 1.0) -> 
     result = _blobs(result, alpha, rng, scale, strength)
     grain = rng.normal(0, 0.5, alpha.shape) * (depth > 4) / 255
     return np.rint(np.clip(result + grain, 0, 1) * 255).astype(np.float32) / 255
+
+
+def damage_seethrough(alpha: NDArray[Any], seed: int, strength: float = 1.0) -> NDArray[Any]:
+    """Damage of a third make, which reaches the border: whole parts become see-through.
+
+    Panels of any outline lie across the border and in hair, garments are veiled below a line,
+    dents are round, the halo is wide and fades, and the frame's lowest line is darkened in parts.
+    """
+    rng = np.random.default_rng([seed, 23])
+    height, width = alpha.shape
+    scale = np.sqrt(alpha.size) / 1024
+    result = alpha.astype(np.float32).copy()
+    solid = cv2.copyMakeBorder((alpha >= 0.999).astype(np.uint8), 9, 9, 9, 9, cv2.BORDER_REPLICATE)
+    depth = cv2.distanceTransform(solid, cv2.DIST_L2, 5)[9:-9, 9:-9].ravel()
+    near = np.flatnonzero((depth > 6 * scale) & (depth < 50 * scale))
+    for _ in range(int(rng.integers(1, 4)) if near.size else 0):
+        y, x = divmod(int(rng.choice(near)), width)
+        angle = np.sort(rng.uniform(0, 2 * np.pi, int(rng.integers(5, 10))))
+        reach = rng.uniform(20, 80, angle.size) * scale
+        flat = rng.uniform(0.5, 1.2)
+        outline = np.stack([x + reach * np.cos(angle), y + reach * flat * np.sin(angle)], 1)
+        panel = np.zeros(alpha.shape, np.uint8)
+        cv2.fillPoly(panel, [np.rint(outline).astype(np.int32)], 255)
+        soft = cv2.GaussianBlur(panel / np.float32(255), (0, 0), rng.uniform(0.8, 4) * scale + 0.2)
+        lost = min(0.6, strength * rng.uniform(0.06, 0.5))
+        fine = 0.25 * (_field(rng, alpha.shape, 12 * scale + 2) - 0.5)
+        texture = 1 + fine + 0.3 * (_field(rng, alpha.shape, 60 * scale + 3) - 0.5)
+        result *= 1 - np.clip(lost * texture * soft, 0, 0.7)
+    if rng.random() < 0.5:
+        below = (np.arange(height)[:, None] - height * rng.uniform(0.45, 0.8)) / (30 * scale)
+        worn = rng.uniform(0.01, 0.06) * (0.5 + _field(rng, alpha.shape, 50 * scale + 3))
+        result *= 1 - strength * np.clip(below, 0, 1) * worn
+    inside = np.flatnonzero(depth > 10 * scale)
+    rows, columns = np.mgrid[:height, :width]
+    for _ in range(int(rng.integers(2, 12)) if inside.size else 0):
+        y, x = divmod(int(rng.choice(inside)), width)
+        part = np.s_[max(0, y - 12) : y + 13, max(0, x - 12) : x + 13]
+        away = (rows[part] - y) ** 2 + (columns[part] - x) ** 2
+        hole = np.exp(-away / (2 * (rng.uniform(0.5, 3.5) * max(scale, 0.4)) ** 2))
+        result[part] *= 1 - min(0.95, strength * rng.uniform(0.2, 0.9)) * hole
+    away = cv2.distanceTransform((alpha < 0.02).astype(np.uint8), cv2.DIST_L2, 5)
+    level = strength * rng.uniform(0.01, 0.08) * np.exp(-((away / rng.uniform(5, 40)) ** 2))
+    patches = np.clip(1.6 * _field(rng, alpha.shape, 120 * scale + 3) - 0.3, 0, 1)
+    result = np.maximum(result, level * patches)
+    if rng.random() < 0.6:
+        along = np.clip(1.5 * _field(rng, (1, width), 40 * scale + 3) - 0.2, 0, 1)[0]
+        result[-1] *= 1 - strength * rng.uniform(0.03, 0.2) * along
+    result = _blobs(result, alpha, rng, float(scale), strength)
+    return np.rint(np.clip(result, 0, 1) * 255).astype(np.float32) / 255

@@ -138,7 +138,7 @@ def test_small_people_are_enlarged_for_the_model_and_large_ones_are_not() -> Non
         name, licence, needs_trimap = "watched", "none", True
 
         def __call__(
-            self, image: NDArray[np.float32], trimap: NDArray[np.float32] | None
+            self, image: NDArray[np.float32], trimap: NDArray[np.float32] | None = None
         ) -> NDArray[np.float32]:
             assert trimap is not None and trimap.shape == image.shape[:2]
             assert set(np.unique(trimap)) <= {0.0, 0.5, 1.0}
