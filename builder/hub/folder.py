@@ -12,6 +12,7 @@ from builder.hub.errors import LocalError
 from builder.hub.target import CARD_NAME, MARK, shard_folders
 from dataset_card import name_repository
 from ld_portrait_20k.manifest import FILE_NAME, Manifest, file_sha256
+from ld_portrait_20k.viewer.marks import FILE_NAME as MARKS_NAME
 
 MAX_EXTRA_BYTES = 256 * 2**20
 """Most bytes of files besides the shards; more is taken for a mistake."""
@@ -130,6 +131,8 @@ def _extras(root: Path) -> list[Extra]:
         if any(part.startswith(".") for part in inside.parts) or name.endswith(_UNFINISHED):
             continue
         if name.startswith(shard_folders()) and name.endswith(".tar"):
+            continue
+        if name == MARKS_NAME:  # one person's notes, not a part of the dataset
             continue
         if path.is_file() and not path.is_symlink():
             found.append((name, path, path.stat().st_size))

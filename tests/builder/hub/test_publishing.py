@@ -362,6 +362,12 @@ def test_a_damaged_folder_is_not_published(
     assert not any("manifest.json" in repo.files() for repo in hub.store.repos.values())
 
 
+def test_marks_of_the_viewer_stay_at_home(hub: HubServer, dataset: Path) -> None:
+    (dataset / "marks.jsonl").write_text('{"id": "ldp-0000000", "mark": "bad"}\n')
+    send(hub, dataset)
+    assert "marks.jsonl" not in on_the_hub(hub)
+
+
 def test_a_token_in_a_file_is_found(hub: HubServer, dataset: Path) -> None:
     (dataset / "notes.txt").write_text(f"export HF_TOKEN={hub.token}")
     with pytest.raises(LocalError, match=r"notes\.txt") as refused:
