@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from refinement import colour, halo, inputs, levels
-from refinement.grid import Alpha8, Pixels, Plane, as_mask, to_8_bit
+from refinement.grid import Alpha8, Mask, Pixels, Plane, as_mask, to_8_bit
 from refinement.inputs import Layout, Rgba, RgbaLike
 from refinement.options import Options, RefinementError
 from refinement.pictures import Picture
@@ -132,12 +132,11 @@ def _matte(rgba: Pixels, options: Options, without: str | None) -> tuple[Plane, 
     raw = cv2.extractChannel(rgba, 3) / np.float32(np.iinfo(rgba.dtype).max)
     raw = levels.repair_frame(raw)
     original = to_8_bit(raw)
-    holes = find_pin_holes(original, _scale(raw))
-    quantised = original | (holes * np.uint8(255))
-    np.copyto(raw, np.float32(1), where=holes.view(bool))
-    without_halo = halo.take_off_wide_halo(raw, _scale(raw))
-    if without_halo is not raw and not divide(quantised, _scale(raw), options).clean:
-        raw, quantised = without_halo, to_8_bit(without_halo)
+    quantised, _ = _fill_pin_holes(raw, original, without)
+    if without != "levels":
+        lower = halo.take_off_wide_halo(raw, _scale(raw))
+        if lower is not raw and not divide(quantised, _scale(raw), options).clean:
+            raw, quantised = lower, to_8_bit(lower)
     alpha, final, regions = _pass(raw, quantised, options, without)
     before = quantised
     for _ in range(_PASSES if regions.clean else 0):
@@ -148,7 +147,21 @@ def _matte(rgba: Pixels, options: Options, without: str | None) -> tuple[Plane, 
         before = final
         alpha, final, more = _pass(alpha, before, options, without)
         regions.inside |= more.inside
+    for _ in range(_PASSES):  # what stood among other dents may stand alone now
+        final, holes = _fill_pin_holes(alpha, final, without)
+        regions.inside |= holes
+        if not cv2.countNonZero(holes):
+            break
     return alpha, final, _report(original, final, regions, options)
+
+
+def _fill_pin_holes(alpha: Plane, quantised: Alpha8, without: str | None) -> tuple[Alpha8, Mask]:
+    """Fill the pin holes of alpha in place; the same in 255ths, and what was filled."""
+    if without == "holes":
+        return quantised, np.zeros_like(quantised)
+    holes = find_pin_holes(quantised, _scale(alpha)) & as_mask(quantised < 255)
+    np.copyto(alpha, np.float32(1), where=holes.view(bool))
+    return quantised | (holes * np.uint8(255)), holes
 
 
 def _pass(
