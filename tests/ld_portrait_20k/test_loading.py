@@ -311,7 +311,9 @@ def test_a_troubled_hub_costs_time_not_data(
     assert from_hub(hub, tmp_path, options) == [EVERYTHING]
 
 
-def test_regenerate_builds_once_and_loads(tmp_path: Path, caches: Path) -> None:
+def test_regenerate_builds_once_and_loads(
+    tmp_path: Path, caches: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     pytest.importorskip("builder.api")
     options: dict[str, Any] = {
         "generator": "procedural",
@@ -324,6 +326,8 @@ def test_regenerate_builds_once_and_loads(tmp_path: Path, caches: Path) -> None:
     assert len(rows) == 3 and rows[0]["foreground"].size == (128, 128)
     built = list(caches.rglob("manifest.json"))
     assert len(built) == 1
+    told = capsys.readouterr()
+    assert f"{built[0].parent}: the dataset is built here" in told.err and not told.out
     stamp = built[0].stat().st_mtime_ns
     again = load_dataset(name="regenerate", cache_dir=caches, streaming=True, **options)
     assert [r["metadata"]["id"] for r in again["train"]] == [r["metadata"]["id"] for r in rows]
