@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from builder.deriving.choosing import Filter, counted, divide
 from builder.deriving.merging import merged_samples
 from builder.deriving.sources import Sample, Source
 from builder.generation.dataset import history
-from builder.plan import FORMAT, Plan, PlanRow, SourceFile, split_of
+from builder.plan import FORMAT, Plan, split_of
 from ld_portrait_20k import schema
 from ld_portrait_20k.errors import PortraitError
 
@@ -177,7 +177,7 @@ def _derive(
     count = min(shards or -(-len(kept) // most), len(kept))
     rejected.sort(key=lambda line: (line["id"], line["attempt"]))
     return Derivation(
-        Plan(_header(sources, kept, operation, subsets, count), {}, tuple(map(_row, kept))),
+        Plan(_header(sources, kept, operation, subsets, count), {}, tuple(_rows(kept))),
         sources,
         {item.id: (item.source, item.old_id) for item in kept},
         rejected,
@@ -227,17 +227,6 @@ def _header(
     }
 
 
-def _row(item: Sample) -> PlanRow:
-    metadata = item.metadata
-    source = metadata["source"]
-    return PlanRow(
-        id=item.id,
-        split=item.split,
-        prompt=metadata["prompt"] or "",
-        negative_prompt=metadata["negative_prompt"],
-        attributes=metadata["attributes"],
-        seed=metadata["seed"],
-        width=metadata["width"],
-        height=metadata["height"],
-        source=SourceFile(**source) if source["id"] is not None else None,
-    )
+def _rows(kept: Iterable[Sample]) -> Iterator[PlanRow]:
+    for item in kept:
+        yield PlanRow.of_sample(item.id, item.split, item.metadata)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from builder.generation.protocol import Generated, Rejection, Request
-from builder.plan import PlanRow, SourceFile
+from builder.plan import PlanRow
 from ld_portrait_20k import codec, json_text, schema
 from ld_portrait_20k.errors import PortraitError, UnreadableShardError
 from ld_portrait_20k.manifest import Manifest
@@ -78,18 +78,8 @@ def plan_rows(root: Path) -> Iterator[PlanRow]:
     reader = _Reader(root)
     for sample_id in sorted(reader.shards):
         metadata = reader.metadata(sample_id)
-        source = metadata["source"]
-        yield PlanRow(
-            id=sample_id,
-            split=reader.shards[sample_id].record.split,
-            prompt=metadata["prompt"] or "",
-            negative_prompt=metadata["negative_prompt"],
-            attributes=metadata["attributes"],
-            seed=metadata["seed"],
-            width=metadata["width"],
-            height=metadata["height"],
-            source=SourceFile(**source) if source["id"] is not None else None,
-        )
+        split = reader.shards[sample_id].record.split
+        yield PlanRow.of_sample(sample_id, split, metadata)
 
 
 @dataclass

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, overload
@@ -56,6 +56,22 @@ class PlanRow:
     width: int
     height: int
     source: SourceFile | None = None
+
+    @classmethod
+    def of_sample(cls, sample_id: str, split: str, metadata: Mapping[str, Any]) -> PlanRow:
+        """The row of a finished sample, from the metadata in its shard."""
+        source = metadata["source"]
+        return cls(
+            id=sample_id,
+            split=split,
+            prompt=metadata["prompt"] or "",
+            negative_prompt=metadata["negative_prompt"],
+            attributes=metadata["attributes"],
+            seed=metadata["seed"],
+            width=metadata["width"],
+            height=metadata["height"],
+            source=SourceFile(**source) if source["id"] is not None else None,
+        )
 
 
 class SavedRows(Sequence[PlanRow]):

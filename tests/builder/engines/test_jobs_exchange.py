@@ -19,6 +19,7 @@ from tests.builder.building import plan_and_build
 from tests.builder.engines.job_service import JobService
 from tests.builder.engines.launching import explain, launch
 from tests.hub import HubServer
+from tests.hub.stand_in import take_for_the_hub
 
 pytest.importorskip("datatrove", reason="the extra 'cluster' is not installed")
 
@@ -31,13 +32,7 @@ OPTIONS = ClusterOptions("jobs", workers=0, exchange=f"hf://datasets/{REPO}", pa
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
     """A Hub on loopback that this process takes for the Hub, with a token that may write."""
     with HubServer() as server:
-        monkeypatch.setattr(constants, "ENDPOINT", server.url)
-        template = constants.HUGGINGFACE_CO_URL_TEMPLATE.partition("/{repo_id}")
-        monkeypatch.setattr(
-            constants, "HUGGINGFACE_CO_URL_TEMPLATE", server.url + "".join(template[1:])
-        )
-        monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
-        monkeypatch.setenv("HF_TOKEN", server.token)
+        take_for_the_hub(monkeypatch, server)
         HfFileSystem.clear_instance_cache()
         yield server
         HfFileSystem.clear_instance_cache()

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from huggingface_hub import HfApi, constants
+from huggingface_hub import HfApi
 
 from ld_portrait_20k.streaming.resolve import resolve
 from tests.hub import HubServer
+from tests.hub.stand_in import take_for_the_hub
 
 from .conftest import COUNT
 from .site import site
@@ -22,13 +23,7 @@ def test_a_repository_at_a_revision(
     dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with HubServer() as server:
-        monkeypatch.setattr(constants, "ENDPOINT", server.url)
-        template = constants.HUGGINGFACE_CO_URL_TEMPLATE.partition("/{repo_id}")
-        monkeypatch.setattr(
-            constants, "HUGGINGFACE_CO_URL_TEMPLATE", server.url + "".join(template[1:])
-        )
-        monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
-        monkeypatch.setenv("HF_TOKEN", server.token)
+        take_for_the_hub(monkeypatch, server)
         api = HfApi(endpoint=server.url, token=server.token)
         api.create_repo(REPO, repo_type="dataset")
         commit = api.upload_folder(repo_id=REPO, repo_type="dataset", folder_path=dataset).oid
