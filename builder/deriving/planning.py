@@ -12,7 +12,7 @@ from builder.deriving.choosing import Filter, counted, divide
 from builder.deriving.merging import merged_samples
 from builder.deriving.sources import Sample, Source
 from builder.generation.dataset import history
-from builder.plan import FORMAT, Plan, split_of
+from builder.plan import FORMAT, Plan, PlanRow, split_of
 from ld_portrait_20k import schema
 from ld_portrait_20k.errors import PortraitError
 
