@@ -55,7 +55,7 @@ def test_a_status_of_nothing_names_what_is_near(
     for wrong in ("portrait", "Portraits"):
         assert main(["status", str(tmp_path / wrong)]) == 1
         said = capsys.readouterr().err
-        assert f"did you mean {str(tmp_path / 'portraits')!r}?" in said
+        assert f"did you mean {str(tmp_path / 'portraits')!r}" in said
         assert "regenerate" not in said
     assert main(["verify", str(tmp_path / "portrait")]) == 1
     assert "did you mean" in capsys.readouterr().out
