@@ -9,7 +9,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from refinement.grid import Alpha8, Mask, as_mask, dilate
+from refinement.grid import Alpha8, Mask, as_mask, dilate, square_kernel
 from refinement.thresholds import (
     CLEAR,
     PIN_HOLE_ALONE,
@@ -34,18 +34,21 @@ def find_pin_holes(quantised: Alpha8, scale: float) -> Mask:
         (H, W) mask of the dents with their rims.
     """
     unsolid = as_mask(quantised < SOLID)
-    count, found, stats, _ = cv2.connectedComponentsWithStats(unsolid, connectivity=8)
-    labels = np.asarray(found, np.int32)
+    result = np.zeros_like(quantised)
+    widest = max(PIN_HOLE_SIDE[0], PIN_HOLE_SIDE[1] * scale)
+    # Closing by a square fills whatever is narrower than it, and that alone need be labelled.
+    closed = cv2.morphologyEx(quantised, cv2.MORPH_CLOSE, square_kernel(widest / 2))
+    narrow = unsolid & as_mask(np.asarray(closed) >= SOLID)
+    where = np.flatnonzero(narrow.view(bool))
+    if not where.size:
+        return result
+    count, found, stats, _ = cv2.connectedComponentsWithStats(narrow, connectivity=8)
+    names = np.asarray(found, np.int32).ravel()[where]
     left, top, width, height, area = np.asarray(stats, np.int64).T
     side = np.maximum(width, height)
-    small = (side <= max(PIN_HOLE_SIDE[0], PIN_HOLE_SIDE[1] * scale)) & (
-        area > PIN_HOLE_COMPACT * side * side
-    )
+    small = (side <= widest) & (area > PIN_HOLE_COMPACT * side * side)
     small[0] = False
     chosen = np.flatnonzero(small)
-    result = np.zeros_like(quantised)
-    if not chosen.size:
-        return result
     # How many pixels are not solid in any box: from an integral image.
     sums = cv2.integral(unsolid)
     rows, columns = quantised.shape
@@ -53,8 +56,7 @@ def find_pin_holes(quantised: Alpha8, scale: float) -> Mask:
         values[chosen] for values in (left, top, width, height, area, side)
     )
     floor = np.full(count, 255, np.uint8)
-    where = np.flatnonzero(small[labels.ravel()])
-    np.minimum.at(floor, labels.ravel()[where], quantised.ravel()[where])
+    np.minimum.at(floor, names, quantised.ravel()[where])
     margin = np.maximum(max(4, 8 * scale), side).astype(np.int64)
     x0, y0 = np.maximum(left - margin, 0), np.maximum(top - margin, 0)
     x1, y1 = np.minimum(left + width + margin, columns), np.minimum(top + height + margin, rows)
@@ -62,5 +64,5 @@ def find_pin_holes(quantised: Alpha8, scale: float) -> Mask:
     alone = (others <= PIN_HOLE_ALONE * (x1 - x0) * (y1 - y0)) & (floor[chosen] > CLEAR)
     holes = np.zeros(count, np.uint8)
     holes[chosen[alone]] = 1
-    result.ravel()[where] = holes[labels.ravel()[where]]
+    result.ravel()[where] = holes[names]
     return dilate(result, np.ones((5, 5), np.uint8))
