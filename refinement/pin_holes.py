@@ -9,7 +9,15 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from refinement.grid import Alpha8, Mask, as_mask, dilate, square_kernel
+from refinement.grid import (
+    Alpha8,
+    Mask,
+    as_mask,
+    bounding_corners,
+    dilate,
+    label,
+    square_kernel,
+)
 from refinement.thresholds import (
     CLEAR,
     PIN_HOLE_ALONE,
@@ -42,9 +50,11 @@ def find_pin_holes(quantised: Alpha8, scale: float) -> Mask:
     where = np.flatnonzero(narrow.view(bool))
     if not where.size:
         return result
-    count, found, stats, _ = cv2.connectedComponentsWithStats(narrow, connectivity=8)
-    names = np.asarray(found, np.int32).ravel()[where]
-    left, top, width, height, area = np.asarray(stats, np.int64).T
+    count, labels = label(narrow, connectivity=8)
+    names = labels.ravel()[where]
+    (top, left), (bottom, right) = bounding_corners(names, where, quantised.shape, count)
+    height, width = bottom - top + 1, right - left + 1
+    area = np.bincount(names, minlength=count)
     side = np.maximum(width, height)
     small = (side <= widest) & (area > PIN_HOLE_COMPACT * side * side)
     small[0] = False
