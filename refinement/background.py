@@ -181,21 +181,23 @@ def _window(low: NDArray[np.int64], high: NDArray[np.int64], margin: int) -> tup
     return slice(top, bottom), slice(left, right)
 
 
-def level_regions(mean: Plane, mean_square: Plane, shape: tuple[int, ...]) -> Mask:
-    """Regions where alpha is level, as no border is: borders slope.
+def level_cells(mean: Plane, mean_square: Plane) -> tuple[Plane, NDArray[np.bool_]]:
+    """Where alpha is level, as no border is: borders slope.
 
     A level region is a veil over the body where alpha is high, else a panel, haze or tulle.
 
     Args:
         mean: From :func:`moments`.
         mean_square: From :func:`moments`.
-        shape: (H, W) of the picture.
 
     Returns:
-        Two (H, W) masks: within two cells of where alpha stays within a few percent over 3 x 3
-        cells; and where it does so above 0.6.
+        The mean over 3 x 3 cells, (h, w) float32, and where alpha stays within a few percent
+        of it, (h, w).
     """
     mean, mean_square = blur(mean, 3), blur(mean_square, 3)
-    level = mean_square - mean * mean < FLAT * FLAT
-    near = dilate(level.astype(np.uint8), np.ones((5, 5), np.uint8))
-    return mask_from_cells(near, shape)
+    return mean, mean_square - mean * mean < FLAT * FLAT
+
+
+def near_cells(cells: NDArray[np.bool_], shape: tuple[int, ...]) -> Mask:
+    """The (H, W) mask of what lies within two cells of the given ones."""
+    return mask_from_cells(dilate(cells.astype(np.uint8), np.ones((5, 5), np.uint8)), shape)

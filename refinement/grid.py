@@ -48,6 +48,20 @@ def erode(mask: Mask, kernel: Mask) -> Mask:
     return np.asarray(cv2.erode(mask, kernel), np.uint8)
 
 
+def grow_within(seed: Mask, allowed: Mask, pixels: int) -> Mask:
+    """Grow a mask by so many pixels over what is allowed and connected with it."""
+    for _ in range(pixels):
+        seed = dilate(seed, np.ones((3, 3), np.uint8)) & allowed
+    return seed
+
+
+def box_about(mask: Mask, margin: int) -> tuple[slice, slice]:
+    """Rows and columns of the smallest box about a mask, with a margin."""
+    left, top, width, height = cv2.boundingRect(mask)
+    rows = slice(max(0, top - margin), top + height + margin)
+    return rows, slice(max(0, left - margin), left + width + margin)
+
+
 def label(mask: Mask, connectivity: int) -> tuple[int, Labels]:
     """Connected regions of a mask: how many labels there are, 0 included, and the labels."""
     count, labels = cv2.connectedComponents(mask, connectivity=connectivity)

@@ -18,8 +18,10 @@ from refinement.grid import (
     Mask,
     Plane,
     as_mask,
+    box_about,
     dilate,
     erode,
+    grow_within,
     label,
     local_level,
     square_kernel,
@@ -78,17 +80,12 @@ def find_halo(quantised: Alpha8, scale: float) -> Halo:
     if 4 * cv2.countNonZero(core & as_mask(quantised > CLEAR)) < least:
         return result
     margin = round(4 * HALO_REACH * scale) + 8
-    left, top, width, height = cv2.boundingRect(core & as_mask(quantised > CLEAR))
-    part = np.s_[
-        max(0, top - margin) : top + height + margin, max(0, left - margin) : left + width + margin
-    ]
+    part = box_about(core & as_mask(quantised > CLEAR), margin)
     alpha, core = quantised[part], core[part]
     level = local_level(alpha, core, max(2, round(8 * scale)))
     ceiling = np.asarray(cv2.add(level, np.full_like(level, HALO_TOLERANCE)), np.uint8)
     allowed = as_mask(alpha <= ceiling) & as_mask(level > 0)
-    grown = core
-    for _ in range(2 + round(HALO_REACH * scale)):
-        grown = dilate(grown, np.ones((3, 3), np.uint8)) & allowed
+    grown = grow_within(core, allowed, 2 + round(HALO_REACH * scale))
     count, labels = label(grown & as_mask(alpha > CLEAR), connectivity=8)
     if count == 1 or count > np.iinfo(np.uint16).max:
         return result

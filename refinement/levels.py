@@ -14,6 +14,7 @@ from refinement.grid import (
     as_mask,
     cell_mean,
     dilate,
+    grow_within,
     interpolate_cells,
     keep_where,
     spread,
@@ -238,10 +239,7 @@ def take_off_veil(quantised: Alpha8, regions: Regions) -> None:
     veiled &= quantised.ravel()[places] >= level - VEIL_TOLERANCE
     band = inside.copy()
     band.ravel()[places[veiled]] = 1
-    grown = inside
-    for _ in range(side // 2):
-        grown = dilate(grown, np.ones((3, 3), np.uint8)) & band
-    regions.inside |= grown
+    regions.inside |= grow_within(inside, band, side // 2)
 
 
 def drop_crumbs(alpha: Plane, regions: Regions) -> None:

@@ -17,9 +17,10 @@ from refinement.grid import (
     Mask,
     Plane,
     as_mask,
-    blur,
+    box_about,
     dilate,
     erode,
+    grow_within,
     interpolate_cells,
     label,
     local_level,
@@ -29,7 +30,6 @@ from refinement.grid import (
 )
 from refinement.thresholds import (
     DENT,
-    FLAT,
     PANEL_BODY,
     PANEL_RANGE,
     PANEL_REACH,
@@ -58,7 +58,9 @@ class Panels:
     level: Alpha8
 
 
-def find_panels(quantised: Alpha8, mean: Plane, mean_square: Plane, scale: float) -> Panels:
+def find_panels(
+    quantised: Alpha8, mean: Plane, level_cells: NDArray[np.bool_], scale: float
+) -> Panels:
     """Find the level regions that body surrounds, and level veils.
 
     A border slopes from body to background; a panel is level and body lies along most of its
@@ -68,12 +70,15 @@ def find_panels(quantised: Alpha8, mean: Plane, mean_square: Plane, scale: float
 
     Args:
         quantised: (H, W) uint8.
-        mean: From :func:`refinement.background.moments`.
-        mean_square: From :func:`refinement.background.moments`.
+        mean: From :func:`refinement.background.level_cells`.
+        level_cells: From the same.
         scale: Size of the picture relative to 1024 x 1024.
     """
     smooth = np.asarray(cv2.blur(quantised, (2 * round(2 * scale) + 1,) * 2), np.uint8)
-    level, core = _veils(mean, mean_square, quantised.shape)
+    high = level_cells & (mean > VEIL)
+    about = interpolate_cells(spread(mean, high.astype(np.float32)), quantised.shape)
+    level = np.rint(about).astype(np.uint8)
+    core = mask_from_cells(high, quantised.shape)
     veils = _grow(core, level, smooth, VEIL_REACH * scale)
     found = Panels(veils, np.zeros_like(veils), level)
     _add_panels(found, quantised, smooth, scale)
@@ -84,18 +89,7 @@ def _grow(core: Mask, level: Alpha8, alpha: Alpha8, pixels: float) -> Mask:
     """Grow a mask over what is connected with it and not lower than the level there."""
     floor = np.asarray(cv2.subtract(level, np.full_like(level, PANEL_TOLERANCE)))
     allowed = as_mask(alpha >= floor) & as_mask(level > 0)
-    grown = core & allowed
-    for _ in range(2 + round(pixels)):
-        cv2.bitwise_and(dilate(grown, np.ones((3, 3), np.uint8)), allowed, dst=grown)
-    return grown
-
-
-def _veils(mean: Plane, mean_square: Plane, shape: tuple[int, ...]) -> tuple[Alpha8, Mask]:
-    """The level about each pixel, and where cells are level and dense."""
-    mean, mean_square = blur(mean, 3), blur(mean_square, 3)
-    high = (mean_square - mean * mean < FLAT * FLAT) & (mean > VEIL)
-    level = spread(mean, high.astype(np.float32))
-    return np.rint(interpolate_cells(level, shape)).astype(np.uint8), mask_from_cells(high, shape)
+    return grow_within(core & allowed, allowed, 2 + round(pixels))
 
 
 def _add_panels(found: Panels, quantised: Alpha8, smooth: Alpha8, scale: float) -> None:
@@ -106,10 +100,7 @@ def _add_panels(found: Panels, quantised: Alpha8, smooth: Alpha8, scale: float) 
     if not cv2.countNonZero(core):
         return
     margin = 4 * window.shape[0] + round(PANEL_REACH * scale)
-    left, top, width, height = cv2.boundingRect(core)
-    part = np.s_[
-        max(0, top - margin) : top + height + margin, max(0, left - margin) : left + width + margin
-    ]
+    part = box_about(core, margin)
     alpha, between = quantised[part], between[part]
     span = cv2.subtract(dilate(smooth[part], window), erode(smooth[part], window))
     core = core[part] & as_mask(np.asarray(span) <= PANEL_RANGE)

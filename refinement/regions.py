@@ -213,8 +213,9 @@ def _unknown(
         if cv2.countNonZero(hazy[0]) > 0.05 * quantised.size:
             clear, core = HAZE_AT_MOST, hazy
     background, depth, openings = core
-    level = backgrounds.level_regions(mean, mean_square, quantised.shape)
-    panels = find_panels(quantised, mean, mean_square, scale)
+    mean, level_cells = backgrounds.level_cells(mean, mean_square)
+    level = backgrounds.near_cells(level_cells, quantised.shape)
+    panels = find_panels(quantised, mean, level_cells, scale)
     unsolid = _below(quantised, SOLID) & (1 - panels.mask)
     border = unknown_border(unsolid, quantised, background, scale)
     border.dents |= panels.sure
