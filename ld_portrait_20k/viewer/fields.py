@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
-from ld_portrait_20k import schema
+from ld_portrait_20k import selection_tree
 
 Kind = Literal["text", "number"]
-
-_NUMBERS: Final = frozenset({"int32", "int64", "float32"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,30 +26,17 @@ class Field:
     kind: Kind
 
 
-def _declared(
-    declared: Mapping[str, Any], path: tuple[str, ...] = ()
-) -> Iterator[tuple[tuple[str, ...], str]]:
-    for key, kind in declared.items():
-        if isinstance(kind, Mapping):
-            yield from _declared(kind, (*path, key))
-        elif isinstance(kind, str):  # the models of a generator have no one value
-            yield (*path, key), kind
-
-
 def _fields() -> tuple[Field, ...]:
-    declared = list(_declared(schema.METADATA))
-    last = Counter(path[-1] for path, _ in declared)
-    names = {
-        path: path[-1] if last[path[-1]] == 1 else ".".join(path)
-        for path, _ in declared
-        if path != ("id",)
-    }
-    names["generator", "name"] = "generator"  # it is known by its name
-    return tuple(
-        Field(names[path], path, "number" if kind in _NUMBERS else "text")
-        for path, kind in declared
-        if path in names
-    )
+    found = []
+    for path, field in selection_tree.FIELDS.items():
+        if path in ("id", "split"):  # the one names the sample, the other is a view's own
+            continue
+        # A generator is known by its name.
+        name = "generator" if field is selection_tree.NAMES["generator"] else field.short
+        found.append(
+            Field(name, tuple(path.split(".")), "number" if field.kind == "number" else "text")
+        )
+    return tuple(found)
 
 
 FIELDS: Final = _fields()
