@@ -11,8 +11,8 @@ from typing import Any, Final
 from ld_portrait_20k import json_text, schema
 from ld_portrait_20k.errors import PortraitError
 from ld_portrait_20k.printable import printable
+from ld_portrait_20k.viewer.marks import MARKS
 
-MARKS: Final = ("good", "bad")
 MAX_BYTES: Final = 256 * 2**20
 """A larger file is refused; a mark has about 60 bytes, and a dataset at most ten million."""
 
