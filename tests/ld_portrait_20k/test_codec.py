@@ -53,7 +53,7 @@ def test_jpeg_is_unsubsampled_and_close() -> None:
 @pytest.mark.parametrize("name", ["_decode_cv2", "_decode_pillow"])
 def test_every_decoder_gives_the_same_pixels(name: str) -> None:
     rgb, alpha = picture(5, 90, 70)
-    decode = getattr(codec, name)
+    decode = getattr(codec.decode, name)
     for data, expected in (
         (codec.encode_foreground(rgb), rgb),
         (codec.encode_alpha(alpha), alpha),
@@ -229,10 +229,12 @@ def test_a_panic_of_a_decoder_is_damage(form: str, monkeypatch: pytest.MonkeyPat
 
         return "kornia_rs", decode
 
-    monkeypatch.setattr(codec, f"_{form}_decoder", lambda: decoder(Panic("index out of bounds")))
+    monkeypatch.setattr(
+        codec.decode, f"_{form}_decoder", lambda: decoder(Panic("index out of bounds"))
+    )
     with pytest.raises(codec.ImageError, match=f"corrupt {form} .*index out of bounds"):
         codec.decode_foreground(data)
     for other in (KeyboardInterrupt(), MemoryError()):
-        monkeypatch.setattr(codec, f"_{form}_decoder", lambda other=other: decoder(other))
+        monkeypatch.setattr(codec.decode, f"_{form}_decoder", lambda other=other: decoder(other))
         with pytest.raises(type(other)):
             codec.decode_foreground(data)
