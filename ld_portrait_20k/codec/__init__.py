@@ -1,6 +1,11 @@
 """Encoding pictures deterministically and decoding them within bounds."""
 
-from ld_portrait_20k.codec.decode import decode_alpha, decode_foreground, decoders
+from ld_portrait_20k.codec.decode import (
+    decode_alpha,
+    decode_foreground,
+    decoders,
+    foreground_header,
+)
 from ld_portrait_20k.codec.encode import JPEG_QUALITY, encode_alpha, encode_foreground
 from ld_portrait_20k.codec.header import (
     MAX_PIXELS,
@@ -23,5 +28,6 @@ __all__ = [
     "decoders",
     "encode_alpha",
     "encode_foreground",
+    "foreground_header",
     "read_header",
 ]

@@ -10,6 +10,7 @@ import functools
 import importlib.util
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from typing import cast
 
 import numpy as np
@@ -24,27 +25,63 @@ from ld_portrait_20k.codec.header import (
     count_scans,
     read_header,
 )
+from ld_portrait_20k.codec.rows import chunks_are_sound, may_be_shortened, shorten
 
 _Decoder = Callable[[bytes, Header], NDArray[np.uint8]]
 
 
-def decode_foreground(data: bytes, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
-    """Decode a foreground member.
+def decode_foreground(
+    data: bytes,
+    *,
+    max_pixels: int = MAX_PIXELS,
+    rows: int | None = None,
+    verified: bool = False,
+) -> NDArray[np.uint8]:
+    """Decode a foreground member, whole or its first rows.
+
+    The first rows of a PNG take the time of those rows. Damage beyond them is found by the
+    CRCs of the file's chunks or, with ``verified``, was found by whoever compared a checksum;
+    rows that were wrongly coded in the first place are not looked at. A JPEG is decoded whole.
 
     Args:
         data: An 8-bit RGB PNG or JPEG.
-        max_pixels: Refuse a picture of more pixels.
+        max_pixels: Refuse a picture of more pixels, however few rows are wanted.
+        rows: Decode so many rows from the top; None for all.
+        verified: All of ``data`` was compared with a checksum, so the CRCs of chunks beyond
+            the wanted rows need not be compared.
 
     Returns:
-        (H, W, 3) uint8, straight sRGB, contiguous and writable.
+        (H, W, 3) uint8, straight sRGB, contiguous and writable; (rows, W, 3) with ``rows``,
+        the same values as in the whole picture.
 
     Raises:
         ImageError: Not such a picture, too large, truncated or corrupt.
+        ValueError: ``rows`` is less than 1 or more than the height.
+    """
+    header = foreground_header(data, max_pixels=max_pixels)
+    if rows is None or rows == header.height:
+        return _decode(data, header, max_pixels)
+    if not 1 <= rows <= header.height:
+        raise ValueError(f"rows is 1 to {header.height}, not {rows}")
+    if _stops_early(data, header) and (verified or chunks_are_sound(data)):
+        try:
+            return _decode(shorten(data, rows), replace(header, height=rows), max_pixels)
+        except ImageError:
+            pass  # Decoding it whole decides whether it is damaged, and says how.
+    return _decode(data, header, max_pixels)[:rows]
+
+
+def foreground_header(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Header:
+    """Format and dimensions of a foreground member, decoded no further.
+
+    Raises:
+        ImageError: Neither an RGB PNG nor an RGB JPEG, or too large to decode.
     """
     header = read_header(data)
     if header.channels != 3:
         raise ImageError(f"a foreground must be RGB, this {header.format} is grey")
-    return _decode(data, header, max_pixels)
+    _check_size(header, max_pixels)
+    return header
 
 
 def decode_alpha(data: bytes, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
@@ -71,12 +108,21 @@ def decoders() -> dict[str, str]:
     return {"png": _png_decoder()[0], "jpeg": _jpeg_decoder()[0]}
 
 
-def _decode(data: bytes, header: Header, max_pixels: int) -> NDArray[np.uint8]:
+def _stops_early(data: bytes, header: Header) -> bool:
+    # cv2 decompresses the rest all the same and warns about it on standard error.
+    return header.format == "png" and _png_decoder()[0] != "cv2" and may_be_shortened(data)
+
+
+def _check_size(header: Header, max_pixels: int) -> None:
     if header.width * header.height > max_pixels or max(header.width, header.height) > MAX_SIDE:
         raise ImageError(
             f"a {header.format} of {header.width}x{header.height}, "
             f"over the limit of {max_pixels} pixels"
         )
+
+
+def _decode(data: bytes, header: Header, max_pixels: int) -> NDArray[np.uint8]:
+    _check_size(header, max_pixels)
     if header.format == "jpeg" and count_scans(data) > MAX_SCANS:
         raise ImageError(f"a jpeg of more than {MAX_SCANS} scans")
     name, decode = _png_decoder() if header.format == "png" else _jpeg_decoder()

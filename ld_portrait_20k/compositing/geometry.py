@@ -9,6 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ld_portrait_20k.deferred import DeferredForeground
+
 PICTURES: Final = ("foreground", "alpha", "trimap", "background", "image")
 """The keys of a sample that hold pictures; all that are present are transformed alike."""
 
@@ -52,7 +54,7 @@ def crop(
 
     Args:
         sample: Its pictures (any of :data:`PICTURES`) must be of one size; they are not
-            changed.
+            changed. Of a deferred foreground only the rows that the window needs are decoded.
         size: Height and width of the result.
         center: Column and row of the window's centre; moved so that the window stays
             inside where it fits.
@@ -74,6 +76,8 @@ def crop(
     box = _inside(size, center, scale, shape)
     result = dict(sample)
     for key, picture in found.items():
+        if isinstance(picture, DeferredForeground):
+            picture = picture.decode(_rows_read(size, box, scale, angle, shape[0]))
         result[key] = _window(picture, size, box, scale, angle, flip, nearest=key == "trimap")
     return result
 
@@ -112,6 +116,23 @@ def _inside(
         half = length / scale / 2
         moved.append(min(max(place + 0.5, half), whole - half) if 2 * half <= whole else whole / 2)
     return moved[0], moved[1]
+
+
+def _rows_read(
+    size: tuple[int, int], center: tuple[float, float], scale: float, angle: float, rows: int
+) -> int:
+    """Down to which row, from 1 to ``rows``, a window reads a picture; at most 4 too many."""
+    sine, cosine = abs(math.sin(math.radians(angle))), abs(math.cos(math.radians(angle)))
+    reach = (size[1] * sine + size[0] * cosine) / 2
+    if scale < 1:
+        reach = _reach(size, angle)
+    # Two for interpolation and for rounding, two as _shrink has them.
+    return min(rows, max(1, math.ceil(center[1] + reach / scale) + 4))
+
+
+def _reach(size: tuple[int, int], angle: float) -> float:
+    """How far from its centre a window extends, before scaling, whatever the direction."""
+    return float(np.hypot(*size)) / 2 if angle else max(size) / 2
 
 
 def _window(
@@ -156,9 +177,7 @@ def _shrink(
     angle: float,
 ) -> tuple[NDArray[np.uint8], tuple[float, float], float]:
     """The part that a window needs, area-averaged to the window's scale."""
-    height, width = size
-    reach = np.hypot(height, width) / 2 if angle else max(height, width) / 2
-    margin = reach / scale + 2
+    margin = _reach(size, angle) / scale + 2
     left, top = max(0, int(center[0] - margin)), max(0, int(center[1] - margin))
     right = min(picture.shape[1], int(center[0] + margin) + 1)
     bottom = min(picture.shape[0], int(center[1] + margin) + 1)

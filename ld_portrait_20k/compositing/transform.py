@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from ld_portrait_20k.arguments import function
+from ld_portrait_20k.deferred import MARK, decoded
 
 Sample = dict[str, Any]
 Range = tuple[float, float]
@@ -32,7 +33,14 @@ class Transform:
         """
         seed = int(sample.get("transform_seed", 0))
         key = np.array([seed, place], np.uint64)
+        if not getattr(self.apply, MARK, False):
+            sample = decoded(sample)
         return self.apply(sample, np.random.Generator(np.random.Philox(key=key)))
+
+    @property
+    def takes_deferred(self) -> bool:
+        """Whether a stream may leave the foreground to be decoded by this transform."""
+        return type(self).__call__ in (Transform.__call__, Compose.__call__)
 
     def apply(self, sample: Sample, rng: np.random.Generator) -> Sample:
         """The transformed sample, random numbers from ``rng``."""
@@ -64,6 +72,8 @@ class Compose(Transform):
     def __call__(self, sample: Sample, place: int = 0) -> Any:
         """The sample after all of them."""
         for number, transform in enumerate(self.transforms):
+            if not getattr(transform, MARK, False):
+                sample = decoded(sample)
             if isinstance(transform, Transform):
                 sample = transform(sample, place * 1000 + number + 1)
             else:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ld_portrait_20k import codec
+from ld_portrait_20k.deferred import MARK, DeferredForeground, decoded
+from ld_portrait_20k.errors import ShardError
 from ld_portrait_20k.printable import printable
 from ld_portrait_20k.shards import RawSample
 from ld_portrait_20k.streaming.order import sample_seed
@@ -12,13 +18,50 @@ from ld_portrait_20k.streaming.order import sample_seed
 Sample = dict[str, Any]
 
 
-def decode_sample(raw: RawSample, seed: int, epoch: int) -> Sample:
+def finish_sample(
+    raw: RawSample, transform: Callable[[Sample], Any] | None, seed: int, epoch: int, verified: bool
+) -> Any:
+    """Decode and transform a sample.
+
+    Args:
+        raw: The sample, encoded.
+        transform: The stream's; the foreground is deferred if it takes that.
+        seed: The stream's.
+        epoch: The epoch that the sample is read in.
+        verified: The sample was compared with its checksum.
+
+    Returns:
+        What the transform returns, or the :class:`ShardError` that says why the sample is
+        damaged. It is not raised, so that errors of the transform are told apart.
+    """
+    defers = bool(getattr(transform, MARK, False))
+    try:
+        sample = decode_sample(raw, seed, epoch, deferred=defers, verified=verified)
+    except ShardError as problem:
+        return problem
+    if transform is None:
+        return sample
+    try:
+        return decoded(transform(sample))
+    except ShardError as problem:
+        # The transform decodes the foreground. It may read other samples too, whose damage
+        # is no reason to leave this one out.
+        if defers and (problem.sample, problem.shard) == (raw.id, raw.shard):
+            return problem
+        raise
+
+
+def decode_sample(
+    raw: RawSample, seed: int, epoch: int, *, deferred: bool = False, verified: bool = False
+) -> Sample:
     """Decode a sample.
 
     Args:
         raw: The sample, encoded.
         seed: The stream's.
         epoch: The epoch that the sample is read in.
+        deferred: Leave the foreground to be decoded later; its header is checked here.
+        verified: The sample was compared with its checksum.
 
     Returns:
         The dict that :class:`~ld_portrait_20k.streaming.stream.PortraitStream` describes.
@@ -27,8 +70,13 @@ def decode_sample(raw: RawSample, seed: int, epoch: int) -> Sample:
         ShardError: A picture that does not decode, dimensions that differ between
             foreground, alpha and metadata, or metadata of another sample.
     """
+    foreground: NDArray[np.uint8] | DeferredForeground
     try:
-        foreground = codec.decode_foreground(raw.foreground)
+        if deferred:
+            header = codec.foreground_header(raw.foreground)
+            foreground = DeferredForeground(raw, (header.height, header.width, 3), verified)
+        else:
+            foreground = codec.decode_foreground(raw.foreground)
         alpha = codec.decode_alpha(raw.alpha)
     except codec.ImageError as problem:
         raise raw.error(str(problem)) from problem

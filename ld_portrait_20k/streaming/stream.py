@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ld_portrait_20k import schema
 from ld_portrait_20k.arguments import function, whole_number
 from ld_portrait_20k.errors import PortraitError, ShardError, UnreadableShardError
-from ld_portrait_20k.streaming.decoding import Sample, decode_sample
+from ld_portrait_20k.streaming.decoding import Sample, decode_sample, finish_sample
 from ld_portrait_20k.streaming.http import Patience
 from ld_portrait_20k.streaming.index import open_table
 from ld_portrait_20k.streaming.order import Share, epoch_order
@@ -147,6 +147,7 @@ class PortraitStream:
         self.decode = decode
         self.check = self.source.remote or decode if check is None else check
         self._check_decoded = check is not False
+        self._has_checksums = bool((self.table.crc32 >= 0).all())
         self.on_error = on_error
         self._skips = Skips()
         self._position = Position()
@@ -332,16 +333,19 @@ class PortraitStream:
 
     def _finish(self, outcome: Outcome, epoch: int) -> Any:
         """Decode and transform; None for a sample that is skipped."""
-        try:
-            if isinstance(outcome, ShardError):
-                raise outcome
-            sample: Any = decode_sample(outcome, self.seed, epoch) if self.decode else outcome
-        except ShardError as problem:
-            if self.on_error == "raise" or isinstance(problem, UnreadableShardError):
-                raise
-            self._skips.add(loader_worker()[0], problem)
-            return None
-        return self.transform(sample) if self.transform else sample
+        result: Any = outcome
+        if not isinstance(outcome, ShardError):
+            transform: Any = self.transform
+            if not self.decode:
+                return transform(outcome) if transform else outcome
+            verified = self.check and self._has_checksums
+            result = finish_sample(outcome, transform, self.seed, epoch, verified)
+        if not isinstance(result, ShardError):
+            return result
+        if self.on_error == "raise" or isinstance(result, UnreadableShardError):
+            raise result
+        self._skips.add(loader_worker()[0], result)
+        return None
 
     def _order(self, epoch: int) -> NDArray[np.int64]:
         return epoch_order(
