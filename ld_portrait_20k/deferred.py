@@ -31,12 +31,10 @@ class DeferredForeground:
     Attributes:
         raw: The sample as it lies in its shard.
         shape: (H, W, 3), of the decoded picture.
-        verified: The sample was compared with its checksum.
     """
 
     raw: RawSample
     shape: tuple[int, int, int]
-    verified: bool = False
 
     def decode(self, rows: int | None = None) -> NDArray[np.uint8]:
         """The picture, or its first rows.
@@ -51,7 +49,7 @@ class DeferredForeground:
             ShardError: It does not decode; the error names sample and shard.
         """
         try:
-            return codec.decode_foreground(self.raw.foreground, rows=rows, verified=self.verified)
+            return codec.decode_foreground(self.raw.foreground, rows=rows)
         except codec.ImageError as problem:
             raise self.raw.error(str(problem)) from problem
 

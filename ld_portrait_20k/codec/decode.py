@@ -25,30 +25,24 @@ from ld_portrait_20k.codec.header import (
     count_scans,
     read_header,
 )
-from ld_portrait_20k.codec.rows import chunks_are_sound, may_be_shortened, shorten
+from ld_portrait_20k.codec.rows import may_be_shortened, shorten
 
 _Decoder = Callable[[bytes, Header], NDArray[np.uint8]]
 
 
 def decode_foreground(
-    data: bytes,
-    *,
-    max_pixels: int = MAX_PIXELS,
-    rows: int | None = None,
-    verified: bool = False,
+    data: bytes, *, max_pixels: int = MAX_PIXELS, rows: int | None = None
 ) -> NDArray[np.uint8]:
     """Decode a foreground member, whole or its first rows.
 
-    The first rows of a PNG take the time of those rows. Damage beyond them is found by the
-    CRCs of the file's chunks or, with ``verified``, was found by whoever compared a checksum;
-    rows that were wrongly coded in the first place are not looked at. A JPEG is decoded whole.
+    The first rows of a PNG take the time of those rows. The CRCs of its data are compared to
+    the end, so damage beyond those rows is found; data that was coded wrongly there in the
+    first place and has the right CRC is not. A JPEG is decoded whole.
 
     Args:
         data: An 8-bit RGB PNG or JPEG.
         max_pixels: Refuse a picture of more pixels, however few rows are wanted.
         rows: Decode so many rows from the top; None for all.
-        verified: All of ``data`` was compared with a checksum, so the CRCs of chunks beyond
-            the wanted rows need not be compared.
 
     Returns:
         (H, W, 3) uint8, straight sRGB, contiguous and writable; (rows, W, 3) with ``rows``,
@@ -63,7 +57,7 @@ def decode_foreground(
         return _decode(data, header, max_pixels)
     if not 1 <= rows <= header.height:
         raise ValueError(f"rows is 1 to {header.height}, not {rows}")
-    if _stops_early(data, header) and (verified or chunks_are_sound(data)):
+    if _stops_early(data, header):
         try:
             return _decode(shorten(data, rows), replace(header, height=rows), max_pixels)
         except ImageError:
@@ -109,8 +103,9 @@ def decoders() -> dict[str, str]:
 
 
 def _stops_early(data: bytes, header: Header) -> bool:
-    # cv2 decompresses the rest all the same and warns about it on standard error.
-    return header.format == "png" and _png_decoder()[0] != "cv2" and may_be_shortened(data)
+    # kornia_rs passes over the rest and compares its CRCs. cv2 decompresses it all the same and
+    # warns on standard error; Pillow needs longer for two thirds than kornia_rs for the whole.
+    return header.format == "png" and _png_decoder()[0] == "kornia_rs" and may_be_shortened(data)
 
 
 def _check_size(header: Header, max_pixels: int) -> None:

@@ -19,7 +19,7 @@ Sample = dict[str, Any]
 
 
 def finish_sample(
-    raw: RawSample, transform: Callable[[Sample], Any] | None, seed: int, epoch: int, verified: bool
+    raw: RawSample, transform: Callable[[Sample], Any] | None, seed: int, epoch: int
 ) -> Any:
     """Decode and transform a sample.
 
@@ -28,7 +28,6 @@ def finish_sample(
         transform: The stream's; the foreground is deferred if it takes that.
         seed: The stream's.
         epoch: The epoch that the sample is read in.
-        verified: The sample was compared with its checksum.
 
     Returns:
         What the transform returns, or the :class:`ShardError` that says why the sample is
@@ -36,7 +35,7 @@ def finish_sample(
     """
     defers = bool(getattr(transform, MARK, False))
     try:
-        sample = decode_sample(raw, seed, epoch, deferred=defers, verified=verified)
+        sample = decode_sample(raw, seed, epoch, deferred=defers)
     except ShardError as problem:
         return problem
     if transform is None:
@@ -51,9 +50,7 @@ def finish_sample(
         raise
 
 
-def decode_sample(
-    raw: RawSample, seed: int, epoch: int, *, deferred: bool = False, verified: bool = False
-) -> Sample:
+def decode_sample(raw: RawSample, seed: int, epoch: int, *, deferred: bool = False) -> Sample:
     """Decode a sample.
 
     Args:
@@ -61,7 +58,6 @@ def decode_sample(
         seed: The stream's.
         epoch: The epoch that the sample is read in.
         deferred: Leave the foreground to be decoded later; its header is checked here.
-        verified: The sample was compared with its checksum.
 
     Returns:
         The dict that :class:`~ld_portrait_20k.streaming.stream.PortraitStream` describes.
@@ -74,7 +70,7 @@ def decode_sample(
     try:
         if deferred:
             header = codec.foreground_header(raw.foreground)
-            foreground = DeferredForeground(raw, (header.height, header.width, 3), verified)
+            foreground = DeferredForeground(raw, (header.height, header.width, 3))
         else:
             foreground = codec.decode_foreground(raw.foreground)
         alpha = codec.decode_alpha(raw.alpha)

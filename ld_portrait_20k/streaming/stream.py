@@ -147,7 +147,6 @@ class PortraitStream:
         self.decode = decode
         self.check = self.source.remote or decode if check is None else check
         self._check_decoded = check is not False
-        self._has_checksums = bool((self.table.crc32 >= 0).all())
         self.on_error = on_error
         self._skips = Skips()
         self._position = Position()
@@ -338,8 +337,7 @@ class PortraitStream:
             transform: Any = self.transform
             if not self.decode:
                 return transform(outcome) if transform else outcome
-            verified = self.check and self._has_checksums
-            result = finish_sample(outcome, transform, self.seed, epoch, verified)
+            result = finish_sample(outcome, transform, self.seed, epoch)
         if not isinstance(result, ShardError):
             return result
         if self.on_error == "raise" or isinstance(result, UnreadableShardError):
