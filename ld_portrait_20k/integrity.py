@@ -101,7 +101,7 @@ def verify(
         strays: Report files in the shard folders that the manifest does not list, and
             shards that it lists but the folder lacks; False for a partial download, where
             absent shards are fine and those present are checked.
-        workers: Threads; hashing and decoding release the interpreter's lock.
+        workers: Threads; hashing releases the interpreter's lock, decoding by kornia_rs does not.
         progress: Called with a shard's size when it is done.
 
     Returns:

@@ -67,7 +67,8 @@ class PortraitStream:
         window: Shards mixed at a time when shuffling; 0 for all.
         batch_size: The loader's batch size; see above.
         transform: Called with each decoded sample (or :class:`RawSample` with
-            ``decode=False``); what it returns is yielded.
+            ``decode=False``); what it returns is yielded. Those that crop have foregrounds
+            decoded only as far as they need; see :mod:`ld_portrait_20k.deferred`.
         decode: False yields :class:`~ld_portrait_20k.shards.RawSample`, pictures encoded.
         check: Compare checksums while reading: True, False, or None for remote sources and
             whenever pictures are decoded, because a damaged JPEG may decode to other pixels.
