@@ -74,10 +74,9 @@ def crop(
         raise ValueError(f"pictures of different sizes: {told}")
     (shape,) = shapes
     box = _inside(size, center, scale, shape)
+    found = _decoded(found, _rows_read(size, box, scale, angle, shape[0]))
     result = dict(sample)
     for key, picture in found.items():
-        if isinstance(picture, DeferredForeground):
-            picture = picture.decode(_rows_read(size, box, scale, angle, shape[0]))
         result[key] = _window(picture, size, box, scale, angle, flip, nearest=key == "trimap")
     return result
 
@@ -116,23 +115,6 @@ def _inside(
         half = length / scale / 2
         moved.append(min(max(place + 0.5, half), whole - half) if 2 * half <= whole else whole / 2)
     return moved[0], moved[1]
-
-
-def _rows_read(
-    size: tuple[int, int], center: tuple[float, float], scale: float, angle: float, rows: int
-) -> int:
-    """Down to which row, from 1 to ``rows``, a window reads a picture; at most 4 too many."""
-    sine, cosine = abs(math.sin(math.radians(angle))), abs(math.cos(math.radians(angle)))
-    reach = (size[1] * sine + size[0] * cosine) / 2
-    if scale < 1:
-        reach = _reach(size, angle)
-    # Two for interpolation and for rounding, two as _shrink has them.
-    return min(rows, max(1, math.ceil(center[1] + reach / scale) + 4))
-
-
-def _reach(size: tuple[int, int], angle: float) -> float:
-    """How far from its centre a window extends, before scaling, whatever the direction."""
-    return float(np.hypot(*size)) / 2 if angle else max(size) / 2
 
 
 def _window(
@@ -177,7 +159,9 @@ def _shrink(
     angle: float,
 ) -> tuple[NDArray[np.uint8], tuple[float, float], float]:
     """The part that a window needs, area-averaged to the window's scale."""
-    margin = _reach(size, angle) / scale + 2
+    height, width = size
+    reach = np.hypot(height, width) / 2 if angle else max(height, width) / 2
+    margin = reach / scale + 2
     left, top = max(0, int(center[0] - margin)), max(0, int(center[1] - margin))
     right = min(picture.shape[1], int(center[0] + margin) + 1)
     bottom = min(picture.shape[0], int(center[1] + margin) + 1)
@@ -186,3 +170,23 @@ def _shrink(
     ratio = (small[1] / part.shape[1], small[0] / part.shape[0])
     moved = ((center[0] - left) * ratio[0], (center[1] - top) * ratio[1])
     return resize_picture(part, small), moved, scale / float(np.sqrt(ratio[0] * ratio[1]))
+
+
+def _rows_read(
+    size: tuple[int, int], center: tuple[float, float], scale: float, angle: float, rows: int
+) -> int:
+    """Down to which row, from 1 to ``rows``, a window reads a picture; a few too many."""
+    reach = math.hypot(*size) / 2 if angle else max(size) / 2
+    if scale >= 1:
+        radians = math.radians(angle)
+        reach = (size[1] * abs(math.sin(radians)) + size[0] * abs(math.cos(radians))) / 2
+    # Two for interpolation and for rounding, two as _shrink has them.
+    return min(rows, max(1, math.ceil(center[1] + reach / scale) + 4))
+
+
+def _decoded(pictures: dict[str, Any], rows: int) -> dict[str, Any]:
+    """The pictures as arrays, of a deferred foreground the first rows."""
+    return {
+        key: picture.decode(rows) if isinstance(picture, DeferredForeground) else picture
+        for key, picture in pictures.items()
+    }

@@ -33,14 +33,12 @@ class Transform:
         """
         seed = int(sample.get("transform_seed", 0))
         key = np.array([seed, place], np.uint64)
-        if not getattr(self.apply, MARK, False):
-            sample = decoded(sample)
         return self.apply(sample, np.random.Generator(np.random.Philox(key=key)))
 
     @property
     def takes_deferred(self) -> bool:
         """Whether a stream may leave the foreground to be decoded by this transform."""
-        return type(self).__call__ in (Transform.__call__, Compose.__call__)
+        return type(self).__call__ is Transform.__call__ and getattr(self.apply, MARK, False)
 
     def apply(self, sample: Sample, rng: np.random.Generator) -> Sample:
         """The transformed sample, random numbers from ``rng``."""
@@ -68,6 +66,11 @@ class Compose(Transform):
         self.transforms = list(transforms)
         for step in self.transforms:
             function("each of the transforms", step, "a sample")
+
+    @property
+    def takes_deferred(self) -> bool:
+        """Always: it decodes the foreground for the first step that does not take it deferred."""
+        return type(self).__call__ is Compose.__call__
 
     def __call__(self, sample: Sample, place: int = 0) -> Any:
         """The sample after all of them."""

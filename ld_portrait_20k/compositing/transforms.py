@@ -7,6 +7,7 @@ from typing import Protocol, cast
 
 import numpy as np
 
+from ld_portrait_20k import deferred
 from ld_portrait_20k.arguments import number, number_range, picture_size, whole_number
 from ld_portrait_20k.compositing.appearance import DegradeImage, JitterColour
 from ld_portrait_20k.compositing.backgrounds import Backgrounds
@@ -15,7 +16,6 @@ from ld_portrait_20k.compositing.geometry import crop, resize, resize_picture, u
 from ld_portrait_20k.compositing.tensors import ToTensors
 from ld_portrait_20k.compositing.transform import Compose, Range, Sample, Transform
 from ld_portrait_20k.compositing.trimaps import random_trimap
-from ld_portrait_20k.deferred import decoded, takes_deferred
 
 __all__ = [
     "Compose",
@@ -65,12 +65,12 @@ class MergeForegrounds(Transform):
         self.probability = number("probability", probability, 0, 1)
         self.limit = number("limit", limit, 0, 1)
 
-    @takes_deferred
+    @deferred.takes_deferred
     def apply(self, sample: Sample, rng: np.random.Generator) -> Sample:
         """The sample, perhaps merged."""
         if rng.random() >= self.probability:
             return sample
-        sample = decoded(sample)
+        sample = deferred.decoded(sample)
         other = self.pool.sample(int(rng.integers(self.pool.total)))
         size = sample["alpha"].shape
         foreground, alpha = merge_foregrounds(
@@ -113,7 +113,7 @@ class RandomCrop(Transform):
         self.flip = number("flip", flip, 0, 1)
         self.around = around
 
-    @takes_deferred
+    @deferred.takes_deferred
     def apply(self, sample: Sample, rng: np.random.Generator) -> Sample:
         """The cropped sample."""
         height, width = sample["alpha"].shape
@@ -162,7 +162,6 @@ class RandomTrimap(Transform):
         self.low = whole_number("low", low, 0)
         self.high = whole_number("high", high, 0)
 
-    @takes_deferred
     def apply(self, sample: Sample, rng: np.random.Generator) -> Sample:
         """The sample with ``trimap``, (H, W) uint8 of 0, 128, 255."""
         found = random_trimap(
