@@ -67,7 +67,7 @@ def crop(
         are repeated, so that a body that the frame cuts goes on to the edge of the result.
         Trimaps keep their three values.
     """
-    found = {key: sample[key] for key in PICTURES if key in sample}
+    found: dict[str, Any] = {key: sample[key] for key in PICTURES if key in sample}
     shapes = {picture.shape[:2] for picture in found.values()}
     if len(shapes) != 1:
         told = {key: picture.shape[:2] for key, picture in found.items()}
