@@ -335,10 +335,9 @@ class PortraitStream:
         """Decode and transform; None for a sample that is skipped."""
         result: Any = outcome
         if not isinstance(outcome, ShardError):
-            transform: Any = self.transform
             if not self.decode:
-                return transform(outcome) if transform else outcome
-            result = finish_sample(outcome, transform, self.seed, epoch)
+                return self.transform(result) if self.transform else result
+            result = finish_sample(outcome, self.transform, self.seed, epoch)
         if not isinstance(result, ShardError):
             return result
         if self.on_error == "raise" or isinstance(result, UnreadableShardError):
