@@ -9,7 +9,7 @@ stream in place of the array. Everything else gets the array, as ever.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import numpy as np
@@ -33,7 +33,7 @@ class DeferredForeground:
         shape: (H, W, 3), of the decoded picture.
     """
 
-    raw: RawSample
+    raw: RawSample = field(repr=False)
     shape: tuple[int, int, int]
 
     def decode(self, rows: int | None = None) -> NDArray[np.uint8]:

@@ -19,6 +19,7 @@ import pytest
 
 from ld_portrait_20k import PortraitStream, codec, schema
 from ld_portrait_20k.card_fitting import fit_card
+from ld_portrait_20k.compositing import RandomCrop
 from ld_portrait_20k.dataset_builder import to_row
 from ld_portrait_20k.download import download, select
 from ld_portrait_20k.errors import PortraitError
@@ -62,6 +63,9 @@ def test_shards(root: Path, tmp_path: Path, fuzz: Any) -> None:
         stream = PortraitStream([path], on_error="skip") if read else ()
         for sample in stream:
             assert sample["foreground"].shape[:2] == sample["alpha"].shape
+        crops = PortraitStream([path], on_error="skip", transform=RandomCrop(8)) if read else ()
+        for sample in crops:
+            assert sample["foreground"].shape == (8, 8, 3)
         for sample in read_samples(io.BytesIO(data), "x"):
             check_sample(sample)
 
