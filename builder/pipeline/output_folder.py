@@ -32,9 +32,12 @@ def check_output(output: Path, plan: Plan) -> Plan | None:
     differing = None if grows(saved, plan) else difference(saved, plan)
     if differing is not None:
         _refuse_few_shards(output, saved, plan)
+        again = "the same options as before"
+        if differing.partition(" ")[0].endswith("version"):
+            again = "the version of this package that began it"
         raise PortraitError(
             f"{output}: was planned otherwise: {differing}; "
-            "try: the same options as before, or --output another folder"
+            f"try: {again}, or --output another folder"
         )
     here = library_versions(plan.header["generator"])
     name = first_difference(saved.environment, here)

@@ -20,7 +20,7 @@ from builder.pipeline.output_folder import check_output, freeze, refuse_foreign
 from builder.pipeline.run_options import RunOptions
 from builder.pipeline.source_index import known_hashes
 from builder.plan import Plan, PlanRow, SourceFile
-from ld_portrait_20k import schema
+from ld_portrait_20k import png_writing, schema
 from ld_portrait_20k.errors import PortraitError
 from ld_portrait_20k.locks import held
 
@@ -204,6 +204,7 @@ def _header(
         "refinement_version": refinement.VERSION,
         "quality_version": VERSION,
         "quality": dict(quality),
+        "png_version": png_writing.VERSION,
         "vocabulary": None if vocabulary is None else vocabulary.sha256,
         "seed": config.seed,
         "count": count,

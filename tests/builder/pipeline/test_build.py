@@ -155,6 +155,21 @@ def test_another_plan_is_refused_by_name(cutouts: Path, tmp_path: Path, digest: 
     assert digest(tmp_path / "out") == before
 
 
+def test_a_build_begun_with_another_png_encoder_is_refused(
+    cutouts: Path, tmp_path: Path, digest: Digest
+) -> None:
+    config = folder_config(cutouts, count=4, shards=2)
+    plan_and_build(config, tmp_path / "out", part="units")
+    plan = Plan.load(tmp_path / "out" / ".work")
+    assert plan is not None
+    # As a plan was saved when Pillow encoded.
+    header = {key: value for key, value in plan.header.items() if key != "png_version"}
+    Plan(header, plan.environment, plan.rows).save(tmp_path / "out" / ".work")
+    with pytest.raises(PortraitError, match=r"png_version was None, now '2'; try: the version of"):
+        run(config, tmp_path / "out")
+    assert digest(tmp_path / "out") == {}
+
+
 def test_foreign_folders_are_left_alone(cutouts: Path, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "thesis.tex").write_text("years of work")

@@ -1,0 +1,191 @@
+"""Writing 8-bit PNGs: the same pixels give the same bytes, whatever the processor and the zlib.
+
+A picture is filtered in bands of rows by NumPy and OpenCV, in whole numbers, and the residuals are
+coded with zlib's run-length strategy. That strategy looks for repeats of one byte and for nothing
+else, so that nothing depends on hash functions, which zlib-ng and others choose by processor. The
+standard library's zlib and zlib-ng write the same bytes; zlib-ng takes 0.6 times as long.
+
+On Layer Diffusion and procedural pictures of 1024x1024, foreground and alpha together are 0.4 %
+smaller than Pillow's files with the same strategy and take less than half of its time
+(``python -m tests.benchmarks.bench_png``).
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterator
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+VERSION: Final = "2"
+"""Raise it when the same pixels would give other bytes. 1, which plans do not name, was Pillow."""
+
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+_NONE, _SUB, _UP, _AVERAGE, _PAETH = range(5)
+"""Filter types of the PNG specification, section 9.2."""
+
+_BY_SPEED: Final = (_NONE, _UP, _SUB, _AVERAGE, _PAETH)
+"""Of filters that cost the same, the first one here is taken: a decoder undoes it soonest."""
+
+_NOTHING: Final = np.zeros((1, 1), np.uint8)
+
+_BANDS: Final = 24
+_LEAST_ROWS: Final = 8
+_MOST_BYTES: Final = 96 * 1024
+"""A picture is filtered in 24 bands: files of 256 to 1152 rows are then as small as with a choice
+for each row. There are fewer where a band would have under 8 rows, because calls take longer than
+pixels then. There are more where a band would have over 96 KiB and leave, with its predictions,
+the processor's second-level cache; 256 KiB took 60 % longer."""
+
+_SAMPLED: Final = 4
+"""Every fourth row of a band decides on its filter; files are 0.1 % larger than with all rows."""
+
+
+def encode(picture: NDArray[np.uint8]) -> bytes:
+    """Encode a picture as PNG.
+
+    Each band of rows gets the filter with the least sum of absolute residuals, which section 12.7
+    of the PNG specification proposes for each row.
+
+    Args:
+        picture: (H, W) grey or (H, W, 3) RGB, uint8, not empty.
+
+    Returns:
+        The file's bytes.
+    """
+    height, width = picture.shape[:2]
+    colour = 0 if picture.ndim == 2 else 2
+    header = struct.pack(">IIBBBBB", width, height, 8, colour, 0, 0, 0)
+    # Run lengths are coded alike at every level. With memory level 8 a block has fewer symbols than
+    # the window has bytes, so every zlib can still store a block that would not become smaller.
+    packer = _zlib().compressobj(1, zlib.DEFLATED, zlib.MAX_WBITS, 8, zlib.Z_RLE)
+    parts = [packer.compress(band) for band in _filtered(picture)]
+    data = b"".join([*parts, packer.flush()])
+    chunks = (*_chunk(b"IHDR", header), *_chunk(b"IDAT", data), *_chunk(b"IEND", b""))
+    return b"".join((_SIGNATURE, *chunks))
+
+
+def _zlib() -> Any:
+    """zlib-ng where it is installed, else the standard library's zlib."""
+    try:
+        from zlib_ng import zlib_ng
+    except ImportError:
+        return zlib
+    return zlib_ng
+
+
+def _chunk(kind: bytes, body: bytes) -> tuple[bytes, ...]:
+    check = _zlib().crc32(body, zlib.crc32(kind))
+    return struct.pack(">I", len(body)), kind, body, struct.pack(">I", check)
+
+
+def _filtered(picture: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
+    """The filtered rows of a picture, band by band; each band overwrites the one before."""
+    channels = 1 if picture.ndim == 2 else picture.shape[2]
+    pixels = picture.reshape(len(picture), -1)
+    height, length = pixels.shape
+    most = min(height, max(-(-height // _BANDS), _LEAST_ROWS), max(1, _MOST_BYTES // length))
+    # A row above and a pixel to the left of the band; they are zero outside the picture.
+    padded = np.zeros((most + 1, channels + length), np.uint8)
+    filtered = np.empty((most, 1 + length), np.uint8)
+    filters = _Filters(most, length, channels)
+    for top in range(0, height, most):
+        rows = min(most, height - top)
+        if top:
+            padded[0] = padded[most]
+        padded[1 : rows + 1, channels:] = pixels[top : top + rows]
+        above, here = padded[:rows], padded[1 : rows + 1]
+        kind = filters.best(above[::_SAMPLED], here[::_SAMPLED])
+        band = filtered[:rows]
+        band[:, 0] = kind
+        np.subtract(here[:, channels:], filters.predict(kind, above, here), out=band[:, 1:])
+        yield band
+
+
+class _Filters:
+    """What the filters predict for the rows of a band.
+
+    The arrays are the same for every band. New ones would be taken from the system and given back
+    each time, which took longer than filling them.
+
+    Args:
+        rows: The most rows of a band.
+        length: Bytes a row.
+        channels: Bytes a pixel.
+    """
+
+    def __init__(self, rows: int, length: int, channels: int) -> None:
+        self._channels = channels
+        self._scratch = np.empty((6, rows, length), np.uint8)
+
+    def best(self, above: NDArray[np.uint8], here: NDArray[np.uint8]) -> int:
+        """The filter with the least sum of absolute residuals; arguments as for :meth:`predict`."""
+        import cv2
+
+        residuals = self._scratch[5, : len(here)]
+        costs = []
+        for kind in _BY_SPEED:
+            prediction = self.predict(kind, above, here)
+            np.subtract(here[:, self._channels :], prediction, out=residuals)
+            costs.append(cv2.norm(residuals.view(np.int8), cv2.NORM_L1))
+        return _BY_SPEED[costs.index(min(costs))]
+
+    def predict(
+        self, kind: int, above: NDArray[np.uint8], here: NDArray[np.uint8]
+    ) -> NDArray[np.uint8]:
+        """What a filter predicts.
+
+        Args:
+            kind: The filter.
+            above: (N, channels + length), the row above each of the rows.
+            here: (N, channels + length), the rows behind one pixel of zeros.
+
+        Returns:
+            (N, length), or one zero for all of them; good until the next call.
+        """
+        left, up = here[:, : -self._channels], above[:, self._channels :]
+        if kind == _NONE:
+            return _NOTHING
+        if kind == _SUB:
+            return left
+        if kind == _UP:
+            return up
+        if kind == _AVERAGE:
+            return self._average(left, up)
+        return self._paeth(left, up, above[:, : -self._channels])
+
+    def _average(self, left: NDArray[np.uint8], up: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """(left + up) / 2, rounded down, within 8 bits."""
+        shared, half = self._scratch[:2, : len(left)]
+        np.bitwise_and(left, up, out=shared)
+        np.bitwise_xor(left, up, out=half)
+        np.right_shift(half, 1, out=half)
+        return np.add(shared, half, out=shared)
+
+    def _paeth(
+        self, left: NDArray[np.uint8], up: NDArray[np.uint8], corner: NDArray[np.uint8]
+    ) -> NDArray[np.uint8]:
+        """Whichever of left, up and corner is nearest to left + up - corner, within 8 bits.
+
+        Let low and high be the lesser and the greater of left and up. The nearest is high where the
+        corner lies within the lower third of the way from low to high or below it, low where it
+        lies within the upper third or above it, and else the corner. OpenCV's subtraction stops at
+        0, so that the same two comparisons hold for a corner outside.
+        """
+        import cv2
+
+        low, high, over, under, nearest, mask = self._scratch[:, : len(left)]
+        np.minimum(left, up, out=low)
+        np.maximum(left, up, out=high)
+        np.copyto(nearest, corner)
+        cv2.subtract(nearest, low, dst=over)
+        cv2.subtract(high, nearest, dst=under)
+        for end, near, far in ((high, over, under), (low, under, over)):
+            cv2.subtract(far, near, dst=mask)
+            cv2.compare(mask, near, cv2.CMP_GE, dst=mask)
+            cv2.copyTo(end, mask, nearest)
+        return nearest
