@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, Self
 
 from builder.generation.registry import open_generator, runs_in_workers
 from builder.pipeline.feeders import DeviceFeeder, Feeder, RowFeeder
@@ -16,6 +18,10 @@ from builder.workers.pool import Answer, Pool, open_pool
 
 HANDLER_FIELDS = ("generator", "foreground_format", "subsets", "attempts", "reject", "quality")
 """What of a plan's header the workers need."""
+
+MOST_SAVES: Final = 2
+"""Units that are saved or wait for it. Where the disk is slower than the workers, they wait for
+it, instead of units piling up. Chosen by eye."""
 
 
 @dataclass
@@ -75,12 +81,17 @@ class UnitBuilder:
             },
         }
         opened = self._open(units)
-        with open_pool(setup, self._how.worker_count()) as pool:
+        workers = self._how.worker_count()
+        with _Saves(self._work) as saves:
             if runs_in_workers(header["generator"]):
-                yield from self._run(pool, RowFeeder(opened))
-            else:
-                generator = open_generator(header["generator"], self._how.generator_options())
-                yield from self._run(pool, DeviceFeeder(generator, opened, int(header["attempts"])))
+                with open_pool(setup, workers) as pool:
+                    yield from self._run(pool, RowFeeder(opened), saves)
+                return
+            generator = open_generator(header["generator"], self._how.generator_options())
+            # A whole batch is handed over at once, and the device begins the next one.
+            with open_pool(setup, workers, waiting=generator.batch_size) as pool:
+                feeder = DeviceFeeder(generator, opened, int(header["attempts"]))
+                yield from self._run(pool, feeder, saves)
 
     def _open(self, units: Iterable[Unit]) -> Iterator[Unit]:
         for unit in units:
@@ -88,11 +99,11 @@ class UnitBuilder:
             self._under_way.update(dict.fromkeys((row.id for row in unit.rows), under_way))
             yield unit
 
-    def _run(self, pool: Pool, feeder: Feeder) -> Iterator[UnitResult]:
+    def _run(self, pool: Pool, feeder: Feeder, saves: _Saves) -> Iterator[UnitResult]:
         while True:
             fed = feeder.feed(pool)
             for sample_id, lines in feeder.ended():
-                yield from self._settle(feeder, sample_id, lines, None)
+                self._settle(feeder, saves, sample_id, lines, None)
             answer = pool.answer(wait=not fed and pool.outstanding > 0)
             while answer is not None:
                 for stage, seconds in answer.message["seconds"].items():
@@ -100,14 +111,26 @@ class UnitBuilder:
                     self.report.seconds[stage] = total + seconds
                 accepted = answer if "metadata" in answer.message else None
                 lines = answer.message["rejections"]
-                yield from self._settle(feeder, answer.key, lines, accepted)
+                self._settle(feeder, saves, answer.key, lines, accepted)
                 answer = pool.answer(wait=False)
-            if not fed and not pool.outstanding and not feeder.pending:
+            ended = not fed and not pool.outstanding and not feeder.pending
+            for unit, result in saves.done(every=ended):
+                self.report.built += 1
+                self._how.on_unit(result)
+                for shard in self._work.final_shards(unit, result):
+                    self._how.on_shard(*shard)
+                yield result
+            if ended:
                 return
 
     def _settle(
-        self, feeder: Feeder, sample_id: str, lines: Sequence[dict[str, Any]], answer: Answer | None
-    ) -> Iterator[UnitResult]:
+        self,
+        feeder: Feeder,
+        saves: _Saves,
+        sample_id: str,
+        lines: Sequence[dict[str, Any]],
+        answer: Answer | None,
+    ) -> None:
         under_way = self._under_way[sample_id]
         under_way.samples.reject(lines)
         if feeder.settle(sample_id, rejected=answer is None):
@@ -118,10 +141,49 @@ class UnitBuilder:
         under_way.open_rows -= 1
         self._how.on_sample()
         if not under_way.open_rows:
-            result = self._work.save(under_way.unit, under_way.samples)
-            under_way.samples.close()
-            self.report.built += 1
-            self._how.on_unit(result)
-            for shard in self._work.final_shards(under_way.unit, result):
-                self._how.on_shard(*shard)
-            yield result
+            saves.begin(under_way)
+
+
+class _Saves:
+    """Writes units one by one while the next ones are built: it takes seconds a gigabyte.
+
+    Args:
+        work: The work folder.
+    """
+
+    def __init__(self, work: WorkFolder) -> None:
+        self._work = work
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="save")
+        self._under_way: deque[tuple[Unit, Future[UnitResult]]] = deque()
+
+    def begin(self, ended: _UnitUnderWay) -> None:
+        """Save a unit whose rows have all ended; waits where the disk is behind."""
+        unsaved = [future for _, future in self._under_way if not future.done()]
+        if len(unsaved) >= MOST_SAVES:
+            wait(unsaved[:1])
+        self._under_way.append((ended.unit, self._thread.submit(self._save, ended)))
+
+    def done(self, *, every: bool) -> Iterator[tuple[Unit, UnitResult]]:
+        """The units saved since the last call, in the order in which they ended.
+
+        Args:
+            every: Whether to wait for all of them.
+
+        Raises:
+            OSError: The disk is full or broken.
+        """
+        while self._under_way and (every or self._under_way[0][1].done()):
+            unit, future = self._under_way.popleft()
+            yield unit, future.result()
+
+    def _save(self, ended: _UnitUnderWay) -> UnitResult:
+        result = self._work.save(ended.unit, ended.samples)
+        ended.samples.close()
+        return result
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Wait for the one that is being written; drop the others."""
+        self._thread.shutdown(cancel_futures=True)

@@ -55,9 +55,15 @@ class Pool(Protocol):
         ...
 
 
-def open_pool(setup: frames.Message, workers: int) -> WorkerPool | InlinePool:
-    """A pool of ``workers`` processes, or one that works in this process for 0."""
-    return WorkerPool(setup, workers) if workers else InlinePool(setup)
+def open_pool(setup: frames.Message, workers: int, *, waiting: int = 1) -> WorkerPool | InlinePool:
+    """A pool of ``workers`` processes, or one that works in this process for 0.
+
+    Args:
+        setup: What the workers do, see :func:`builder.workers.worker.make_handler`.
+        workers: How many processes.
+        waiting: As for :class:`WorkerPool`.
+    """
+    return WorkerPool(setup, workers, waiting=waiting) if workers else InlinePool(setup)
 
 
 class InlinePool:
@@ -108,11 +114,13 @@ class WorkerPool:
     Args:
         setup: What the workers do, see :func:`builder.workers.worker.make_handler`.
         workers: How many processes.
+        waiting: How many tasks may wait beside one for each worker. Who submits many at a time
+            and then does something else names that many, and is not held up.
     """
 
-    def __init__(self, setup: frames.Message, workers: int) -> None:
+    def __init__(self, setup: frames.Message, workers: int, *, waiting: int = 1) -> None:
         self._setup = setup
-        self._tasks: queue.Queue[_Task | None] = queue.Queue(maxsize=workers + 1)
+        self._tasks: queue.Queue[_Task | None] = queue.Queue(maxsize=workers + waiting)
         self._answers: queue.Queue[Answer | BaseException] = queue.Queue()
         self._outstanding = 0
         self._closing = False
