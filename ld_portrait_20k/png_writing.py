@@ -44,12 +44,16 @@ the processor's second-level cache; 256 KiB took 60 % longer."""
 _SAMPLED: Final = 4
 """Every fourth row of a band decides on its filter; files are 0.1 % larger than with all rows."""
 
+_MOST_COST: Final = np.uint8(12)
+"""What a residual costs at most: codes of large ones are hardly longer than those of middling ones.
+Files are 0.2 % smaller than with the plain sum; 8 and 24 do nearly as well."""
+
 
 def encode(picture: NDArray[np.uint8]) -> bytes:
     """Encode a picture as PNG.
 
-    Each band of rows gets the filter with the least sum of absolute residuals, which section 12.7
-    of the PNG specification proposes for each row.
+    Each band of rows gets the filter whose residuals have the least sum of absolute values, each
+    taken as 12 at most. Section 12.7 of the PNG specification proposes the sum for each row.
 
     Args:
         picture: (H, W) grey or (H, W, 3) RGB, uint8, not empty.
@@ -123,7 +127,7 @@ class _Filters:
         self._scratch = np.empty((6, rows, length), np.uint8)
 
     def best(self, above: NDArray[np.uint8], here: NDArray[np.uint8]) -> int:
-        """The filter with the least sum of absolute residuals; arguments as for :meth:`predict`."""
+        """The filter whose residuals cost least; arguments as for :meth:`predict`."""
         import cv2
 
         residuals = self._scratch[5, : len(here)]
@@ -131,7 +135,9 @@ class _Filters:
         for kind in _BY_SPEED:
             prediction = self.predict(kind, above, here)
             np.subtract(here[:, self._channels :], prediction, out=residuals)
-            costs.append(cv2.norm(residuals.view(np.int8), cv2.NORM_L1))
+            np.abs(residuals.view(np.int8), out=residuals.view(np.int8))
+            np.minimum(residuals, _MOST_COST, out=residuals)
+            costs.append(cv2.norm(residuals, cv2.NORM_L1))
         return _BY_SPEED[costs.index(min(costs))]
 
     def predict(

@@ -34,13 +34,15 @@ def request_for(row: PlanRow, attempt: int) -> Request:
 class Stopwatch:
     """Adds up seconds by stage, for the report of a build."""
 
+    clock: Callable[[], float] = staticmethod(time.perf_counter)
+
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
-        self._since = time.perf_counter()
+        self._since = self.clock()
 
     def lap(self, stage: str) -> None:
         """Count the time since the last lap to a stage."""
-        now = time.perf_counter()
+        now = self.clock()
         self.seconds[stage] = self.seconds.get(stage, 0.0) + now - self._since
         self._since = now
 
@@ -53,6 +55,8 @@ class SampleHandler:
             ``subsets``, ``attempts``, ``reject``, ``quality``.
         options: What does not decide bytes (the ``source`` folder).
     """
+
+    stopwatch: type[Stopwatch] = Stopwatch
 
     def __init__(self, plan: Mapping[str, Any], options: Mapping[str, Any]) -> None:
         self._format: str = plan["foreground_format"]
@@ -68,7 +72,7 @@ class SampleHandler:
         self, message: frames.Message, blobs: list[bytes]
     ) -> tuple[frames.Message, frames.Blobs]:
         """Do one task (see :func:`row_task` and :func:`picture_task`)."""
-        watch = Stopwatch()
+        watch = self.stopwatch()
         row = _row_from(message["row"])
         if "attempt" in message:
             generated = _picture_from(message, blobs, row)

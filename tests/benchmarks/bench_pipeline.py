@@ -2,11 +2,15 @@
 
 Run from the project's root:
 
-    python -m tests.benchmarks.bench_pipeline [--count 24] [--size 1024] [--rounds 3]
+    python -m tests.benchmarks.bench_pipeline [--count 48] [--size 1024] [--rounds 3]
+    python -m tests.benchmarks.bench_pipeline --workers 1   # of one worker alone
 
-Rounds alternate between 1 and 2 workers in this one run; medians and their ratio are
-printed, and where the workers' time goes. Pictures are procedural ones: every worker draws
-three before it takes its first task, and hands them out again and again.
+Rounds alternate between 1 and 2 workers and, with as many workers, between the PNG encoder that
+wrote shards before ``png_writing`` (Pillow) and the present one. Medians are printed: samples a
+second of a worker's CPU time, which other programs on the machine do not change much; samples a
+second by the clock; CPU time of the process that hands out tasks and writes shards, a sample; and
+where the workers' CPU time goes. Pictures are procedural ones: every worker draws three before it
+takes its first task, and hands them out again and again.
 """
 
 from __future__ import annotations
@@ -17,17 +21,20 @@ import shutil
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from builder.config import BuildConfig
 from builder.generation.procedural import ProceduralGenerator
 from builder.generation.protocol import Generated, Rejection, Request
-from builder.pipeline.build import BuildReport
-from builder.pipeline.sample import SampleHandler
+from builder.pipeline.sample import SampleHandler, Stopwatch
 from builder.plan import PlanRow
+from ld_portrait_20k import png_writing
+from tests.benchmarks.bench_png import with_pillow
 from tests.builder.building import plan_and_build
+
+MODULE = "tests.benchmarks.bench_pipeline"
 
 
 class CostlessGenerator:
@@ -51,29 +58,94 @@ class CostlessGenerator:
             yield replace(self._made[request.seed % 3], request=request)
 
 
+class CpuStopwatch(Stopwatch):
+    """Counts CPU time of the process in place of the clock's."""
+
+    clock = staticmethod(time.process_time)
+
+
 class CostlessHandler(SampleHandler):
     """The workers' handler, its generator replaced."""
+
+    stopwatch = CpuStopwatch
 
     def __init__(self, plan: dict, options: dict) -> None:
         super().__init__(plan, options)
         self._generator = CostlessGenerator(int(os.environ["BENCH_PIPELINE_SIZE"]))
 
 
-def run(count: int, size: int, workers: int, folder: Path) -> tuple[float, BuildReport]:
-    """One build; seconds from the first sample's end to the last's, and the report."""
+class PillowHandler(CostlessHandler):
+    """The same with the encoder of before; workers only, because it changes the module."""
+
+    def __init__(self, plan: dict, options: dict) -> None:
+        super().__init__(plan, options)
+        png_writing.encode = with_pillow()
+
+
+HANDLERS = {"before": PillowHandler, "now": CostlessHandler}
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Of one build; times a sample in seconds.
+
+    Attributes:
+        stages: Stage to the workers' CPU time.
+        rate: Samples a second by the clock, after every worker's first two.
+        parent: CPU time of this process.
+        bytes: Size of the shards, a sample.
+    """
+
+    stages: dict[str, float]
+    rate: float
+    parent: float
+    bytes: float
+
+
+def run(name: str, count: int, size: int, workers: int, folder: Path) -> Figures:
+    """One build."""
     ends: list[float] = []
     os.environ["BENCH_PIPELINE_SIZE"] = str(size)  # for the workers
     config = BuildConfig(count=count, width=size, height=size, damage=1.0, shards=2)
+    handler = HANDLERS[name]
+    began = time.process_time()
     report = plan_and_build(
         config,
-        folder / f"w{workers}",
+        folder / name,
+        part="units",
         workers=workers,
-        handler="tests.benchmarks.bench_pipeline:CostlessHandler",
+        handler=f"{handler.__module__}:{handler.__name__}".replace("__main__", MODULE),
         on_sample=lambda: ends.append(time.perf_counter()),
     )
-    shutil.rmtree(folder / f"w{workers}")
+    parent = time.process_time() - began
+    size_of_shards = sum(file.stat().st_size for file in (folder / name).rglob("*.tar"))
+    shutil.rmtree(folder / name)
+    stages = {key: spent / count for key, spent in report.run.seconds.items() if key != "generate"}
     # Workers start apart: the clock runs from the sample that had each of them at work.
-    return (len(ends) - 2 * workers) / (ends[-1] - ends[2 * workers - 1]), report
+    rate = (len(ends) - 2 * workers) / (ends[-1] - ends[2 * workers - 1])
+    return Figures(stages, rate, parent / count, size_of_shards / count)
+
+
+def median(values: Iterable[float]) -> float:
+    return statistics.median(values)
+
+
+def report(name: str, workers: int, found: Sequence[Figures]) -> float:
+    """Print the medians of some rounds; samples a second of a worker's CPU time."""
+    stages = {key: median(figures.stages[key] for figures in found) for key in found[0].stages}
+    total = sum(stages.values())
+    shares = ", ".join(
+        f"{key} {1000 * spent:.1f} ms ({100 * spent / total:.0f} %)"
+        for key, spent in sorted(stages.items(), key=lambda item: -item[1])
+    )
+    print(
+        f"{name:6} {workers} worker{'s' if workers > 1 else ' '} "
+        f"{1 / total:5.2f} samples/s of CPU, {median(f.rate for f in found):5.2f} by the clock, "
+        f"{median(f.bytes for f in found) / 1000:.1f} kB; parent "
+        f"{1000 * median(f.parent for f in found):.1f} ms; {shares}",
+        flush=True,
+    )
+    return 1 / total
 
 
 def main() -> None:
@@ -82,24 +154,18 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=48)
     parser.add_argument("--size", type=int, default=1024)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     options = parser.parse_args()
-    rates: dict[int, list[float]] = {1: [], 2: []}
-    seconds: dict[str, float] = {}
+    found: dict[tuple[int, str], list[Figures]] = {}
     with tempfile.TemporaryDirectory() as folder:
         for _ in range(options.rounds):
-            for workers, found in rates.items():
-                rate, report = run(options.count, options.size, workers, Path(folder))
-                found.append(rate)
-                for stage, spent in report.run.seconds.items():
-                    if stage != "generate":
-                        seconds[stage] = seconds.get(stage, 0.0) + spent
-    medians = {workers: statistics.median(found) for workers, found in rates.items()}
-    for workers, rate in medians.items():
-        print(f"{workers} worker{'s' if workers > 1 else ' '}  {rate:6.2f} samples/s (median)")
-    print(f"ratio 2:1  {medians[2] / medians[1]:.2f}")
-    total = sum(seconds.values())
-    for stage, spent in sorted(seconds.items(), key=lambda item: -item[1]):
-        print(f"{stage:8} {100 * spent / total:5.1f} % of the workers' time")
+            for workers in options.workers:
+                for name in HANDLERS:
+                    figures = run(name, options.count, options.size, workers, Path(folder))
+                    found.setdefault((workers, name), []).append(figures)
+    for workers in options.workers:
+        rates = [report(name, workers, found[workers, name]) for name in HANDLERS]
+        print(f"now / before with {workers}: {rates[1] / rates[0]:.2f}")
 
 
 if __name__ == "__main__":
