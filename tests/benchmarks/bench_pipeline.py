@@ -79,7 +79,7 @@ class PillowHandler(CostlessHandler):
 
     def __init__(self, plan: dict, options: dict) -> None:
         super().__init__(plan, options)
-        png_writing.encode = with_pillow()
+        png_writing.encode = with_pillow()  # type: ignore[assignment]
 
 
 HANDLERS = {"before": PillowHandler, "now": CostlessHandler}

@@ -126,7 +126,7 @@ def ours(library: Any) -> Callable[[Picture], bytes]:
     """Our encoder with another deflater."""
 
     def encode(picture: Picture) -> bytes:
-        found, png_writing._zlib = png_writing._zlib, lambda: library  # type: ignore[assignment]
+        found, png_writing._zlib = png_writing._zlib, lambda: library
         try:
             return png_writing.encode(picture)
         finally:
