@@ -98,7 +98,7 @@ def background_core(
     areas = np.bincount(names, minlength=count)
     areas[main] = low.size if main else 0
     large = areas >= max(4, round(GAP_AREA * scale * scale))
-    few = areas < round(PIN_HOLE * scale * scale)
+    few = areas < _pin_hole_area(scale)
     lone = pin_holes(quantised, labels, places[(few & large)[names]], areas, step, scale)
     large[lone] = False
     core = low.copy()
@@ -150,7 +150,7 @@ def pin_holes(
     area = areas[names]
     across = np.sqrt(area)
     compact = area > 0.5 * np.square((high - low).max(axis=0) + 1)
-    large = areas >= round(PIN_HOLE * scale * scale)
+    large = areas >= _pin_hole_area(scale)
     unsolid = as_mask(quantised < SOLID)
     lone = []
     for k in np.flatnonzero(compact):
@@ -166,6 +166,12 @@ def pin_holes(
     haze = _median_level(quantised, as_mask(labels > 0))
     alike = np.abs(floor - haze) <= 1 if haze else np.zeros(len(lone), np.bool_)
     return np.asarray(names[lone][~alike])
+
+
+def _pin_hole_area(scale: float) -> int:
+    """A clear region of fewer pixels may be a pin hole."""
+    least, area = PIN_HOLE
+    return max(least, round(area * scale * scale))
 
 
 def _median_level(quantised: Alpha8, clear: Mask) -> int:

@@ -27,6 +27,7 @@ from refinement.grid import (
     square_kernel,
     to_8_bit,
 )
+from refinement.regions import Regions
 from refinement.thresholds import (
     CLEAR,
     CRISP_RIM,
@@ -34,6 +35,7 @@ from refinement.thresholds import (
     HALO_ABRUPT,
     HALO_AT_MOST,
     HALO_EDGE,
+    HALO_FADE,
     HALO_FADE_WIDE,
     HALO_LEAST,
     HALO_OPEN,
@@ -43,6 +45,7 @@ from refinement.thresholds import (
     HALO_SIDE,
     HALO_TOLERANCE,
     HALO_WIDE,
+    TAIL_RISE,
 )
 
 
@@ -151,3 +154,47 @@ def take_off_wide_halo(alpha: Plane, scale: float) -> Plane:
     result.ravel()[places] = value - np.clip(taken, 0, np.minimum(halo, value))
     np.copyto(result, np.float32(0), where=found.mask.view(bool))
     return result
+
+
+def take_off_halo(alpha: Plane, quantised: Alpha8, regions: Regions) -> Plane:
+    """Take off halo that runs on from the background into the band.
+
+    Halo falls off fast, so the highest of the nearest few pixels beside the band tells its level
+    better than the coarse grid, and leaves no step at the edge of what was cleared. A pixel about
+    as low is halo; a higher one stays.
+
+    Args:
+        alpha: (H, W) float32, raw.
+        quantised: (H, W) uint8, the same in 255ths.
+        regions: What is definite.
+
+    Returns:
+        (H, W) float32; the input itself for an undamaged matte.
+    """
+    if regions.clean:
+        return alpha
+    faint = as_mask(quantised <= HALO_FADE * regions.clear) & as_mask(quantised > 0)
+    places = np.flatnonzero((faint & (1 - (regions.inside | regions.outside))).view(bool))
+    highest = dilate(quantised * regions.outside, square_kernel(2)).ravel()[places]
+    places = places[highest > 0]
+    halo = highest[highest > 0].astype(np.float32) / np.float32(255)
+    value = alpha.ravel()[places]
+    taken = np.clip((HALO_FADE * halo - value) / (HALO_FADE - 1), 0, halo)
+    result = alpha.copy()
+    result.ravel()[places] = np.maximum(value - taken, 0)
+    return result
+
+
+def keep_tails(quantised: Alpha8, regions: Regions) -> None:
+    """Keep, in place, faint tails of hair that would be cleared with the halo about them.
+
+    A halo is wide. What stands out over all that a square of 3 px fits under is a strand. Strands
+    that are connected with nothing are cleared by :func:`refinement.levels.drop_crumbs`.
+
+    Args:
+        quantised: (H, W) uint8, raw alpha.
+        regions: What is definite; ``outside`` shrinks.
+    """
+    wide = cv2.morphologyEx(quantised, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+    halo = np.asarray(cv2.convertScaleAbs(wide, alpha=TAIL_RISE, beta=2), np.uint8)
+    regions.outside &= as_mask(quantised < halo)

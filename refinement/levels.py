@@ -8,13 +8,11 @@ import cv2
 import numpy as np
 
 from refinement.grid import (
-    Alpha8,
     Mask,
     Plane,
     as_mask,
     cell_mean,
     dilate,
-    grow_within,
     interpolate_cells,
     keep_where,
     spread,
@@ -29,12 +27,8 @@ from refinement.thresholds import (
     FRAME_LEVEL,
     FRAME_RUN,
     GAIN_AT_LEAST,
-    HALO_FADE,
     HAZE_FADE,
     HAZE_TAKEN_AT_MOST,
-    VEIL,
-    VEIL_TOLERANCE,
-    VEILED,
 )
 
 _STRIP: Final = 64  # rows; strips keep memory low and stay in the cache
@@ -184,62 +178,6 @@ def compose_unlevelled(alpha: Plane, regions: Regions) -> Plane:
     np.copyto(result, np.float32(1), where=regions.inside.view(bool))
     np.copyto(result, np.float32(0), where=regions.outside.view(bool))
     return result
-
-
-def take_off_halo(alpha: Plane, quantised: Alpha8, regions: Regions) -> Plane:
-    """Take off halo that runs on from the background into the band.
-
-    Halo falls off fast, so the highest of the nearest few pixels beside the band tells its level
-    better than the coarse grid, and leaves no step at the edge of what was cleared. A pixel about
-    as low is halo; a higher one stays.
-
-    Args:
-        alpha: (H, W) float32, raw.
-        quantised: (H, W) uint8, the same in 255ths.
-        regions: What is definite.
-
-    Returns:
-        (H, W) float32; the input itself for an undamaged matte.
-    """
-    if regions.clean:
-        return alpha
-    faint = as_mask(quantised <= HALO_FADE * regions.clear) & as_mask(quantised > 0)
-    places = np.flatnonzero((faint & (1 - (regions.inside | regions.outside))).view(bool))
-    highest = dilate(quantised * regions.outside, square_kernel(2)).ravel()[places]
-    places = places[highest > 0]
-    halo = highest[highest > 0].astype(np.float32) / np.float32(255)
-    value = alpha.ravel()[places]
-    taken = np.clip((HALO_FADE * halo - value) / (HALO_FADE - 1), 0, halo)
-    result = alpha.copy()
-    result.ravel()[places] = np.maximum(value - taken, 0)
-    return result
-
-
-def take_off_veil(quantised: Alpha8, regions: Regions) -> None:
-    """Fill the veil that runs on from the body into the band, in place of a step there.
-
-    The body beside the band tells the level of the veil. What lies in the band, is connected
-    with the body and is not lower than that level is veiled body too.
-
-    Args:
-        quantised: (H, W) uint8, raw alpha.
-        regions: What is definite; ``inside`` grows. An undamaged matte stays as it is.
-    """
-    if regions.clean:
-        return
-    inside = regions.inside
-    side = 2 * (regions.step // 2) + 1  # at most 9, so that sums fit 16 bits
-    near = dilate(inside, square_kernel(side // 2)) & as_mask(quantised >= VEIL)
-    places = np.flatnonzero((near & (1 - (inside | regions.outside))).view(bool))
-    window = (side, side)
-    known = cv2.boxFilter(inside, cv2.CV_16U, window, normalize=False).ravel()[places]
-    total = cv2.boxFilter(quantised * inside, cv2.CV_16U, window, normalize=False).ravel()[places]
-    level = total.astype(np.float32) / np.maximum(known, 1)
-    veiled = (known > 0) & (level < VEILED)
-    veiled &= quantised.ravel()[places] >= level - VEIL_TOLERANCE
-    band = inside.copy()
-    band.ravel()[places[veiled]] = 1
-    regions.inside |= grow_within(inside, band, side // 2)
 
 
 def drop_crumbs(alpha: Plane, regions: Regions) -> None:

@@ -6,8 +6,11 @@ Masks are (H, W) uint8, 0 or 1; alpha is (H, W) uint8; lengths are in pixels of 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from refinement.grid import (
     Alpha8,
@@ -22,7 +25,9 @@ from refinement.thresholds import (
     CLEAR,
     PIN_HOLE_ALONE,
     PIN_HOLE_COMPACT,
+    PIN_HOLE_RIM,
     PIN_HOLE_SIDE,
+    PIN_HOLE_SURROUNDINGS,
     SOLID,
 )
 
@@ -31,15 +36,12 @@ def find_pin_holes(quantised: Alpha8, scale: float) -> Mask:
     """The small compact dents that lie alone in the body.
 
     Body of the dent's own width must lie on all sides of it. Gaps of hair, nets and meshes lie near
-    each other. A dent that reaches the level of clear may be an opening:
-    :func:`refinement.background.pin_holes` decides on those.
+    each other. A dent that reaches the level of clear may be an opening, so it has to be farther
+    from other dents.
 
     Args:
         quantised: (H, W) uint8.
         scale: Size of the picture relative to 1024 x 1024.
-
-    Returns:
-        (H, W) mask of the dents with their rims.
     """
     unsolid = as_mask(quantised < SOLID)
     result = np.zeros_like(quantised)
@@ -53,26 +55,61 @@ def find_pin_holes(quantised: Alpha8, scale: float) -> Mask:
     count, labels = label(narrow, connectivity=8)
     names = labels.ravel()[where]
     (top, left), (bottom, right) = bounding_corners(names, where, quantised.shape, count)
-    height, width = bottom - top + 1, right - left + 1
     area = np.bincount(names, minlength=count)
-    side = np.maximum(width, height)
+    side = np.maximum(right - left, bottom - top) + 1
     small = (side <= widest) & (area > PIN_HOLE_COMPACT * side * side)
     small[0] = False
     chosen = np.flatnonzero(small)
-    # How many pixels are not solid in any box: from an integral image.
-    sums = cv2.integral(unsolid)
-    rows, columns = quantised.shape
-    left, top, width, height, area, side = (
-        values[chosen] for values in (left, top, width, height, area, side)
-    )
     floor = np.full(count, 255, np.uint8)
     np.minimum.at(floor, names, quantised.ravel()[where])
-    margin = np.maximum(max(4, 8 * scale), side).astype(np.int64)
-    x0, y0 = np.maximum(left - margin, 0), np.maximum(top - margin, 0)
-    x1, y1 = np.minimum(left + width + margin, columns), np.minimum(top + height + margin, rows)
-    others = sums[y1, x1] - sums[y0, x1] - sums[y1, x0] + sums[y0, x0] - area
-    alone = (others <= PIN_HOLE_ALONE * (x1 - x0) * (y1 - y0)) & (floor[chosen] > CLEAR)
+    corners = (side, top, bottom, left, right, area)
+    dents = _Dents(*(np.asarray(values[chosen], np.int64) for values in corners))
     holes = np.zeros(count, np.uint8)
-    holes[chosen[alone]] = 1
+    holes[chosen[_alone(dents, floor[chosen], unsolid, narrow, scale)]] = 1
     result.ravel()[where] = holes[names]
     return dilate(result, np.ones((5, 5), np.uint8))
+
+
+@dataclass(frozen=True, slots=True)
+class _Dents:
+    """Boxes about dents, first and last row and column, each (n,) int64."""
+
+    side: NDArray[np.int64]
+    top: NDArray[np.int64]
+    bottom: NDArray[np.int64]
+    left: NDArray[np.int64]
+    right: NDArray[np.int64]
+    area: NDArray[np.int64]
+
+    def others(
+        self, sums: NDArray[np.int32], margin: NDArray[np.number]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Pixels of a mask within a margin about each dent, itself left out, and all pixels there.
+
+        Args:
+            sums: (H + 1, W + 1), the integral of the mask.
+            margin: (n,), in pixels.
+        """
+        rows, columns = sums.shape[0] - 1, sums.shape[1] - 1
+        wide = margin.astype(np.int64)
+        y0, y1 = np.maximum(self.top - wide, 0), np.minimum(self.bottom + 1 + wide, rows)
+        x0, x1 = np.maximum(self.left - wide, 0), np.minimum(self.right + 1 + wide, columns)
+        inside = sums[y1, x1].astype(np.int64) - sums[y0, x1] - sums[y1, x0] + sums[y0, x0]
+        return inside - self.area, (y1 - y0) * (x1 - x0)
+
+
+def _alone(
+    dents: _Dents, floor: Alpha8, unsolid: Mask, narrow: Mask, scale: float
+) -> NDArray[np.bool_]:
+    """Which of the dents lie alone in the body, (n,)."""
+    all_sums, narrow_sums = (np.asarray(cv2.integral(mask), np.int32) for mask in (unsolid, narrow))
+    near = np.maximum(max(4, 8 * scale), dents.side)
+    found, size = dents.others(all_sums, near)
+    alone = found <= PIN_HOLE_ALONE * size
+    # Near background: body all round, and no other dents.
+    rim, _ = dents.others(all_sums, np.maximum(PIN_HOLE_RIM, dents.side))
+    found, size = dents.others(narrow_sums, near)
+    alone |= (rim == 0) & (found <= PIN_HOLE_ALONE * size)
+    widths, pixels = PIN_HOLE_SURROUNDINGS
+    found, size = dents.others(narrow_sums, np.maximum(pixels * scale, widths * dents.side))
+    return alone & ((floor > CLEAR) | ((rim == 0) & (found <= PIN_HOLE_ALONE * size)))

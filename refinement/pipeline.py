@@ -7,7 +7,7 @@ from typing import Final, cast, overload
 import cv2
 import numpy as np
 
-from refinement import colour, halo, inputs, levels
+from refinement import colour, halo, inputs, levels, veil
 from refinement.grid import Alpha8, Mask, Pixels, Plane, as_mask, to_8_bit
 from refinement.inputs import Layout, Rgba, RgbaLike
 from refinement.options import Options, RefinementError
@@ -171,8 +171,10 @@ def _pass(
     if without == "levels":
         alpha = levels.compose_unlevelled(raw, regions)
     else:
-        levels.take_off_veil(quantised, regions)
-        alpha = levels.compose(levels.take_off_halo(raw, quantised, regions), regions)
+        found = veil.follow_veil(quantised, regions)
+        halo.keep_tails(quantised, regions)
+        alpha = levels.compose(halo.take_off_halo(raw, quantised, regions), regions)
+        found.take_off(raw, alpha)
     if without == "holes":
         np.copyto(alpha, raw, where=regions.inside.view(bool))
     levels.drop_crumbs(alpha, regions)

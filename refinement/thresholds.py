@@ -48,8 +48,9 @@ Chosen by eye."""
 
 # Shapes ---------------------------------------------------------------------------------
 
-PIN_HOLE: Final = 60
-"""A clear region of fewer pixels is a pin hole if nothing else is open near it. Chosen by eye."""
+PIN_HOLE: Final = (16, 60)
+"""A clear region of fewer pixels, or of fewer at 1024, is a pin hole if nothing else is open near
+it. Chosen by eye."""
 GAP_AREA: Final = 9
 """A clear region of at least so many pixels is background by itself. Chosen by eye."""
 FLAT: Final = 9.0
@@ -87,9 +88,9 @@ VEIL_REACH: Final = 16
 """A veil goes on for so many pixels beyond the cells that are level: two cells."""
 VEILED: Final = 248
 """Body below this level beside the band shows a veil that may run on into it. Chosen by eye."""
-VEIL_TOLERANCE: Final = 6
-"""What is connected with veiled body and not lower than it by more than this is veiled too.
-Trade."""
+VEIL_TOLERANCE: Final = (6, 18)
+"""What is connected with veiled body and not lower than the lowest of it nearby is veiled too, but
+for at least the first and at most the second below its mean. Trade."""
 PIN_HOLE_SIDE: Final = (8, 8.0)
 """A pin hole is at most so many pixels wide, and so many at 1024, whichever is more. Chosen by
 eye."""
@@ -98,6 +99,12 @@ PIN_HOLE_COMPACT: Final = 0.4
 PIN_HOLE_ALONE: Final = 0.01
 """Other dents about a pin hole cover at most this share of the surroundings. Trade: hair near the
 border has more."""
+PIN_HOLE_RIM: Final = 3
+"""Body lies on all sides of a pin hole that is near background for so many pixels, or for its own
+width if that is more. Chosen by eye."""
+PIN_HOLE_SURROUNDINGS: Final = (8, 48)
+"""A pin hole that is clear has no dents within so many times its width, or so many pixels at 1024,
+whichever is more. Chosen by eye: smaller surroundings hold parts of true openings."""
 
 # Bodies and pieces ----------------------------------------------------------------------
 
@@ -175,6 +182,9 @@ HALO_SIDE: Final = 24
 faint hair of undamaged mattes."""
 HALO_FADE_WIDE: Final = 2.0
 """As HALO_FADE, beside a wide halo, whose level varies more."""
+TAIL_RISE: Final = 1.5
+"""A faint strand has so many times the alpha of the halo about it. Trade: 2 saves fewer tails of
+hair, and none saves a few pixels of halo."""
 GAIN_AT_LEAST: Final = 0.75
 """A veil in the band is never divided by less. Chosen by eye."""
 HAZE_TAKEN_AT_MOST: Final = 0.25
