@@ -41,6 +41,7 @@ from refinement.thresholds import (
     FAINT_GAP,
     GAP,
     HAZE_AT_MOST,
+    HAZE_SIDE,
     HAZY,
     OPAQUE_VEIL,
     SOLID,
@@ -223,7 +224,7 @@ def _unknown(
     # A level unknown region farther than the band's width is haze if it is faint.
     far = as_mask(depth > options.band_width * scale)
     beyond = border.connected & far & border.plateau & level
-    haze = beyond & _below(quantised, HAZE_AT_MOST)
+    haze = _large(beyond & _below(quantised, HAZE_AT_MOST), (HAZE_SIDE * scale) ** 2)
     if clear == CLEAR and cv2.countNonZero(haze):
         haze &= 1 - crisp_rims(quantised, background, scale)
     found = _Unknown(
@@ -344,6 +345,15 @@ def _narrow_gaps(quantised: Alpha8, step: int, depth: int) -> Mask:
     """Pixels between two sides a few pixels apart, both higher by ``depth`` (of 255)."""
     closed = cv2.morphologyEx(quantised, cv2.MORPH_CLOSE, square_kernel(step / 4))
     return as_mask(np.asarray(cv2.subtract(closed, quantised)) >= depth)
+
+
+def _large(mask: Mask, area: float) -> Mask:
+    """The connected regions of a mask that have at least so many pixels."""
+    if not cv2.countNonZero(mask):
+        return mask
+    count, labels = label(mask, connectivity=8)
+    wide = np.bincount(labels[labels > 0], minlength=count) >= area
+    return as_mask(wide[labels]) & mask
 
 
 def _below(quantised: Alpha8, level: int) -> Mask:
