@@ -22,8 +22,10 @@ from refinement.grid import (
     cell_mean,
     cell_share,
     dilate,
+    erode,
     keep_where,
     label,
+    labels_within,
     mask_from_cells,
     mask_where_all_cells,
     square_kernel,
@@ -224,7 +226,7 @@ def _unknown(
     # A level unknown region farther than the band's width is haze if it is faint.
     far = as_mask(depth > options.band_width * scale)
     beyond = border.connected & far & border.plateau & level
-    haze = _large(beyond & _below(quantised, HAZE_AT_MOST), (HAZE_SIDE * scale) ** 2)
+    haze = _wide(beyond & _below(quantised, HAZE_AT_MOST), HAZE_SIDE * scale)
     if clear == CLEAR and cv2.countNonZero(haze):
         haze &= 1 - crisp_rims(quantised, background, scale)
     found = _Unknown(
@@ -347,13 +349,15 @@ def _narrow_gaps(quantised: Alpha8, step: int, depth: int) -> Mask:
     return as_mask(np.asarray(cv2.subtract(closed, quantised)) >= depth)
 
 
-def _large(mask: Mask, area: float) -> Mask:
-    """The connected regions of a mask that have at least so many pixels."""
-    if not cv2.countNonZero(mask):
-        return mask
+def _wide(mask: Mask, side: float) -> Mask:
+    """The connected regions of a mask that hold a square with so many pixels on a side."""
+    core = erode(mask, square_kernel(max(3.0, side / 2)))
+    if not cv2.countNonZero(core):
+        return core
     count, labels = label(mask, connectivity=8)
-    wide = np.bincount(labels[labels > 0], minlength=count) >= area
-    return as_mask(wide[labels]) & mask
+    wide = np.zeros(count, np.uint8)
+    wide[labels_within(labels, core)] = 1
+    return wide[labels]
 
 
 def _below(quantised: Alpha8, level: int) -> Mask:

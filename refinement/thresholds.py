@@ -39,9 +39,9 @@ haze. Measured: the worst panel of the armour goes down to 0.6, haze up to 0.4; 
 HAZE_AT_MOST: Final = 115
 """A level region far from everything may be haze below this (0.45). Measured: failed pictures
 have haze of up to 0.4."""
-HAZE_SIDE: Final = 32
-"""Haze covers at least the area of a square with a side of so many pixels. Measured: what was taken
-for haze in good hair covered 0.05 of it at most, haze of failed pictures 0.6 and more."""
+HAZE_SIDE: Final = 16
+"""Haze holds a square with a side of so many pixels, and of 7 px. Chosen between level places of
+good hair and the haze of failed pictures."""
 VISIBLE: Final = 25
 """Between this level and SOLID, what is filled or lies beyond the band is in doubt. Chosen by
 eye: 0.1 is just visible over a contrasting background."""
