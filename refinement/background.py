@@ -97,8 +97,8 @@ def background_core(
     names = labels.ravel()[places]
     areas = np.bincount(names, minlength=count)
     areas[main] = low.size if main else 0
-    large = areas >= max(4, round(GAP_AREA * scale * scale))
-    few = areas < _pin_hole_area(scale)
+    large = areas >= gap_area(scale)
+    few = areas < round(PIN_HOLE * scale * scale)
     lone = pin_holes(quantised, labels, places[(few & large)[names]], areas, step, scale)
     large[lone] = False
     core = low.copy()
@@ -150,7 +150,7 @@ def pin_holes(
     area = areas[names]
     across = np.sqrt(area)
     compact = area > 0.5 * np.square((high - low).max(axis=0) + 1)
-    large = areas >= _pin_hole_area(scale)
+    large = areas >= round(PIN_HOLE * scale * scale)
     unsolid = as_mask(quantised < SOLID)
     lone = []
     for k in np.flatnonzero(compact):
@@ -163,18 +163,17 @@ def pin_holes(
     if not lone:
         return names[:0]
     floor = np.array([quantised.ravel()[places[marked == names[k]]].min() for k in lone], np.int64)
-    haze = _median_level(quantised, as_mask(labels > 0))
+    haze = median_level(quantised, as_mask(labels > 0))
     alike = np.abs(floor - haze) <= 1 if haze else np.zeros(len(lone), np.bool_)
     return np.asarray(names[lone][~alike])
 
 
-def _pin_hole_area(scale: float) -> int:
-    """A clear region of fewer pixels may be a pin hole."""
-    least, area = PIN_HOLE
-    return max(least, round(area * scale * scale))
+def gap_area(scale: float) -> int:
+    """A clear region of so many pixels is background by itself."""
+    return max(4, round(GAP_AREA * scale * scale))
 
 
-def _median_level(quantised: Alpha8, clear: Mask) -> int:
+def median_level(quantised: Alpha8, clear: Mask) -> int:
     """The median of alpha over the clear pixels."""
     levels = np.cumsum(cv2.calcHist([quantised], [0], clear, [256], [0, 256]))
     return int(np.searchsorted(levels, 0.5 * levels[-1]))

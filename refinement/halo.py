@@ -45,7 +45,6 @@ from refinement.thresholds import (
     HALO_SIDE,
     HALO_TOLERANCE,
     HALO_WIDE,
-    TAIL_RISE,
 )
 
 
@@ -183,18 +182,3 @@ def take_off_halo(alpha: Plane, quantised: Alpha8, regions: Regions) -> Plane:
     result = alpha.copy()
     result.ravel()[places] = np.maximum(value - taken, 0)
     return result
-
-
-def keep_tails(quantised: Alpha8, regions: Regions) -> None:
-    """Keep, in place, faint tails of hair that would be cleared with the halo about them.
-
-    A halo is wide. What stands out over all that a square of 3 px fits under is a strand. Strands
-    that are connected with nothing are cleared by :func:`refinement.levels.drop_crumbs`.
-
-    Args:
-        quantised: (H, W) uint8, raw alpha.
-        regions: What is definite; ``outside`` shrinks.
-    """
-    wide = cv2.morphologyEx(quantised, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
-    halo = np.asarray(cv2.convertScaleAbs(wide, alpha=TAIL_RISE, beta=2), np.uint8)
-    regions.outside &= as_mask(quantised < halo)

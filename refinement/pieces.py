@@ -33,6 +33,7 @@ from refinement.thresholds import (
     STRAND_FADES,
     STRAND_REACH,
     STRONG,
+    TAIL_RISE,
     THIN_REACH,
 )
 
@@ -167,3 +168,19 @@ class _Pieces:
     def _within(self, belongs: Mask, pixels: float) -> Chosen:
         """The pieces that come within so many pixels of what belongs."""
         return self._any_of(dilate(belongs, square_kernel(pixels)))
+
+
+def faint_tails(quantised: Alpha8) -> Mask:
+    """Faint strands of hair: what stands out over all that a square of 3 px fits under.
+
+    A halo is wide, so it is no strand.
+
+    Args:
+        quantised: (H, W) uint8.
+
+    Returns:
+        (H, W) mask.
+    """
+    wide = cv2.morphologyEx(quantised, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+    halo = np.asarray(cv2.convertScaleAbs(wide, alpha=TAIL_RISE, beta=2), np.uint8)
+    return as_mask(quantised >= halo)

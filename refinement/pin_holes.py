@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from refinement.background import gap_area, median_level
 from refinement.grid import (
     Alpha8,
     Mask,
@@ -32,16 +33,18 @@ from refinement.thresholds import (
 )
 
 
-def find_pin_holes(quantised: Alpha8, scale: float) -> Mask:
+def find_pin_holes(quantised: Alpha8, scale: float, openings: Mask | None = None) -> Mask:
     """The small compact dents that lie alone in the body.
 
     Body of the dent's own width must lie on all sides of it. Gaps of hair, nets and meshes lie near
     each other. A dent that reaches the level of clear may be an opening, so it has to be farther
-    from other dents.
+    from other dents. It is one if it is clear over more than a few pixels, or if the haze over the
+    background shows in it too.
 
     Args:
         quantised: (H, W) uint8.
         scale: Size of the picture relative to 1024 x 1024.
+        openings: (H, W), definite background, where it is known already; it has no pin holes.
     """
     unsolid = as_mask(quantised < SOLID)
     result = np.zeros_like(quantised)
@@ -59,13 +62,21 @@ def find_pin_holes(quantised: Alpha8, scale: float) -> Mask:
     side = np.maximum(right - left, bottom - top) + 1
     small = (side <= widest) & (area > PIN_HOLE_COMPACT * side * side)
     small[0] = False
+    if openings is not None:
+        small[names[openings.ravel()[where] > 0]] = False
     chosen = np.flatnonzero(small)
     floor = np.full(count, 255, np.uint8)
     np.minimum.at(floor, names, quantised.ravel()[where])
     corners = (side, top, bottom, left, right, area)
     dents = _Dents(*(np.asarray(values[chosen], np.int64) for values in corners))
+    floor = floor[chosen]
+    near, far = _alone(dents, unsolid, narrow, scale)
+    haze = median_level(quantised, as_mask(quantised <= CLEAR))
+    opening = (haze > 0) & (np.abs(floor.astype(np.int32) - haze) <= 1)
+    clear = np.bincount(names[quantised.ravel()[where] <= CLEAR], minlength=count)[chosen]
+    opening |= clear >= gap_area(scale)
     holes = np.zeros(count, np.uint8)
-    holes[chosen[_alone(dents, floor[chosen], unsolid, narrow, scale)]] = 1
+    holes[chosen[near & ((floor > CLEAR) | (far & ~opening))]] = 1
     result.ravel()[where] = holes[names]
     return dilate(result, np.ones((5, 5), np.uint8))
 
@@ -99,17 +110,17 @@ class _Dents:
 
 
 def _alone(
-    dents: _Dents, floor: Alpha8, unsolid: Mask, narrow: Mask, scale: float
-) -> NDArray[np.bool_]:
-    """Which of the dents lie alone in the body, (n,)."""
+    dents: _Dents, unsolid: Mask, narrow: Mask, scale: float
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which of the dents lie alone nearby, and which in far wider surroundings, each (n,)."""
     all_sums, narrow_sums = (np.asarray(cv2.integral(mask), np.int32) for mask in (unsolid, narrow))
-    near = np.maximum(max(4, 8 * scale), dents.side)
-    found, size = dents.others(all_sums, near)
-    alone = found <= PIN_HOLE_ALONE * size
-    # Near background: body all round, and no other dents.
+    margin = np.maximum(max(4, 8 * scale), dents.side)
+    found, size = dents.others(all_sums, margin)
+    near = found <= PIN_HOLE_ALONE * size
+    # Beside background there is more that is not solid: body all round, and no other dents.
     rim, _ = dents.others(all_sums, np.maximum(PIN_HOLE_RIM, dents.side))
-    found, size = dents.others(narrow_sums, near)
-    alone |= (rim == 0) & (found <= PIN_HOLE_ALONE * size)
+    found, size = dents.others(narrow_sums, margin)
+    near |= (rim == 0) & (found <= PIN_HOLE_ALONE * size)
     widths, pixels = PIN_HOLE_SURROUNDINGS
     found, size = dents.others(narrow_sums, np.maximum(pixels * scale, widths * dents.side))
-    return alone & ((floor > CLEAR) | ((rim == 0) & (found <= PIN_HOLE_ALONE * size)))
+    return near, (rim == 0) & (found <= PIN_HOLE_ALONE * size)

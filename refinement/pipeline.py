@@ -148,18 +148,20 @@ def _matte(rgba: Pixels, options: Options, without: str | None) -> tuple[Plane, 
         alpha, final, more = _pass(alpha, before, options, without)
         regions.inside |= more.inside
     for _ in range(_PASSES):  # what stood among other dents may stand alone now
-        final, holes = _fill_pin_holes(alpha, final, without)
+        final, holes = _fill_pin_holes(alpha, final, without, regions.outside)
         regions.inside |= holes
         if not cv2.countNonZero(holes):
             break
     return alpha, final, _report(original, final, regions, options)
 
 
-def _fill_pin_holes(alpha: Plane, quantised: Alpha8, without: str | None) -> tuple[Alpha8, Mask]:
+def _fill_pin_holes(
+    alpha: Plane, quantised: Alpha8, without: str | None, openings: Mask | None = None
+) -> tuple[Alpha8, Mask]:
     """Fill the pin holes of alpha in place; the same in 255ths, and what was filled."""
     if without == "holes":
         return quantised, np.zeros_like(quantised)
-    holes = find_pin_holes(quantised, _scale(alpha)) & as_mask(quantised < 255)
+    holes = find_pin_holes(quantised, _scale(alpha), openings) & as_mask(quantised < 255)
     np.copyto(alpha, np.float32(1), where=holes.view(bool))
     return quantised | (holes * np.uint8(255)), holes
 
@@ -172,7 +174,6 @@ def _pass(
         alpha = levels.compose_unlevelled(raw, regions)
     else:
         found = veil.follow_veil(quantised, regions)
-        halo.keep_tails(quantised, regions)
         alpha = levels.compose(halo.take_off_halo(raw, quantised, regions), regions)
         found.take_off(raw, alpha)
     if without == "holes":

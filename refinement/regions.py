@@ -32,7 +32,7 @@ from refinement.grid import (
 )
 from refinement.options import Options
 from refinement.panels import Panels, find_panels
-from refinement.pieces import belonging
+from refinement.pieces import belonging, faint_tails
 from refinement.rings import Rings, measure_rings
 from refinement.thresholds import (
     CLEAR,
@@ -117,6 +117,7 @@ def divide(quantised: Alpha8, scale: float, options: Options) -> Regions:
     rings = measure_rings(border, thick, scale, options.band_width)
     inside = found.mask & (1 - border) & (1 - _soft(quantised, unknown, rings, thick, step))
     del border
+    skirts = dilate(stray, square_kernel(6 * scale))
     outside = (1 - found.mask) & (1 - rings.near)
     visible = max(1, cv2.countNonZero(seen))
     regions = Regions(
@@ -135,20 +136,24 @@ def divide(quantised: Alpha8, scale: float, options: Options) -> Regions:
         clear=unknown.clear,
     )
     dents = dilate(unknown.dents, square_kernel(3 * scale))
-    skirts = dilate(stray, square_kernel(6 * scale))
-    if _undamaged(
+    undamaged = _undamaged(
         quantised,
         inside & (1 - dents) & crisp & (1 - rings.edge),
         outside & (1 - skirts) & crisp & (1 - rings.tail),
         rings.ring,
-    ):
+    )
+    tails = faint_tails(quantised)
+    if undamaged:
         _spare_fine_structure(regions, quantised, unknown, rings, skirts)
+        regions.outside &= dilate(stray, square_kernel(2)) | (1 - tails)
+        regions.outside |= stray
     else:
         regions.tail = 2 + int(min(0.7 * thick.max(), 48))
         regions.pieces_removed += found.faint_pieces
         _clear_around(regions, quantised, found.faint, scale)
-        stray |= found.faint
-    regions.outside |= stray
+        # Fragments of hair that faint tails connect with the body stay.
+        regions.outside |= stray | found.faint
+        regions.outside &= 1 - tails
     return regions
 
 

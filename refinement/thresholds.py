@@ -51,9 +51,8 @@ Chosen by eye."""
 
 # Shapes ---------------------------------------------------------------------------------
 
-PIN_HOLE: Final = (16, 60)
-"""A clear region of fewer pixels, or of fewer at 1024, is a pin hole if nothing else is open near
-it. Chosen by eye."""
+PIN_HOLE: Final = 60
+"""A clear region of fewer pixels is a pin hole if nothing else is open near it. Chosen by eye."""
 GAP_AREA: Final = 9
 """A clear region of at least so many pixels is background by itself. Chosen by eye."""
 FLAT: Final = 9.0
