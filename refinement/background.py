@@ -99,7 +99,7 @@ def background_core(
     areas[main] = low.size if main else 0
     large = areas >= gap_area(scale)
     few = areas < round(PIN_HOLE * scale * scale)
-    lone = pin_holes(quantised, labels, places[(few & large)[names]], areas, step, scale)
+    lone = pin_holes(quantised, labels, places[(few & large)[names]], areas, clear, step, scale)
     large[lone] = False
     core = low.copy()
     core.ravel()[places] = large[names]
@@ -122,6 +122,7 @@ def pin_holes(
     labels: Labels,
     places: NDArray[np.intp],
     areas: NDArray[np.intp],
+    clear: int,
     step: int,
     scale: float,
 ) -> NDArray[np.intp]:
@@ -136,6 +137,7 @@ def pin_holes(
         labels: (H, W) labels of the clear regions.
         places: Flat indices of the pixels of the clear regions in question.
         areas: Pixels of every clear region.
+        clear: From :func:`clear_level`.
         step: Side of a coarse cell in pixels.
         scale: Size of the picture relative to 1024 x 1024.
 
@@ -163,7 +165,7 @@ def pin_holes(
     if not lone:
         return names[:0]
     floor = np.array([quantised.ravel()[places[marked == names[k]]].min() for k in lone], np.int64)
-    haze = median_level(quantised, as_mask(labels > 0))
+    haze = median_clear(quantised, clear)
     alike = np.abs(floor - haze) <= 1 if haze else np.zeros(len(lone), np.bool_)
     return np.asarray(names[lone][~alike])
 
@@ -173,9 +175,9 @@ def gap_area(scale: float) -> int:
     return max(4, round(GAP_AREA * scale * scale))
 
 
-def median_level(quantised: Alpha8, clear: Mask) -> int:
-    """The median of alpha over the clear pixels."""
-    levels = np.cumsum(cv2.calcHist([quantised], [0], clear, [256], [0, 256]))
+def median_clear(quantised: Alpha8, clear: int) -> int:
+    """The median of alpha over the pixels at or below the level of clear; 0 if there are none."""
+    levels = np.cumsum(cv2.calcHist([quantised], [0], None, [256], [0, 256])[: clear + 1])
     return int(np.searchsorted(levels, 0.5 * levels[-1]))
 
 

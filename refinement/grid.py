@@ -50,8 +50,12 @@ def erode(mask: Mask, kernel: Mask) -> Mask:
 
 def grow_within(seed: Mask, allowed: Mask, pixels: int) -> Mask:
     """Grow a mask by so many pixels over what is allowed and connected with it."""
+    size = cv2.countNonZero(seed)
     for _ in range(pixels):
         seed = dilate(seed, np.ones((3, 3), np.uint8)) & allowed
+        before, size = size, cv2.countNonZero(seed)
+        if size == before:
+            break
     return seed
 
 

@@ -15,6 +15,8 @@ from refinement.grid import (
     dilate,
     interpolate_cells,
     keep_where,
+    label,
+    labels_within,
     spread,
     square_kernel,
     to_8_bit,
@@ -190,12 +192,14 @@ def drop_crumbs(alpha: Plane, regions: Regions) -> None:
     if regions.clean:
         return
     visible = as_mask(alpha > 0)
-    reached = visible & regions.belongs
-    left = cv2.countNonZero(visible) - cv2.countNonZero(reached)
-    for _ in range(regions.tail):
-        cv2.bitwise_and(dilate(reached, np.ones((3, 3), np.uint8)), visible, dst=reached)
-        before, left = left, cv2.countNonZero(visible) - cv2.countNonZero(reached)
-        if left == before:
-            break
-    if left:
-        np.copyto(alpha, np.float32(0), where=(visible ^ reached).view(bool))
+    loose = visible & (1 - regions.belongs)
+    if not cv2.countNonZero(loose):
+        return
+    count, labels = label(loose, connectivity=8)
+    attached = np.zeros(count, np.uint8)
+    beside = dilate(visible & regions.belongs, square_kernel(1)) & loose
+    attached[labels_within(labels, beside)] = 1
+    places = np.flatnonzero(loose.view(bool))
+    near = dilate(regions.belongs, square_kernel(regions.tail)).ravel()[places]
+    crumbs = places[(attached[labels.ravel()[places]] & near) == 0]
+    alpha.ravel()[crumbs] = 0

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from refinement.background import gap_area, median_level
+from refinement.background import gap_area, median_clear
 from refinement.grid import (
     Alpha8,
     Mask,
@@ -71,12 +71,13 @@ def find_pin_holes(quantised: Alpha8, scale: float, openings: Mask | None = None
     dents = _Dents(*(np.asarray(values[chosen], np.int64) for values in corners))
     floor = floor[chosen]
     near, far = _alone(dents, unsolid, narrow, scale)
-    haze = median_level(quantised, as_mask(quantised <= CLEAR))
-    opening = (haze > 0) & (np.abs(floor.astype(np.int32) - haze) <= 1)
     clear = np.bincount(names[quantised.ravel()[where] <= CLEAR], minlength=count)[chosen]
-    opening |= clear >= gap_area(scale)
+    opening = clear >= gap_area(scale)
+    if (near & far & (clear > 0)).any():
+        haze = median_clear(quantised, CLEAR)
+        opening |= (haze > 0) & (np.abs(floor.astype(np.int32) - haze) <= 1)
     holes = np.zeros(count, np.uint8)
-    holes[chosen[near & ((floor > CLEAR) | (far & ~opening))]] = 1
+    holes[chosen[near & ((clear == 0) | (far & ~opening))]] = 1
     result.ravel()[where] = holes[names]
     return dilate(result, np.ones((5, 5), np.uint8))
 
