@@ -76,11 +76,14 @@ def find_panels(
     """
     smooth = np.asarray(cv2.blur(quantised, (2 * round(2 * scale) + 1,) * 2), np.uint8)
     high = level_cells & (mean > VEIL)
-    about = interpolate_cells(spread(mean, high.astype(np.float32)), quantised.shape)
-    level = np.rint(about).astype(np.uint8)
-    core = mask_from_cells(high, quantised.shape)
-    veils = _grow(core, level, smooth, VEIL_REACH * scale)
-    found = Panels(veils, np.zeros_like(veils), level)
+    # Body that is hardly veiled needs nothing.
+    veiled = high & (mean < SOLID + PANEL_TOLERANCE)
+    found = Panels(*(np.zeros_like(quantised) for _ in range(3)))
+    if veiled.any():
+        about = interpolate_cells(spread(mean, high.astype(np.float32)), quantised.shape)
+        found.level = np.rint(about).astype(np.uint8)
+        core = mask_from_cells(veiled, quantised.shape)
+        found.mask = _grow(core, found.level, smooth, VEIL_REACH * scale)
     _add_panels(found, quantised, smooth, scale)
     return found
 
