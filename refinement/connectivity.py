@@ -77,7 +77,7 @@ def unknown_border(
     connected = unsolid.copy()
     connected.ravel()[places] = touched[labels.ravel()[places]]
     connected |= background
-    dents = wide[labels] if wide.any() else np.zeros_like(unsolid)
+    dents = np.take(wide, labels) if wide.any() else np.zeros_like(unsolid)
     return UnknownBorder(connected, dents, dilate(plateau, square_kernel(6 * scale)))
 
 

@@ -92,7 +92,7 @@ def find_halo(quantised: Alpha8, scale: float) -> Halo:
     if count == 1 or count > np.iinfo(np.uint16).max:
         return result
     chosen = _halos(alpha, grown, labels, count, level, ceiling, scale)
-    result.mask[part] = as_mask(chosen[labels])
+    result.mask[part] = as_mask(np.take(chosen, labels))
     result.level[part] = level
     return result
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import cv2
 import numpy as np
 
@@ -32,8 +30,6 @@ from refinement.thresholds import (
     HAZE_FADE,
     HAZE_TAKEN_AT_MOST,
 )
-
-_STRIP: Final = 64  # rows; strips keep memory low and stay in the cache
 
 
 def repair_frame(alpha: Plane) -> Plane:
@@ -140,8 +136,7 @@ def compose(alpha: Plane, regions: Regions) -> Plane:
     """The refined alpha: 1 inside, 0 outside, levelled in the band.
 
     In the band, alpha is divided by the level of opaque beside it, and the level of clear is
-    taken off where alpha is about as low. Alpha comes back unchanged where both levels are
-    right already.
+    taken off where alpha is about as low. In an undamaged matte both levels are right already.
 
     Args:
         alpha: (H, W) float32, raw.
@@ -150,32 +145,31 @@ def compose(alpha: Plane, regions: Regions) -> Plane:
     Returns:
         (H, W) float32, 0..1.
     """
+    if regions.clean:
+        return compose_unlevelled(alpha, regions)
     shape = alpha.shape
     gain_grid, haze_grid = plateaus(alpha, regions)
     hazy, veiled = haze_grid > 0.25 / 255, gain_grid < 1 - 0.5 / 255
     haze = interpolate_cells(np.where(hazy, haze_grid, 0), shape) if hazy.any() else None
     gain = interpolate_cells(np.where(veiled, gain_grid, 1), shape) if veiled.any() else None
-    result = np.empty_like(alpha)
-    for top in range(0, shape[0], _STRIP):
-        rows = slice(top, top + _STRIP)
-        values = alpha[rows].copy()
-        if haze is not None:
-            # haze * (FADE - alpha / haze) / (FADE - 1), which needs no division
-            taken = (HAZE_FADE * haze[rows] - values) * (1 / (HAZE_FADE - 1))
-            taken = np.minimum(taken, haze[rows])
-            values -= cv2.threshold(taken, 0, 0, cv2.THRESH_TOZERO)[1]
-            cv2.threshold(values, 0, 0, cv2.THRESH_TOZERO, dst=values)
-        if gain is not None:
-            values /= gain[rows]
-            cv2.threshold(values, 1, 1, cv2.THRESH_TRUNC, dst=values)
-        np.copyto(values, np.float32(1), where=regions.inside[rows].view(bool))
-        np.copyto(values, np.float32(0), where=regions.outside[rows].view(bool))
-        result[rows] = values
+    result = regions.inside.astype(np.float32)
+    places = np.flatnonzero(((regions.inside | regions.outside) ^ 1).view(bool))
+    values = alpha.ravel()[places]
+    if haze is not None:
+        near = haze.ravel()[places]
+        # haze * (FADE - alpha / haze) / (FADE - 1), which needs no division
+        taken = (HAZE_FADE * near - values) * np.float32(1 / (HAZE_FADE - 1))
+        values -= np.clip(taken, 0, near)
+        np.maximum(values, 0, out=values)
+    if gain is not None:
+        values /= gain.ravel()[places]
+        np.minimum(values, 1, out=values)
+    result.ravel()[places] = values
     return result
 
 
 def compose_unlevelled(alpha: Plane, regions: Regions) -> Plane:
-    """The alpha of :func:`compose` with the band left as it is, to measure what levels add."""
+    """The alpha of :func:`compose` with the band left as it is."""
     result = alpha.copy()
     np.copyto(result, np.float32(1), where=regions.inside.view(bool))
     np.copyto(result, np.float32(0), where=regions.outside.view(bool))

@@ -119,7 +119,7 @@ def _add_panels(found: Panels, quantised: Alpha8, smooth: Alpha8, scale: float) 
     total = np.bincount(names, weights=rough[inner], minlength=count)
     chosen &= total < SMOOTH * np.maximum(np.bincount(names, minlength=count), 1)
     chosen[0] = False
-    mask = as_mask(chosen[labels])
+    mask = as_mask(np.take(chosen, labels))
     found.mask[part] |= mask
     found.sure[part] |= mask
     np.copyto(found.level[part], level, where=mask.view(bool))

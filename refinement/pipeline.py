@@ -25,7 +25,7 @@ from refinement.thresholds import (
 )
 from refinement.trimap import trimap
 
-VERSION: Final = "1.2"
+VERSION: Final = "1.3"
 """Changes whenever the outputs for the same input change."""
 
 _LARGEST_BLOCK: Final = 32 * 2**20 - 2**16

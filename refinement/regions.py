@@ -148,7 +148,7 @@ def divide(quantised: Alpha8, scale: float, options: Options) -> Regions:
         regions.outside &= dilate(stray, square_kernel(2)) | (1 - tails)
         regions.outside |= stray
     else:
-        regions.tail = 2 + int(min(0.7 * thick.max(), 48))
+        regions.tail = 2 + round(160 * scale)
         regions.pieces_removed += found.faint_pieces
         _clear_around(regions, quantised, found.faint, scale)
         # Fragments of hair that faint tails connect with the body stay.
@@ -284,7 +284,7 @@ def crisp_rims(quantised: Alpha8, background: Mask, scale: float) -> Mask:
     sharp = np.bincount(labels[edge.view(bool)], minlength=count)
     crisp = (sharp > CRISP_RIM * rim) & (rim > 0)
     crisp[0] = False
-    return as_mask(crisp[labels])
+    return as_mask(np.take(crisp, labels))
 
 
 def thickness(border: Mask, depth: Plane, step: int) -> tuple[Plane, Mask]:
@@ -362,7 +362,7 @@ def _wide(mask: Mask, side: float) -> Mask:
     count, labels = label(mask, connectivity=8)
     wide = np.zeros(count, np.uint8)
     wide[labels_within(labels, core)] = 1
-    return wide[labels]
+    return np.take(wide, labels)
 
 
 def _below(quantised: Alpha8, level: int) -> Mask:

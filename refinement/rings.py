@@ -62,11 +62,11 @@ def measure_rings(border: Mask, thick: Plane, scale: float, band_width: float) -
     }
     away = distance_to(border)
     width = interpolate_cells(thick, border.shape)
-    result = Rings(*(np.empty_like(border) for _ in limits))
+    masks = {name: np.empty(border.shape, np.bool_) for name in limits}
     for top in range(0, border.shape[0], _STRIP):
         rows = slice(top, top + _STRIP)
         for name, (pixels, part) in limits.items():
             left = cv2.scaleAdd(width[rows], -part, away[rows]) if part else away[rows]
-            getattr(result, name)[rows] = as_mask(left <= pixels)
-    result.trusted |= result.nearby
-    return result
+            np.less_equal(left, pixels, out=masks[name][rows])
+    masks["trusted"] |= masks["nearby"]
+    return Rings(**{name: as_mask(mask) for name, mask in masks.items()})

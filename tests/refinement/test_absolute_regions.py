@@ -168,3 +168,50 @@ def test_case_of_a_drawn_panel() -> None:
     result, report = refined(raw)
     assert np.abs(result - true).sum() < 0.1 * np.abs(raw - true).sum()
     assert report.doubtful_area > 0.01
+
+
+def test_a_veil_that_runs_on_into_the_band_leaves_few_steps_beside_the_body() -> None:
+    left, wrong, kept = 0, 0.0, 0.0
+    for seed in range(3):
+        subject = synthetic.subject(seed, (448, 448), hair="curly", arm_gap=True)
+        raw = np.rint(255 * synthetic.damage_multiplied(subject.alpha, seed, 2.0))
+        result, _ = refined(raw)
+        left += new_steps(raw, result)
+        inside = subject.alpha == 1
+        wrong += float((255 - result[inside]).sum())
+        kept += float((255 - raw[inside]).sum())
+    assert left <= 450  # 380; 527 without following the veil
+    assert wrong < 0.03 * kept
+
+
+def test_faint_strands_of_hair_stay_and_faint_haze_goes() -> None:
+    raw, strands = body(), np.zeros((SIZE, SIZE), np.uint8)
+    for x in range(160, 360, 20):
+        top = 384 - int(np.sqrt(218**2 - (x - 256) ** 2))
+        cv2.line(raw, (x, top + 3), (x, top - 40), 150, 1)
+        cv2.line(strands, (x, top - 41), (x - 15, top - 110), 1, 1)
+    raw[strands > 0] = np.maximum(raw[strands > 0], 11)
+    raw -= 18 * soft_disc(256, 430, 60, 2)  # damaged: the body is see-through somewhere
+    raw[40:70, 440:480] = 11
+    result, _ = refined(raw)
+    hair = (strands > 0) & (raw == 11)
+    assert result[hair].sum() > 0.9 * raw[hair].sum()
+    assert not result[40:70, 440:480].any()
+
+
+def test_a_hole_of_a_few_clear_pixels_is_filled_and_an_opening_stays() -> None:
+    y, x = np.mgrid[:SIZE, :SIZE]
+    raw = body() * (1 - np.exp(-((x - 256) ** 2 + (y - 430) ** 2) / (2 * 1.2**2)))
+    cv2.circle(raw, (180, 420), 4, 0, -1)
+    result, _ = refined(np.rint(raw))
+    assert result[424:437, 250:263].min() == 255
+    assert result[419:422, 179:182].max() == 0
+
+
+@needs_cases
+def test_level_places_of_hair_are_no_haze() -> None:
+    case = cv2.imread(str(CASES / "halo_step.png"), cv2.IMREAD_UNCHANGED)
+    raw = case[..., 3].astype(np.float64)
+    result, _ = refined(raw)
+    hair = raw > 60
+    assert not np.count_nonzero(result[hair] == 0)
