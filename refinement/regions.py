@@ -48,6 +48,7 @@ from refinement.thresholds import (
     OPAQUE_VEIL,
     SOLID,
     STRANDS_SHARE,
+    TAIL_REACH,
     THICK,
     VISIBLE,
 )
@@ -148,7 +149,7 @@ def divide(quantised: Alpha8, scale: float, options: Options) -> Regions:
         regions.outside &= dilate(stray, square_kernel(2)) | (1 - tails)
         regions.outside |= stray
     else:
-        regions.tail = 2 + round(160 * scale)
+        regions.tail = 2 + round(TAIL_REACH * scale)
         regions.pieces_removed += found.faint_pieces
         _clear_around(regions, quantised, found.faint, scale)
         # Fragments of hair that faint tails connect with the body stay.

@@ -184,6 +184,8 @@ HALO_SIDE: Final = 24
 faint hair of undamaged mattes."""
 HALO_FADE_WIDE: Final = 2.0
 """As HALO_FADE, beside a wide halo, whose level varies more."""
+TAIL_REACH: Final = 160
+"""A faint strand is followed for so many pixels from what is visible. Chosen by eye."""
 TAIL_RISE: Final = 1.5
 """A faint strand has so many times the alpha of the halo about it. Trade: 2 saves fewer tails of
 hair, and none saves a few pixels of halo."""

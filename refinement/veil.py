@@ -68,7 +68,7 @@ def follow_veil(quantised: Alpha8, regions: Regions) -> Veil:
         for plane in (inside, (quantised >> 1) * inside)
     )
     level = 2 * total / known
-    lowest = erode(quantised | (inside ^ 1) * np.uint8(255), np.ones(window, np.uint8))
+    lowest = erode(quantised | (inside ^ np.uint8(1)) * np.uint8(255), square_kernel(reach))
     least, most = VEIL_TOLERANCE
     tolerance = np.clip(level - lowest.ravel()[places], least, most)
     shows = (level >= VEIL) & (level < VEILED)
