@@ -6,6 +6,8 @@ All functions give the same result when a picture is flipped or turned by 90 deg
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -70,6 +72,39 @@ def label(mask: Mask, connectivity: int) -> tuple[int, Labels]:
     """Connected regions of a mask: how many labels there are, 0 included, and the labels."""
     count, labels = cv2.connectedComponents(mask, connectivity=connectivity)
     return count, np.asarray(labels, np.int32)
+
+
+def count_beside(
+    labels: Labels, where: Mask, kernel: Mask, count: int
+) -> Callable[[Mask], NDArray[np.intp]]:
+    """A function that counts pixels beside each region.
+
+    A pixel beside two regions counts for both, so that the numbering decides nothing.
+
+    Args:
+        labels: (H, W), at most 65534 regions.
+        where: (H, W), the pixels that may count.
+        kernel: What is beside: the structuring element that regions are dilated by.
+        count: How many labels there are.
+
+    Returns:
+        A function of an (H, W) mask that gives (count,), the pixels of ``where`` in the mask beside
+        each region; those that are beside none count for label 0.
+    """
+    none = np.iinfo(np.uint16).max
+    names = labels.astype(np.uint16)
+    places = np.flatnonzero(where.view(bool))
+    last = np.asarray(cv2.dilate(names, kernel), np.uint16).ravel()[places]
+    names[names == 0] = none
+    first = np.asarray(cv2.erode(names, kernel), np.uint16).ravel()[places]
+    both = (first != last) & (first != none)
+
+    def counted(mask: Mask) -> NDArray[np.intp]:
+        chosen = mask.ravel()[places].view(bool)
+        result = np.bincount(last[chosen], minlength=count)
+        return result + np.bincount(first[chosen & both], minlength=count)
+
+    return counted
 
 
 def keep_where(plane: Plane, mask: Mask) -> Plane:
@@ -155,9 +190,15 @@ def local_level(alpha: Alpha8, core: Mask, step: int) -> Alpha8:
     share = cell_mean(core, step)
     mean = cell_mean(alpha * core, step) / np.maximum(share, 1e-6)
     level = spread(np.asarray(mean, np.float32), np.minimum(share * 4, 1))
-    rounded = np.rint(interpolate_cells(level, alpha.shape)).astype(np.uint8)
+    rounded = round_level(interpolate_cells(level, alpha.shape))
     near = dilate(as_mask(share > 0), np.ones((5, 5), np.uint8))
     return rounded * mask_from_cells(near, alpha.shape)
+
+
+def round_level(level: Plane) -> Alpha8:
+    """A level of 0..255 as an integer; halves go up, whichever way the picture is turned."""
+    # Sums over turned pictures differ in their last bits, and many means end in a half.
+    return (level + np.float32(0.501)).astype(np.uint8)
 
 
 def interpolate_cells(grid: Plane | Mask, shape: tuple[int, ...]) -> Plane:

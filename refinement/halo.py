@@ -19,6 +19,7 @@ from refinement.grid import (
     Plane,
     as_mask,
     box_about,
+    count_beside,
     dilate,
     erode,
     grow_within,
@@ -89,7 +90,7 @@ def find_halo(quantised: Alpha8, scale: float) -> Halo:
     allowed = as_mask(alpha <= ceiling) & as_mask(level > 0)
     grown = grow_within(core, allowed, 2 + round(HALO_REACH * scale))
     count, labels = label(grown & as_mask(alpha > CLEAR), connectivity=8)
-    if count == 1 or count > np.iinfo(np.uint16).max:
+    if count == 1 or count >= np.iinfo(np.uint16).max:
         return result
     chosen = _halos(alpha, grown, labels, count, level, ceiling, scale)
     result.mask[part] = as_mask(np.take(chosen, labels))
@@ -108,15 +109,12 @@ def _halos(
 ) -> NDArray[np.bool_]:
     """Which regions are halos, (count,): abrupt towards the subject, gradual outward."""
     near = square_kernel(4 * scale)
-    names = np.asarray(cv2.dilate(labels.astype(np.uint16), square_kernel(1)), np.uint16)
     highest = dilate(alpha, near)
     # The rim towards what is higher: abrupt beside a halo, gradual on a slope.
-    higher = np.flatnonzero(
-        (as_mask(alpha > ceiling) & (1 - grown) & as_mask(names > 0)).view(bool)
-    )
-    rise = highest.ravel()[higher] > level.ravel()[higher].astype(np.int32) + HALO_RISE
-    rim = np.bincount(names.ravel()[higher], minlength=count)
-    steep = np.bincount(names.ravel()[higher[rise]], minlength=count)
+    higher = as_mask(alpha > ceiling) & (1 - grown)
+    beside_halo = count_beside(labels, higher, square_kernel(1), count)
+    least = np.asarray(cv2.add(level, np.full_like(level, HALO_RISE)), np.uint8)
+    rim, steep = beside_halo(higher), beside_halo(as_mask(highest > least))
     # The rim towards background: gradual beside a halo, an edge round cloth.
     beside = dilate(as_mask(alpha <= CLEAR), square_kernel(1)) & as_mask(labels > 0)
     lower = np.flatnonzero(beside.view(bool))

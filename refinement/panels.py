@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 
 from refinement.grid import (
     Alpha8,
+    Labels,
     Mask,
     Plane,
     as_mask,
     box_about,
+    count_beside,
     dilate,
     erode,
     grow_within,
@@ -25,6 +27,7 @@ from refinement.grid import (
     label,
     local_level,
     mask_from_cells,
+    round_level,
     spread,
     square_kernel,
 )
@@ -81,7 +84,7 @@ def find_panels(
     found = Panels(*(np.zeros_like(quantised) for _ in range(3)))
     if veiled.any():
         about = interpolate_cells(spread(mean, high.astype(np.float32)), quantised.shape)
-        found.level = np.rint(about).astype(np.uint8)
+        found.level = round_level(about)
         core = mask_from_cells(veiled, quantised.shape)
         found.mask = _grow(core, found.level, smooth, VEIL_REACH * scale)
     _add_panels(found, quantised, smooth, scale)
@@ -110,9 +113,9 @@ def _add_panels(found: Panels, quantised: Alpha8, smooth: Alpha8, scale: float) 
     level = local_level(alpha, core, max(2, round(8 * scale)))
     grown = _grow(core, level, np.where(between, alpha, 0).astype(np.uint8), PANEL_REACH * scale)
     count, labels = label(grown, connectivity=8)
-    if count == 1 or count > np.iinfo(np.uint16).max:
+    if count == 1 or count >= np.iinfo(np.uint16).max:
         return
-    chosen = _surrounded(alpha, grown, labels.astype(np.uint16), count, scale)
+    chosen = _surrounded(alpha, grown, labels, count, scale)
     rough = np.asarray(cv2.absdiff(alpha, cv2.blur(alpha, (3, 3))), np.uint8)
     inner = core.view(bool)
     names = labels[inner]
@@ -126,11 +129,9 @@ def _add_panels(found: Panels, quantised: Alpha8, smooth: Alpha8, scale: float) 
 
 
 def _surrounded(
-    alpha: Alpha8, grown: Mask, names: NDArray[np.uint16], count: int, scale: float
+    alpha: Alpha8, grown: Mask, labels: Labels, count: int, scale: float
 ) -> NDArray[np.bool_]:
     """Which of the grown regions have body along most of their rim, (count,)."""
-    outer = np.asarray(cv2.dilate(names, square_kernel(3 * scale + 1)), np.uint16)
-    where = (as_mask(outer > 0) & (1 - dilate(grown, square_kernel(1)))).view(bool)
-    total = np.bincount(outer[where], minlength=count)
-    body = np.bincount(outer[where & (alpha >= SOLID)], minlength=count)
-    return body > PANEL_BODY * np.maximum(total, 1)
+    rim = np.ones_like(grown) - dilate(grown, square_kernel(1))
+    beside = count_beside(labels, rim, square_kernel(3 * scale + 1), count)
+    return beside(as_mask(alpha >= SOLID)) > PANEL_BODY * np.maximum(beside(rim), 1)
