@@ -6,7 +6,9 @@ from ld_portrait_20k.compositing.backgrounds import (
     PictureBackgrounds,
 )
 from ld_portrait_20k.compositing.composite import composite, merge_foregrounds
+from ld_portrait_20k.compositing.device.transform import OnDevice
 from ld_portrait_20k.compositing.geometry import crop, resize, unknown_center
+from ld_portrait_20k.compositing.training import training_transform
 from ld_portrait_20k.compositing.transforms import (
     Compose,
     Composite,
@@ -19,7 +21,6 @@ from ld_portrait_20k.compositing.transforms import (
     Resize,
     ToTensors,
     Transform,
-    training_transform,
 )
 from ld_portrait_20k.compositing.trimaps import random_trimap, trimap
 
@@ -31,6 +32,7 @@ __all__ = [
     "DegradeImage",
     "JitterColour",
     "MergeForegrounds",
+    "OnDevice",
     "PictureBackgrounds",
     "RandomBackground",
     "RandomCrop",

@@ -91,6 +91,7 @@ class PictureBackgrounds:
         self._cache_bytes = cache_bytes
         self._held = 0
         self._cache: OrderedDict[tuple[int, int], NDArray[np.uint8]] = OrderedDict()
+        self._headers: dict[int, tuple[tuple[int, int], str | None]] = {}
 
     def __len__(self) -> int:
         return len(self._pictures)
@@ -113,8 +114,8 @@ class PictureBackgrounds:
         cut = picture[top : top + rows, left : left + columns]
         result = resize_picture(cut, (height, width))
         if self._flip and rng.random() < 0.5:
-            result = result[:, ::-1]
-        return np.ascontiguousarray(result)
+            return cast("NDArray[np.uint8]", cv2.flip(result, 1))
+        return result.copy() if result is cut else result
 
     def _load(self, index: int, height: int, width: int, share: float) -> NDArray[np.uint8]:
         item = self._pictures[index]
@@ -133,7 +134,10 @@ class PictureBackgrounds:
         self, index: int, path: Path, height: int, width: int, share: float
     ) -> NDArray[np.uint8]:
         """A file, decoded no larger than the window needs where its format allows that."""
-        size, form = _header(path)
+        known = self._headers.get(index)
+        if known is None:
+            known = self._headers[index] = _header(path)
+        size, form = known
         room = share * min(size) / max(height, width) if form == "JPEG" else 1.0
         # Up to a quarter too coarse is accepted (chosen by eye): backgrounds are seldom sharp,
         # and decoding is expensive.

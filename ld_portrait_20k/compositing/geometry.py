@@ -58,7 +58,8 @@ def crop(
         size: Height and width of the result.
         center: Column and row of the window's centre; moved so that the window stays
             inside where it fits.
-        scale: 2.0 shows things twice as large.
+        scale: 2.0 shows things twice as large. A window that is not rotated and lies inside has
+            whole pixels for its place and size, so its scale is the nearest that this allows.
         angle: Degrees, counter-clockwise.
         flip: Mirror left and right.
 
@@ -73,11 +74,16 @@ def crop(
         told = {key: picture.shape[:2] for key, picture in found.items()}
         raise ValueError(f"pictures of different sizes: {told}")
     (shape,) = shapes
+    upright = None if angle else upright_window(size, center, scale, shape)
     box = _inside(size, center, scale, shape)
     found = _decoded(found, _rows_read(size, box, scale, angle, shape[0]))
     result = dict(sample)
     for key, picture in found.items():
-        result[key] = _window(picture, size, box, scale, angle, flip, nearest=key == "trimap")
+        nearest = key == "trimap"
+        if upright is not None:
+            result[key] = _cut(picture, size, upright, flip, nearest)
+        else:
+            result[key] = _window(picture, size, box, scale, angle, flip, nearest)
     return result
 
 
@@ -117,6 +123,48 @@ def _inside(
     return moved[0], moved[1]
 
 
+def upright_window(
+    size: tuple[int, int], center: tuple[float, float], scale: float, shape: tuple[int, int]
+) -> tuple[slice, slice] | None:
+    """The rows and columns that a window without rotation shows, None where it does not fit.
+
+    Args:
+        size: Height and width of the result.
+        center: Column and row of the window's centre.
+        scale: Magnification.
+        shape: Height and width of the picture.
+    """
+    slices = []
+    place = _inside(size, center, scale, shape)
+    for middle, length, whole in zip(place[::-1], size, shape, strict=True):
+        if length / scale > whole:
+            return None
+        extent = max(1, round(length / scale))
+        first = min(max(math.floor(middle - extent / 2), 0), whole - extent)
+        slices.append(slice(first, first + extent))
+    return slices[0], slices[1]
+
+
+def _cut(
+    picture: NDArray[np.uint8],
+    size: tuple[int, int],
+    window: tuple[slice, slice],
+    flip: bool,
+    nearest: bool,
+) -> NDArray[np.uint8]:
+    """A window at a size. Resizing takes a quarter of the time that a warp does."""
+    part: Any = picture[window]
+    if nearest and part.shape[:2] != size:
+        # Unlike INTER_NEAREST it measures at the pixels' centres, as the other pictures do.
+        part = cv2.resize(part, size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
+    part = resize_picture(part, size)
+    if flip:
+        part = cv2.flip(part, 1)
+    elif part.base is not None:
+        part = part.copy()
+    return cast("NDArray[np.uint8]", part)
+
+
 def _window(
     picture: NDArray[np.uint8],
     size: tuple[int, int],
@@ -127,12 +175,6 @@ def _window(
     nearest: bool,
 ) -> NDArray[np.uint8]:
     height, width = size
-    if angle == 0 and scale == 1:
-        left, top = math.floor(center[0] - width / 2), math.floor(center[1] - height / 2)
-        if left >= 0 and top >= 0 and left + width <= picture.shape[1]:
-            cut = picture[top : top + height, left : left + width]
-            if cut.shape[:2] == size:
-                return np.ascontiguousarray(cut[:, ::-1] if flip else cut)
     if scale < 1 and not nearest:
         # Average first: a warp alone would skip pixels.
         picture, center, scale = _shrink(picture, size, center, scale, angle)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import reprlib
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,11 +18,33 @@ from ld_portrait_20k.arguments import function
 from ld_portrait_20k.deferred import MARK, decoded
 
 Sample = dict[str, Any]
+Batch = dict[str, Any]
+Drawn = dict[str, Any]
 Range = tuple[float, float]
 
 
+class Halves(NamedTuple):
+    """A transform in two halves, so that little crosses from a loader's workers.
+
+    Attributes:
+        sample: Of one sample, in the worker.
+        batch: Of a collated batch of what ``sample`` returned, in the process that trains; also
+            takes the device where the tensors are to be, or None for the transform's own.
+    """
+
+    sample: Callable[[Sample], Any]
+    batch: Callable[[Batch, Any], Batch]
+
+
 class Transform:
-    """Base of transforms; random numbers come from the sample's seed."""
+    """Base of transforms; random numbers come from the sample's seed.
+
+    Attributes:
+        only_adds: It reads nothing but ids and the size of ``alpha``, so it may be done before
+            any :class:`BatchTransform` that stands before it.
+    """
+
+    only_adds = False
 
     def __call__(self, sample: Sample, place: int = 0) -> Sample:
         """The transformed sample.
@@ -31,9 +53,7 @@ class Transform:
             sample: With ``transform_seed`` (0 if absent) and the pictures that the transform needs.
             place: Number of this transform in its chain, so that each draws other numbers.
         """
-        seed = int(sample.get("transform_seed", 0))
-        key = np.array([seed, place], np.uint64)
-        return self.apply(sample, np.random.Generator(np.random.Philox(key=key)))
+        return self.apply(sample, self.generator(sample, place))
 
     @property
     def takes_deferred(self) -> bool:
@@ -44,6 +64,15 @@ class Transform:
         """The transformed sample, random numbers from ``rng``."""
         raise NotImplementedError
 
+    def generator(self, sample: Sample, place: int) -> np.random.Generator:
+        """Where this transform's random numbers for a sample come from."""
+        seed = int(sample.get("transform_seed", 0))
+        return np.random.Generator(np.random.Philox(key=np.array([seed, place], np.uint64)))
+
+    def halves(self) -> Halves | None:
+        """This transform in two halves, None where it cannot be cut."""
+        return None
+
     def __repr__(self) -> str:
         short = reprlib.Repr()
         short.maxother = short.maxstring = 60
@@ -53,6 +82,35 @@ class Transform:
             if not key.startswith("_")
         )
         return f"{type(self).__name__}({', '.join(options)})"
+
+
+class BatchTransform(Transform):
+    """A transform whose random numbers can be drawn apart from the work on the pictures.
+
+    One sample is treated with numpy and OpenCV, a whole batch with torch, on any device.
+    """
+
+    def apply(self, sample: Sample, rng: np.random.Generator) -> Sample:
+        """The transformed sample, random numbers from ``rng``."""
+        return self.perform(sample, self.draw(rng))
+
+    def draw(self, rng: np.random.Generator) -> Drawn:
+        """Everything random about one sample: numbers and small arrays."""
+        raise NotImplementedError
+
+    def perform(self, sample: Sample, drawn: Drawn) -> Sample:
+        """The transformed sample, with what was drawn for it."""
+        raise NotImplementedError
+
+    def perform_batch(self, batch: Batch, drawn: list[Drawn]) -> Batch:
+        """A batch transformed.
+
+        Args:
+            batch: Pictures as torch tensors (B, C, H, W) of whole numbers 0..255, uint8 or float32,
+                all on one device.
+            drawn: What was drawn for each sample.
+        """
+        raise NotImplementedError
 
 
 class Compose(Transform):
@@ -82,6 +140,14 @@ class Compose(Transform):
             else:
                 sample = transform(sample)
         return sample
+
+    def halves(self) -> Halves | None:
+        """All but the last step's second half, and that; None where the last step cannot be cut."""
+        last = self.transforms[-1] if self.transforms else None
+        cut = last.halves() if isinstance(last, Transform) else None
+        if cut is None:
+            return None
+        return Halves(Compose([*self.transforms[:-1], cut.sample]), cut.batch)
 
     def __repr__(self) -> str:
         names = (getattr(step, "__name__", type(step).__name__) for step in self.transforms)

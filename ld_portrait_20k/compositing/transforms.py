@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol, cast
+from typing import Protocol
 
 import numpy as np
 
@@ -14,8 +13,16 @@ from ld_portrait_20k.compositing.backgrounds import Backgrounds
 from ld_portrait_20k.compositing.composite import composite, merge_foregrounds
 from ld_portrait_20k.compositing.geometry import crop, resize, resize_picture, unknown_center
 from ld_portrait_20k.compositing.tensors import ToTensors
-from ld_portrait_20k.compositing.transform import Compose, Range, Sample, Transform
-from ld_portrait_20k.compositing.trimaps import random_trimap
+from ld_portrait_20k.compositing.transform import (
+    Batch,
+    BatchTransform,
+    Compose,
+    Drawn,
+    Range,
+    Sample,
+    Transform,
+)
+from ld_portrait_20k.compositing.trimaps import random_radii, trimap
 
 __all__ = [
     "Compose",
@@ -31,7 +38,6 @@ __all__ = [
     "Sample",
     "ToTensors",
     "Transform",
-    "training_transform",
 ]
 
 
@@ -148,7 +154,7 @@ class Resize(Transform):
         return resize(sample, self.size)
 
 
-class RandomTrimap(Transform):
+class RandomTrimap(BatchTransform):
     """Adds ``trimap``; see :func:`~ld_portrait_20k.compositing.trimaps.random_trimap`.
 
     Args:
@@ -162,12 +168,22 @@ class RandomTrimap(Transform):
         self.low = whole_number("low", low, 0)
         self.high = whole_number("high", high, 0)
 
-    def apply(self, sample: Sample, rng: np.random.Generator) -> Sample:
+    def draw(self, rng: np.random.Generator) -> Drawn:
+        """Both radii."""
+        erosion, dilation = random_radii(rng, self.radius)
+        return {"erosion": erosion, "dilation": dilation}
+
+    def perform(self, sample: Sample, drawn: Drawn) -> Sample:
         """The sample with ``trimap``, (H, W) uint8 of 0, 128, 255."""
-        found = random_trimap(
-            sample["alpha"], rng, radius=self.radius, low=self.low, high=self.high
-        )
+        found = trimap(sample["alpha"], **drawn, low=self.low, high=self.high)
         return {**sample, "trimap": found}
+
+    def perform_batch(self, batch: Batch, drawn: list[Drawn]) -> Batch:
+        """The batch with ``trimap``, (B, 1, H, W) uint8 of 0, 128, 255."""
+        from ld_portrait_20k.compositing.device import trimaps
+
+        radii = [(one["erosion"], one["dilation"]) for one in drawn]
+        return {**batch, "trimap": trimaps.trimap(batch["alpha"], radii, self.low, self.high)}
 
 
 class RandomBackground(Transform):
@@ -176,6 +192,8 @@ class RandomBackground(Transform):
     Args:
         sources: Where backgrounds come from; each equally likely.
     """
+
+    only_adds = True
 
     def __init__(self, *sources: Backgrounds) -> None:
         if not sources:
@@ -194,7 +212,7 @@ class RandomBackground(Transform):
         return {**sample, "background": source.draw(rng, height, width)}
 
 
-class Composite(Transform):
+class Composite(BatchTransform):
     """Adds ``image``: the foreground over the background.
 
     Args:
@@ -204,61 +222,21 @@ class Composite(Transform):
     def __init__(self, linear: float = 0.0) -> None:
         self.linear = number("linear", linear, 0, 1)
 
-    def apply(self, sample: Sample, rng: np.random.Generator) -> Sample:
+    def draw(self, rng: np.random.Generator) -> Drawn:
+        """Whether to blend in linear light."""
+        return {"linear": bool(self.linear) and bool(rng.random() < self.linear)}
+
+    def perform(self, sample: Sample, drawn: Drawn) -> Sample:
         """The sample with ``image``, (H, W, 3) uint8."""
-        linear = bool(self.linear) and rng.random() < self.linear
-        image = composite(
-            sample["foreground"], sample["alpha"], sample["background"], linear=linear
-        )
+        image = composite(sample["foreground"], sample["alpha"], sample["background"], **drawn)
         return {**sample, "image": image}
 
+    def perform_batch(self, batch: Batch, drawn: list[Drawn]) -> Batch:
+        """The batch with ``image``, (B, 3, H, W)."""
+        from ld_portrait_20k.compositing.device import appearance
 
-def training_transform(
-    backgrounds: Backgrounds | Sequence[Backgrounds],
-    size: int = 512,
-    *,
-    pool: ForegroundPool | None = None,
-    rotation: float = 0.0,
-    scale: Range = (0.8, 1.6),
-    trimap_radius: Range = (1.0, 30.0),
-    colour: float = 0.2,
-    degrade: float = 0.0,
-    linear: float = 0.0,
-    dtype: str = "float32",
-) -> Compose:
-    """The usual steps from a decoded sample to a training sample.
-
-    The steps are: merging (if there is a pool), crop around the unknown region, trimap,
-    colour jitter of the foreground, background, composite, degradation, tensors.
-
-    Args:
-        backgrounds: One or several sources.
-        size: Height and width of the crop.
-        pool: Samples to merge with in half of the cases; a ``PortraitStream``.
-        rotation: Most degrees either way.
-        scale: Magnification.
-        trimap_radius: Smallest and largest radius in pixels.
-        colour: Amount of colour jitter.
-        degrade: Chance of each of blur, noise and JPEG.
-        linear: Chance of blending in linear light.
-        dtype: See :class:`ToTensors`.
-
-    Returns:
-        A transform for ``PortraitStream(transform=...)``, whose samples are dicts of
-        ``id``, ``prompt``, ``image``, ``alpha``, ``trimap``, ``foreground``, ``background``.
-    """
-    several = isinstance(backgrounds, Sequence) and not isinstance(backgrounds, str)
-    sources = cast("Sequence[Backgrounds]", backgrounds if several else [backgrounds])
-    steps: list[Transform] = []
-    if pool is not None:
-        steps.append(MergeForegrounds(pool))
-    steps += [
-        RandomCrop(size, scale=scale, rotation=rotation),
-        RandomTrimap(trimap_radius),
-        JitterColour(colour),
-        RandomBackground(*sources),
-        Composite(linear),
-    ]
-    if degrade:
-        steps.append(DegradeImage(degrade))
-    return Compose([*steps, ToTensors(dtype)])
+        linear = [one["linear"] for one in drawn]
+        image = appearance.composite(
+            batch["foreground"], batch["alpha"], batch["background"], linear
+        )
+        return {**batch, "image": image}

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from ld_portrait_20k.compositing.dilation import eroded
 
 FOREGROUND = 255
 UNKNOWN = 128
@@ -28,8 +29,8 @@ def trimap(
         assumed to go on beyond the picture's border, so a body that it cuts is not eroded there.
     """
     result = np.full(alpha.shape, UNKNOWN, np.uint8)
-    result[_eroded(alpha >= high, erosion)] = FOREGROUND
-    result[_eroded(alpha <= low, dilation)] = BACKGROUND
+    np.copyto(result, FOREGROUND, where=eroded(alpha >= high, erosion))
+    np.copyto(result, BACKGROUND, where=eroded(alpha <= low, dilation))
     return result
 
 
@@ -55,13 +56,10 @@ def random_trimap(
     Returns:
         (H, W) uint8 of 0, 128 and 255.
     """
+    return trimap(alpha, *random_radii(rng, radius), low=low, high=high)
+
+
+def random_radii(rng: np.random.Generator, radius: tuple[float, float]) -> tuple[float, float]:
+    """Erosion and dilation of a random trimap, each drawn evenly from a range in pixels."""
     erosion, dilation = rng.uniform(*radius, size=2)
-    return trimap(alpha, erosion, dilation, low=low, high=high)
-
-
-def _eroded(region: NDArray[np.bool_], radius: float) -> NDArray[np.bool_]:
-    if radius <= 0 or region.all():
-        return region
-    # The distance transform takes the same time for any radius; erosion by a disc does not.
-    distance = cv2.distanceTransform(region.view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
-    return distance > radius
+    return float(erosion), float(dilation)

@@ -3,51 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from typing import Any, Final
-
-import numpy as np
 
 from ld_portrait_20k.arguments import function, whole_number
 from ld_portrait_20k.errors import PortraitError, missing_extra
+from ld_portrait_20k.streaming.collation import Collate, default_collate, pinned
 from ld_portrait_20k.streaming.stream import PortraitStream, register_with_torch
+from ld_portrait_20k.streaming.threads import read_in_threads
 
-Collate = Callable[[list[Any]], Any]
+__all__ = ["PortraitLoader", "default_collate"]
 
 AFTER_BREAK: Final = ("continue", "restart")
-
-
-def default_collate(samples: list[Any]) -> Any:
-    """Stack arrays and numbers, keep everything else as lists.
-
-    Args:
-        samples: Samples of one kind; dicts with arrays or tensors of equal shapes, numbers,
-            strings and anything else.
-
-    Returns:
-        A dict of (B, ...) tensors, (B,) tensors for numbers, and lists. Arrays of different
-        shapes stay a list of tensors.
-    """
-    import torch
-    from torch.utils.data import default_collate as stack
-
-    if not isinstance(samples[0], dict):
-        return samples
-    batch: dict[str, Any] = {}
-    for key in samples[0]:
-        values = [sample[key] for sample in samples]
-        first = values[0]
-        if isinstance(first, np.ndarray):
-            values = [torch.from_numpy(np.ascontiguousarray(value)) for value in values]
-            first = values[0]
-        if isinstance(first, torch.Tensor):
-            same = all(value.shape == first.shape for value in values)
-            # Torch's own knows how to stack straight into shared memory in a worker.
-            batch[key] = stack(values) if same else values
-        elif all(type(value) in (bool, int, float) for value in values):
-            batch[key] = torch.tensor(values)
-        else:
-            batch[key] = values
-    return batch
 
 
 class PortraitLoader:
@@ -65,9 +32,19 @@ class PortraitLoader:
     It is not a torch ``DataLoader``, so Accelerate's ``prepare`` does not split the samples a
     second time; Lightning accepts it like any iterable.
 
+    A transform that can be cut in two (``halves``: :func:`training_transform`'s, and any other
+    that ends with ``ToTensors``) is: workers hand over uint8 tensors in shared memory, a quarter
+    of the bytes, and floats are made of the batch here or on the device. The batches are the same.
+    With a ``collate`` of your own, which gets finished samples, nothing is cut.
+
     Args:
         stream: What to load. Its ``batch_size`` is the loader's, and its rank is kept.
         num_workers: Worker processes; 0 loads in this one.
+        threads: Worker threads of this process instead. Nothing is copied between processes and
+            backgrounds are kept once. Decoding and most of OpenCV and numpy let other
+            threads run meanwhile, what Python itself does waits its turn.
+        device: Where a batch's pictures are to be, for transforms that can be cut in two; by
+            default the transform's own device, else the CPU.
         collate: Makes a batch of a list of samples; :func:`default_collate` by default.
         pin_memory: As in torch.
         prefetch: Batches that each worker loads ahead.
@@ -86,6 +63,8 @@ class PortraitLoader:
         stream: PortraitStream,
         *,
         num_workers: int = 0,
+        threads: int = 0,
+        device: Any = None,
         collate: Collate | None = None,
         pin_memory: bool = False,
         prefetch: int = 2,
@@ -99,10 +78,14 @@ class PortraitLoader:
         if after_break not in AFTER_BREAK:
             raise ValueError(f"after_break {after_break!r} is none of {', '.join(AFTER_BREAK)}")
         whole_number("num_workers", num_workers, 0)
+        whole_number("threads", threads, 0)
+        if threads and num_workers:
+            raise ValueError("num_workers and threads exclude each other; try: one of them")
         whole_number("prefetch", prefetch, 1)
         function("collate", collate, "a list of samples")
         function("on_worker", on_worker, "a worker's number")
         try:
+            import torch
             from torch.utils.data import DataLoader
         except ImportError as problem:
             raise missing_extra("torch", "torch") from problem
@@ -113,8 +96,23 @@ class PortraitLoader:
         self._drop_last = drop_last
         self._after_break = after_break
         self._consumed = 0  # of this rank, since the stream's position, in samples
+        self._halves = _halves(stream.transform) if collate is None else None
+        if device is not None and self._halves is None:
+            raise ValueError(
+                f"device={device!r} needs a transform that ends with ToTensors() and no collate; "
+                "try: batch[key].to(device) in the loop"
+            )
+        self._device = device
+        where = device or getattr(stream.transform, "device", None) or "cpu"
+        self._on_cpu = torch.device(where).type == "cpu"
+        self._threads = threads
+        self._prefetch = prefetch
+        self._pin = pin_memory and torch.cuda.is_available()
+        self._on_worker = on_worker
+        first = self._halves.sample if self._halves else None
+        self._batches = _Batches(stream, collate or default_collate, first)
         self._loader: Any = DataLoader(
-            _Batches(stream, collate or default_collate),  # type: ignore[arg-type]
+            self._batches,  # type: ignore[arg-type]
             batch_size=None,
             num_workers=num_workers,
             pin_memory=pin_memory,
@@ -138,17 +136,42 @@ class PortraitLoader:
         stream = self.stream
         self._leave_break()
         epoch, left = stream.epoch, stream.remaining
-        for batch in self._loader:
+        for batch in self._received():
             if isinstance(batch, PortraitError):
                 raise batch
             size = min(self.batch_size, left - self._consumed)
             self._consumed += size
             if batch is None or (self._drop_last and size < self.batch_size):
                 continue
-            yield batch
+            yield batch if self._threads and self._on_cpu else self._finished(batch)
         # Without workers the stream has gone on by itself, and this changes nothing.
         stream.set_epoch(epoch + 1)
         self._consumed = 0
+
+    def _received(self) -> Iterator[Any]:
+        """Batches as workers hand them over."""
+        if not self._threads:
+            yield from self._loader
+            return
+        threads = read_in_threads(
+            lambda: map(self._prepared, self._batches),
+            self._threads,
+            self._prefetch,
+            self._on_worker,
+        )
+        with closing(threads):
+            yield from threads
+
+    def _prepared(self, batch: Any) -> Any:
+        """What a thread, unlike a process, can do with a batch for the loop that waits."""
+        if batch is None or isinstance(batch, PortraitError):
+            return batch
+        if self._on_cpu:
+            return self._finished(batch)
+        return pinned(batch) if self._pin else batch
+
+    def _finished(self, batch: Any) -> Any:
+        return self._halves.batch(batch, self._device) if self._halves else batch
 
     def _leave_break(self) -> None:
         """Move the stream to where an iteration that was broken off stopped receiving."""
@@ -159,8 +182,10 @@ class PortraitLoader:
         self._consumed = 0
 
     def __repr__(self) -> str:
-        workers = self._loader.num_workers
-        return f"PortraitLoader({self.stream!r}, {len(self)} batches, {workers} workers)"
+        workers = f"{self._loader.num_workers} workers"
+        if self._threads:
+            workers = f"{self._threads} threads"
+        return f"PortraitLoader({self.stream!r}, {len(self)} batches, {workers})"
 
     @property
     def epoch(self) -> int:
@@ -197,18 +222,24 @@ class _Batches:
     a traceback of it on the way out of a worker.
     """
 
-    def __init__(self, stream: PortraitStream, collate: Collate) -> None:
+    def __init__(self, stream: PortraitStream, collate: Collate, transform: Any) -> None:
         from torch.utils.data import IterableDataset
 
         IterableDataset.register(_Batches)
         self.stream = stream
         self.collate = collate
+        self.transform = transform
 
     def __iter__(self) -> Iterator[Any]:
         try:
-            yield from self.stream.batches(self.collate)
+            yield from self.stream.batches(self.collate, self.transform)
         except PortraitError as problem:
             yield problem
+
+
+def _halves(transform: Any) -> Any:
+    cut = getattr(transform, "halves", None)
+    return cut() if callable(cut) else None
 
 
 def _one_thread(worker: int) -> None:

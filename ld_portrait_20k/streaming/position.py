@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 
@@ -35,15 +38,40 @@ class Position:
         self._values[1] = start
 
 
+_thread = threading.local()
+
+
+@contextmanager
+def as_loader_worker(number: int, count: int) -> Iterator[None]:
+    """Make this thread a loader's worker of a number, one of ``count``."""
+    _thread.worker = (number, count)
+    try:
+        yield
+    finally:
+        del _thread.worker
+
+
 def loader_worker() -> tuple[int, int]:
     """Number of this loader worker and how many there are; (0, 1) outside of a loader."""
+    return _current_worker() or (0, 1)
+
+
+def in_loader_worker() -> bool:
+    """Whether this is a loader's worker, which reads ahead of the loop that uses it."""
+    return _current_worker() is not None
+
+
+def _current_worker() -> tuple[int, int] | None:
+    worker: tuple[int, int] | None = getattr(_thread, "worker", None)
+    if worker is not None:
+        return worker
     if sys.modules.get("torch") is not None:
         from torch.utils.data import get_worker_info
 
         info = get_worker_info()
         if info is not None:
             return info.id, info.num_workers
-    return 0, 1
+    return None
 
 
 def distributed_rank() -> tuple[int, int]:

@@ -17,7 +17,12 @@ from ld_portrait_20k.streaming.decoding import Sample, decode_sample, finish_sam
 from ld_portrait_20k.streaming.http import Patience
 from ld_portrait_20k.streaming.index import open_table
 from ld_portrait_20k.streaming.order import Share, epoch_order
-from ld_portrait_20k.streaming.position import Position, distributed_rank, loader_worker
+from ld_portrait_20k.streaming.position import (
+    Position,
+    distributed_rank,
+    in_loader_worker,
+    loader_worker,
+)
 from ld_portrait_20k.streaming.reader import Outcome, read_row, read_rows
 from ld_portrait_20k.streaming.resolve import open_source
 from ld_portrait_20k.streaming.skips import Skips
@@ -235,19 +240,27 @@ class PortraitStream:
         share = self._worker_share()
         for outcome, epoch in self._outcomes(share):
             self._taken += 1
-            sample = self._finish(outcome, epoch)
+            sample = self._finish(outcome, epoch, self.transform)
             if sample is not None:
                 yield sample
         self._end_epoch()
 
-    def batches(self, collate: Callable[[list[Any]], Any]) -> Iterator[Any]:
-        """Yield batches of ``batch_size``; None for a batch whose samples were all skipped."""
+    def batches(
+        self, collate: Callable[[list[Any]], Any], transform: Transform | None = None
+    ) -> Iterator[Any]:
+        """Yield batches of ``batch_size``; None for a batch whose samples were all skipped.
+
+        Args:
+            collate: Makes a batch of a list of samples.
+            transform: Called with each sample instead of the stream's.
+        """
+        transform = transform or self.transform
         share = self._worker_share()
         batch: list[Any] = []
         pending = 0
         for outcome, epoch in self._outcomes(share):
             pending += 1
-            sample = self._finish(outcome, epoch)
+            sample = self._finish(outcome, epoch, transform)
             if sample is not None:
                 batch.append(sample)
             if pending == share.block:
@@ -331,13 +344,13 @@ class PortraitStream:
         ):
             yield outcome, epoch
 
-    def _finish(self, outcome: Outcome, epoch: int) -> Any:
+    def _finish(self, outcome: Outcome, epoch: int, transform: Transform | None) -> Any:
         """Decode and transform; None for a sample that is skipped."""
         result: Any = outcome
         if not isinstance(outcome, ShardError):
             if not self.decode:
-                return self.transform(result) if self.transform else result
-            result = finish_sample(outcome, self.transform, self.seed, epoch)
+                return transform(result) if transform else result
+            result = finish_sample(outcome, transform, self.seed, epoch)
         if not isinstance(result, ShardError):
             return result
         if self.on_error == "raise" or isinstance(result, UnreadableShardError):
@@ -366,8 +379,8 @@ class PortraitStream:
         }
 
     def _end_epoch(self) -> None:
-        # Worker processes share one position; there the loader moves it.
-        if loader_worker()[1] == 1:
+        # Workers share one position; there the loader moves it.
+        if not in_loader_worker():
             self.set_epoch(self.epoch + 1)
 
 

@@ -284,7 +284,7 @@ def test_backgrounds(tmp_path: Path) -> None:
         )
     (tmp_path / "deep/b.jpg").write_bytes(b"no picture")
     with pytest.raises(PortraitError, match=r"b\.jpg"):
-        jpeg.draw(np.random.default_rng(0), 4, 4)
+        cp.PictureBackgrounds([tmp_path / "deep/b.jpg"]).draw(np.random.default_rng(0), 4, 4)
     without_pictures: tuple[Path | list[Path], ...] = (tmp_path / "nowhere", [])
     for empty in without_pictures:
         with pytest.raises(PortraitError):

@@ -1,0 +1,1 @@
+"""Compositing whole batches with torch, on the device that trains."""
