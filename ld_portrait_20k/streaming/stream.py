@@ -323,7 +323,8 @@ class PortraitStream:
 
     def _outcomes(self, share: Share) -> Iterator[tuple[Outcome, int]]:
         epoch, start = self._position.epoch, self._position.start
-        self._taken = 0
+        # A number of its own, because threads that load share the stream.
+        taken = 0
         places = share.places(len(self.table), start)
         if self._resumed is not None:
             here = self._worker_state(share)
@@ -332,8 +333,9 @@ class PortraitStream:
                     f"the state of a worker of {self._resumed} cannot go on as {here}; "
                     "try: the same numbers, or a PortraitLoader, whose state fits any"
                 )
-            self._taken = int(self._resumed["taken"])
-        rows = self._order(epoch)[places[self._taken :]]
+            taken = int(self._resumed["taken"])
+        self._taken = taken
+        rows = self._order(epoch)[places[taken:]]
         for outcome in read_rows(
             self.source,
             self.table,

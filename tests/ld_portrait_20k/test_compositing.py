@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 from PIL import Image
-from scipy import ndimage
+from scipy import ndimage, stats
 
 from ld_portrait_20k import PortraitStream
 from ld_portrait_20k import compositing as cp
@@ -147,6 +148,20 @@ def test_random_trimaps_vary_and_repeat() -> None:
     assert (cp.trimap(np.full((9, 9), 255, np.uint8), 3, 3) == 255).all()
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 1000), st.floats(0, 80), SHAPE)
+def test_trimaps_are_those_of_a_distance_transform(
+    seed: int, radius: float, shape: tuple[int, int]
+) -> None:
+    rng = np.random.default_rng(seed)
+    height, width = 9 * shape[0], 9 * shape[1]
+    alpha = np.full((height, width), 255, np.uint8)
+    for _ in range(3):
+        alpha[rng.integers(height), rng.integers(width)] = rng.integers(0, 255)
+    distance = cv2.distanceTransform((alpha == 255).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
+    assert ((cp.trimap(alpha, radius, 0) == 255) == (distance > np.float32(radius))).all()
+
+
 def full(index: int = 0, width: int = 60, height: int = 40) -> dict[str, Any]:
     foreground, alpha = picture(index, width, height)
     sample = {
@@ -239,6 +254,9 @@ def test_augmentations() -> None:
     flat = np.full((200, 200, 3), 128, np.uint8)
     noisy = augment.add_noise(flat, 5, np.random.default_rng(0))
     assert noisy.std() == pytest.approx(5, rel=0.05) and noisy.mean() == pytest.approx(128, abs=0.1)
+    assert stats.kurtosis(noisy, axis=None) == pytest.approx(0, abs=0.1)
+    assert (noisy == augment.add_noise(flat, 5, np.random.default_rng(0))).all()
+    assert (noisy != augment.add_noise(flat, 5, np.random.default_rng(1))).mean() > 0.8
     red = np.zeros((64, 64, 3), np.uint8)
     red[..., 0] = 220
     assert np.abs(augment.compress_jpeg(red, 95).astype(int) - red).max() < 6
@@ -302,9 +320,14 @@ def root(tmp_path: Path) -> Path:
 def test_training_samples(root: Path) -> None:
     torch = pytest.importorskip("torch")
     from ld_portrait_20k import PortraitLoader
+    from ld_portrait_20k.streaming.loader import default_collate
 
     def batches(
-        workers: int, batch_size: int = 2, epoch: int = 0, seed: int = 0, **options: Any
+        workers: int | dict[str, Any],
+        batch_size: int = 2,
+        epoch: int = 0,
+        seed: int = 0,
+        **options: Any,
     ) -> list[dict[str, Any]]:
         transform = cp.training_transform(
             [cp.ColourBackgrounds(), cp.PictureBackgrounds([picture(9, 200, 150)[0]])], 48,
@@ -315,7 +338,8 @@ def test_training_samples(root: Path) -> None:
             root, shuffle=True, seed=seed, batch_size=batch_size, transform=transform
         )
         stream.set_epoch(epoch)
-        return list(PortraitLoader(stream, num_workers=workers))
+        how = workers if isinstance(workers, dict) else {"num_workers": workers}
+        return list(PortraitLoader(stream, **how))
 
     found = batches(0)
     assert len(found) == 4
@@ -334,6 +358,10 @@ def test_training_samples(root: Path) -> None:
         soft = (batch["alpha"] > 0) & (batch["alpha"] < 1)
         assert (batch["trimap"][soft] == 0.5).all()
 
+    def finished(samples: list[dict[str, Any]]) -> Any:
+        assert samples[0]["image"].dtype == torch.float32
+        return default_collate(samples)
+
     def by_id(made: list[dict[str, Any]]) -> dict[str, Any]:
         return {key: (x["image"][i], x["alpha"][i]) for x in made for i, key in enumerate(x["id"])}
 
@@ -344,6 +372,12 @@ def test_training_samples(root: Path) -> None:
 
     # The same by sample, epoch and seed, whatever the workers and the batch size.
     assert same(found, batches(2)) and same(found, batches(0, batch_size=1))
+    assert same(found, batches({"threads": 3})) and same(found, batches({"device": "cpu"}))
+    # And whether floats are made before samples cross to this process or after.
+    assert same(found, batches({"num_workers": 1, "collate": finished}))
+    layout = batches(2, channels_last=True)
+    assert same(found, layout)
+    assert all(b["image"].is_contiguous(memory_format=torch.channels_last) for b in layout)
     assert not same(found, batches(0, epoch=1)) and not same(found, batches(0, seed=1))
     small = batches(0, dtype="uint8")
     assert small[0]["image"].dtype == torch.uint8

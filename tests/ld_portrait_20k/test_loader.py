@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import itertools
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +34,22 @@ def ids(batches: Any, count: int | None = None) -> list[str]:
     return [key for batch in itertools.islice(batches, count) for key in batch["id"]]
 
 
-@pytest.mark.parametrize("workers", [0, 2])
+WORKERS: list[dict[str, Any]] = [
+    {},
+    {"num_workers": 1},
+    {"num_workers": 2},
+    {"threads": 1},
+    {"threads": 3},
+]
+
+
+@pytest.mark.parametrize("workers", WORKERS, ids=str)
 @pytest.mark.parametrize("drop_last", [False, True])
-def test_iterating_goes_on_after_a_break(root: Path, workers: int, drop_last: bool) -> None:
+def test_iterating_goes_on_after_a_break(
+    root: Path, workers: dict[str, Any], drop_last: bool
+) -> None:
     stream = PortraitStream(root, shuffle=True, batch_size=4, transform=only_id)
-    loader = PortraitLoader(stream, num_workers=workers, drop_last=drop_last)
+    loader = PortraitLoader(stream, drop_last=drop_last, **workers)
     order, following = stream.order(0), stream.order(1)
     if drop_last:
         order, following = order[:16], following[:16]
@@ -51,10 +64,10 @@ def test_iterating_goes_on_after_a_break(root: Path, workers: int, drop_last: bo
     assert ids(loader, 1) == stream.order(2)[:4]
 
 
-@pytest.mark.parametrize("workers", [0, 2])
-def test_restart_begins_where_the_last_iteration_began(root: Path, workers: int) -> None:
+@pytest.mark.parametrize("workers", WORKERS, ids=str)
+def test_restart_begins_where_the_last_iteration_began(root: Path, workers: dict[str, Any]) -> None:
     stream = PortraitStream(root, batch_size=4, transform=only_id)
-    loader = PortraitLoader(stream, num_workers=workers, after_break="restart")
+    loader = PortraitLoader(stream, after_break="restart", **workers)
     assert ids(loader, 2) == ids(loader, 2) == stream.order(0)[:8]
     assert ids(loader) == stream.order(0) and loader.epoch == 1
 
@@ -70,6 +83,41 @@ def test_breaks_on_several_ranks_lose_and_repeat_nothing(root: Path) -> None:
     ]
     parts = [ids(loader, count) for count in (1, 2, None) for loader in loaders]
     assert sorted(itertools.chain(*parts)) == [schema.sample_id(i) for i in range(18)]
+
+
+@pytest.mark.parametrize("workers", [{"num_workers": 1}, {"threads": 1}], ids=str)
+def test_a_worker_that_has_read_to_the_end_does_not_move_the_state(
+    root: Path, workers: dict[str, Any]
+) -> None:
+    stream = PortraitStream(root, shuffle=True, batch_size=6, transform=only_id)
+    loader = PortraitLoader(stream, prefetch=3, **workers)
+    batches = iter(loader)
+    received = [*ids(batches, 2)]
+    time.sleep(0.5)  # all three batches are read by now
+    state = loader.state_dict()
+    assert (state["epoch"], state["start"]) == (0, 12)
+    assert received + ids(batches) == stream.order(0)
+
+
+def test_threads_hand_over_any_error_and_end(root: Path) -> None:
+    def fails(sample: dict[str, Any]) -> dict[str, Any]:
+        if sample["id"] == "ldp-0000008":
+            raise ZeroDivisionError(sample["id"])
+        return only_id(sample)
+
+    before = threading.active_count()
+    seen: list[int] = []
+    loader = PortraitLoader(
+        PortraitStream(root, batch_size=2, transform=fails), threads=2, on_worker=seen.append
+    )
+    received: list[str] = []
+    with pytest.raises(ZeroDivisionError, match="ldp-0000008"):
+        for batch in loader:
+            received += batch["id"]
+    assert received == [schema.sample_id(i) for i in range(8)] and sorted(seen) == [0, 1]
+    loader.set_epoch(1)
+    assert ids(loader, 1)  # and a loop that is left early leaves no thread
+    assert threading.active_count() == before
 
 
 def test_samples_collate_with_torch_and_name_their_seed_apart(root: Path) -> None:
@@ -113,6 +161,9 @@ def test_a_stream_refuses_wrong_arguments(root: Path, options: dict[str, Any], w
         ({"num_workers": "2"}, "num_workers is a whole number"),
         ({"prefetch": 0}, "prefetch is at least 1"),
         ({"collate": "stack"}, "collate is called with a list of samples"),
+        ({"threads": -1}, "threads is at least 0"),
+        ({"threads": 1, "num_workers": 1}, "num_workers and threads exclude each other"),
+        ({"device": "cpu"}, "device='cpu' needs a transform that ends with ToTensors"),
         ({"after_break": "stop"}, "after_break 'stop' is none of continue, restart"),
         ({"stream": "/data"}, "'/data' is no stream; try: PortraitLoader"),
     ],
@@ -150,5 +201,6 @@ def test_representations_are_short(root: Path) -> None:
     assert repr(crop).startswith("RandomCrop(size=(512, 512), scale=(1, 2), rotation=0.0")
     assert "18 samples" in repr(stream) and "rank 1 of 2" in repr(stream)
     assert "2 workers" in repr(PortraitLoader(stream, num_workers=2))
+    assert "2 threads" in repr(PortraitLoader(stream, threads=2))
     for thing in (stream, PortraitLoader(stream), transform, *transform.transforms):
         assert len(repr(thing)) < 300 and "object at" not in repr(thing), repr(thing)

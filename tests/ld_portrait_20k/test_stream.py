@@ -74,10 +74,14 @@ def test_plain_iteration_shuffles_and_advances(roots: dict[int, Path], shards: i
 
 
 @pytest.mark.parametrize(
-    ("shards", "ranks", "workers"), list(itertools.product([1, 4, 5, 8], [1, 2, 3], [0, 1, 2, 3]))
+    ("shards", "ranks", "workers", "kind"),
+    [
+        *itertools.product([1, 4, 5, 8], [1, 2, 3], [0, 1, 2, 3], ["num_workers"]),
+        *itertools.product([5, 8], [1, 2], [1, 2, 3], ["threads"]),
+    ],
 )
 def test_every_combination_is_exact_and_resumes_exactly(
-    roots: dict[int, Path], shards: int, ranks: int, workers: int
+    roots: dict[int, Path], shards: int, ranks: int, workers: int, kind: str
 ) -> None:
     chance = random.Random(100 * shards + 10 * ranks + workers)
     batch = chance.choice([1, 2, 3])
@@ -88,7 +92,7 @@ def test_every_combination_is_exact_and_resumes_exactly(
             roots[shards], shuffle=True, seed=seed, window=2, rank=rank,
             world_size=world, batch_size=batch, remainder="uneven", transform=only_id,
         )  # fmt: skip
-        return PortraitLoader(stream, num_workers=workers)
+        return PortraitLoader(stream, **{kind: workers})
 
     loaders = [loader(rank) for rank in range(ranks)]
     whole = [batch_ids(one) for one in loaders]
@@ -205,10 +209,10 @@ def test_remainders(roots: dict[int, Path]) -> None:
 
 
 def test_sample_seeds_follow_sample_epoch_and_seed(roots: dict[int, Path]) -> None:
-    def seeds(seed: int, epoch: int, workers: int = 0) -> dict[str, int]:
+    def seeds(seed: int, epoch: int, workers: int = 0, kind: str = "num_workers") -> dict[str, int]:
         stream = PortraitStream(roots[4], shuffle=True, seed=seed, batch_size=4)
         stream.set_epoch(epoch)
-        batches = list(PortraitLoader(stream, num_workers=workers))
+        batches = list(PortraitLoader(stream, **{kind: workers}))
         return dict(
             zip(
                 batch_ids(batches),
@@ -217,7 +221,7 @@ def test_sample_seeds_follow_sample_epoch_and_seed(roots: dict[int, Path]) -> No
             )
         )
 
-    assert seeds(1, 0) == seeds(1, 0, workers=2)
+    assert seeds(1, 0) == seeds(1, 0, workers=2) == seeds(1, 0, workers=2, kind="threads")
     assert seeds(1, 0) != seeds(1, 1) != seeds(2, 1)
 
 
@@ -231,10 +235,10 @@ def damaged(tmp_path: Path, form: str = "png") -> Path:
     return path
 
 
-@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("workers", [{}, {"num_workers": 2}, {"threads": 2}], ids=str)
 @pytest.mark.parametrize(("form", "check"), [("png", None), ("png", True), ("jpeg", True)])
 def test_damage_is_raised_or_skipped(
-    tmp_path: Path, workers: int, form: str, check: bool | None
+    tmp_path: Path, workers: dict[str, Any], form: str, check: bool | None
 ) -> None:
     path = damaged(tmp_path, form)
     stream = PortraitStream(tmp_path, check=check)
@@ -243,7 +247,7 @@ def test_damage_is_raised_or_skipped(
     assert caught.value.sample == "ldp-0000002" and path.name in str(caught.value)
     stream = PortraitStream(tmp_path, check=check, on_error="skip", batch_size=2)
     left = [schema.sample_id(i) for i in range(10) if i != 2]
-    assert batch_ids(PortraitLoader(stream, num_workers=workers)) == left
+    assert batch_ids(PortraitLoader(stream, **workers)) == left
     assert stream.skipped == 1 and stream.last_error is not None
     assert stream.last_error.sample == "ldp-0000002" and path.name in str(stream.last_error)
     with pytest.raises(ValueError):
@@ -305,20 +309,24 @@ def fails(number: int, monkeypatch: pytest.MonkeyPatch, call: str, path: Path) -
     monkeypatch.setattr(os, call, faulty)
 
 
-@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("workers", [{}, {"num_workers": 2}, {"threads": 2}], ids=str)
 @pytest.mark.parametrize(
     ("call", "number"),
     [("open", errno.EMFILE), ("open", errno.EACCES), ("pread", errno.EIO), ("pread", errno.ESTALE)],
 )
 def test_only_damage_is_skipped(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, number: int, workers: int
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    call: str,
+    number: int,
+    workers: dict[str, Any],
 ) -> None:
     build(tmp_path, {"train": (2, 5)})
     path = tmp_path / "data/train-00001-of-00002.tar"
     stream = PortraitStream(tmp_path, on_error="skip", batch_size=5)
     fails(number, monkeypatch, call, path)
     with pytest.raises(UnreadableShardError) as caught:
-        list(PortraitLoader(stream, num_workers=workers))
+        list(PortraitLoader(stream, **workers))
     assert path.name in str(caught.value) and os.strerror(number) in str(caught.value)
     assert stream.skipped == 0
 
@@ -327,9 +335,9 @@ def test_a_missing_shard_is_never_skipped(tmp_path: Path) -> None:
     build(tmp_path, {"train": (2, 5)})
     stream = PortraitStream(tmp_path, on_error="skip", batch_size=5)
     (tmp_path / "data/train-00001-of-00002.tar").unlink()
-    for workers in (0, 2):
+    for kind in ("num_workers", "threads"):
         with pytest.raises(UnreadableShardError, match=r"train-00001-of-00002\.tar.*No such file"):
-            list(PortraitLoader(stream, num_workers=workers))
+            list(PortraitLoader(stream, **{kind: 2}))
     assert stream.skipped == 0
     (tmp_path / "data").rename(tmp_path / "gone")
     with pytest.raises(UnreadableShardError, match="ldp-0000000"):
