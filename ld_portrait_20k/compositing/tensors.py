@@ -64,7 +64,7 @@ class ToTensors(Transform):
 
     def halves(self) -> Halves | None:
         """Uint8 tensors of a sample, then floats of a batch of them."""
-        if self.numpy:
+        if self.numpy or type(self) is not ToTensors:
             return None
         early = ToTensors("uint8", self.keep, channels_last=self.channels_last)
         return Halves(early, floats if self.dtype == "float32" else moved)

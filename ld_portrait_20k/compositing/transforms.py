@@ -168,6 +168,11 @@ class RandomTrimap(BatchTransform):
         self.low = whole_number("low", low, 0)
         self.high = whole_number("high", high, 0)
 
+    @deferred.takes_deferred
+    def apply(self, sample: Sample, rng: np.random.Generator) -> Sample:
+        """The sample with ``trimap``, (H, W) uint8 of 0, 128, 255."""
+        return super().apply(sample, rng)
+
     def draw(self, rng: np.random.Generator) -> Drawn:
         """Both radii."""
         erosion, dilation = random_radii(rng, self.radius)

@@ -16,6 +16,7 @@ from ld_portrait_20k.compositing.transform import (
     Sample,
     Transform,
 )
+from ld_portrait_20k.deferred import takes_deferred
 from ld_portrait_20k.errors import missing_extra
 
 _DRAWN = "drawn"
@@ -27,6 +28,7 @@ class _Draw(Transform):
     def __init__(self, step: BatchTransform) -> None:
         self.step = step
 
+    @takes_deferred
     def apply(self, sample: Sample, rng: np.random.Generator) -> Sample:
         return {**sample, _DRAWN: [*sample.get(_DRAWN, ()), self.step.draw(rng)]}
 
