@@ -117,8 +117,7 @@ class ObviousDataset:
 
         info = get_worker_info()
         urls = shards_of(self.root)
-        if info is not None:
-            urls = urls[info.id :: info.num_workers]
+        # Both libraries deal the shards to the workers themselves.
         rng = np.random.default_rng(info.id if info else 0)
         stream = datasets_stream(urls, True) if self.reader == "datasets" else webdataset_pil(urls)
         for row in stream:
