@@ -12,6 +12,7 @@ portraits is built first (a few minutes).
 from __future__ import annotations
 
 import argparse
+import functools
 import importlib.util
 import json
 import os
@@ -176,7 +177,7 @@ def bench_training(
             )
         if copy is not None:
             found["litdata + PIL + numpy"] = theirs(
-                lambda: litdata_loader(copy, backgrounds, workers)
+                functools.partial(litdata_loader, copy, backgrounds, workers)
             )
         return found
 

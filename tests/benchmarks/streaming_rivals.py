@@ -5,6 +5,7 @@ Each function gives an iterator over one pass.
 
 from __future__ import annotations
 
+import functools
 import io
 from collections.abc import Iterator
 from pathlib import Path
@@ -184,13 +185,14 @@ def litdata_loader(copy: Path, backgrounds: Path, workers: int) -> Iterator[Any]
     """litdata's loader around the obvious code."""
     import litdata
 
-    files = sorted(backgrounds.iterdir())
-
-    class Training(litdata.StreamingDataset):  # type: ignore[misc]
-        rng = np.random.default_rng(0)
-
-        def __getitem__(self, index: Any) -> Any:
-            return obvious_training_sample(_decoded(super().__getitem__(index)), self.rng, files)
-
-    loader = litdata.StreamingDataLoader(Training(str(copy)), batch_size=8, num_workers=workers)
+    make = functools.partial(_litdata_sample, files=sorted(backgrounds.iterdir()))
+    dataset = litdata.StreamingDataset(str(copy), transform=make)
+    loader = litdata.StreamingDataLoader(dataset, batch_size=8, num_workers=workers)
     return iter(loader)
+
+
+_RNG = np.random.default_rng(0)
+
+
+def _litdata_sample(sample: dict[str, Any], files: list[Path]) -> dict[str, NDArray[Any]]:
+    return obvious_training_sample(_decoded(sample), _RNG, files)

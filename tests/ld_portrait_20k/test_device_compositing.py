@@ -66,13 +66,12 @@ def test_both_forms_make_the_same_batches(root: Path, device: str, workers: dict
     for key in ("foreground", "image"):
         assert differences(plain, made, key).max() <= 1.001
     # Without colour and linear light nothing is rounded differently.
-    options = {"colour": 0.0}
-    exact = [
-        batches(root, cp.training_transform(backgrounds(), 64, device=d, **options))
+    first, second = (
+        batches(root, cp.training_transform(backgrounds(), 64, colour=0.0, device=d))
         for d in (None, device)
-    ]
+    )
     for key in LAYERS:
-        assert differences(*exact, key).max() == 0
+        assert differences(first, second, key).max() == 0
 
 
 @pytest.mark.parametrize("device", DEVICES)
@@ -112,13 +111,13 @@ def test_blur_and_noise_differ_by_rounding_alone(root: Path) -> None:
         def draw(self, rng: np.random.Generator) -> dict[str, Any]:
             return {**super().draw(rng), "quality": 0}
 
-    for options in ({"blur": 3.0, "noise": 0.0}, {"blur": 0.0, "noise": 9.0}):
+    for blur, noise in ((3.0, 0.0), (0.0, 9.0)):
         steps = [
             cp.RandomCrop(50), cp.RandomBackground(*backgrounds()), cp.Composite(),
-            Uncompressed(1.0, **options), cp.ToTensors(),
+            Uncompressed(1.0, blur, noise), cp.ToTensors(),
         ]  # fmt: skip
-        made = [batches(root, t) for t in (cp.Compose(steps), cp.OnDevice(steps, "cpu"))]
-        assert differences(*made, "image").max() <= 1.001
+        one, other = (batches(root, t) for t in (cp.Compose(steps), cp.OnDevice(steps, "cpu")))
+        assert differences(one, other, "image").max() <= 1.001
 
 
 def test_one_sample_at_a_time_and_other_outputs(root: Path) -> None:
@@ -139,12 +138,13 @@ def test_one_sample_at_a_time_and_other_outputs(root: Path) -> None:
 
 
 def test_steps_that_cannot_be_cut_in_two_are_refused() -> None:
-    for steps in (
+    wrong: list[Any] = [
         [cp.RandomTrimap()],
         [cp.RandomTrimap(), cp.ToTensors(numpy=True)],
         [cp.RandomTrimap(), cp.RandomCrop(), cp.ToTensors()],
         [cp.RandomTrimap(), dict, cp.ToTensors()],
-    ):
+    ]
+    for steps in wrong:
         with pytest.raises(ValueError, match=r"last step is ToTensors|done in batches"):
             cp.OnDevice(steps, "cpu")
     shown = repr(cp.training_transform(cp.ColourBackgrounds(), device="cpu"))

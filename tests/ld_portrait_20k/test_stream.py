@@ -92,7 +92,8 @@ def test_every_combination_is_exact_and_resumes_exactly(
             roots[shards], shuffle=True, seed=seed, window=2, rank=rank,
             world_size=world, batch_size=batch, remainder="uneven", transform=only_id,
         )  # fmt: skip
-        return PortraitLoader(stream, **{kind: workers})
+        how: dict[str, Any] = {kind: workers}
+        return PortraitLoader(stream, **how)
 
     loaders = [loader(rank) for rank in range(ranks)]
     whole = [batch_ids(one) for one in loaders]
@@ -212,7 +213,8 @@ def test_sample_seeds_follow_sample_epoch_and_seed(roots: dict[int, Path]) -> No
     def seeds(seed: int, epoch: int, workers: int = 0, kind: str = "num_workers") -> dict[str, int]:
         stream = PortraitStream(roots[4], shuffle=True, seed=seed, batch_size=4)
         stream.set_epoch(epoch)
-        batches = list(PortraitLoader(stream, **{kind: workers}))
+        how: dict[str, Any] = {kind: workers}
+        batches = list(PortraitLoader(stream, **how))
         return dict(
             zip(
                 batch_ids(batches),
@@ -335,9 +337,10 @@ def test_a_missing_shard_is_never_skipped(tmp_path: Path) -> None:
     build(tmp_path, {"train": (2, 5)})
     stream = PortraitStream(tmp_path, on_error="skip", batch_size=5)
     (tmp_path / "data/train-00001-of-00002.tar").unlink()
-    for kind in ("num_workers", "threads"):
+    both: list[dict[str, Any]] = [{"num_workers": 2}, {"threads": 2}]
+    for how in both:
         with pytest.raises(UnreadableShardError, match=r"train-00001-of-00002\.tar.*No such file"):
-            list(PortraitLoader(stream, **{kind: 2}))
+            list(PortraitLoader(stream, **how))
     assert stream.skipped == 0
     (tmp_path / "data").rename(tmp_path / "gone")
     with pytest.raises(UnreadableShardError, match="ldp-0000000"):
