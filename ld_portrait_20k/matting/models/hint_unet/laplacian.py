@@ -70,20 +70,67 @@ def descend(
     Returns:
         (B, 1, H, W), not clipped.
     """
-    alpha = start
-    scale = free / (planes[:, 12:13] + pull).clamp(min=pull)
-    residual = free * (pull * (prior - alpha) - apply(planes, alpha))
+    places = free.reshape(-1).nonzero().squeeze(1)
+    if not len(places):
+        return start
+    system = _Rows(planes, places)
+    rows, drawn = start.reshape(-1)[places], pull * prior.reshape(-1)[places]
+    scale = 1 / (system.weights[:, 12] + pull).clamp(min=pull)
+    residual = drawn - pull * rows - apply(planes, start).reshape(-1)[places]
     direction = scale * residual
-    size = _dot(residual, direction)
+    size = system.dot(residual, direction)
     for _ in range(steps):
-        image = free * (apply(planes, direction) + pull * direction)
-        rate = size / (_dot(direction, image) + 1e-20)
-        alpha = alpha + rate * direction
+        image = system.times(direction) + pull * direction
+        rate = size / (system.dot(direction, image) + 1e-20)
+        rows = rows + rate * direction
         residual = residual - rate * image
         scaled = scale * residual
-        before, size = size, _dot(residual, scaled)
+        before, size = size, system.dot(residual, scaled)
         direction = scaled + size / (before + 1e-20) * direction
-    return alpha
+    return start.reshape(-1).index_copy(0, places, rows).view_as(start)
+
+
+class _Rows:
+    """The rows and columns of a matrix in 25 planes that belong to some pixels.
+
+    The unknown band is a sixth of a picture or less, and a step over it alone takes a third of
+    the time.
+
+    Args:
+        planes: (B, 25, H, W).
+        places: (N,) int64, the pixels, counted over (B, H, W), in ascending order.
+
+    Attributes:
+        weights: (N, 25), their rows.
+    """
+
+    def __init__(self, planes: Tensor, places: Tensor) -> None:
+        batch, _, height, width = planes.shape
+        self.weights = planes.permute(0, 2, 3, 1).reshape(-1, 25)[places]
+        picture, inside = places // (height * width), places % (height * width)
+        wide = width + 4
+        around = torch.arange(5, device=planes.device)
+        offsets = (wide * (around - 2)[:, None] + (around - 2)).reshape(-1)
+        padded = (height + 4) * wide
+        row, column = inside // width + 2, inside % width + 2
+        self._centres = picture * padded + row * wide + column
+        self._around = (self._centres[:, None] + offsets).reshape(-1)
+        self._field = planes.new_zeros(batch * padded)  # 0 wherever no such pixel is
+        self._batch, self._picture = batch, picture
+
+    def times(self, values: Tensor) -> Tensor:
+        """The product with values (N,) of the pixels, 0 elsewhere; (N,)."""
+        self._field.index_copy_(0, self._centres, values)
+        around = self._field.index_select(0, self._around)
+        return (self.weights * around.view_as(self.weights)).sum(1)
+
+    def dot(self, first: Tensor, second: Tensor) -> Tensor:
+        """For each pixel (N,), the inner product over its picture."""
+        if self._batch == 1:
+            return torch.dot(first, second)
+        # In the field, not by adding at indices, which a GPU does in any order.
+        self._field.index_copy_(0, self._centres, first * second)
+        return self._field.view(self._batch, -1).sum(1)[self._picture]
 
 
 def colour_lines(colour: Tensor, alpha: Tensor, epsilon: float) -> Tensor:
@@ -125,7 +172,3 @@ def _solve_windows(centred: Tensor, epsilon: float) -> Tensor:
     return torch.stack(
         [c00 * r + c01 * g + c02 * b, c01 * r + c11 * g + c12 * b, c02 * r + c12 * g + c22 * b], 2
     )
-
-
-def _dot(first: Tensor, second: Tensor) -> Tensor:
-    return (first * second).sum((1, 2, 3), keepdim=True)
