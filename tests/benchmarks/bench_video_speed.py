@@ -27,6 +27,7 @@ from typing import TypeVar
 
 import cv2
 import numpy as np
+import torch
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT)]
@@ -128,7 +129,7 @@ def staged(
     moving = clock.timed("flow", with_motion(masked))
     steadied = clock.timed("steady masks", steady(steady(moving)))
     prepared = clock.timed("trimaps", trimaps(steadied))
-    matted = clock.timed("matting", mattes(prepared, model))
+    matted = clock.timed("matting", mattes(prepared, model, workers=0))
     alphas = clock.timed("steady alpha", steady_alphas(matted))
     cut = clock.timed("colours", ((one, cut_out(one)) for one in alphas))
     begin, spent, count, memory = time.perf_counter(), time.process_time(), 0, []
@@ -199,6 +200,7 @@ def main() -> None:
     model = load(options.model)
     info = ClipInfo("looped", width, height, RATE, Fraction(1, 12800))
     cut_out_once(made[0], true[0])
+    torch.set_num_threads(1)  # numba has set it to the number of cores
     matte_of(pictures[0], trimap_of(masks[0]), model)  # compiles the kernels
     print(f"{options.model}, {options.masks}, {width} x {height}, {os.cpu_count()} cores")
     for name in options.runs:

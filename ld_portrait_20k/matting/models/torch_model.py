@@ -30,6 +30,10 @@ class NetworkMatting:
         licence: Of the weights.
         device: Where it computes.
 
+    Attributes:
+        local: Whether small tiles lose nothing.
+        concurrent: Whether several threads may call it at once and gain by it.
+
     Raises:
         PortraitError: There is no such device.
     """
@@ -45,6 +49,7 @@ class NetworkMatting:
         self.licence = licence
         self.needs_trimap = bool(module.needs_trimap)
         self.local = bool(getattr(module, "local", False))
+        self.concurrent = self.device.type == "cpu"
         self._multiple = int(getattr(module, "multiple", 32))
         self._tile = int(getattr(module, "tile", 1024))
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -64,18 +67,53 @@ def estimate_foreground(image: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> N
     Raises:
         PortraitError: pymatting is not installed.
     """
-    try:
-        from pymatting import estimate_foreground_ml
-    except ImportError as problem:
-        raise missing_extra("pymatting", "matting") from problem
     result = np.empty_like(image)
     for top, bottom, keep_top in _rows(alpha.shape[0]):
         for left, right, keep_left in _rows(alpha.shape[1]):
             part = (slice(top, bottom), slice(left, right))
-            found = estimate_foreground_ml(to_float(image[part]), to_float(alpha[part]))
+            found, _ = estimate_layers(image[part], alpha[part])
             kept = found[keep_top - top :, keep_left - left :]
             result[keep_top:bottom, keep_left:right] = _to_8_bit(kept)
     return result
+
+
+def estimate_layers(
+    image: NDArray[np.uint8], alpha: NDArray[np.uint8]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The colours of foreground and background that a small picture mixes.
+
+    Args:
+        image: (H, W, 3) uint8 sRGB.
+        alpha: (H, W) uint8.
+
+    Returns:
+        Both (H, W, 3) float32 sRGB, straight, 0..1; smooth continuations where alpha is 0 or 1.
+
+    Raises:
+        PortraitError: pymatting is not installed.
+    """
+    try:
+        from pymatting import estimate_foreground_ml
+    except ImportError as problem:
+        raise missing_extra("pymatting", "matting") from problem
+    with _one_numba_thread():
+        foreground, background = estimate_foreground_ml(
+            to_float(image), to_float(alpha), return_background=True
+        )
+    return foreground, background
+
+
+@contextmanager
+def _one_numba_thread() -> Iterator[None]:
+    """All that pymatting does in threads here is to copy; they wait for one another by spinning."""
+    import numba
+
+    before = numba.get_num_threads()
+    numba.set_num_threads(1)
+    try:
+        yield
+    finally:
+        numba.set_num_threads(before)
 
 
 def _rows(length: int) -> list[tuple[int, int, int]]:

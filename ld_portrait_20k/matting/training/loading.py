@@ -6,7 +6,6 @@ needs no state of the data.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -18,6 +17,7 @@ from ld_portrait_20k.errors import PortraitError
 from ld_portrait_20k.matting.data.backgrounds import open_backgrounds
 from ld_portrait_20k.matting.data.sample import MattingSample, MattingSource
 from ld_portrait_20k.matting.data.sources import open_source, weight_of
+from ld_portrait_20k.matting.models.torch_threads import usable_cores
 from ld_portrait_20k.matting.training.config import TrainingConfig
 from ld_portrait_20k.matting.training.crops import CropDataset, CropOptions
 
@@ -163,9 +163,7 @@ def choose_workers(config: TrainingConfig, processes: int) -> int:
     """As many as the configuration says; else a process for each core that is left, up to 8."""
     if config.workers is not None:
         return config.workers
-    affinity = getattr(os, "sched_getaffinity", None)
-    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
-    return max(1, min(8, cores // processes - 1))
+    return max(1, min(8, usable_cores() // processes - 1))
 
 
 class _Caught(Dataset[Any]):

@@ -7,13 +7,15 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Final
 
+import cv2
 import numpy as np
 
 from ld_portrait_20k.compositing.composite import composite
 from ld_portrait_20k.matting.prediction.outputs import Background
-from ld_portrait_20k.matting.prediction.pictures import estimate_foreground
+from ld_portrait_20k.matting.prediction.pictures import estimate_layers
 from ld_portrait_20k.matting.video.alphas import Matted
 from ld_portrait_20k.matting.video.frames import CLIP_SUFFIXES, Frame, Pixels, scaled
+from ld_portrait_20k.matting.video.motion import reduced_places, sampled, shrunk
 from ld_portrait_20k.matting.video.reading import open_frames
 
 
@@ -21,14 +23,17 @@ def cut_out(matted: Matted) -> Pixels:
     """The person of one frame.
 
     The colours of soft pixels are estimated, so that no trace of the old background shows on
-    a new one. Only the surroundings of the person are computed; elsewhere alpha is 0 and the
-    colours are the frame's.
+    a new one. They are estimated on a reduced person, for they are smooth, and then
+    read off the frame: ``F + alpha (I - alpha F - (1 - alpha) B)`` (Forte,
+    "Approximate Fast Foreground Colour Estimation", 2021, equation 7). Away from soft pixels
+    the colours are the frame's.
 
     Returns:
         (H, W, 4) uint8 RGBA, straight sRGB.
     """
     colour, alpha = matted.frame.colour, matted.alpha
-    result = np.dstack([colour, alpha])
+    result = np.empty((*alpha.shape, 4), np.uint8)
+    result[..., :3], result[..., 3] = colour, alpha
     rows, columns = np.flatnonzero(alpha.any(axis=1)), np.flatnonzero(alpha.any(axis=0))
     if not rows.size:
         return result
@@ -37,13 +42,34 @@ def cut_out(matted: Matted) -> Pixels:
         slice(max(0, rows[0] - margin), rows[-1] + 1 + margin),
         slice(max(0, columns[0] - margin), columns[-1] + 1 + margin),
     )
-    result[part][..., :3] = estimate_foreground(
-        np.ascontiguousarray(colour[part]), np.ascontiguousarray(alpha[part])
-    )
+    result[part][..., :3] = _own_colours(colour[part], alpha[part])
     return result
 
 
 _MARGIN: Final = 16.0  # at 1024: some background on all sides, as the estimation wants
+_COLOUR_SIDE: Final = 540
+"""Longer side in pixels of a person whose colours are estimated. For one of 1,080 pixels it costs
+a third, and the error of soft pixels' colours rises from 2.67 to 2.73 of 255 (the dancer over four
+backgrounds); for a drawn one of 640 from 4.22 to 4.28."""
+_RIM: Final = 9  # pixels, the square around a soft one in which colours are continued: for players
+# that scale or subsample straight colours
+
+
+def _own_colours(colour: Pixels, alpha: Pixels) -> Pixels:
+    """The frame's colours (H, W, 3) uint8, those of soft pixels and around them the person's."""
+    result = colour.copy()
+    soft = ((alpha > 0) & (alpha < 255)).view(np.uint8)
+    places = np.nonzero(cv2.dilate(soft, np.ones((_RIM, _RIM), np.uint8)))
+    if not places[0].size:
+        return result
+    layers = estimate_layers(shrunk(colour, _COLOUR_SIDE), shrunk(alpha, _COLOUR_SIDE))
+    small = reduced_places(places, alpha.shape, layers[0].shape)
+    foreground, background = (sampled(layer, *small) for layer in layers)
+    share = alpha[places][:, None] / np.float32(255)
+    mixed = share * foreground + (1 - share) * background
+    found = foreground + share * (colour[places] / np.float32(255) - mixed)
+    result[places] = np.rint(255 * found.clip(0, 1))
+    return result
 
 
 class BackgroundFrames:

@@ -13,7 +13,15 @@ from numpy.typing import NDArray
 from ld_portrait_20k.errors import PortraitError
 from ld_portrait_20k.matting.video.frames import Frame, Pixels
 from ld_portrait_20k.matting.video.lookahead import neighbours
-from ld_portrait_20k.matting.video.motion import Flow, Motion, Moved, averaged, disagreement
+from ld_portrait_20k.matting.video.motion import (
+    FLOW_SIDE,
+    Flow,
+    Motion,
+    Moved,
+    averaged,
+    disagreement,
+    shrunk,
+)
 
 LARGEST: Final = "largest"
 ALL: Final = "all"
@@ -31,10 +39,11 @@ class Masked:
 
     Attributes:
         frame: The frame.
-        mask: (H, W) uint8, 255 person, soft values between.
+        mask: (H, W) uint8, 255 person, soft values between; it may be smaller than the frame.
         before: Motion to the frame before; None for the first.
         after: Motion to the frame after; None for the last.
-        unsure: (H, W) uint8, how much the segmenter's masks of neighbouring frames disagree.
+        unsure: (H, W) uint8 of the mask's size, how much the segmenter's masks of neighbouring
+            frames disagree.
     """
 
     frame: Frame
@@ -102,8 +111,13 @@ def with_motion(masked: Iterable[tuple[Frame, Pixels]]) -> Iterator[Masked]:
 
 
 def steady(masked: Iterable[Masked]) -> Iterator[Masked]:
-    """Average each mask with those of both neighbours, along the motion."""
-    for before, current, after in neighbours(masked):
+    """Average each mask with those of both neighbours, along the motion.
+
+    Masks come out at the size of the flow, which is smaller than that of large frames: they
+    say where the unknown band lies, and it is some pixels wide.
+    """
+    reduced = (replace(one, mask=shrunk(one.mask, FLOW_SIDE)) for one in masked)
+    for before, current, after in neighbours(reduced):
         linked = _linked(before, current, after)
         unsure = current.unsure
         if unsure is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import cv2
 import numpy as np
@@ -15,6 +15,9 @@ from ld_portrait_20k.matting.video.frames import Pixels
 FLOW_SIDE: Final = 640
 """Flow is computed on frames whose longer side is at most this: motion is smooth, and 1080p
 would take nine times as long."""
+
+Places = tuple[NDArray[np.int64], ...]
+"""Rows and columns of pixels, as :func:`numpy.nonzero` gives them."""
 
 PHOTOMETRIC_SIGMA: Final = 12.0
 """Colour difference, of 255, at which a neighbour's weight is 1/e; a first choice, not
@@ -49,6 +52,52 @@ class Motion:
     def weights(self, height: int, width: int) -> NDArray[np.float32]:
         """The weight of each pixel of a frame of this size: (H, W) float32."""
         return np.asarray(cv2.resize(self.weight, (width, height)), np.float32)
+
+    def sample(self, plane: Pixels, places: Places) -> tuple[NDArray[np.float32], ...]:
+        """What :meth:`warp` and :meth:`weights` give at some pixels alone.
+
+        Args:
+            plane: (H, W) uint8 of the neighbouring frame.
+            places: Rows and columns of N pixels of this frame.
+
+        Returns:
+            The moved plane's values, 0..255, and the weights: (N,) float32 each.
+        """
+        height, width = plane.shape
+        down, right = (axis.astype(np.float32) for axis in places)
+        small = reduced_places(places, plane.shape, self.weight.shape)
+        flow = sampled(self.flow, *small)
+        moved = sampled(
+            plane,
+            flow[:, 1] * np.float32(height) + down,
+            flow[:, 0] * np.float32(width) + right,
+        )
+        return moved.astype(np.float32), sampled(self.weight, *small)
+
+
+_ROW: Final = 4096  # OpenCV reads at pictures of places, no side of which exceeds 32,767
+
+
+def reduced_places(
+    places: Places, shape: tuple[int, ...], smaller: tuple[int, ...]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Rows and columns of pixels of one shape, in a reduction of it, as resizing has them."""
+    down, right = (
+        (axis.astype(np.float32) + np.float32(0.5)) * np.float32(small / large) - np.float32(0.5)
+        for axis, small, large in zip(places, smaller, shape, strict=False)
+    )
+    return down, right
+
+
+def sampled(
+    picture: NDArray[Any], rows: NDArray[np.float32], columns: NDArray[np.float32]
+) -> NDArray[Any]:
+    """Values of a picture between its pixels: (N,), or (N, C) of one with C channels."""
+    count = len(columns)
+    shape = (-(-count // _ROW), _ROW)
+    x, y = (np.resize(axis, shape) for axis in (columns, rows))
+    found = np.asarray(cv2.remap(picture, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
+    return found.reshape(shape[0] * _ROW, *picture.shape[2:])[:count]
 
 
 class Flow:

@@ -53,8 +53,18 @@ def trimaps(masked: Iterable[Masked], *, band: float = BAND) -> Iterator[Trimapp
         band: Least half width of the unknown band, in pixels at a longer side of 1024.
     """
     for one in masked:
-        trimap = trimap_of(one.mask, one.unsure, band=band)
+        mask, unsure = (_enlarged(plane, one.frame) for plane in (one.mask, one.unsure))
+        assert mask is not None
+        trimap = trimap_of(mask, unsure, band=band)
         yield Trimapped(one.frame, trimap, one.before, one.after)
+
+
+def _enlarged(plane: Pixels | None, frame: Frame) -> Pixels | None:
+    """A plane at the size of the frame."""
+    height, width = frame.colour.shape[:2]
+    if plane is None or plane.shape == (height, width):
+        return plane
+    return np.asarray(cv2.resize(plane, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
 def trimap_of(mask: Pixels, unsure: Pixels | None = None, *, band: float = BAND) -> Pixels:
