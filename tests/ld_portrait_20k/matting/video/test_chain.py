@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +17,12 @@ from ld_portrait_20k.matting.models.protocol import MattingModel
 from ld_portrait_20k.matting.models.registry import load
 from ld_portrait_20k.matting.prediction.pictures import predict_alpha
 from ld_portrait_20k.matting.video import matte_video
-from ld_portrait_20k.matting.video.alphas import matte_of, mattes
+from ld_portrait_20k.matting.video.alphas import Matted, matte_of, mattes
 from ld_portrait_20k.matting.video.chain import Options, matte, segmented
+from ld_portrait_20k.matting.video.composites import cut_out
 from ld_portrait_20k.matting.video.evaluation import Judge, evaluate_video
 from ld_portrait_20k.matting.video.frames import Frame
-from ld_portrait_20k.matting.video.lookahead import neighbours, run_ahead
+from ld_portrait_20k.matting.video.lookahead import map_ahead, neighbours, run_ahead
 from ld_portrait_20k.matting.video.masks import ALL, LARGEST, Masked, person, steady, with_motion
 from ld_portrait_20k.matting.video.motion import Flow, averaged
 from ld_portrait_20k.matting.video.segmenters.first_mask import FirstMask
@@ -76,6 +79,48 @@ def test_running_ahead_keeps_order_raises_and_ends() -> None:
     assert threading.active_count() == before
 
 
+def test_items_are_worked_on_side_by_side_and_come_in_order() -> None:
+    both = threading.Barrier(2, timeout=20)  # broken unless two are under way at once
+    prepared: list[str] = []
+
+    def slow_first(item: int) -> int:
+        both.wait()
+        if item % 2 == 0:
+            time.sleep(0.01)
+        return -item
+
+    name = lambda: prepared.append(threading.current_thread().name)  # noqa: E731
+    assert list(map_ahead(slow_first, range(10), 2, name)) == [-item for item in range(10)]
+    assert len(set(prepared)) == 2
+
+    def failing(item: int) -> int:
+        if item == 3:
+            raise PortraitError("broken")
+        return item
+
+    found = map_ahead(failing, iter(range(10**9)), 2)
+    assert [next(found) for _ in range(3)] == [0, 1, 2]
+    with pytest.raises(PortraitError, match="broken"):
+        next(found)
+    before = threading.active_count()
+    early = map_ahead(failing, iter(range(4, 10**9)), 3)
+    next(early)
+    early.close()
+    assert threading.active_count() == before
+
+
+def test_frames_matted_side_by_side_are_those_of_one_after_the_other() -> None:
+    torch = pytest.importorskip("torch")
+    frames, alphas = moving.scene(4, 144, 192)
+    masked = [Masked(f, a) for f, a in zip(moving.as_frames(frames), alphas, strict=True)]
+    model, threads = load("hint-unet"), torch.get_num_threads()
+    one, several = (list(mattes(trimaps(masked), model, workers=count)) for count in (0, 3))
+    assert [matted.frame.index for matted in several] == [0, 1, 2, 3]
+    for alone, beside in zip(one, several, strict=True):
+        assert np.array_equal(alone.alpha, beside.alpha)
+    assert torch.get_num_threads() == threads
+
+
 def test_flow_follows_the_motion() -> None:
     frames, alphas = moving.scene(2, 144, 192, speed=6)
     motion = Flow().between(frames[1], frames[0])
@@ -86,6 +131,12 @@ def test_flow_follows_the_motion() -> None:
     assert weights.shape == (144, 192)
     assert 0 <= weights.min() <= weights.max() <= 1
     assert averaged(alphas[1], []).tolist() == alphas[1].tolist()
+    # At some pixels alone it is the same, on planes larger than the flow too.
+    large = np.repeat(np.repeat(alphas[0], 3, 0), 3, 1)
+    places = np.nonzero(large > 0)
+    values, shares = motion.sample(large, places)
+    assert np.abs(values - motion.warp(large)[places]).mean() < 0.2
+    assert shares == pytest.approx(motion.weights(432, 576)[places], abs=0.02)
 
 
 def test_one_of_two_people_is_followed_or_both_are_kept() -> None:
@@ -129,6 +180,17 @@ def test_the_band_widens_where_masks_jump_from_frame_to_frame() -> None:
         shares.append(np.mean([(one.trimap == 128).mean() for one in found]))
     assert shares[1] < 1.3 * shares[0]
     assert shares[2] > 1.6 * shares[0]
+
+
+def test_masks_of_large_frames_are_steadied_at_the_size_of_the_flow() -> None:
+    frames, alphas = moving.scene(3, 540, 1080)
+    masked = segmented(moving.as_frames(frames), Fixed(alphas))
+    steadied = list(steady(steady(with_motion(masked))))
+    assert {one.mask.shape for one in steadied} == {(320, 640)}
+    for one, alpha in zip(trimaps(steadied), alphas, strict=True):
+        assert one.trimap.shape == (540, 1080)
+        assert alpha[one.trimap == 255].min() > 200
+        assert alpha[one.trimap == 0].max() < 55
 
 
 def test_small_people_are_enlarged_for_the_model_and_large_ones_are_not() -> None:
@@ -225,6 +287,22 @@ def test_matte_video_gives_rgba_of_any_reader(tmp_path: Path) -> None:
     # Colours of soft pixels are the person's, not mixed with the dark background.
     soft = (first[..., 3] > 60) & (first[..., 3] < 190)
     assert first[..., 0][soft].mean() > frames[0][..., 0][soft].mean() + 20
+
+
+def test_colours_of_soft_pixels_are_the_persons_at_any_size() -> None:
+    height, width = 700, 900  # larger than what colours are estimated on
+    x = np.linspace(0, 1, width, dtype=np.float32)
+    alpha = np.rint(255 * np.clip((x - 0.4) * 8, 0, 1)).astype(np.uint8)[None].repeat(height, 0)
+    own, behind = np.array([200, 90, 40], np.uint8), np.array([20, 60, 180], np.uint8)
+    share = alpha[..., None] / 255
+    mixed = np.rint(share * own + (1 - share) * behind).astype(np.uint8)
+    frame = Frame(0, Fraction(0), Fraction(1), mixed)
+    rgba = cut_out(Matted(frame, np.full_like(alpha, 128), alpha))
+    assert np.array_equal(rgba[..., 3], alpha)
+    soft = (alpha > 25) & (alpha < 255)
+    assert np.abs(rgba[..., :3][soft].astype(int) - own).mean() < 4
+    assert np.abs(mixed[soft].astype(int) - own).mean() > 40
+    assert np.array_equal(rgba[alpha == 255][:, :3], mixed[alpha == 255])
 
 
 def test_people_who_come_and_go() -> None:
