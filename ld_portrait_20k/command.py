@@ -66,12 +66,9 @@ COMMANDS = {
     "export": Command("convert to pictures, Parquet or Lance", "ld_portrait_20k.cli", ("export",)),
     "matting": Command("train, run and judge matting models", "ld_portrait_20k.matting.cli"),
     "video": Command(
-        "cut the person out of a clip, without flicker", "ld_portrait_20k.matting.cli", ("video",)
-    ),
-    "evaluate-video": Command(
-        "errors of a matted clip against true alpha",
+        "cut the person out of a clip; video evaluate judges the result",
         "ld_portrait_20k.matting.cli",
-        ("evaluate-video",),
+        ("video",),
     ),
 }
 
@@ -81,7 +78,6 @@ _TYPED = {
     "python -m builder": "",
     "python -m refinement": "refine",
     "python -m ld_portrait_20k.matting video": "video",
-    "python -m ld_portrait_20k.matting evaluate-video": "evaluate-video",
     "python -m ld_portrait_20k.matting": "matting",
     "python -m ld_portrait_20k": "",
 }

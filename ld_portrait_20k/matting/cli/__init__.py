@@ -16,7 +16,7 @@ COMMANDS = {
     "predict": "alpha mattes of pictures",
     "evaluate": "errors of predicted mattes against true ones",
     "video": "cut the person out of a clip, without flicker",
-    "evaluate-video": "errors of a matted clip against true alpha, in video papers' scales",
+    "video evaluate": "errors of a matted clip against true alpha, in video papers' scales",
     "train": "train a matting model on one or several data sets",
     "key": "alpha and clean colours of green- or blue-screen footage",
     "shoot": "screen footage of a data set's foregrounds, to test keying",
@@ -24,8 +24,8 @@ COMMANDS = {
     "reproduce": "what the data are worth: the paper's tables, by one command",
     "models": "the models by name: size, licence, what is installed",
 }
-"""Each command's name and summary; its module, of that name with _ for -, has ``declare`` and
-``run``."""
+"""Each command's name and summary; its module, of that name with _ for a blank, has ``declare``
+and ``run``."""
 
 _EPILOG = f"""\
 typical ways in:
@@ -84,14 +84,16 @@ def _run(
     arguments: Sequence[str] | None, adapt: Callable[[argparse.ArgumentParser], None] | None
 ) -> int:
     arguments = sys.argv[1:] if arguments is None else list(arguments)
+    if " ".join(arguments[:2]) in COMMANDS:  # argparse knows commands of one word
+        arguments[:2] = [" ".join(arguments[:2])]
     named = arguments[0] if arguments and arguments[0] in COMMANDS else ""
     command_line = parser(named)
     if adapt is not None:
         adapt(command_line)
     options = command_line.parse_args(arguments)
-    options.arguments = arguments
+    options.arguments = arguments[0].split() + arguments[1:]
     return int(_module(options.command).run(options))
 
 
 def _module(command: str) -> Any:
-    return import_module(f"{__name__}.{command.replace('-', '_')}")
+    return import_module(f"{__name__}.{command.replace(' ', '_')}")

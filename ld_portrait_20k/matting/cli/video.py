@@ -29,7 +29,7 @@ input, raw frames with --raw. OUT decides what is written:
 With --background a clip holds the composite. Sound and time stamps are kept in clips.
 
 A run that was stopped goes on with the same command and --resume, and ends with the same
-frames. To judge a result against true alpha: evaluate-video.
+frames. To judge a result against true alpha: video evaluate.
 """
 
 _EPILOG = (

@@ -1,4 +1,4 @@
-"""``video`` and ``evaluate-video`` from the command line, killed runs too."""
+"""``video`` and ``video evaluate`` from the command line, killed runs too."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_a_folder_and_its_figures(
     assert sorted(path.name for path in (output / "alpha").iterdir()) == names
     assert sorted(path.name for path in (output / "rgba").iterdir()) == names
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out"]  # nothing else is left
-    assert main(["evaluate-video", str(output / "rgba"), str(clip / "truth"), "--json"]) == 0
+    assert main(["video", "evaluate", str(output / "rgba"), str(clip / "truth"), "--json"]) == 0
     figures = json.loads(capsys.readouterr().out)
     assert list(figures) == ["frames", "MAD", "MSE", "Grad", "Conn", "dtSSD"]
     assert figures["MAD"] < 25

@@ -1,4 +1,4 @@
-"""``python -m ld_portrait_20k.matting evaluate-video``."""
+"""``python -m ld_portrait_20k.matting video evaluate``."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ Errors of a matted clip against true alpha, in the scales that video matting pap
 whole frames. PRED and TRUTH are clips or folders of frames with as many frames; alpha counts
 where there is any, else brightness.
 
-For pictures, trimaps and other regions: evaluate.
+For pictures, trimaps and other regions: evaluate. A clip that is itself called evaluate is
+matted as ./evaluate.
 """
 
 _EPILOG = """\
 examples:
-  python -m ld_portrait_20k.matting evaluate-video out/alpha true-alpha
-  python -m ld_portrait_20k.matting evaluate-video matte.mp4 true.webm --json
+  python -m ld_portrait_20k.matting video evaluate out/alpha true-alpha
+  python -m ld_portrait_20k.matting video evaluate matte.mp4 true.webm --json
 """
 
 
