@@ -18,7 +18,7 @@ from ld_portrait_20k.matting.demo.parts import (
     background_choice,
     download_buttons,
     editor,
-    editor_value,
+    in_editor,
     model_choice,
     path_of,
     show_background,
@@ -149,13 +149,13 @@ class ClipTab:
         cleared = {self.session: session, self.results: self._gr.update(visible=False)}
         if file is None:
             said = telling.good("Upload a clip to begin.")
-            return {**cleared, self.status: said, self.editor: None}
+            return {**cleared, self.status: said, self.editor: in_editor(self._gr, None)}
         try:
             session.clip = clip = clips.read_clip(Path(file), float(begin or 0))
         except Exception as problem:
             said = telling.bad(problem, [Path(file)])
-            return {**cleared, self.status: said, self.editor: None}
-        shown = editor_value(strokes.view(clip.first))
+            return {**cleared, self.status: said, self.editor: in_editor(self._gr, None)}
+        shown = in_editor(self._gr, strokes.view(clip.first))
         return {**cleared, self.status: telling.good(f"{clip.said}."), self.editor: shown}
 
     def _cut(

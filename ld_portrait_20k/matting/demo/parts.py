@@ -78,6 +78,7 @@ def editor(gr: Any, name: str) -> Any:
         eraser=gr.Eraser(default_size=24), format="png", type="numpy", image_mode="RGBA",
         canvas_size=(VIEW_SIDE, VIEW_SIDE), height=460, buttons=["fullscreen"],
         placeholder="upload a picture first", interactive=True, elem_id=name,
+        elem_classes=list(_EMPTY),
     )  # fmt: skip
     marks = "".join(
         f'<li><i style="background: {BRUSHES[value]}"></i>{meaning}</li>'
@@ -87,9 +88,15 @@ def editor(gr: Any, name: str) -> Any:
     return part
 
 
-def editor_value(picture: NDArray[np.uint8]) -> dict[str, Any]:
-    """A picture that is not painted yet, as the editor's value."""
-    return {"background": picture, "layers": [], "composite": None}
+_EMPTY: Final = ("empty",)  # an empty canvas is white whatever the theme: the style hides it
+
+
+def in_editor(gr: Any, picture: NDArray[np.uint8] | None) -> Any:
+    """What shows a picture that is not painted yet in an editor; with None nothing is in it."""
+    if picture is None:
+        return gr.update(value=None, elem_classes=list(_EMPTY))
+    value = {"background": picture, "layers": [], "composite": None}
+    return gr.update(value=value, elem_classes=[])
 
 
 def model_choice(gr: Any, settings: Settings, name: str) -> Any:

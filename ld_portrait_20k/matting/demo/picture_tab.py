@@ -15,7 +15,7 @@ from ld_portrait_20k.matting.demo.parts import (
     background_choice,
     download_buttons,
     editor,
-    editor_value,
+    in_editor,
     model_choice,
     path_of,
     show_background,
@@ -164,18 +164,18 @@ class PictureTab:
         cleared = {self.session: session, self.results: self._gr.update(visible=False)}
         if file is None:
             said = telling.good("Upload a picture to begin.")
-            return {**cleared, self.status: said, self.editor: None}
+            return {**cleared, self.status: said, self.editor: in_editor(self._gr, None)}
         try:
             session.upload = pictures.read_upload(Path(file))
         except Exception as problem:
             said = telling.bad(problem, [Path(file)])
-            return {**cleared, self.status: said, self.editor: None}
+            return {**cleared, self.status: said, self.editor: in_editor(self._gr, None)}
         height, width = session.upload.picture.shape[:2]
         said = telling.good(
             f"{width} x {height}. Paint some of the person green and some of the background red, "
             "or take the trimap from elsewhere."
         )
-        shown = editor_value(strokes.view(session.upload.picture))
+        shown = in_editor(self._gr, strokes.view(session.upload.picture))
         return {**cleared, self.status: said, self.editor: shown}
 
     def _make(
@@ -191,7 +191,7 @@ class PictureTab:
         return {
             self.session: session,
             self.status: telling.good("The trimap is there; paint over it where it is wrong."),
-            self.editor: editor_value(strokes.tinted(upload.picture, session.upload.trimap)),
+            self.editor: in_editor(self._gr, strokes.tinted(upload.picture, session.upload.trimap)),
         }
 
     def _cut(
