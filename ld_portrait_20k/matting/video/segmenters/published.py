@@ -36,6 +36,7 @@ class VideoNetwork:
         mean: (3,) of the normalisation, for values of 0..1.
         deviation: (3,) of the normalisation.
         device: Where it computes.
+        threads: With how many threads torch computed when it was loaded.
     """
 
     module: Any
@@ -44,9 +45,13 @@ class VideoNetwork:
     mean: tuple[float, ...]
     deviation: tuple[float, ...]
     device: torch.device
+    threads: int
 
     def prepare(self, colour: Pixels) -> Tensor:
         """A frame (H, W, 3) uint8 sRGB as the model's input, (1, 3, side, side) float32."""
+        if self.device.type == "cpu":
+            # Matting's threads, one core each, tell MKL as much for the whole process.
+            torch.set_num_threads(self.threads)
         picture = torch.from_numpy(np.array(colour)).permute(2, 0, 1)[None]
         scaled = F.interpolate(
             picture.to(self.device, torch.float32) / 255, size=(self.side, self.side),
@@ -107,7 +112,9 @@ def load_network(
         raise PortraitError(f"device {device!r}: {reason}; try: cpu") from problem
     size = module.config.image_size
     side = int(size if isinstance(size, int) else size[0])
-    return VideoNetwork(module, folder, side, *_normalisation(folder, mean), where)
+    return VideoNetwork(
+        module, folder, side, *_normalisation(folder, mean), where, torch.get_num_threads()
+    )
 
 
 def fetched(source: str, revision: str | None = None) -> Path:
