@@ -146,10 +146,10 @@ def spdl_loader(root: Path, backgrounds: Path, threads: int) -> Iterator[Any]:
     files = sorted(backgrounds.iterdir())
     rng = np.random.default_rng(0)
 
-    def make(sample: dict[str, Any]) -> dict[str, NDArray[Any]]:
+    def make(sample: Any) -> Any:
         return obvious_training_sample(_decoded(sample), rng, files)
 
-    pipeline = (
+    pipeline: Any = (
         PipelineBuilder()
         .add_source(webdataset_bytes(shards_of(root)))
         .pipe(make, concurrency=threads)

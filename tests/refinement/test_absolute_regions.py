@@ -211,6 +211,7 @@ def test_a_hole_of_a_few_clear_pixels_is_filled_and_an_opening_stays() -> None:
 @needs_cases
 def test_level_places_of_hair_are_no_haze() -> None:
     case = cv2.imread(str(CASES / "halo_step.png"), cv2.IMREAD_UNCHANGED)
+    assert case is not None
     raw = case[..., 3].astype(np.float64)
     result, _ = refined(raw)
     hair = raw > 60
