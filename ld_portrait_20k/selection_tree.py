@@ -100,7 +100,10 @@ class Comparison:
 
     def matches(self, metadata: Mapping[str, Any], split: str) -> bool:
         """Whether a sample has such a value."""
-        found = self.field.of(metadata, split)
+        return self.takes(self.field.of(metadata, split))
+
+    def takes(self, found: Value) -> bool:
+        """Whether a value of the field is such a one."""
         if self.operator == "=":
             return found == self.value
         if self.operator == "!=":
@@ -135,7 +138,10 @@ class Contains:
 
     def matches(self, metadata: Mapping[str, Any], split: str) -> bool:
         """Whether a sample's text has the text in it."""
-        found = self.field.of(metadata, split)
+        return self.takes(self.field.of(metadata, split))
+
+    def takes(self, found: Value) -> bool:
+        """Whether a value of the field has the text in it."""
         return isinstance(found, str) and self.text.casefold() in found.casefold()
 
     def __str__(self) -> str:

@@ -9,11 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ld_portrait_20k import schema
+from ld_portrait_20k.selection import Field, Selection
 from ld_portrait_20k.viewer.columns import TextColumn
 from ld_portrait_20k.viewer.dataset import ViewedDataset
-from ld_portrait_20k.viewer.fields import FIELDS, HIDDEN, VIEW_FIELDS
+from ld_portrait_20k.viewer.fields import FIELDS, HIDDEN, VIEW_FIELDS, name_of
 from ld_portrait_20k.viewer.marks import Marks
 from ld_portrait_20k.viewer.queries import NUMBERS, Query
+from ld_portrait_20k.viewer.selecting import matching
 
 BINS: Final = 24
 """Bars of a histogram; chosen by eye."""
@@ -192,7 +194,25 @@ class Answers:
                 mask &= (numbers >= low) & (numbers <= high)
         for word in query.words:
             mask &= self._having(word)
+        if query.where is not None:
+            mask &= self._selected(query.where)
         return mask
+
+    @functools.lru_cache(maxsize=4)  # noqa: B019 - as below; every field's counts ask for it
+    def _selected(self, where: Selection) -> Mask:
+        return matching(where, self)
+
+    def numbers_of(self, field: Field) -> NDArray[np.float64]:
+        """A number of every sample, NaN for null."""
+        return self.dataset.columns.numbers[name_of(field)]
+
+    def texts_of(self, field: Field) -> TextColumn:
+        """A text or flag of every sample."""
+        if field.path == "id":
+            numbers, codes = np.unique(self._numbers, return_inverse=True)
+            values = [schema.sample_id(number) for number in numbers.tolist()]
+            return TextColumn(codes.astype(np.int32), values)
+        return self._text(name_of(field))
 
     def _having(self, word: str) -> Mask:
         prompts = self.dataset.columns.texts["prompt"]

@@ -31,12 +31,14 @@ def _fields() -> tuple[Field, ...]:
     for path, field in selection_tree.FIELDS.items():
         if path in ("id", "split"):  # the one names the sample, the other is a view's own
             continue
-        # A generator is known by its name.
-        name = "generator" if field is selection_tree.NAMES["generator"] else field.short
-        found.append(
-            Field(name, tuple(path.split(".")), "number" if field.kind == "number" else "text")
-        )
+        kind: Kind = "number" if field.kind == "number" else "text"
+        found.append(Field(name_of(field), tuple(path.split(".")), kind))
     return tuple(found)
+
+
+def name_of(field: selection_tree.Field) -> str:
+    """What a view calls a field of selections; a generator is known by its name."""
+    return "generator" if field is selection_tree.NAMES["generator"] else field.short
 
 
 FIELDS: Final = _fields()

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import parse_qsl
 
+from ld_portrait_20k import selection
 from ld_portrait_20k.errors import PortraitError
 from ld_portrait_20k.printable import printable
 from ld_portrait_20k.viewer.fields import FIELDS, VIEW_FIELDS
@@ -32,6 +33,7 @@ class Query:
         picked: Name of a text field and the values of it that are shown; ``""`` stands for null.
         ranges: Name of a number field, least and greatest value shown, either may be infinite.
         words: Each must be in the prompt, or be the id.
+        where: A selection that must match; None for all.
         order: Name of the field to sort by; ``id`` by default.
         falling: Whether the greatest comes first. Samples without a value come last always.
     """
@@ -39,6 +41,7 @@ class Query:
     picked: tuple[tuple[str, tuple[str, ...]], ...] = ()
     ranges: tuple[tuple[str, float, float], ...] = ()
     words: tuple[str, ...] = ()
+    where: selection.Selection | None = None
     order: str = "id"
     falling: bool = False
 
@@ -60,13 +63,15 @@ def parse(text: str) -> tuple[Query, dict[str, str]]:
     """Read the query of an address, such as ``age=adult&confidence=..0.8&q=curly&sort=-steps``.
 
     A text field is named once for each value that is shown, a number field has a range
-    ``LOW..HIGH`` of which either end may be left out.
+    ``LOW..HIGH`` of which either end may be left out. ``where`` has a selection in the grammar of
+    :mod:`ld_portrait_20k.selection`.
 
     Returns:
         The query, and the parts that are neither filter nor order (``start``, ``count``, ``id``).
 
     Raises:
         QueryError: A field that does not exist, or no range.
+        SelectionError: ``where`` is no selection.
     """
     try:
         parts = parse_qsl(text, keep_blank_values=True, max_num_fields=_MAX_PARTS)
@@ -83,10 +88,12 @@ def parse(text: str) -> tuple[Query, dict[str, str]]:
         else:
             others[name] = value
     order = others.pop("sort", "id")
+    where = others.pop("where", "")
     query = Query(
         tuple((name, tuple(dict.fromkeys(values))) for name, values in picked.items()),
         tuple((name, *ends) for name, ends in ranges.items()),
         tuple(others.pop("q", "").casefold().split()),
+        selection.parse(where) if where.strip() else None,
         order.removeprefix("-"),
         order.startswith("-"),
     )

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 from ld_portrait_20k import json_text
 from ld_portrait_20k.errors import PortraitError
 from ld_portrait_20k.printable import MAX_MESSAGE, printable, say
+from ld_portrait_20k.selection import SelectionError
 from ld_portrait_20k.version import __version__
 from ld_portrait_20k.viewer.pictures import media_type
 from ld_portrait_20k.viewer.queries import QueryError, parse
@@ -148,6 +149,8 @@ class _Handler(BaseHTTPRequestHandler):
                 self._refuse(403, "this address is not served here")
             else:
                 answer()
+        except SelectionError as problem:
+            self._json({"error": str(problem), "part": "where", "column": problem.column}, 400)
         except QueryError as problem:
             self._refuse(400, str(problem))
         except KeyError:

@@ -1,7 +1,7 @@
 // The state of the view, kept in the fragment of the address so that it can be sent to somebody.
 // What filters is named as the server names it: `#age=adult&confidence=..0.8&q=curly&sort=-steps`.
 
-const OWN = new Set(["q", "sort", "behind", "show", "sample", "view", "left", "right"]);
+const OWN = new Set(["q", "where", "sort", "behind", "show", "sample", "view", "left", "right"]);
 
 export class Address {
   constructor() {
@@ -50,6 +50,7 @@ export class Address {
   clear() {
     this.filters = [];
     delete this.own.q;
+    delete this.own.where;
     this.write(false);
   }
 
@@ -57,6 +58,7 @@ export class Address {
   query() {
     const parts = [...this.filters];
     if (this.own.q) parts.push(["q", this.own.q]);
+    if (this.own.where) parts.push(["where", this.own.where]);
     if (this.own.sort) parts.push(["sort", this.own.sort]);
     return new URLSearchParams(parts).toString();
   }

@@ -48,7 +48,9 @@ async function follow() {
   const sort = address.get("sort", "id");
   find("order").value = sort.replace("-", "");
   find("falling").ariaPressed = String(sort.startsWith("-"));
-  if (document.activeElement !== find("search")) find("search").value = address.get("q");
+  for (const [id, name] of [["search", "q"], ["where", "where"]]) {
+    if (document.activeElement !== find(id)) find(id).value = address.get(name);
+  }
   const query = address.query();
   try {
     if (query !== loaded) {
@@ -56,12 +58,21 @@ async function follow() {
       await grid.load(query);
       count(grid.total);
       tell("");
+      tellWhere("");
       showFacets().catch((problem) => tell(problem.message));
     }
     await view.follow();
   } catch (problem) {
-    tell(problem.message);
+    if (problem.part === "where") tellWhere(problem.message);
+    else tell(problem.message);
   }
+}
+
+// What is wrong with the text of the box `where`, beside it.
+function tellWhere(text) {
+  find("where-problem").textContent = text;
+  find("where").ariaInvalid = String(text !== "");
+  if (text && !find("where").checkVisibility()) tell(`where: ${text}`); // a narrow screen hides filters
 }
 
 function sortBy(name, falling) {
@@ -74,8 +85,13 @@ function controls() {
   find("order").addEventListener("change", () => sortBy(find("order").value, isFalling()));
   find("falling").addEventListener("click", () => sortBy(find("order").value, !isFalling()));
   find("search").addEventListener("input", later(200, () => address.set({ q: find("search").value.trim() })));
+  find("where-field").hidden = !source.canSelect;
+  find("where").addEventListener("input", later(400, () => address.set({ where: find("where").value.trim() })));
+  find("where").addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && !event.shiftKey) event.preventDefault(); // it is read while it is typed
+  });
   find("clear").addEventListener("click", () => {
-    find("search").value = "";
+    find("search").value = find("where").value = "";
     address.clear();
   });
   for (const radio of document.querySelectorAll("#behind input[type=radio]")) {
@@ -116,9 +132,9 @@ function key(event) {
   if (isTyping(event) || find("sample").open || find("help").open) return;
   const marks = { g: "good", b: "bad", u: null };
   if (event.key === "/") find("search").focus();
-  else if (event.key === "f") {
+  else if (event.key === "f" || event.key === "w") {
     if (!document.body.classList.contains("filters-open")) find("filters-toggle").click();
-    find("facets").querySelector("summary")?.focus();
+    (event.key === "w" ? find("where") : find("facets").querySelector("summary"))?.focus();
   } else if (event.key === "?") find("help").showModal();
   else if (event.key === "a") address.set({ show: address.get("show") === "alpha" ? null : "alpha" });
   else if (event.key === "x") {

@@ -2,6 +2,7 @@
 
 export class ServerSource {
   canMark = true;
+  canSelect = true; // answers a text in the grammar of selections
 
   async dataset() {
     this.about = await ask("api/dataset");
@@ -54,6 +55,6 @@ async function ask(path, options) {
     throw new Error("the viewer does not answer; is the command still running?");
   }
   const body = await answer.json();
-  if (!answer.ok) throw new Error(body.error);
+  if (!answer.ok) throw Object.assign(new Error(body.error), { part: body.part });
   return body;
 }

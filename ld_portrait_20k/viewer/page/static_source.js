@@ -3,6 +3,7 @@
 
 export class StaticSource {
   canMark = false;
+  canSelect = false;
 
   constructor(data) {
     this.data = data;
@@ -114,6 +115,7 @@ export class StaticSource {
 function read(query) {
   const parsed = { picked: new Map(), words: [], order: "id", falling: false };
   for (const [name, text] of new URLSearchParams(query)) {
+    if (name === "where") throw new Error("`where` is answered by `ld-portrait view` alone, not by this copy");
     if (name === "q") parsed.words = text.toLowerCase().split(/\s+/).filter(Boolean);
     else if (name === "sort") {
       parsed.falling = text.startsWith("-");

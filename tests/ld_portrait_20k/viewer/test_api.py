@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import pytest
@@ -16,10 +17,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from ld_portrait_20k import PortraitStream, codec, schema
+from ld_portrait_20k import PortraitStream, codec, schema, selection
 from ld_portrait_20k.errors import PortraitError
 from ld_portrait_20k.files import write_bytes
 from ld_portrait_20k.manifest import Manifest, file_sha256
+from ld_portrait_20k.selection import Selection
 from ld_portrait_20k.viewer.dataset import ViewedDataset
 from ld_portrait_20k.viewer.fields import FIELDS
 from ld_portrait_20k.viewer.marks import Mark, Marks
@@ -27,6 +29,7 @@ from ld_portrait_20k.viewer.queries import QueryError, parse
 
 from ..samples import picture
 from ..server import Server as FileServer
+from ..test_selection import TREES
 from .conftest import COUNT
 from .large import AGES, HAIR, metadata
 from .site import Site, site
@@ -118,6 +121,69 @@ def test_where_a_sample_stands(served: Site) -> None:
     assert served.json(f"/api/place?sort=-confidence&id={ids[17]}") == {"place": 17}
     assert served.json("/api/place?q=nowhere&id=ldp-0000001") == {"place": None}
     assert served.json("/api/place?id=ldp-9999999") == {"place": None}
+
+
+KNOWN = st.sampled_from(
+    [
+        "confidence < 0.5", "confidence >= 0.5", "hair_color in ('red', 'grey')",
+        "age = 'adult'", "age != 'adult'", "age < 'b'", "glasses = null", "glasses != null",
+        "band_area = null", "steps in (20, null)", "guidance = 7", "seed = 7919",
+        "prompt contains 'CURLY'", "prompt not contains 'rain'", "split = 'test'",
+        "id > 'ldp-0000030'", "id in ('ldp-0000007', 'ldp-0000008')", "touches_bottom = null",
+        "touches_bottom = true", "generator = 'test'", "clothing = 'plain'",
+    ]
+)  # fmt: skip
+
+
+def written(tree: Selection) -> str:
+    return f"where={quote(str(tree))}"
+
+
+@settings(max_examples=60)
+@given(
+    st.recursive(
+        KNOWN.map(selection.parse) | TREES,
+        lambda inner: (
+            inner.map(selection.Not)
+            | st.tuples(inner, inner).map(selection.And)
+            | st.tuples(inner, inner).map(selection.Or)
+        ),
+        max_leaves=5,
+    )
+)
+def test_where_matches_what_a_filter_would(served: Site, tree: Selection) -> None:
+    samples = [served.json(f"/api/sample/ldp-{number:07d}") for number in range(COUNT)]
+    wanted = [
+        item["id"]
+        for item in samples
+        if tree.matches(schema.complete(item["metadata"]), item["split"])
+    ]
+    assert served.ids(written(tree)) == wanted
+    assert served.json(f"/api/facets?{written(tree)}")["total"] == len(wanted)
+
+
+def test_where_goes_with_other_filters(served: Site) -> None:
+    both = served.ids("where=hair_color+%3D+'red'&age=adult&sort=-confidence")
+    assert sorted(both) == matching(hair_color=["red"], age=["adult"])
+    assert served.ids("where=") == served.ids("where=++") == served.ids("")
+
+
+@pytest.mark.parametrize(
+    ("where", "column", "said"),
+    [
+        ("confidence < ", 14, "not with the end"), ("confidance < 1", 1, "try: confidence"),
+        ("age = adult", 7, "try: 'adult'"), ("__import__('os')", 1, "no field is named"),
+        ("age = '<b>' or", 15, "name of a field"), ("(" * 60, 51, "nested"),
+    ],
+)  # fmt: skip
+def test_a_wrong_where_is_told_in_its_place(
+    served: Site, where: str, column: int, said: str
+) -> None:
+    for page in ("samples", "facets", "place"):
+        status, _, content = served.ask(f"/api/{page}?where={quote(where)}")
+        body = json.loads(content)
+        assert status == 400 and body["part"] == "where" and body["column"] == column
+        assert said in body["error"]
 
 
 @pytest.mark.parametrize(
@@ -358,10 +424,9 @@ def test_query_words() -> None:
     assert others == {"start": "5"}
     assert parse("")[0].plain and not parse("age=adult")[0].plain
     with pytest.raises(QueryError):
-        parse("where=1")
+        parse("were=1")
 
 
 def test_fields_are_named_as_in_selections() -> None:
-    selection = pytest.importorskip("ld_portrait_20k.selection", reason="no selections yet")
     for field in FIELDS:
         assert selection.NAMES[field.name].path == ".".join(field.path)

@@ -101,6 +101,39 @@ def test_filters_search_and_order(browser: Any, dataset: Path) -> None:
         assert all(url.startswith((one.address, "data:")) for url in watched.asked)
 
 
+def test_where(browser: Any, dataset: Path) -> None:
+    red, _ = red_adults()
+    with site(dataset) as one:
+        watched = open_page(browser, one.address)
+        page = watched.page
+        page.wait_for_selector("details[data-field=hair_color]")
+        page.keyboard.press("w")
+        page.keyboard.type("hair_color = 'red'")
+        total(watched, f"{red} of {COUNT}")
+        assert "where=hair_color" in page.url
+        page.click("details[data-field=hair_color] summary")
+        watched.until("() => [...document.querySelectorAll("
+                      "'details[data-field=hair_color] output')]"
+                      ".filter(one => one.textContent !== '0').length === 1")  # fmt: skip
+        page.fill("#where", "hair_color = <img src=x onerror=alert(1)>")
+        watched.until("() => document.getElementById('where-problem').textContent !== ''")
+        assert watched.text("#where-problem").startswith("column 14: ")
+        assert page.get_attribute("#where", "aria-invalid") == "true"
+        assert watched.text("#count").startswith(f"{red} of {COUNT}")  # what it was before
+        page.fill("#where", "confidence < 2")
+        total(watched, f"{COUNT} samples")
+        assert watched.text("#where-problem") == ""
+        other = open_page(browser, f"{one.address}#where=id%20in%20('ldp-0000003')")
+        total(other, "1 of 60")
+        assert other.page.input_value("#where") == "id in ('ldp-0000003')"
+        page.click("#clear")
+        watched.until("() => !location.hash.includes('where')")
+        assert page.input_value("#where") == ""
+        # A browser names each answer of an error on its console.
+        assert all("status of 400" in problem for problem in watched.problems)
+        assert other.problems == []
+
+
 def test_a_grid_of_thousands_scrolls(browser: Any, tmp_path: Path) -> None:
     write(tmp_path / "d", 3000, shards=2, size=(12, 8))
     with site(tmp_path / "d") as one:
@@ -333,6 +366,12 @@ def test_the_static_copy_from_disk(
                         assert count_beside(watched, facet["name"], value["value"]) == str(
                             value["count"]
                         )
+    assert not page.is_visible("#where")
+    page.goto(f"{(folder / 'index.html').as_uri()}#where=confidence<1")
+    watched.until("() => document.getElementById('notice').textContent.includes('`where`')")
+    page.goto(f"{(folder / 'index.html').as_uri()}#sort=id")
+    total(watched, f"{COUNT} samples")
+    page.focus("#grid")
     page.keyboard.press("Enter")
     page.wait_for_selector("#sample[open]")
     watched.until("() => document.getElementById('readout').textContent.includes('refined')")
