@@ -64,8 +64,8 @@ def run(options: argparse.Namespace) -> int:
     """Plan, write, verify and say what came of it."""
     from builder.cli.deriving import check_shards, write_and_report
     from builder.deriving.choosing import Filter
-    from builder.deriving.marks import read_marks
     from builder.deriving.planning import plan_filter
+    from ld_portrait_20k.marks import read_marks
 
     chosen = Filter(
         leave_out=_selection("--where", options.where),

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from builder.deriving.marks import Marks
 from builder.deriving.sources import Sample
 from ld_portrait_20k.errors import PortraitError
+from ld_portrait_20k.marks import Mark, MarksFile
 from ld_portrait_20k.selection import Selection
 
 MARKED_BAD: Final = "marked bad"
@@ -35,7 +35,7 @@ class Filter:
 
     leave_out: Selection | None = None
     keep: Selection | None = None
-    marks: Marks | None = None
+    marks: MarksFile | None = None
     only_good: bool = False
 
     def __post_init__(self) -> None:
@@ -48,10 +48,10 @@ class Filter:
     def reason(self, sample: Sample) -> tuple[str, str] | None:
         """Why a sample goes: a reason and a detail; None if it stays."""
         if self.marks is not None:
-            mark = self.marks.marks.get(sample.old_id)
-            if mark == "bad":
-                return MARKED_BAD, self.marks.notes.get(sample.old_id, "")
-            if self.only_good and mark != "good":
+            said = self.marks.marks.get(sample.old_id, Mark(None))
+            if said.mark == "bad":
+                return MARKED_BAD, said.note
+            if self.only_good and said.mark != "good":
                 return NOT_MARKED_GOOD, ""
         if self.leave_out is not None and self.leave_out.matches(sample.metadata, sample.split):
             return FILTERED, str(self.leave_out)

@@ -12,7 +12,7 @@ from builder.hub.errors import LocalError
 from builder.hub.target import CARD_NAME, MARK, shard_folders
 from dataset_card import name_repository
 from ld_portrait_20k.manifest import FILE_NAME, Manifest, file_sha256
-from ld_portrait_20k.viewer.marks import FILE_NAME as MARKS_NAME
+from ld_portrait_20k.marks import FILE_NAME as MARKS_NAME
 
 MAX_EXTRA_BYTES = 256 * 2**20
 """Most bytes of files besides the shards; more is taken for a mistake."""

@@ -136,8 +136,8 @@ def read_metadata(dataset: ViewedDataset) -> None:
 
 
 def _marks_beside(source: DatasetSource) -> Path | None:
+    from ld_portrait_20k.marks import FILE_NAME
     from ld_portrait_20k.streaming.sources import LocalSource
-    from ld_portrait_20k.viewer.marks import FILE_NAME
 
     return source.root / FILE_NAME if isinstance(source, LocalSource) else None
 

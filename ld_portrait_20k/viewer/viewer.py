@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any, Final
 
 from ld_portrait_20k import schema
+from ld_portrait_20k.marks import Mark
 from ld_portrait_20k.streaming.addresses import public_url
 from ld_portrait_20k.streaming.sources import DatasetSource, ListedSource, LocalSource
 from ld_portrait_20k.viewer.answers import Answers
 from ld_portrait_20k.viewer.dataset import ViewedDataset
-from ld_portrait_20k.viewer.marks import Mark, Marks
+from ld_portrait_20k.viewer.marks import Marks
 from ld_portrait_20k.viewer.pictures import Pictures
 from ld_portrait_20k.viewer.queries import NUMBERS, Query, QueryError
 

@@ -21,10 +21,11 @@ from ld_portrait_20k import PortraitStream, codec, schema, selection
 from ld_portrait_20k.errors import PortraitError
 from ld_portrait_20k.files import write_bytes
 from ld_portrait_20k.manifest import Manifest, file_sha256
+from ld_portrait_20k.marks import Mark
 from ld_portrait_20k.selection import Selection
 from ld_portrait_20k.viewer.dataset import ViewedDataset
 from ld_portrait_20k.viewer.fields import FIELDS
-from ld_portrait_20k.viewer.marks import Mark, Marks
+from ld_portrait_20k.viewer.marks import Marks
 from ld_portrait_20k.viewer.queries import QueryError, parse
 
 from ..samples import picture
