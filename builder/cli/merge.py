@@ -9,6 +9,7 @@ from typing import Any
 _EPILOG = """\
 A sample that several datasets have with equal bytes goes over once. Another sample with the same
 id is refused, unless --renumber gives it a new one. A subset goes over if all datasets have it.
+The logs of rejected attempts go over too.
 
 example:
   python -m builder merge portraits more-portraits --renumber --output all

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from builder.deriving.sources import Sample
+from builder.deriving.sources import Sample, Source
 from ld_portrait_20k.errors import PortraitError
 from ld_portrait_20k.marks import Mark, MarksFile
 from ld_portrait_20k.selection import Selection
@@ -80,21 +79,25 @@ class Filter:
         }
 
 
-def divide(samples: Iterable[Sample], chosen: Filter) -> tuple[list[Sample], list[dict[str, Any]]]:
-    """Divide samples into those that stay and the log lines of those that go.
+def divide(source: Source, chosen: Filter) -> tuple[list[Sample], list[dict[str, Any]]]:
+    """Divide a dataset's samples into those that stay and the log lines of those that go.
+
+    Damaged metadata must not decide. What goes is compared with its checksum here; what stays is
+    when it is copied.
 
     Raises:
-        PortraitError: The marks are of another dataset.
+        PortraitError: The marks are of another dataset, or a sample that would go is damaged.
     """
     kept: list[Sample] = []
     lines = []
     known = 0
-    for sample in samples:
+    for sample in source.samples(0):
         known += chosen.marks is not None and sample.old_id in chosen.marks.marks
         why = chosen.reason(sample)
         if why is None:
             kept.append(sample)
             continue
+        source.check(sample.old_id)
         item = sample.metadata
         lines.append(
             {

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from builder.deriving.sources import Sample, Source
 from ld_portrait_20k import schema
@@ -50,6 +51,53 @@ def merged_samples(
                     "the later dataset new ids"
                 )
     return list(taken.values()), shared, renumbered
+
+
+def merged_rejections(sources: Sequence[Source], kept: Sequence[Sample]) -> list[dict[str, Any]]:
+    """The log lines of rejected attempts of several datasets as those of one.
+
+    An attempt that several logs have goes over once. One that is a sample of the merged dataset,
+    because a filter had left it out of another part, does not go over. A line follows its sample
+    to a new id; if it has none and another dataset uses its id, it gets a free id of its own.
+
+    Args:
+        sources: The datasets.
+        kept: The merged samples.
+
+    Raises:
+        PortraitError: A log is not what its manifest says.
+    """
+    logs = [source.rejected() for source in sources]
+    samples = {item.id: item for item in kept}
+    moved = {(item.source, item.old_id): item.id for item in kept}
+    found: dict[tuple[str, int, str], dict[str, Any]] = {}
+    owners: dict[str, int] = {}
+    used = {*samples, *(line["id"] for log in logs for line in log)}
+    free = 1 + max(int(key[4:]) for key in used)
+    for number, (source, log) in enumerate(zip(sources, logs, strict=True)):
+        own = {*source.ids()}
+        for line in log:
+            key, attempt, reason = line["id"], line["attempt"], line["reason"]
+            is_sample = _is_attempt(line, samples.get(moved.get((number, key), key)))
+            if is_sample or found.get((key, attempt, reason)) == line:
+                continue
+            if key not in own and (number, key) not in moved:
+                taken = key in samples or owners.get(key, number) != number
+                moved[number, key] = _free_id(free) if taken else key
+                free += taken
+            new = moved.get((number, key), key)  # else a sample that was taken from another
+            owners[new] = number
+            found[new, attempt, reason] = {**line, "id": new}
+    return list(found.values())
+
+
+def _is_attempt(line: Mapping[str, Any], sample: Sample | None) -> bool:
+    """Whether a rejected attempt is the one that a sample came of."""
+    if sample is None:
+        return False
+    item = sample.metadata
+    mine = (item["attempt"], item["seed"], item["prompt"] or None, item["source"]["file"])
+    return mine == tuple(line.get(name) for name in ("attempt", "seed", "prompt", "source"))
 
 
 def _equal(sources: Sequence[Source], one: Sample, other: Sample) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from builder.deriving.choosing import Filter, counted, divide
-from builder.deriving.merging import merged_samples
+from builder.deriving.merging import merged_rejections, merged_samples
 from builder.deriving.sources import Sample, Source
 from builder.generation.dataset import history
 from builder.plan import FORMAT, Plan, PlanRow, split_of
@@ -65,7 +65,7 @@ def plan_filter(root: Path, chosen: Filter, *, shards: int | None = None) -> Der
         PortraitError: A dataset that cannot be read, or nothing stays.
     """
     source = Source(root)
-    kept, lines = divide(source.samples(0), chosen)
+    kept, lines = divide(source, chosen)
     if not kept:
         raise PortraitError(
             f"{root}: none of its {len(lines)} samples stays; try: another --where, --keep or "
@@ -134,7 +134,8 @@ def plan_merge(
     change += f", {counted(shared)} in several of them taken once" * bool(shared)
     change += f", {counted(renumbered)} given a new id" * bool(renumbered)
     details = {"renumber": renumber, "renumbered": renumbered, "shared": shared}
-    return _derive(sources, kept, _Operation("merge", change, details, said), shards, [])
+    rejected = merged_rejections(sources, kept)
+    return _derive(sources, kept, _Operation("merge", change, details, said), shards, rejected)
 
 
 def _refuse_mixed(sources: Sequence[Source]) -> None:

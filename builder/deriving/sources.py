@@ -77,6 +77,8 @@ class Source:
     def samples(self, number: int) -> Iterator[Sample]:
         """Every sample of the subset ``default``, in shard order, with its own id and split.
 
+        Only metadata is read, so no checksum is compared: :meth:`read` and :meth:`check` do that.
+
         Args:
             number: Which source this is.
 
@@ -111,6 +113,14 @@ class Source:
             ShardError: It is damaged or cannot be read.
         """
         return self._reader(subset, sample_id).sample(sample_id)
+
+    def check(self, sample_id: str) -> None:
+        """Compare a sample with its checksum, which :meth:`samples` does not.
+
+        Raises:
+            ShardError: It is damaged or cannot be read.
+        """
+        self.read("default", sample_id)
 
     def size(self, subset: str, ids: Collection[str]) -> int:
         """The bytes of some samples of a subset, headers and padding left out."""
@@ -179,6 +189,8 @@ def _by_id(root: Path, manifest: Manifest, subset: str) -> dict[str, ShardReader
 
 
 def _line(value: Any) -> dict[str, Any]:
-    if not isinstance(value, dict) or not isinstance(value.get("id"), str):
+    line = {"attempt": 0, "reason": "unknown", **value} if isinstance(value, dict) else {}
+    key, attempt = line.get("id"), line.get("attempt")
+    if not isinstance(key, str) or not schema.is_sample_id(key) or type(attempt) is not int:
         raise ValueError("a line of it is no rejected attempt")
-    return {"attempt": 0, "reason": "unknown", **value}
+    return line

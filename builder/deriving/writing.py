@@ -106,16 +106,26 @@ def _write(
     work = WorkFolder(output, plan)
     results: list[UnitResult] = []
     written = 0
-    for place, unit in enumerate(plan.units()):
+    logs = _logs(plan, derivation.rejected)
+    for unit in plan.units():
         result = work.load(unit)
         if result is None:
-            # The log is the whole dataset's; it goes with the first unit.
-            result = _copy(derivation, work, unit, derivation.rejected if place == 0 else ())
+            result = _copy(derivation, work, unit, logs.get(unit.name, ()))
             written += 1
         results.append(result)
         progress(len(unit.rows))
     manifest = finish_dataset(plan, work, results)
     return DerivationReport(manifest, written=written, found=len(results) - written)
+
+
+def _logs(plan: Plan, rejected: Sequence[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """The lines of rejected attempts by unit: beside the sample that came of a later attempt."""
+    units = list(plan.units())
+    names = {row.id: unit.name for unit in units for row in unit.rows}
+    logs: dict[str, list[dict[str, Any]]] = {}
+    for line in rejected:
+        logs.setdefault(names.get(line["id"], units[0].name), []).append(line)
+    return logs
 
 
 def _copy(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import shutil
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -191,6 +192,60 @@ def test_merge(
     ]  # fmt: skip
 
 
+def log_of(root: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (root / "rejected.jsonl").read_text().splitlines()]
+
+
+def rejecting(root: Path, seed: int) -> Path:
+    """A dataset some of whose attempts were rejected; some samples came of a later attempt."""
+    quality = {"max_coverage": 0.36, "max_duplicate_distance": -1}
+    return build(root, 12, seed, shards=3, attempts=2, quality=quality)
+
+
+def test_merge_brings_the_logs_of_rejected_attempts(tmp_path: Path) -> None:
+    one, two, both = rejecting(tmp_path / "one", 2), rejecting(tmp_path / "two", 3), tmp_path / "b"
+    logs = log_of(one), log_of(two)
+    kept = set(metadata(one)), set(metadata(two))
+    retried = [{line["id"] for line in log} & ids for log, ids in zip(logs, kept, strict=True)]
+    gone = [{line["id"] for line in log} - ids for log, ids in zip(logs, kept, strict=True)]
+    assert all(retried) and all(gone) and gone[1] & (kept[0] | gone[0])  # all cases are there
+    assert main(["merge", str(one), str(two), "--renumber", "--output", str(both)]) == 0
+    merged = log_of(both)
+    assert len(merged) == len(logs[0]) + len(logs[1])
+    items = metadata(both)
+    names: dict[str, set[int]] = {}
+    for number, root in enumerate((one, two)):
+        prompts = {item["prompt"]: key for key, item in metadata(root).items()}
+        for line in logs[number]:
+            (found,) = [
+                item for item in merged if {**item, "id": line["id"]} == line
+            ]  # nothing but its id may have changed
+            if line["id"] in kept[number]:  # it is the earlier attempt of a sample, and stays so
+                assert prompts[items[found["id"]]["prompt"]] == line["id"]
+            else:
+                assert found["id"] not in items
+                names.setdefault(found["id"], set()).add(number)
+    assert all(len(numbers) == 1 for numbers in names.values())
+    about = Manifest.load(both).about
+    for name in ("rejected", "retried"):
+        counts = [Counter(Manifest.load(root).about[name]) for root in (one, two)]
+        assert about[name] == counts[0] + counts[1]
+    assert sound(both)
+
+
+def test_parts_that_are_merged_again_have_the_log_of_the_whole(tmp_path: Path) -> None:
+    whole = rejecting(tmp_path / "whole", 1)
+    for name, option in (("low", "--where"), ("high", "--keep")):
+        words = ["filter", str(whole), option, "id > 'ldp-0000005'"]
+        assert main([*words, "--output", str(tmp_path / name)]) == 0
+    low, high, again = (str(tmp_path / name) for name in ("low", "high", "again"))
+    assert Manifest.load(tmp_path / "low").about["retried"]  # beside its sample in a later shard
+    assert main(["merge", low, high, "--output", again]) == 0
+    assert log_of(tmp_path / "again") == log_of(whole)
+    for name in ("rejected", "retried"):
+        assert Manifest.load(tmp_path / "again").about[name] == Manifest.load(whole).about[name]
+
+
 def test_merge_takes_equal_samples_once(
     first: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -269,6 +324,27 @@ def test_a_damaged_source_is_noticed(
     (damaged / shard.path).write_bytes(data)
     line = refused(capsys, "filter", damaged, "--where", "seed = 0", "--output", tmp_path / "new")
     assert "ldp-0000000" in line and "checksum" in line
+    assert not (tmp_path / "new/manifest.json").exists()
+
+
+@pytest.mark.parametrize("word", ["forged", "portra"])
+def test_damaged_metadata_decides_nothing(
+    second: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], word: str
+) -> None:
+    """Whether its sample would go because of it, or stay because of it."""
+    damaged = tmp_path / "damaged"
+    shutil.copytree(second, damaged)
+    shard = next(iter(Manifest.load(damaged).select()))
+    key, entries = next(shard.entries("png"))
+    data = bytearray((damaged / shard.path).read_bytes())
+    place = data.index(b"portra", entries[2].offset)
+    assert place < entries[2].offset + entries[2].size
+    data[place : place + 6] = b"forged"
+    (damaged / shard.path).write_bytes(data)
+    where = f"prompt contains '{word}' and id = '{key}'"
+    command = ["filter", damaged, "--where", where, "--output", tmp_path / "new"]
+    line = refused(capsys, *command)
+    assert key in line and "checksum" in line
     assert not (tmp_path / "new/manifest.json").exists()
 
 
