@@ -8,6 +8,7 @@ from dataset_card.pictures import CardPictures
 from dataset_card.plots import figures
 from dataset_card.repository import name_repository
 from dataset_card.statistics import Statistics
+from dataset_card.viewer_link import check_viewer, link_viewer, viewer_of
 
 # Other packages may have this name: ld_portrait_20k/own_packages.py looks for this line.
 PROJECT = "ld-portrait-20k"
@@ -15,9 +16,12 @@ PROJECT = "ld-portrait-20k"
 __all__ = [
     "CardPictures",
     "Statistics",
+    "check_viewer",
     "figures",
     "licence_identifier",
     "licence_text",
+    "link_viewer",
     "name_repository",
     "render",
+    "viewer_of",
 ]

@@ -17,6 +17,7 @@ from dataset_card.licence import data_licence, licence_identifier
 from dataset_card.pictures import CardPictures
 from dataset_card.repository import NOT_PUBLISHED, check_name, name_repository
 from dataset_card.statistics import Statistics
+from dataset_card.viewer_link import NO_VIEWER, link_viewer
 from ld_portrait_20k import schema
 from ld_portrait_20k.errors import PortraitError
 from ld_portrait_20k.manifest import Manifest
@@ -53,6 +54,7 @@ def render(
     origin: str | None = None,
     licence: str | None = None,
     contact: str | None = None,
+    viewer: str | None = None,
 ) -> str:
     """The text of README.md; the same arguments give the same text.
 
@@ -67,11 +69,12 @@ def render(
         licence: The Hub's identifier of the data's licence, where the publisher knows it;
             otherwise it follows from the generator.
         contact: Whom to ask about the dataset, in plain text.
+        viewer: Address of a static copy of the viewer that the gallery links to.
 
     Raises:
         PortraitError: The samples' own records name another generator than the manifest,
             or manifest and statistics count different numbers of samples; ``repo_id`` is no
-            name of a repository, or ``licence`` no identifier.
+            name of a repository, ``licence`` no identifier, or ``viewer`` no address.
     """
     _check(manifest, statistics)
     check_name(repo_id)
@@ -91,6 +94,7 @@ def render(
         foreground_format=manifest.foreground_format,
         pictures=pictures or CardPictures(),
         not_published=NOT_PUBLISHED,
+        no_viewer=NO_VIEWER,
         repo_id=f'"{schema.NAME}"',
         first_split=next((name for name in schema.SPLITS if name in manifest.splits), "train"),
         origin=origin,
@@ -110,7 +114,7 @@ def render(
         without_prompt=statistics.without_prompt,
         truth=_truth(statistics),
     )
-    return name_repository(text.rstrip("\n") + "\n", repo_id)
+    return link_viewer(name_repository(text.rstrip("\n") + "\n", repo_id), viewer)
 
 
 @lru_cache(maxsize=1)

@@ -12,6 +12,12 @@ Shards go to a staging branch first; card, manifest and all shards then appear i
 so that whatever happens the repository either loads or says that it is incomplete. The same
 command again goes on where it stood and sends nothing twice.
 
+a viewer beside it, in a static Space:
+  ld-portrait view DATASET --export page
+  hf repos create YOU/NAME-viewer --type space --space-sdk static
+  hf upload YOU/NAME-viewer page --repo-type space
+  python -m builder publish DATASET --viewer https://YOU-NAME-viewer.static.hf.space/index.html
+
 exit codes: 0 published, 1 not a dataset; 21 and up name what the Hub refused (no token, no
 right, foreign content, quota, moved revision, unreachable), 130 interrupted
 """
@@ -34,6 +40,11 @@ def add_parser(commands: Any) -> None:
         "--repo-id", metavar="OWNER/NAME", help="repository (default: YOU/ld-portrait-20k)"
     )
     add_hub_options(parser)
+    parser.add_argument(
+        "--viewer", metavar="URL",
+        help="page of `ld-portrait view --export` that the card's gallery links to; it is noted in "
+        "the dataset's folder, so it need not be said again",
+    )  # fmt: skip
     parser.add_argument("--dry-run", action="store_true", help="ask the Hub, send nothing")
     add_json(parser)
     parser.set_defaults(run=run)
@@ -50,6 +61,7 @@ def run(options: argparse.Namespace) -> int:
         report = hub.publish(
             options.dataset,
             options.repo_id,
+            viewer=options.viewer,
             dry_run=options.dry_run,
             progress=bar,
             **hub_keywords(options),

@@ -10,7 +10,8 @@ from pathlib import Path
 from builder.hub.commits import Addition
 from builder.hub.errors import LocalError
 from builder.hub.target import CARD_NAME, MARK, shard_folders
-from dataset_card import name_repository
+from dataset_card import check_viewer, link_viewer, name_repository
+from ld_portrait_20k.files import write_bytes
 from ld_portrait_20k.manifest import FILE_NAME, Manifest, file_sha256
 from ld_portrait_20k.marks import FILE_NAME as MARKS_NAME
 
@@ -81,7 +82,7 @@ class DatasetFolder:
         shards = {s.path: Addition(s.path, s.sha256, s.bytes) for s in manifest.shards}
         return cls(root, manifest, shards, extras, card)
 
-    def named(self, repo_id: str, place: Path) -> DatasetFolder:
+    def named(self, repo_id: str, place: Path, viewer: str | None = None) -> DatasetFolder:
         """The folder with a card that names the repository it is published to.
 
         The folder itself stays as it is: where the card changes, the new one and a manifest
@@ -90,8 +91,11 @@ class DatasetFolder:
         Args:
             repo_id: The repository.
             place: A folder for the two files, which must stay until they are sent.
+            viewer: Address of a static copy of the viewer that the card links to, if it is not
+                noted in the folder, as :func:`note_viewer` does.
         """
         card = name_repository(self.card, repo_id)
+        card = card if viewer is None else link_viewer(card, viewer)
         if card == self.card:
             return self
         content = card.encode()
@@ -121,6 +125,39 @@ class DatasetFolder:
         for extra in self.extras.values():
             if token and token.encode() in extra.local.read_bytes():
                 raise LocalError(f"{extra.local}: contains your access token; try: remove it")
+
+
+def note_viewer(root: Path, url: str) -> None:
+    """Link the gallery of a dataset's card to a static copy of the viewer, in its folder.
+
+    Later publications keep the link, and so does a build that writes the card anew.
+
+    Args:
+        root: The folder.
+        url: Address of the viewer's page.
+
+    Raises:
+        PortraitError: It is no address to link to; or the folder has no manifest or card, or
+            cannot be written.
+    """
+    check_viewer(url)
+    manifest = Manifest.load(root)
+    recorded = manifest.files.get(CARD_NAME, {}).get("sha256")
+    try:
+        before = (root / CARD_NAME).read_bytes()
+        content = link_viewer(before.decode(), url).encode()
+        about = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+        # It has the hash of the new card where a run was killed between the two files.
+        if recorded not in (None, hashlib.sha256(before).hexdigest(), about["sha256"]):
+            return  # publishing refuses such a card, in its own words
+        if recorded is not None:
+            replace(manifest, files={**manifest.files, CARD_NAME: about}).save(root)
+        write_bytes(root / CARD_NAME, content)
+    except (OSError, UnicodeDecodeError) as problem:
+        reason = getattr(problem, "strerror", None) or "not UTF-8"
+        raise LocalError(
+            f"{root / CARD_NAME}: cannot be linked to a viewer ({reason})"
+        ) from problem
 
 
 def _extras(root: Path) -> list[Extra]:

@@ -14,7 +14,7 @@ from builder.hub.client import HubClient, RemoteFile
 from builder.hub.commits import Addition
 from builder.hub.connection import ConflictError, find_token
 from builder.hub.errors import IncompleteError, MovedError
-from builder.hub.folder import DatasetFolder
+from builder.hub.folder import DatasetFolder, note_viewer
 from builder.hub.names import check_names
 from builder.hub.retry import Retries, RetryPolicy, log
 from builder.hub.state import Progress
@@ -93,6 +93,7 @@ def publish(
     tag: str | None = None,
     overwrite_card: bool = False,
     commit_every: int = 8,
+    viewer: str | None = None,
     dry_run: bool = False,
     token: str | None = None,
     endpoint: str | None = None,
@@ -115,6 +116,8 @@ def publish(
         tag: A tag for the result, such as ``v1.0``.
         overwrite_card: Replace a card that was edited on the website; it is refused otherwise.
         commit_every: Shards a commit.
+        viewer: Address of a static copy of the viewer for the card's gallery to link to; it is
+            noted in the folder's card, so that later publications keep it.
         dry_run: Only ask the Hub and tell what would be done. Without a token it takes a private
             repository for an absent one, and does not know who may write.
         token: Access token; that of the environment or the login if None.
@@ -124,9 +127,12 @@ def publish(
 
     Raises:
         LocalError: The folder is not a complete dataset, or not what its manifest says.
+        PortraitError: ``viewer`` is no address to link to.
         HubError: See :mod:`builder.hub.errors`.
     """
     check_names(repo_id, revision, tag)
+    if viewer is not None and not dry_run:
+        note_viewer(root, viewer)
     folder = DatasetFolder.open(root)
     if dry_run:
         retries = Retries(
@@ -135,7 +141,7 @@ def publish(
         client = HubClient(endpoint, find_token(token), retries)
         name = name_repo(sign_in(client), repo_id) if client.token else named_repo(repo_id)
         with tempfile.TemporaryDirectory(prefix="ld-portrait-") as place:
-            named = folder.named(name, Path(place))
+            named = folder.named(name, Path(place), viewer)
             return _rehearse(
                 client, named, name, private, revision, tag, overwrite_card, commit_every
             )

@@ -22,6 +22,7 @@ from ld_portrait_20k.manifest import FILE_NAME, Manifest
 from ld_portrait_20k.version import __version__
 
 REJECTED_FILE = "rejected.jsonl"
+CARD_FILE = "README.md"
 
 
 def finish_dataset(
@@ -104,9 +105,18 @@ def _contents(
         origin=plan.header["origin"],
         licence=licence,
         contact=plan.header.get("contact"),
+        viewer=_viewer_before(output),
     )
     terms = dataset_card.licence_text(manifest.generator, licence)
-    return pictures, {"README.md": card.encode(), "LICENSE": terms.encode(), **pictures}
+    return pictures, {CARD_FILE: card.encode(), "LICENSE": terms.encode(), **pictures}
+
+
+def _viewer_before(output: Path) -> str | None:
+    """The link to the viewer that publishing noted in an earlier card of the same folder."""
+    try:
+        return dataset_card.viewer_of((output / CARD_FILE).read_text(encoding="utf-8"))
+    except (FileNotFoundError, UnicodeDecodeError):
+        return None
 
 
 def _about(plan: Plan, tally: Tally) -> dict[str, Any]:

@@ -98,7 +98,8 @@ def _export(options: argparse.Namespace, viewer: Viewer) -> int:
     lines = [
         f"{copy.samples} samples in {copy.folder}, {copy.bytes / 1e6:.1f} MB, pictures of at most "
         f"{copy.side} px",
-        f"open {copy.folder / 'index.html'}, or put the folder on a web server",
+        f"open {copy.folder / 'index.html'}, or put the folder on a web server, such as a static "
+        "Space of the Hub; `python -m builder publish --viewer URL` links the card to it",
     ]
     show(options, body, lines)
     return exit_codes.DONE

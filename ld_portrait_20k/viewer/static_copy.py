@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from ld_portrait_20k.errors import PortraitError
 from ld_portrait_20k.files import replacing_folder
+from ld_portrait_20k.printable import printable
 from ld_portrait_20k.viewer.answers import BINS
 from ld_portrait_20k.viewer.pictures import decode, encode_webp, shrunk
 from ld_portrait_20k.viewer.queries import Query
@@ -105,6 +106,7 @@ def write_static_copy(
             if progress is not None:
                 progress(1)
         _write_index(temporary, viewer, rows, side)
+        (temporary / "README.md").write_text(_space_card(viewer), encoding="utf-8")
         size = sum(path.stat().st_size for path in temporary.rglob("*") if path.is_file())
     return StaticCopy(folder, len(keys), size, side)
 
@@ -211,6 +213,16 @@ def _write_index(
     html = page_files()["index.html"].decode()
     html = html.replace('<meta charset="utf-8">', f'<meta charset="utf-8">\n  {meta}')
     (folder / "index.html").write_text(html.replace(_MODULES, tags), encoding="utf-8")
+
+
+def _space_card(viewer: Viewer) -> str:
+    """What makes the folder a static Space of the Hub. JSON is YAML."""
+    name = str(viewer.about(public=True)["name"]).rpartition("/")[2]
+    title = json.dumps(printable(name, 60))
+    return (
+        f"---\ntitle: {title}\nsdk: static\napp_file: index.html\npinned: false\n---\n\n"
+        "Samples of a dataset of portraits with alpha mattes. Open `index.html` in a browser.\n"
+    )
 
 
 def _varies(values: Iterator[float | None]) -> bool:

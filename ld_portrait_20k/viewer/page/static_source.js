@@ -78,7 +78,7 @@ export class StaticSource {
   }
 
   async sample(id) {
-    if (!this.places.has(id)) throw new Error("no such sample");
+    if (!this.places.has(id)) throw new Error(`${id} is not among the samples of this copy`);
     if (!this.known.has(id)) {
       await load(`data/${id}.js`);
       this.known.set(id, this.data.samples[id]);

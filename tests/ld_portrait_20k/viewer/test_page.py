@@ -376,6 +376,14 @@ def test_the_static_copy_from_disk(
     page.wait_for_selector("#sample[open]")
     watched.until("() => document.getElementById('readout').textContent.includes('refined')")
     assert "stream.sample(" in watched.text("#facts pre") and not page.is_visible("#marks")
+    # As a card's thumbnail links to it.
+    card = open_page(browser, f"{(folder / 'index.html').as_uri()}#sample=ldp-0000033")
+    card.page.wait_for_selector("#sample[open]")
+    card.until("() => document.getElementById('readout').textContent.includes('refined')")
+    assert card.text("#sample-id") == "ldp-0000033" and card.problems == []
+    page.goto(f"{(folder / 'index.html').as_uri()}#sample=ldp-0000099")
+    watched.until("() => document.getElementById('sample-notice').textContent"
+                  ".includes('not among the samples of this copy')")  # fmt: skip
     assert watched.problems == []
     assert all(url.startswith(("file://", "data:")) for url in watched.asked)
 
