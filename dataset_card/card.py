@@ -87,7 +87,10 @@ def render(
         title=title(manifest),
         names=names,
         generator=names[0] if len(names) == 1 else None,
+        several=len(names) > 1,
         portraits=PORTRAITS.issuperset(names),
+        drawn=not PORTRAITS.isdisjoint(names),
+        others=[name for name in names if name not in PORTRAITS],
         count=statistics.samples,
         subsets=subsets,
         foreground=schema.FOREGROUND_MEMBERS[manifest.foreground_format],
@@ -187,7 +190,16 @@ def _provenance(manifest: Manifest) -> dict[str, Any]:
         "history": plan.get("history", []),
         "change": derived.get("change"),
         "sources": derived.get("sources", []),
+        "prompts": _prompts(plan),
     }
+
+
+def _prompts(plan: Mapping[str, Any]) -> str | None:
+    """Whether prompts were ``drawn`` from a vocabulary or ``given``; None where it is not known."""
+    generator = plan.get("generator")
+    if "vocabulary" not in plan or (isinstance(generator, dict) and "via" in generator):
+        return None
+    return "given" if plan["vocabulary"] is None else "drawn"
 
 
 def _if_plain(pattern: str, text: str) -> str | None:

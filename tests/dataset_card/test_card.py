@@ -363,7 +363,49 @@ def test_words_fit_the_data(make: SimpleNamespace, generator: str) -> None:
         "The people shown are",
     ):
         assert word not in text
-    assert "Whether the pictures show real people" in text
+    which = " from the folder" if len(names) > 1 else ""
+    assert f"Whether the pictures{which} show real people" in text
+    assert f"The pictures{which} came with an alpha of their own." in text
+    assert "No safety checker" not in text and "Layer Diffusion (Zhang" not in text
+    assert ("A program drew each procedural portrait" in text) == ("procedural" in names)
+    assert ("Drawn portraits are simple" in text) == ("procedural" in names)
+
+
+def test_a_merged_card_does_not_contradict_itself(make: SimpleNamespace) -> None:
+    names = ["folder", "layer-diffusion", "procedural"]
+    items = [make.metadata(n, generator={"name": name}) for n, name in enumerate(names)]
+    for item in items[:2]:
+        item["truth"] = dict.fromkeys(schema.METADATA["truth"])
+    about = {"planned": 9, "plan": {"derived": {"change": "3 datasets merged"}},
+             "rejected": {"filtered": 4}}  # fmt: skip
+    manifest = make.manifest(3, "+".join(names), about=about)
+    text = body(render(manifest, Statistics.of(items)))
+    assert "Errors to the exact matte" in text and "means over 1 sample;" in text
+    for line in text.splitlines():
+        if "no exact matte" in line:
+            assert line.startswith("- Their mattes ")  # those of the line above alone
+    assert "The people of the drawn portraits are synthetic" in text
+    assert "The people that Layer Diffusion made are synthetic" in text
+    assert "Whether the pictures from the folder show real people" in text
+    assert "| left out for | samples |" in text and "planned, 3 passed" not in text
+
+
+@pytest.mark.parametrize(
+    ("plan", "said"),
+    [
+        ({"vocabulary": "ab" * 32}, "Prompts were drawn from a grammar that balances the"),
+        ({"vocabulary": None}, "Prompts were given by whoever built the dataset."),
+        ({"vocabulary": None, "generator": {"via": "raw"}}, "or were given by"),
+        ({}, "or were given by"),
+        ({"generator": ["x"], "vocabulary": 3}, "Prompts were drawn"),
+    ],
+)
+def test_where_prompts_came_from(make: SimpleNamespace, plan: dict[str, Any], said: str) -> None:
+    items = [make.metadata(0, generator={"name": "layer-diffusion"})]
+    manifest = make.manifest(1, "layer-diffusion", about={"plan": plan})
+    text = body(render(manifest, Statistics.of(items)))
+    assert said in text.replace("\n", " ")
+    assert "No safety checker looked at the pictures" in text.replace("\n", " ")
 
 
 def test_the_head_has_the_columns_once_and_is_short(make: SimpleNamespace) -> None:
