@@ -3,6 +3,7 @@
 import { figure, find, label, later, make } from "./dom.js";
 
 const NULL = "(not given)";
+const NO_MARK = "(not marked)";
 
 export class Filters {
   constructor(address) {
@@ -39,7 +40,7 @@ export class Filters {
     for (const { value } of facet.values) {
       const box = make("input", { type: "checkbox" });
       const count = make("output");
-      const name = make("span", { className: "prompt" }, value || NULL);
+      const name = make("span", { className: "prompt" }, value || (facet.name === "mark" ? NO_MARK : NULL));
       rows.set(value, { box, count });
       element.append(make("label", { className: "value" }, box, name, count));
       box.addEventListener("change", () => {

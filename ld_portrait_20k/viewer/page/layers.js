@@ -41,7 +41,7 @@ export function composite(layer, behind) {
   for (let i = 0; i < out.data.length; i += 4) {
     const a = alpha[i];
     for (let c = 0; c < 3; c += 1) {
-      out.data[i + c] = (foreground[i + c] * a + behind[i + c] * (255 - a)) / 255 + 0.5;
+      out.data[i + c] = (foreground[i + c] * a + behind[i + c] * (255 - a)) / 255; // the array rounds
     }
     out.data[i + 3] = 255;
   }

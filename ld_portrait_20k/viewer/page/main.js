@@ -129,6 +129,7 @@ async function markCurrent(mark) {
 }
 
 function key(event) {
+  if (event.key === "Escape" && event.target.closest("#filters, .search") && !find("sample").open) find("grid").focus();
   if (isTyping(event) || find("sample").open || find("help").open) return;
   const marks = { g: "good", b: "bad", u: null };
   if (event.key === "/") find("search").focus();
@@ -164,9 +165,10 @@ async function start() {
     tell(problem.message);
     return;
   }
-  find("name").textContent = about.name;
+  const name = about.name.startsWith("/") ? about.name.replace(/^.*\/(?=[^/]+\/*$)/, "") : about.name;
+  find("name").textContent = name;
   find("name").title = about.name;
-  document.title = `${about.name} – LD-Portrait viewer`;
+  document.title = `${name} – LD-Portrait viewer`;
   controls();
   backdrop.set(address.get("behind", "light"));
   address.listeners.push(follow);

@@ -30,6 +30,7 @@ export class SampleView {
       for (const button of find("zooms").children) button.ariaPressed = String(Number(button.dataset.zoom) === zoom);
     };
     this.stage.zoomed(0);
+    this.stage.slid = (share) => (find("split").value = 1000 * share);
     for (const id of ["gain", "radius"]) find(id).addEventListener("change", () => this.paint());
     find("show").addEventListener("change", () => this.address.set({ view: find("show").value }));
     for (const id of ["left", "right"]) {

@@ -3,6 +3,7 @@
 import { find } from "./dom.js";
 
 export const ZOOMS = [0, 1, 2, 4, 8]; // 0 fits the picture into the stage
+const GRIP = 10; // pixels of the page beside the line of the slider that take hold of it
 
 export class Stage {
   constructor(point) {
@@ -13,6 +14,7 @@ export class Stage {
     this.split = 0.5;
     this.pictures = [];
     this.zoomed = () => {};
+    this.slid = () => {}; // called with the share at which the line was put
     this.listen();
     new ResizeObserver(() => this.draw()).observe(this.canvas);
   }
@@ -81,9 +83,13 @@ export class Stage {
     this.drawCross(left, top, scale);
   }
 
+  // Where the line of the slider is, in pixels of the canvas.
+  get edge() {
+    return Math.round(this.origin[0] + this.width * this.scale * this.split);
+  }
+
   drawLeft(left, top, width, height) {
-    const { pen } = this;
-    const edge = Math.round(left + width * this.split);
+    const { edge, pen } = this;
     pen.save();
     pen.beginPath();
     pen.rect(left, top, edge - left, height);
@@ -128,11 +134,28 @@ export class Stage {
   listen() {
     const { canvas } = this;
     let from = null;
+    let slides = false;
+    const isAtLine = (event) => {
+      const ratio = devicePixelRatio || 1;
+      return this.pictures.length > 1 && Math.abs(event.offsetX * ratio - this.edge) <= GRIP * ratio;
+    };
+    const slide = (event) => {
+      const across = event.offsetX * (devicePixelRatio || 1) - this.origin[0];
+      this.setSplit(Math.max(0, Math.min(1, across / (this.width * this.scale))));
+      this.slid(this.split);
+    };
     canvas.addEventListener("pointerdown", (event) => {
       canvas.setPointerCapture(event.pointerId);
+      slides = isAtLine(event);
+      if (slides) return;
       from = [event.offsetX, event.offsetY, ...(this.centre ?? [0, 0])];
     });
     canvas.addEventListener("pointermove", (event) => {
+      if (slides && event.buttons) {
+        slide(event);
+        return;
+      }
+      canvas.classList.toggle("at-line", isAtLine(event));
       if (from && event.buttons) {
         const ratio = (devicePixelRatio || 1) / this.scale;
         this.centre = [from[2] - (event.offsetX - from[0]) * ratio, from[3] - (event.offsetY - from[1]) * ratio];
@@ -142,7 +165,10 @@ export class Stage {
       const found = this.pixel(event);
       if (found) this.go(...found, false);
     });
-    canvas.addEventListener("pointerup", () => (from = null));
+    canvas.addEventListener("pointerup", () => {
+      from = null;
+      slides = false;
+    });
     canvas.addEventListener("focus", () => this.draw());
     canvas.addEventListener("blur", () => this.draw());
     canvas.addEventListener("dblclick", (event) => {

@@ -174,11 +174,12 @@ def pixel(watched: Watched, share_x: float, share_y: float) -> list[int]:
     return found[:3]
 
 
-def two_mattes(root: Path) -> None:
-    """One sample whose raw matte is half gone, 40 x 20 pixels."""
+def mattes(root: Path, *others: tuple[str, int]) -> None:
+    """One sample, 40 x 20 pixels, opaque but for its left edge, with other mattes in subsets."""
     foreground = np.full((20, 40, 3), (200, 100, 50), np.uint8)
+    foreground[10, 30] = (10, 20, 30)
     records = []
-    for subset, alpha in (("default", 255), ("raw", 127)):
+    for subset, alpha in (("default", 255), *others):
         name = schema.shard_name(subset, "train", 0, 1)
         with ShardWriter(root / name, "png") as writer:
             matte = np.full((20, 40), alpha, np.uint8)
@@ -191,8 +192,94 @@ def two_mattes(root: Path) -> None:
     (root / FILE_NAME).write_text(manifest.to_json(), encoding="utf-8")
 
 
+def test_the_exact_matte(browser: Any, tmp_path: Path) -> None:
+    mattes(tmp_path, ("raw", 127), ("truth", 235))
+    with site(tmp_path) as one:
+        watched = open_page(browser, f"{one.address}#behind=%23000000&sample=ldp-0000000")
+        page = watched.page
+        page.wait_for_selector("#sample[open]")
+        watched.until("() => document.getElementById('readout').textContent.includes('refined')")
+        assert page.locator("#left option").all_text_contents() == ["raw", "refined", "truth"]
+        page.select_option("#right", "truth")
+        watched.until("() => document.getElementById('readout').textContent.includes('truth')")
+        assert "right=truth" in page.url and watched.text("#split-label") == "Slider: raw | truth"
+        page.wait_for_timeout(100)
+        assert pixel(watched, 0.4, 0.4) == [100, 50, 25]
+        assert pixel(watched, 0.6, 0.4) == [round(c * 235 / 255) for c in (200, 100, 50)]
+        page.select_option("#left", "default")
+        page.focus("#stage")
+        page.keyboard.press("d")
+        watched.until("() => document.getElementById('stage').ariaLabel.startsWith('difference')")
+        for gain, red in ((1, 20), (4, 80), (16, 255)):  # refined is opaquer by 20 of 255
+            page.select_option("#gain", str(gain))
+            page.wait_for_timeout(100)
+            found = pixel(watched, 0.6, 0.4)
+            assert found[0] == red and found[2] == min(255, round(20 * gain / 3)), gain
+        other = open_page(browser, page.url)  # the comparison is in the address
+        other.page.wait_for_selector("#sample[open]")
+        other.until("() => document.getElementById('readout').textContent.includes('truth')")
+        assert other.page.input_value("#left") == "default"
+        assert other.page.input_value("#right") == "truth"
+        assert watched.problems == [] and other.problems == []
+
+
+def test_pixels_at_eight_times(browser: Any, tmp_path: Path) -> None:
+    """Each is a square of 8 x 8 screen pixels of exactly its own colour."""
+    mattes(tmp_path)
+    with site(tmp_path) as one:
+        watched = open_page(browser, f"{one.address}#behind=%23000000&sample=ldp-0000000")
+        page = watched.page
+        page.wait_for_selector("#sample[open]")
+        watched.until("() => document.getElementById('readout').textContent.includes('refined')")
+        page.focus("#stage")
+        page.keyboard.press("1")
+        for _ in range(3):
+            page.keyboard.press("+")
+        page.focus("#next") if page.is_enabled("#next") else page.focus("#close")
+        page.wait_for_timeout(100)
+        drawn = page.evaluate(
+            "() => { const c = document.getElementById('stage'); const [w, h] = [320, 160];"
+            "const [x, y] = [Math.round((c.width - w) / 2), Math.round((c.height - h) / 2)];"
+            "return [...c.getContext('2d').getImageData(x, y, w, h).data] }"
+        )
+        seen = np.array(drawn, np.uint8).reshape(20, 8, 40, 8, 4)[..., :3]
+        expected = np.full((20, 40, 3), (200, 100, 50), np.uint8)
+        expected[10, 30] = (10, 20, 30)
+        expected[:, :4] = 0
+        assert (seen == expected[:, None, :, None]).all()
+        box = page.locator("#stage").bounding_box()
+        left, top = box["x"] + (box["width"] - 320) / 2, box["y"] + (box["height"] - 160) / 2
+        page.mouse.move(left + 30 * 8 + 4, top + 10 * 8 + 4)
+        said = "column 30, row 10 · refined: colour 10 20 30, alpha 255"
+        watched.until("said => document.getElementById('readout').textContent === said", said)
+
+
+def test_the_line_of_the_slider_is_drawn_along(browser: Any, tmp_path: Path) -> None:
+    mattes(tmp_path, ("raw", 127))
+    with site(tmp_path) as one:
+        watched = open_page(browser, f"{one.address}#behind=%23000000&sample=ldp-0000000")
+        page = watched.page
+        page.wait_for_selector("#sample[open]")
+        watched.until("() => document.getElementById('readout').textContent.includes('refined')")
+        page.wait_for_timeout(100)
+        box = page.locator("#stage").bounding_box()
+        middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        page.mouse.move(*middle)
+        assert page.get_attribute("#stage", "class") == "at-line"
+        page.mouse.down()
+        page.mouse.move(middle[0] + 80, middle[1])
+        page.mouse.up()
+        assert int(page.input_value("#split")) == round(500 + 1000 * 80 / 320)  # 8 times 40 pixels
+        assert pixel(watched, 0.55, 0.4) == [100, 50, 25]  # raw reaches beyond the middle
+        page.mouse.move(middle[0] - 60, middle[1])
+        page.mouse.down()
+        page.mouse.move(middle[0] - 20, middle[1])
+        page.mouse.up()
+        assert int(page.input_value("#split")) == 750
+
+
 def test_one_sample(browser: Any, tmp_path: Path) -> None:
-    two_mattes(tmp_path)
+    mattes(tmp_path, ("raw", 127))
     with site(tmp_path, tmp_path / "marks.jsonl") as one:
         watched = open_page(browser, f"{one.address}#behind=%23000000&sample=ldp-0000000")
         page = watched.page
@@ -291,7 +378,7 @@ def test_by_keys_alone(browser: Any, dataset: Path, tmp_path: Path) -> None:
 
 
 def test_backgrounds(browser: Any, tmp_path: Path) -> None:
-    two_mattes(tmp_path)
+    mattes(tmp_path, ("raw", 127))
     (tmp_path / "photo.png").write_bytes(codec.encode_foreground(picture(1)[0]))
     with site(tmp_path) as one:
         watched = open_page(browser, one.address)
