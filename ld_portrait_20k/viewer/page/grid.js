@@ -147,10 +147,10 @@ export class Grid {
     }
     const caption = make("div", { className: "caption" }, make("span", { className: "id" }, brief.id));
     if (brief.value !== undefined) {
-      caption.append(make("span", { className: "figure" }, figure(brief.value)));
+      caption.append(" ", make("span", { className: "figure" }, figure(brief.value)));
     }
     const mark = brief.mark?.mark ?? (brief.mark ? "note" : null);
-    if (mark) caption.append(make("span", { className: mark }, mark));
+    if (mark) caption.append(" ", make("span", { className: mark }, mark));
     return [picture, caption];
   }
 
@@ -224,10 +224,11 @@ export class Grid {
   }
 }
 
+// As it is seen, and in the same order.
 function description(brief) {
-  const parts = [brief.id];
-  if (brief.rejected) parts.push(`rejected: ${brief.rejected}`);
+  const parts = brief.subset ? [brief.id] : [`rejected: ${brief.rejected}`, brief.id];
+  if (brief.rejected && brief.subset) parts.push(`rejected: ${brief.rejected}`);
   if (brief.value !== undefined) parts.push(figure(brief.value));
-  if (brief.mark) parts.push(`marked ${brief.mark.mark ?? "with a note"}`);
+  if (brief.mark) parts.push(brief.mark.mark ?? "note");
   return parts.join(", ");
 }
