@@ -295,7 +295,15 @@ def test_marks(dataset: Path, tmp_path: Path) -> None:
 def test_marks_come_from_the_page_alone(dataset: Path, tmp_path: Path) -> None:
     body = {"id": "ldp-0000003", "mark": "bad"}
     with site(dataset, tmp_path / "marks.jsonl") as one:
-        for headers in ({"Origin": "http://example.org"}, {"Content-Type": "text/plain"}):
+        port = one.server.server_port
+        for headers in (
+            {"Origin": "http://example.org"}, {"Origin": "null"}, {"Content-Type": "text/plain"},
+            {"Origin": "http://127.0.0.1"}, {"Origin": f"http://127.0.0.1:{port + 1}"},
+            {"Origin": f"http://127.0.0.1.example.org:{port}"}, {"Origin": ""},
+            {"Content-Type": "application/x-www-form-urlencoded"},
+            # Another name that points here: rebinding makes host and origin agree.
+            {"Origin": f"http://evil.example:{port}", "Host": f"evil.example:{port}"},
+        ):  # fmt: skip
             assert one.ask("/api/marks", "POST", body, headers)[0] == 403
         wrong: Any
         for wrong in ({"id": "ldp-9999999"}, {"id": 3}, [], {**body, "mark": "fine"},

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import pytest
@@ -343,6 +345,79 @@ def test_one_sample(browser: Any, tmp_path: Path) -> None:
         page.wait_for_selector("#sample", state="hidden")
         assert page.inner_text(".cell .bad") == "bad" and "sample=" not in page.url
         assert watched.problems == []
+
+
+def hostile_dataset(root: Path) -> None:
+    """Metadata that means harm, or is not of the declared types, in samples and in the log."""
+    write(root, 5, shards=1)
+    foreground, alpha = picture(0, 24, 16)
+    good = metadata(0, 24, 16)
+    bodies: list[Any] = [
+        {**good, "prompt": HOSTILE, "attributes": dict.fromkeys(good["attributes"], HOSTILE)},
+        {**good, "prompt": "x" * 20_000, "generator": {"name": HOSTILE, "models": "none"}},
+        {**good, "prompt": ["a", "list"], "attributes": "text", "refinement": {"confidence": "1"}},
+        {"prompt": {"__proto__": {"polluted": 1}}, "attributes": {"constructor": 1, "age": True}},
+        {**good, "attributes": {**good["attributes"], "age": "__proto__", "gender": "constructor"}},
+    ]  # fmt: skip
+    name = schema.shard_name("default", "train", 0, 1)
+    with ShardWriter(root / name, "png") as writer:
+        for number, body in enumerate(bodies):
+            text = json.dumps({**body, "id": schema.sample_id(number)}).encode()
+            members = codec.encode_foreground(foreground), codec.encode_alpha(alpha)
+            writer.add(schema.sample_id(number), *members, text)
+    line = {"id": "ldp-0000009", "attempt": 0, "seed": 1, "reason": HOSTILE, "detail": HOSTILE,
+            "source": HOSTILE, "prompt": HOSTILE, "figures": {"coverage": HOSTILE}}  # fmt: skip
+    log = f"{json.dumps(line)}\n".encode()
+    (root / "rejected.jsonl").write_bytes(log)
+    files = {"rejected.jsonl": {"bytes": len(log), "sha256": hashlib.sha256(log).hexdigest()}}
+    manifest = Manifest("png", HOSTILE, HOSTILE, {"train": 5},
+                        (writer.record(name, "default", "train"),), files=files)  # fmt: skip
+    (root / FILE_NAME).write_text(manifest.to_json(), encoding="utf-8")
+
+
+def look_through(watched: Watched, address: str, samples: int) -> None:
+    """Open every filter and every sample; nothing of the data may have become HTML."""
+    page = watched.page
+    page.evaluate("() => document.querySelectorAll('#facets details').forEach(d => d.open = true)")
+    foreign = "() => document.querySelectorAll('#facets img, #facts img, script:not([src])').length"
+    for number in range(samples):
+        page.goto(f"{address}#sample=ldp-{number:07d}")
+        watched.until("id => document.getElementById('sample-id').textContent === id",
+                      f"ldp-{number:07d}")  # fmt: skip
+        page.wait_for_timeout(150)
+        assert page.evaluate(foreign) == 0
+        assert not page.evaluate("() => document.documentElement.scrollWidth > innerWidth")
+    assert page.evaluate("() => ({}).polluted === undefined")
+
+
+def test_hostile_data(browser: Any, tmp_path: Path) -> None:
+    root, marks = tmp_path / "<b>data</b>", tmp_path / "marks.jsonl"
+    hostile_dataset(root)
+    marks.write_text(json.dumps({"id": "ldp-0000001", "mark": "bad", "note": HOSTILE}) + "\n")
+    with site(root, marks) as one:
+        watched = open_page(browser, one.address)
+        page = watched.page
+        page.wait_for_selector("details[data-field=age]")
+        labels = page.locator("details[data-field=age] span.prompt").all_text_contents()
+        assert HOSTILE in labels and "__proto__" in labels
+        look_through(watched, one.address, 5)
+        page.goto(f"{one.address}#sample=ldp-0000001")
+        watched.until("text => document.getElementById('note').value === text", HOSTILE)
+        page.goto(f"{one.address}#sample=ldp-0000009.0")
+        watched.until("() => document.querySelector('#facts h3')?.textContent === 'Rejected'")
+        assert HOSTILE in watched.text("#facts")
+        page.goto(f"{one.address}#age={quote(HOSTILE)}&q=%3Cimg")
+        total(watched, "1 of 5")
+        # The browser names answers of 4xx, of samples whose metadata is no object.
+        assert all("status of 4" in problem for problem in watched.problems)
+        assert all(url.startswith((one.address, "data:")) for url in watched.asked)
+    assert main(["view", str(root), "--export", str(tmp_path / "copy")]) == 0
+    page_file = (tmp_path / "copy/index.html").as_uri()
+    watched = open_page(browser, page_file)
+    watched.until("() => document.querySelectorAll('#facets details').length > 0")
+    look_through(watched, page_file, 5)
+    assert watched.problems == []
+    assert all(url.startswith(("file://", "data:")) for url in watched.asked)
 
 
 def test_by_keys_alone(browser: Any, dataset: Path, tmp_path: Path) -> None:
