@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from refinement import colour, halo, inputs, levels, veil
-from refinement.grid import Alpha8, Mask, Pixels, Plane, as_mask, to_8_bit
+from refinement.grid import Alpha8, Mask, Pixels, Plane, as_mask, label, labels_within, to_8_bit
 from refinement.inputs import Layout, Rgba, RgbaLike
 from refinement.options import Options, RefinementError
 from refinement.pictures import Picture
@@ -18,9 +18,11 @@ from refinement.report import Report
 from refinement.result import RefinedMatte
 from refinement.thresholds import (
     BAND_DOUBT,
+    DENT_LEFT,
     EMPTY_SOFT_AREA,
     HAZE_REJECTED,
     MOVED_VISIBLY,
+    SOLID,
     TRANSLUCENT_AT_MOST,
 )
 from refinement.trimap import trimap
@@ -139,11 +141,12 @@ def _matte(rgba: Pixels, options: Options, without: str | None) -> tuple[Plane, 
             raw, quantised = lower, to_8_bit(lower)
     alpha, final, regions = _pass(raw, quantised, options, without)
     before = quantised
-    for _ in range(_PASSES if regions.clean else 0):
+    again = regions.clean or _has_dents(final, _scale(raw))
+    for _ in range(_PASSES if again else 0):
         if np.array_equal(final, before):
             break
-        # In an undamaged matte a gap stays because of the gaps beside it. One filled gap may
-        # change the decision on its neighbours, so repeat until nothing changes.
+        # A gap stays because of the gaps beside it, and a dent because of what is not body
+        # beside it. What was filled may change the decision, so repeat until nothing changes.
         before = final
         alpha, final, more = _pass(alpha, before, options, without)
         regions.inside |= more.inside
@@ -153,6 +156,16 @@ def _matte(rgba: Pixels, options: Options, without: str | None) -> tuple[Plane, 
         if not cv2.countNonZero(holes):
             break
     return alpha, final, _report(original, final, regions, options)
+
+
+def _has_dents(final: Alpha8, scale: float) -> bool:
+    """Whether wide parts of the body are still see-through, with no way to background."""
+    count, labels = label(as_mask(final < SOLID), connectivity=8)
+    opened = np.zeros(count, np.bool_)
+    opened[labels_within(labels, as_mask(final == 0))] = True
+    opened[0] = True
+    area = np.bincount(labels_within(labels, as_mask(final > 0) & as_mask(final < SOLID)))
+    return bool((area[~opened[: area.size]] >= (DENT_LEFT * scale) ** 2).any())
 
 
 def _fill_pin_holes(

@@ -36,6 +36,9 @@ OPAQUE_VEIL: Final = 217
 DENT: Final = 77
 """A wide dent whose floor is above this level is an artifact; below, it is an opening under
 haze. Measured: the worst panel of the armour goes down to 0.6, haze up to 0.4; chosen between."""
+DENT_LEFT: Final = 12
+"""A damaged matte is gone over again if body encloses a see-through part with the area of a square
+with a side of so many pixels. Chosen by eye."""
 HAZE_AT_MOST: Final = 115
 """A level region far from everything may be haze below this (0.45). Measured: failed pictures
 have haze of up to 0.4."""

@@ -41,8 +41,8 @@ class PortraitLoader:
         stream: What to load. Its ``batch_size`` is the loader's, and its rank is kept.
         num_workers: Worker processes; 0 loads in this one.
         threads: Worker threads of this process instead. Nothing is copied between processes and
-            backgrounds are kept once. Decoding and most of OpenCV and numpy let other
-            threads run meanwhile, what Python itself does waits its turn.
+            backgrounds are kept once. OpenCV, Pillow and large numpy steps let other threads run
+            meanwhile; kornia_rs, which decodes the portraits, and Python itself do not.
         device: Where a batch's pictures are to be, for transforms that can be cut in two; by
             default the transform's own device, else the CPU.
         collate: Makes a batch of a list of samples; :func:`default_collate` by default.
