@@ -2,8 +2,8 @@
 
 The disc is the ball of the chamfer metric of a 5x5 mask (Borgefors, "Distance transformations in
 digital images", CVGIP 1986), with the weights that OpenCV's ``DIST_MASK_5`` has, so the result is
-to the pixel ``cv2.distanceTransform(region, DIST_L2, DIST_MASK_5) > radius``. Its radius is within
-2 % of the Euclidean one.
+``cv2.distanceTransform(region, DIST_L2, DIST_MASK_5) > radius``, but for the last bit of a distance.
+Its radius is within 2 % of the Euclidean one.
 """
 
 from __future__ import annotations
@@ -15,11 +15,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-STRAIGHT: Final = 65536
-DIAGONAL: Final = round(1.4 * 65536)
-KNIGHT: Final = round(2.1969 * 65536)
-"""Lengths of a step to the side, of a diagonal one and of a knight's move, in 2 ** -16 pixels;
-OpenCV's."""
+STRAIGHT: Final = 1.0
+DIAGONAL: Final = 1.4
+KNIGHT: Final = 2.1969
+"""Lengths of a step to the side, of a diagonal one and of a knight's move, in pixels; OpenCV's."""
 
 _REACH: Final = 63  # one word of 64 bits between two rows takes up what grows out of either
 
@@ -41,7 +40,7 @@ def disc_widths(radius: float) -> tuple[int, ...]:
     flat = KNIGHT * short + STRAIGHT * (long - 2 * short)
     length = np.where(long >= 2 * short, flat, steep)
     # In float32, as OpenCV gives its distances.
-    near = length.astype(np.float32) * np.float32(1 / 65536) <= np.float32(radius)
+    near = length.astype(np.float32) <= np.float32(radius)
     return tuple(int(count) - 1 for count in near.sum(axis=1) if count)
 
 
@@ -62,17 +61,19 @@ def eroded(region: NDArray[np.bool_], radius: float) -> NDArray[np.bool_]:
         return distance > np.float32(radius)
     height, width = region.shape
     stride = width // 64 + 2
-    packed = np.zeros((height, stride * 8), np.uint8)
+    # The first word is the empty one before the first row: what grows out of the picture to the
+    # left lies there, and grows back.
+    words = np.zeros(1 + height * stride, "<u8")
+    packed = words[1:].view(np.uint8).reshape(height, -1)
     bits = np.packbits(~region, axis=1, bitorder="little")
     packed[:, : bits.shape[1]] = bits
-    words = packed.view("<u8").ravel()
     grown = _dilated(words, stride, disc_widths(float(radius)))
-    octets = grown.view(np.uint8).reshape(height, -1)
+    octets = grown[1:].view(np.uint8).reshape(height, -1)
     return np.unpackbits(octets, axis=1, count=width, bitorder="little") == 0
 
 
 def _dilated(words: NDArray[np.uint64], stride: int, widths: tuple[int, ...]) -> NDArray[np.uint64]:
-    """Rows of ``stride`` words, the last of each empty, grown by a disc."""
+    """An empty word and rows of ``stride`` words, the last of each empty, grown by a disc."""
     result = np.zeros_like(words)
     row = words.copy()
     shifted, carried = np.empty_like(row), np.empty_like(row)

@@ -150,6 +150,7 @@ def test_random_trimaps_vary_and_repeat() -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 1000), st.floats(0, 80), SHAPE)
+@example(229, 12.5, (2, 5))  # a hole in the corner lost what grew out of the picture
 def test_trimaps_are_those_of_a_distance_transform(
     seed: int, radius: float, shape: tuple[int, int]
 ) -> None:
@@ -159,7 +160,9 @@ def test_trimaps_are_those_of_a_distance_transform(
     for _ in range(3):
         alpha[rng.integers(height), rng.integers(width)] = rng.integers(0, 255)
     distance = cv2.distanceTransform((alpha == 255).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
-    assert ((cp.trimap(alpha, radius, 0) == 255) == (distance > np.float32(radius))).all()
+    found = cp.trimap(alpha, radius, 0) == 255
+    clear = np.abs(distance - radius) > 1e-4  # OpenCV adds steps up in float32
+    assert (found == (distance > radius))[clear].all()
 
 
 def full(index: int = 0, width: int = 60, height: int = 40) -> dict[str, Any]:
