@@ -2,8 +2,8 @@
 
 The disc is the ball of the chamfer metric of a 5x5 mask (Borgefors, "Distance transformations in
 digital images", CVGIP 1986), with the weights that OpenCV's ``DIST_MASK_5`` has, so the result is
-``cv2.distanceTransform(region, DIST_L2, DIST_MASK_5) > radius``, but for the last bit of a distance.
-Its radius is within 2 % of the Euclidean one.
+``cv2.distanceTransform(region, DIST_L2, DIST_MASK_5) > radius``, but for the last bit of a
+distance. Its radius is within 2 % of the Euclidean one.
 """
 
 from __future__ import annotations
