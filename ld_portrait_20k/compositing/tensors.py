@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ld_portrait_20k.compositing.buffers import BUFFERS
 from ld_portrait_20k.compositing.transform import Batch, Halves, Sample, Transform
 from ld_portrait_20k.errors import missing_extra
 
@@ -120,8 +121,9 @@ def _each_layer(batch: Batch, convert: Any) -> Batch:
 
 
 def _array_of_floats(key: str, planes: NDArray[np.uint8]) -> NDArray[np.float32]:
-    # An array of its own for the result: numpy asks for large pages, torch does not.
-    result = np.empty_like(planes, np.float32)
+    # numpy's memory for the result: numpy asks for large pages, torch does not.
+    contiguous = planes.flags.c_contiguous
+    result = BUFFERS.take(planes.shape) if contiguous else np.empty_like(planes, np.float32)
     # 128 is the trimap's 0.5.
     np.multiply(planes, np.float32(1 / 256 if key == "trimap" else 1 / 255), out=result)
     if key == "trimap":
