@@ -89,12 +89,13 @@ def count_beside(
 
     Returns:
         A function of an (H, W) mask that gives (count,), the pixels of ``where`` in the mask beside
-        each region; those that are beside none count for label 0.
+        each region.
     """
     none = np.iinfo(np.uint16).max
     names = labels.astype(np.uint16)
-    places = np.flatnonzero(where.view(bool))
-    last = np.asarray(cv2.dilate(names, kernel), np.uint16).ravel()[places]
+    last = np.asarray(cv2.dilate(names, kernel), np.uint16)
+    places = np.flatnonzero((where & as_mask(last > 0)).view(bool))
+    last = last.ravel()[places]
     names[names == 0] = none
     first = np.asarray(cv2.erode(names, kernel), np.uint16).ravel()[places]
     both = (first != last) & (first != none)

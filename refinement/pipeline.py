@@ -8,7 +8,18 @@ import cv2
 import numpy as np
 
 from refinement import colour, halo, inputs, levels, veil
-from refinement.grid import Alpha8, Mask, Pixels, Plane, as_mask, label, labels_within, to_8_bit
+from refinement.grid import (
+    Alpha8,
+    Mask,
+    Pixels,
+    Plane,
+    as_mask,
+    dilate,
+    label,
+    labels_within,
+    square_kernel,
+    to_8_bit,
+)
 from refinement.inputs import Layout, Rgba, RgbaLike
 from refinement.options import Options, RefinementError
 from refinement.pictures import Picture
@@ -160,12 +171,16 @@ def _matte(rgba: Pixels, options: Options, without: str | None) -> tuple[Plane, 
 
 def _has_dents(final: Alpha8, scale: float) -> bool:
     """Whether wide parts of the body are still see-through, with no way to background."""
-    count, labels = label(as_mask(final < SOLID), connectivity=8)
-    opened = np.zeros(count, np.bool_)
-    opened[labels_within(labels, as_mask(final == 0))] = True
-    opened[0] = True
-    area = np.bincount(labels_within(labels, as_mask(final > 0) & as_mask(final < SOLID)))
-    return bool((area[~opened[: area.size]] >= (DENT_LEFT * scale) ** 2).any())
+    soft = as_mask(final > 0) & as_mask(final < SOLID)
+    count, labels = label(soft, connectivity=8)
+    beside = soft & dilate(as_mask(final == 0), square_kernel(1))
+    enclosed = np.ones(count, np.bool_)
+    enclosed[labels_within(labels, beside)] = False
+    enclosed[0] = False
+    if not enclosed.any():
+        return False
+    area = np.bincount(labels_within(labels, soft), minlength=count)
+    return bool((area[enclosed] >= (DENT_LEFT * scale) ** 2).any())
 
 
 def _fill_pin_holes(
