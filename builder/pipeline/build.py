@@ -11,13 +11,13 @@ from typing import Literal
 from builder.files import WORK_FOLDER
 from builder.generation import registry
 from builder.pipeline.finish import finish_dataset
-from builder.pipeline.in_order import map_in_order
 from builder.pipeline.output_folder import check_output, finished, freeze, sweep
 from builder.pipeline.run_options import RunOptions
 from builder.pipeline.unit_builder import RunReport, UnitBuilder
 from builder.pipeline.work_folder import UnitResult, WorkFolder
 from builder.plan import Plan
 from ld_portrait_20k.errors import PortraitError
+from ld_portrait_20k.in_order import map_in_order
 from ld_portrait_20k.locks import held
 from ld_portrait_20k.manifest import Manifest
 

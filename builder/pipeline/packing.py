@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from builder.pipeline.in_order import map_in_order
 from builder.pipeline.tally import number_of
 from builder.pipeline.work_folder import UnitLog, UnitResult, WorkFolder
 from builder.plan import Plan, Unit
@@ -16,6 +15,7 @@ from builder.quality import find_duplicate_words
 from ld_portrait_20k import schema
 from ld_portrait_20k.errors import PortraitError
 from ld_portrait_20k.files import link
+from ld_portrait_20k.in_order import map_in_order
 from ld_portrait_20k.manifest import ShardRecord
 from ld_portrait_20k.perceptual_hash import hash_words
 from ld_portrait_20k.shard_reader import ShardReader

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from builder.config import BuildConfig
 from builder.generation import registry
-from builder.pipeline.in_order import threads_for
+from builder.pipeline.threads import threads_for
 from ld_portrait_20k.errors import PortraitError
 
 if TYPE_CHECKING:

@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ld_portrait_20k.compositing.trimaps import FOREGROUND, UNKNOWN
+from ld_portrait_20k.in_order import map_in_order
 from ld_portrait_20k.matting.models.protocol import MattingModel
 from ld_portrait_20k.matting.models.torch_threads import one_thread_each, usable_cores
 from ld_portrait_20k.matting.prediction.pictures import predict_alpha
 from ld_portrait_20k.matting.video.frames import Frame, Pixels, scaled
-from ld_portrait_20k.matting.video.lookahead import map_ahead, neighbours
+from ld_portrait_20k.matting.video.lookahead import neighbours
 from ld_portrait_20k.matting.video.motion import Motion
 from ld_portrait_20k.matting.video.trimaps import Trimapped
 
@@ -88,7 +89,7 @@ def mattes(
         yield from map(matted, trimapped)
         return
     with one_thread_each() as prepare:
-        yield from map_ahead(matted, trimapped, workers, prepare)
+        yield from map_in_order(matted, trimapped, workers, prepare)
 
 
 def matte_of(colour: Pixels, trimap: Pixels, model: MattingModel) -> Pixels:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Generator, Iterable, Iterator
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -79,35 +77,3 @@ def run_ahead(items: Iterable[T], count: int = 2) -> Generator[T, None, None]:
     finally:
         left.set()
         thread.join(_PATIENCE)
-
-
-def map_ahead(
-    function: Callable[[T], R],
-    items: Iterable[T],
-    workers: int,
-    prepare: Callable[[], object] = lambda: None,
-) -> Generator[R, None, None]:
-    """What a function makes of each item, in their order, several at a time.
-
-    Args:
-        function: What to do with an item; it is called in threads.
-        items: The items; one more is taken than there are workers.
-        workers: How many threads there are.
-        prepare: Called once in each thread before anything else.
-
-    Raises:
-        BaseException: Whatever the function or the items raise, when it is an item's turn.
-    """
-    pool = ThreadPoolExecutor(workers, initializer=prepare)
-    begun: deque[Future[R]] = deque()
-    try:
-        for item in items:
-            begun.append(pool.submit(function, item))
-            if len(begun) > workers:
-                yield begun.popleft().result()
-        while begun:
-            yield begun.popleft().result()
-    finally:
-        pool.shutdown(cancel_futures=True)
-        if isinstance(items, Generator):
-            items.close()

@@ -13,6 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from ld_portrait_20k.errors import PortraitError
+from ld_portrait_20k.in_order import map_in_order
 from ld_portrait_20k.matting.models.protocol import MattingModel
 from ld_portrait_20k.matting.models.registry import load
 from ld_portrait_20k.matting.prediction.pictures import predict_alpha
@@ -22,7 +23,7 @@ from ld_portrait_20k.matting.video.chain import Options, matte, segmented
 from ld_portrait_20k.matting.video.composites import cut_out
 from ld_portrait_20k.matting.video.evaluation import Judge, evaluate_video
 from ld_portrait_20k.matting.video.frames import Frame
-from ld_portrait_20k.matting.video.lookahead import map_ahead, neighbours, run_ahead
+from ld_portrait_20k.matting.video.lookahead import neighbours, run_ahead
 from ld_portrait_20k.matting.video.masks import ALL, LARGEST, Masked, person, steady, with_motion
 from ld_portrait_20k.matting.video.motion import Flow, averaged
 from ld_portrait_20k.matting.video.segmenters.first_mask import FirstMask
@@ -90,7 +91,7 @@ def test_items_are_worked_on_side_by_side_and_come_in_order() -> None:
         return -item
 
     name = lambda: prepared.append(threading.current_thread().name)  # noqa: E731
-    assert list(map_ahead(slow_first, range(10), 2, name)) == [-item for item in range(10)]
+    assert list(map_in_order(slow_first, range(10), 2, name)) == [-item for item in range(10)]
     assert len(set(prepared)) == 2
 
     def failing(item: int) -> int:
@@ -98,12 +99,12 @@ def test_items_are_worked_on_side_by_side_and_come_in_order() -> None:
             raise PortraitError("broken")
         return item
 
-    found = map_ahead(failing, iter(range(10**9)), 2)
+    found = map_in_order(failing, iter(range(10**9)), 2)
     assert [next(found) for _ in range(3)] == [0, 1, 2]
     with pytest.raises(PortraitError, match="broken"):
         next(found)
     before = threading.active_count()
-    early = map_ahead(failing, iter(range(4, 10**9)), 3)
+    early = map_in_order(failing, iter(range(4, 10**9)), 3)
     next(early)
     early.close()
     assert threading.active_count() == before
