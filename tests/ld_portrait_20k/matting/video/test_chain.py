@@ -115,7 +115,8 @@ def test_frames_matted_side_by_side_are_those_of_one_after_the_other() -> None:
     frames, alphas = moving.scene(4, 144, 192)
     masked = [Masked(f, a) for f, a in zip(moving.as_frames(frames), alphas, strict=True)]
     model, threads = load("hint-unet"), torch.get_num_threads()
-    one, several = (list(mattes(trimaps(masked), model, workers=count)) for count in (0, 3))
+    # Sums by several threads differ in their last bits.
+    one, several = (list(mattes(trimaps(masked), model, workers=count)) for count in (1, 3))
     assert [matted.frame.index for matted in several] == [0, 1, 2, 3]
     for alone, beside in zip(one, several, strict=True):
         assert np.array_equal(alone.alpha, beside.alpha)
