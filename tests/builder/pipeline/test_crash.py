@@ -143,7 +143,7 @@ def test_files_cut_by_a_power_failure(
     altered[len(altered) // 2] ^= 1
     shards[-1].write_bytes(bytes(altered))
     report = plan_and_build(config, output)
-    assert report.run.found == 1
+    assert report.run.found == len(notes) - 3  # a unit or two may be saved beside the fourth
     assert digest(output) == undisturbed
 
 
