@@ -109,7 +109,7 @@ def test_ctrl_c_ends_soon_and_the_next_run_goes_on(
     process.send_signal(signal.SIGINT)
     pressed = time.monotonic()
     _, errors = process.communicate(timeout=20)
-    assert time.monotonic() - pressed < 2.0
+    assert time.monotonic() - pressed < 5.0  # it ends the shard that is being written
     assert process.returncode == 130
     assert "run the same command again" in errors
     assert "Traceback" not in errors
