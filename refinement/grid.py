@@ -74,6 +74,14 @@ def label(mask: Mask, connectivity: int) -> tuple[int, Labels]:
     return count, np.asarray(labels, np.int32)
 
 
+def meeting(mask: Mask, other: Mask) -> Mask:
+    """The 8-connected regions of a mask that meet another mask."""
+    count, labels = label(mask, connectivity=8)
+    met = np.zeros(count, np.uint8)
+    met[labels_within(labels, mask & other)] = 1
+    return np.take(met, labels)
+
+
 def count_beside(
     labels: Labels, where: Mask, kernel: Mask, count: int
 ) -> Callable[[Mask], NDArray[np.intp]]:

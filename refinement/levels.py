@@ -13,8 +13,7 @@ from refinement.grid import (
     dilate,
     interpolate_cells,
     keep_where,
-    label,
-    labels_within,
+    meeting,
     spread,
     square_kernel,
     to_8_bit,
@@ -189,11 +188,6 @@ def drop_crumbs(alpha: Plane, regions: Regions) -> None:
     loose = visible & (1 - regions.belongs)
     if not cv2.countNonZero(loose):
         return
-    count, labels = label(loose, connectivity=8)
-    attached = np.zeros(count, np.uint8)
-    beside = dilate(visible & regions.belongs, square_kernel(1)) & loose
-    attached[labels_within(labels, beside)] = 1
-    places = np.flatnonzero(loose.view(bool))
-    near = dilate(regions.belongs, square_kernel(regions.tail)).ravel()[places]
-    crumbs = places[(attached[labels.ravel()[places]] & near) == 0]
-    alpha.ravel()[crumbs] = 0
+    attached = meeting(loose, dilate(visible & regions.belongs, square_kernel(1)))
+    near = dilate(regions.belongs, square_kernel(regions.tail))
+    np.copyto(alpha, np.float32(0), where=(loose & (1 - (attached & near))).view(bool))

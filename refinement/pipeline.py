@@ -17,6 +17,7 @@ from refinement.grid import (
     dilate,
     label,
     labels_within,
+    meeting,
     square_kernel,
     to_8_bit,
 )
@@ -172,15 +173,12 @@ def _matte(rgba: Pixels, options: Options, without: str | None) -> tuple[Plane, 
 def _has_dents(final: Alpha8, scale: float) -> bool:
     """Whether wide parts of the body are still see-through, with no way to background."""
     soft = as_mask(final > 0) & as_mask(final < SOLID)
-    count, labels = label(soft, connectivity=8)
-    beside = soft & dilate(as_mask(final == 0), square_kernel(1))
-    enclosed = np.ones(count, np.bool_)
-    enclosed[labels_within(labels, beside)] = False
-    enclosed[0] = False
-    if not enclosed.any():
+    enclosed = soft & (1 - meeting(soft, dilate(as_mask(final == 0), square_kernel(1))))
+    if not cv2.countNonZero(enclosed):
         return False
-    area = np.bincount(labels_within(labels, soft), minlength=count)
-    return bool((area[enclosed] >= (DENT_LEFT * scale) ** 2).any())
+    _, labels = label(enclosed, connectivity=8)
+    area = np.bincount(labels_within(labels, enclosed))
+    return bool(area.max() >= (DENT_LEFT * scale) ** 2)
 
 
 def _fill_pin_holes(

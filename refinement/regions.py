@@ -25,9 +25,9 @@ from refinement.grid import (
     erode,
     keep_where,
     label,
-    labels_within,
     mask_from_cells,
     mask_where_all_cells,
+    meeting,
     square_kernel,
 )
 from refinement.options import Options
@@ -118,7 +118,6 @@ def divide(quantised: Alpha8, scale: float, options: Options) -> Regions:
     rings = measure_rings(border, thick, scale, options.band_width)
     inside = found.mask & (1 - border) & (1 - _soft(quantised, unknown, rings, thick, step))
     del border
-    skirts = dilate(stray, square_kernel(6 * scale))
     outside = (1 - found.mask) & (1 - rings.near)
     visible = max(1, cv2.countNonZero(seen))
     regions = Regions(
@@ -137,6 +136,7 @@ def divide(quantised: Alpha8, scale: float, options: Options) -> Regions:
         clear=unknown.clear,
     )
     dents = dilate(unknown.dents, square_kernel(3 * scale))
+    skirts = dilate(stray, square_kernel(6 * scale))
     undamaged = _undamaged(
         quantised,
         inside & (1 - dents) & crisp & (1 - rings.edge),
@@ -358,12 +358,7 @@ def _narrow_gaps(quantised: Alpha8, step: int, depth: int) -> Mask:
 def _wide(mask: Mask, side: float) -> Mask:
     """The connected regions of a mask that hold a square with so many pixels on a side."""
     core = erode(mask, square_kernel(max(3.0, side / 2)))
-    if not cv2.countNonZero(core):
-        return core
-    count, labels = label(mask, connectivity=8)
-    wide = np.zeros(count, np.uint8)
-    wide[labels_within(labels, core)] = 1
-    return np.take(wide, labels)
+    return meeting(mask, core) if cv2.countNonZero(core) else core
 
 
 def _below(quantised: Alpha8, level: int) -> Mask:

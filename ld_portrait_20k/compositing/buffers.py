@@ -1,7 +1,8 @@
 """Memory of earlier batches, used again for later ones.
 
 A batch of float32 pictures is tens of megabytes. Memory that comes anew from the system costs more
-than the numbers that are written into it: 5.5 ms of a training sample of 512 px instead of 2.
+than the numbers that are written into it: making floats took 5.5 ms of a training sample of 512 px
+and takes 2.4, under a profiler.
 """
 
 from __future__ import annotations
