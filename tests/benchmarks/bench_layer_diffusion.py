@@ -20,11 +20,11 @@ in four parts that ``--parts`` chooses from, for a machine that is lent by the m
     compiled  as batches, all networks compiled; each batch size is compiled anew
 
 ``--tiny`` runs that with tiny models on the CPU, to check the script: its figures say
-nothing of a GPU. A GPU and ten minutes at a time:
+nothing of a GPU. In six minutes of a GPU:
 
-    ... --sizes --parts loop batches --rounds 2
+    ... --sizes --parts loop batches --rounds 1
     ... --sizes --parts build --batch-sizes 8
-    ... --sizes --parts compiled --batch-sizes 1 8 --rounds 2
+    ... --sizes --parts compiled --batch-sizes 8 --rounds 1
 """
 
 from __future__ import annotations
@@ -328,24 +328,21 @@ def bench_pipeline(
     device = pipeline.device
     for count in batch_sizes:
         try:
-            first = seconds(device, draw, pipeline, count, size, steps)
+            first = seconds(device, draw, pipeline, count, size, min(steps, 2))
             if device.type == "cuda":
                 torch.cuda.reset_peak_memory_stats(device)
-            times = [seconds(device, draw, pipeline, count, size, steps) for _ in range(rounds)]
             with stages(pipeline) as found:
-                start = time.perf_counter()
-                draw(pipeline, count, size, steps)
-                total = time.perf_counter() - start
+                times = [seconds(device, draw, pipeline, count, size, steps) for _ in range(rounds)]
         except Exception as error:
             print(f"  {label} batch {count:2}: {' '.join(str(error).split())[:120]}")
             continue
         shares = "  ".join(
-            f"{name} {100 * took / total:4.1f} %" for name, took in found.spent.items()
+            f"{name} {100 * took / sum(times):4.1f} %" for name, took in found.spent.items()
         )
         peak = torch.cuda.max_memory_allocated(device) / 2**30 if device.type == "cuda" else 0.0
         print(
             f"  {label} batch {count:2}: {count / statistics.median(times):7.3f} pictures/s   "
-            f"{shares}   peak {peak:5.1f} GiB   first batch {first:6.1f} s",
+            f"{shares}   peak {peak:5.1f} GiB   first, of 2 steps {first:6.1f} s",
             flush=True,
         )
 

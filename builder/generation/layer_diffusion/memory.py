@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -118,6 +119,8 @@ class Room:
         if self._stale:
             # Not earlier: while the error was handled, its frames held the step's tensors.
             self._stale = False
+            # From Python 3.12 on contextlib leaves the error in a cycle with its own frame.
+            gc.collect()
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
         count = self.count(each, default)

@@ -19,6 +19,7 @@ from ld_portrait_20k import matting
 from ld_portrait_20k.compositing.composite import composite
 from ld_portrait_20k.compositing.geometry import resize_picture
 from ld_portrait_20k.compositing.trimaps import trimap
+from ld_portrait_20k.errors import PortraitError
 from ld_portrait_20k.matting.metrics import grad, mad
 from ld_portrait_20k.matting.models.hint_unet import HintUNet, laplacian
 from ld_portrait_20k.matting.models.hint_unet.hints import (
@@ -207,6 +208,31 @@ def test_export_halves_the_weights(tmp_path: Path) -> None:
     inputs = network.prepare(image, known)
     with torch.inference_mode():
         assert torch.allclose(again(inputs), network.eval()(inputs), atol=1e-2)
+
+
+def test_export_mixes_a_run_with_the_one_it_started_from(tmp_path: Path) -> None:
+    shape = {"widths": [8, 12, 16, 16], "norm": True}
+    before, after = HintUNet(shape), trained_a_little(shape)
+    for name, network in (("first", before), ("run", after)):
+        save_pretrained(network, tmp_path / name, card="a card")
+    shares = {0.0: before, 1.0: after}
+    image, known, _ = stripes()
+    inputs = after.prepare(image, known)
+    for share, expected in shares.items():
+        export(tmp_path / "run", tmp_path / "out", first=tmp_path / "first", share=share)
+        found = load_pretrained(tmp_path / "out").eval()
+        with torch.inference_mode():
+            difference = found(inputs) - expected.folded().eval()(inputs)
+        assert float(difference.abs().max()) < 0.02  # weights of 16 bits
+    export(tmp_path / "run", tmp_path / "out", first=tmp_path / "first", share=0.75)
+    found = load_pretrained(tmp_path / "out").state_dict()["head.weight"]
+    first, last = (network.state_dict()["head.weight"] for network in (before, after))
+    torch.testing.assert_close(found, 0.25 * first + 0.75 * last, atol=1e-3, rtol=0)
+    save_pretrained(HintUNet({"widths": [8, 12, 16, 24]}), tmp_path / "other", card="a card")
+    with pytest.raises(PortraitError, match="networks of different shapes"):
+        export(tmp_path / "run", tmp_path / "out", first=tmp_path / "other")
+    with pytest.raises(PortraitError, match=r"must be in 0\.\.1"):
+        export(tmp_path / "run", tmp_path / "out", first=tmp_path / "first", share=1.5)
 
 
 def trained_a_little(config: dict[str, Any]) -> HintUNet:
