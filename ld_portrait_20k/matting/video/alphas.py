@@ -55,6 +55,8 @@ class Matted:
         alpha: (H, W) uint8, exactly 0 and 255 where the trimap is known.
         before: Motion to the frame before; None for the first.
         after: Motion to the frame after; None for the last.
+        mask: As of :class:`~.trimaps.Trimapped`.
+        trust: As of :class:`~.trimaps.Trimapped`.
     """
 
     frame: Frame
@@ -62,6 +64,8 @@ class Matted:
     alpha: Pixels
     before: Motion | None = None
     after: Motion | None = None
+    mask: Pixels | None = None
+    trust: float = 0.0
 
 
 def mattes(
@@ -80,7 +84,7 @@ def mattes(
 
     def matted(one: Trimapped) -> Matted:
         alpha = matte_of(one.frame.colour, one.trimap, model)
-        return Matted(one.frame, one.trimap, alpha, one.before, one.after)
+        return Matted(one.frame, one.trimap, alpha, one.before, one.after, one.mask, one.trust)
 
     if workers is None:
         concurrent = getattr(model, "concurrent", False)

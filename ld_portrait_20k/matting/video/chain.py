@@ -13,14 +13,16 @@ from ld_portrait_20k.matting.models.protocol import MattingModel
 from ld_portrait_20k.matting.video.alphas import Matted, mattes, steady_alphas
 from ld_portrait_20k.matting.video.composites import cut_out
 from ld_portrait_20k.matting.video.frames import Frame, Pixels
+from ld_portrait_20k.matting.video.fusion import fused
 from ld_portrait_20k.matting.video.lookahead import run_ahead
 from ld_portrait_20k.matting.video.masks import LARGEST, person, steady, with_motion
 from ld_portrait_20k.matting.video.reading import DEFAULT_RATE, frames_of
 from ld_portrait_20k.matting.video.segmenters.protocol import Segmenter, begin
 from ld_portrait_20k.matting.video.trimaps import BAND, trimaps
 
-CONTEXT = 3
-"""Frames on either side that a matte depends on: two rounds of averaging masks, one of mattes."""
+CONTEXT = 4
+"""Frames on either side that a matte depends on: two rounds of averaging masks, one of comparing
+mattes with their neighbours, one of averaging them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,8 @@ def matte_video(
         rate: Frames a second.
 
     Yields:
-        (H, W, 4) uint8 RGBA, straight sRGB, for each frame; three frames are read ahead.
+        (H, W, 4) uint8 RGBA, straight sRGB, for each frame; some frames are read
+            ahead, as it depends on :data:`CONTEXT` of them.
 
     Raises:
         PortraitError: The segmenter or model cannot be had, or a frame has no mask.
@@ -121,4 +124,4 @@ def matte(
     if ahead:
         prepared = run_ahead(prepared, ahead)
     matted = mattes(prepared, model)
-    return steady_alphas(matted) if options.steady else matted
+    return steady_alphas(fused(matted)) if options.steady else matted

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ld_portrait_20k.errors import PortraitError
+from ld_portrait_20k.matting.video.edges import softness
 from ld_portrait_20k.matting.video.frames import Frame, Pixels
 from ld_portrait_20k.matting.video.lookahead import neighbours
 from ld_portrait_20k.matting.video.motion import (
@@ -44,6 +45,7 @@ class Masked:
         after: Motion to the frame after; None for the last.
         unsure: (H, W) uint8 of the mask's size, how much the segmenter's masks of neighbouring
             frames disagree.
+        softness: How wide the soft edge of the segmenter's mask is, in pixels of the mask's size.
     """
 
     frame: Frame
@@ -51,6 +53,7 @@ class Masked:
     before: Motion | None = None
     after: Motion | None = None
     unsure: Pixels | None = None
+    softness: float = 0.0
 
 
 def person(mask: Pixels, people: str = LARGEST, last: Pixels | None = None) -> Pixels:
@@ -119,10 +122,11 @@ def steady(masked: Iterable[Masked]) -> Iterator[Masked]:
     reduced = (replace(one, mask=shrunk(one.mask, FLOW_SIDE)) for one in masked)
     for before, current, after in neighbours(reduced):
         linked = _linked(before, current, after)
-        unsure = current.unsure
-        if unsure is None:
+        steadied = replace(current, mask=averaged(current.mask, linked))
+        if current.unsure is None:  # these are the segmenter's masks
             unsure = disagreement(current.mask, linked)
-        yield replace(current, mask=averaged(current.mask, linked), unsure=unsure)
+            steadied = replace(steadied, unsure=unsure, softness=softness(current.mask))
+        yield steadied
 
 
 def _linked(before: Masked | None, current: Masked, after: Masked | None) -> list[Moved]:
