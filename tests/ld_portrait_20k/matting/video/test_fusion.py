@@ -42,13 +42,13 @@ def before_its_like(count: int, height: int = 180) -> tuple[list[Pixels], list[P
     alphas = moving.scene(count, height, width, speed=3)[1]
     rng = np.random.default_rng(3)
     light = np.array([225, 170, 140], np.float32)
-    blocks = rng.integers(0, 2, (15, 27)).astype(np.float32)
+    coarse = rng.integers(0, 2, (15, 27)).astype(np.float32)
     wide = (width + 4 * count, height)
-    blocks = cv2.resize(blocks, wide, interpolation=cv2.INTER_NEAREST)[..., None]
+    blocks = cv2.resize(coarse, wide, interpolation=cv2.INTER_NEAREST)[..., None]
     frames = []
     for index, alpha in enumerate(alphas):
-        behind = light * np.where(blocks[:, 4 * index : 4 * index + width] > 0, 1, 0.5)
-        behind = behind + rng.normal(0, 6, (height, width, 1))
+        shades = np.where(blocks[:, 4 * index : 4 * index + width] > 0, 1, 0.5)
+        behind = light * shades + rng.normal(0, 6, (height, width, 1))
         stripes = (np.arange(width) - 3 * index) // 9 % 2
         own = light * np.where(stripes, 1, 0.55)[None, :, None]
         share = alpha[..., None] / 255
@@ -139,11 +139,12 @@ def test_mattes_that_agree_with_good_masks_stay(soft: bool) -> None:
 def test_a_mask_is_believed_as_far_as_its_edge_jumps_less_than_it_is_soft() -> None:
     alpha = moving.scene(1, 360, 480)[1][0]
     hard = solid(alpha)
-    soft = cv2.blur(hard, (15, 15))
+    soft = np.asarray(cv2.blur(hard, (15, 15)), np.uint8)
     assert softness(hard) == 0
     assert 8 < softness(soft) < 16
     still = np.zeros_like(hard)
-    ring = cv2.dilate(hard, np.ones((9, 9), np.uint8)) - cv2.erode(hard, np.ones((9, 9), np.uint8))
+    nine = np.ones((9, 9), np.uint8)
+    ring = np.asarray(cv2.subtract(cv2.dilate(hard, nine), cv2.erode(hard, nine)), np.uint8)
     for mask in (hard, soft):
         assert trust(mask, still, softness(mask)) == 1
     assert trust(hard, ring, softness(hard)) == 0
