@@ -59,34 +59,47 @@ def fused(matted: Iterable[Matted]) -> Iterator[Matted]:
         one = current.matted
         # Masks that jump agree by chance in single frames.
         trust = min(near.matted.trust for near in (before, current, after) if near)
-        places = np.nonzero(one.trimap == UNKNOWN)
-        if one.mask is None or not trust or not places[0].size:
+        if one.mask is None or not trust:
             yield one
             continue
         pairs = ((before, one.before), (after, one.after))
         linked = [Moved.along(motion, other.alpha) for other, motion in pairs if other and motion]
         changes = disagreement(current.alpha, linked)
-        share = trust * _share(current.alpha, one.mask, changes, one.trimap)
-        small = reduced_places(places, one.alpha.shape, share.shape)
-        share, mask = sampled(share, *small), sampled(one.mask, *small).astype(np.float32)
-        own = one.alpha[places].astype(np.float32)
-        alpha = one.alpha.copy()
-        alpha[places] = np.rint(own + share * (mask - own))
-        yield replace(one, alpha=alpha)
+        mask = _resized(one.mask, current.alpha)
+        share = trust * _share(current.alpha, mask, changes, one.trimap)
+        yield replace(one, alpha=_mixed(one, mask, share))
+
+
+def _mixed(matted: Matted, mask: Pixels, share: NDArray[np.float32]) -> Pixels:
+    """The matte with the mask's share in the unknown band; mask and share are (h, w)."""
+    places = np.nonzero(matted.trimap == UNKNOWN)
+    alpha = matted.alpha.copy()
+    if not places[0].size:
+        return alpha
+    small = reduced_places(places, alpha.shape, share.shape)
+    own = alpha[places].astype(np.float32)
+    difference = sampled(mask, *small).astype(np.float32) - own
+    alpha[places] = np.rint(own + sampled(share, *small) * difference)
+    return alpha
 
 
 def _share(alpha: Pixels, mask: Pixels, changes: Pixels, trimap: Pixels) -> NDArray[np.float32]:
     """The mask's share of each pixel, (h, w) float32, 0..1, for planes of one size."""
-    height, width = alpha.shape
-    band = np.asarray(
-        cv2.resize(trimap, (width, height), interpolation=cv2.INTER_NEAREST) == UNKNOWN
-    ).astype(np.float32)
+    band = (_resized(trimap, alpha, cv2.INTER_NEAREST) == UNKNOWN).astype(np.float32)
     side = 2 * round(scaled(REACH, alpha.shape)) + 1
     difference = cv2.subtract(mask, alpha, dtype=cv2.CV_32F)
     contradiction = np.abs(_mean(np.asarray(difference, np.float32), side))
     flicker = _mean(changes * band, side)
     flicker /= np.maximum(_mean(band, side), np.float32(1e-3))
     return _ramp(contradiction, CONTRADICTION) * _ramp(flicker, FLICKER)
+
+
+def _resized(plane: Pixels, like: Pixels, interpolation: int = cv2.INTER_LINEAR) -> Pixels:
+    """A plane at the size of another."""
+    if plane.shape == like.shape:
+        return plane
+    height, width = like.shape
+    return np.asarray(cv2.resize(plane, (width, height), interpolation=interpolation), np.uint8)
 
 
 def _mean(plane: NDArray[np.float32], side: int) -> NDArray[np.float32]:

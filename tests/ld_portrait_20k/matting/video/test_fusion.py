@@ -15,7 +15,8 @@ from ld_portrait_20k.matting.video.chain import CONTEXT, matte, segmented
 from ld_portrait_20k.matting.video.edges import softness, trust
 from ld_portrait_20k.matting.video.frames import Frame
 from ld_portrait_20k.matting.video.fusion import fused
-from ld_portrait_20k.matting.video.masks import steady, with_motion
+from ld_portrait_20k.matting.video.masks import Masked, steady, with_motion
+from ld_portrait_20k.matting.video.motion import Flow
 from ld_portrait_20k.matting.video.trimaps import Trimapped, trimaps
 
 from . import moving
@@ -112,6 +113,25 @@ def test_large_frames_are_compared_at_the_size_of_the_flow() -> None:
         missed += np.abs(big_change - change).mean()
     assert changes > 1
     assert missed < 0.25 * changes, (changes, missed)
+
+
+def test_masks_may_be_smaller_than_the_frames() -> None:
+    frames, alphas = before_its_like(3)
+    halves = [np.asarray(cv2.resize(mask, (120, 90)), np.uint8) for mask in unsure(alphas)]
+    masked = [Masked(f, m) for f, m in zip(moving.as_frames(frames), halves, strict=True)]
+    flow = Flow()
+    colours = [one.frame.colour for one in masked]
+    linked = [
+        replace(
+            one,
+            before=flow.between(colours[i], colours[i - 1]) if i else None,
+            after=flow.between(colours[i], colours[i + 1]) if i < 2 else None,
+        )
+        for i, one in enumerate(masked)
+    ]
+    alone = list(mattes(trimaps(steady(linked)), load("guided-filter")))
+    mixed = list(fused(alone))
+    assert any((a.alpha != b.alpha).any() for a, b in zip(alone, mixed, strict=True))
 
 
 def mask_of(one: Matted) -> Pixels:
