@@ -1,6 +1,6 @@
 """Definite background: the level of clear, clear regions, pin holes, level regions.
 
-Masks are (H, W) uint8, 0 or 1; alpha is (H, W) uint8; lengths are in pixels of a picture of
+Alpha is (H, W) uint8; lengths are in pixels of a picture of
 1024 x 1024 times ``scale``.
 """
 
@@ -12,22 +12,21 @@ from numpy.typing import NDArray
 
 from refinement.grid import (
     Alpha8,
-    Labels,
-    Mask,
+    Labelled,
     Plane,
-    as_mask,
+    as_mask8,
     blur,
     bounding_corners,
     cell_mean,
     cell_share,
     dilate,
     distance_to,
-    dominant_label,
     interpolate_cells,
     label,
     mask_from_cells,
     touching_frame,
 )
+from refinement.masks import Mask
 from refinement.thresholds import (
     CLEAR,
     CLEAR_AT_MOST,
@@ -61,7 +60,7 @@ def clear_level(mean: Plane, mean_square: Plane) -> int:
         A level of 255, at least :data:`~refinement.thresholds.CLEAR`.
     """
     spread = np.sqrt(np.maximum(mean_square - mean * mean, 0))
-    visible = as_mask(mean + 2 * spread > CLEAR_AT_MOST)
+    visible = as_mask8(mean + 2 * spread > CLEAR_AT_MOST)
     far = dilate(visible, np.ones((5, 5), np.uint8)) == 0
     if np.count_nonzero(far) < 16:
         return CLEAR
@@ -86,41 +85,39 @@ def background_core(
         scale: Size of the picture relative to 1024 x 1024.
 
     Returns:
-        The (H, W) mask, the distance of every pixel from the larger regions (float32), and how
-        many regions are enclosed, that is, touch no side of the picture.
+        The mask, the distance of every pixel from the larger regions (float32), and how many
+        regions are enclosed, that is, touch no side of the picture.
     """
-    low = as_mask(quantised <= clear)
-    count, labels = label(low, connectivity=4)
-    # One region usually covers most of the picture: work on the pixels of the others only.
-    main = dominant_label(labels)
-    places = np.flatnonzero(low.view(bool) & (labels != main))
-    names = labels.ravel()[places]
-    areas = np.bincount(names, minlength=count)
-    areas[main] = low.size if main else 0
+    regions = label(Mask(quantised <= clear), connectivity=4)
+    places, names, main = regions.places, regions.names, regions.main
+    areas = np.bincount(names, minlength=regions.count)
+    areas[main] = quantised.size if main else 0
     large = areas >= gap_area(scale)
+    large[main] = main > 0  # however small the picture is
     few = areas < round(PIN_HOLE * scale * scale)
-    lone = pin_holes(quantised, labels, places[(few & large)[names]], areas, clear, step, scale)
+    lone = pin_holes(quantised, regions, (few & large)[names], areas, clear, step, scale)
     large[lone] = False
-    core = low.copy()
-    core.ravel()[places] = large[names]
-    depth = distance_to(core)
-    keep = large.copy()
     small = places[~large[names]]
+    core = regions.mask_of(large)
+    depth = distance_to(core.pixels())
+    keep = large.copy()
     if small.size:
-        broken = cv2.blur(cell_share(as_mask(quantised < SOLID), step), (5, 5))
+        broken = cv2.blur(cell_share(Mask(quantised < SOLID), step), (5, 5))
         near = depth.ravel()[small] <= 48 * scale
-        near |= interpolate_cells(np.asarray(broken, np.float32), low.shape).ravel()[small] > 0.02
-        keep[labels.ravel()[small[near]]] = True
+        broken = interpolate_cells(np.asarray(broken, np.float32), quantised.shape)
+        near |= broken.ravel()[small] > 0.02
+        keep[regions.labels.ravel()[small[near]]] = True
         keep[lone] = False
         keep &= areas >= 2
-        core.ravel()[places] = keep[names]
-    return core, depth, int(np.count_nonzero((keep & ~touching_frame(labels, count))[1:]))
+        core = regions.mask_of(keep)
+    enclosed = keep & ~touching_frame(regions.labels, regions.count)
+    return core, depth, int(np.count_nonzero(enclosed[1:]))
 
 
 def pin_holes(
     quantised: Alpha8,
-    labels: Labels,
-    places: NDArray[np.intp],
+    regions: Labelled,
+    asked: NDArray[np.bool_],
     areas: NDArray[np.intp],
     clear: int,
     step: int,
@@ -134,8 +131,8 @@ def pin_holes(
 
     Args:
         quantised: (H, W) uint8.
-        labels: (H, W) labels of the clear regions.
-        places: Flat indices of the pixels of the clear regions in question.
+        regions: The clear regions.
+        asked: Which of their listed pixels are of the regions in question.
         areas: Pixels of every clear region.
         clear: From :func:`clear_level`.
         step: Side of a coarse cell in pixels.
@@ -144,7 +141,7 @@ def pin_holes(
     Returns:
         Their labels.
     """
-    marked = labels.ravel()[places]
+    places, marked, labels = regions.places[asked], regions.names[asked], regions.labels
     names = np.flatnonzero(np.bincount(marked, minlength=areas.size))
     index = np.zeros(areas.size, np.int64)
     index[names] = np.arange(names.size)
@@ -153,11 +150,11 @@ def pin_holes(
     across = np.sqrt(area)
     compact = area > 0.5 * np.square((high - low).max(axis=0) + 1)
     large = areas >= round(PIN_HOLE * scale * scale)
-    unsolid = as_mask(quantised < SOLID)
+    unsolid = quantised < SOLID
     lone = []
     for k in np.flatnonzero(compact):
         near = unsolid[_window(low[:, k], high[:, k], round(2.5 * step))]
-        if cv2.countNonZero(near) > 0.02 * near.size + (across[k] + 4) ** 2:
+        if np.count_nonzero(near) > 0.02 * near.size + (across[k] + 4) ** 2:
             continue
         reach = round(max(48 * scale, 8 * across[k]))
         if not large[labels[_window(low[:, k], high[:, k], reach)]].any():
@@ -177,6 +174,9 @@ def gap_area(scale: float) -> int:
 
 def median_clear(quantised: Alpha8, clear: int) -> int:
     """The median of alpha over the pixels at or below the level of clear; 0 if there are none."""
+    zeros = quantised.size - cv2.countNonZero(quantised)
+    if 2 * zeros >= np.count_nonzero(quantised <= clear):
+        return 0
     levels = np.cumsum(cv2.calcHist([quantised], [0], None, [256], [0, 256])[: clear + 1])
     return int(np.searchsorted(levels, 0.5 * levels[-1]))
 
@@ -206,5 +206,5 @@ def level_cells(mean: Plane, mean_square: Plane) -> tuple[Plane, NDArray[np.bool
 
 
 def near_cells(cells: NDArray[np.bool_], shape: tuple[int, ...]) -> Mask:
-    """The (H, W) mask of what lies within two cells of the given ones."""
+    """The mask of what lies within two cells of the given ones."""
     return mask_from_cells(dilate(cells.astype(np.uint8), np.ones((5, 5), np.uint8)), shape)

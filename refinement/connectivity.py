@@ -2,7 +2,7 @@
 
 The prior is that of Lu, Lu and Huang (arXiv 2501.16147), "the border of a portrait
 foreground always appears connected"; how it is applied here is this project's own design.
-Masks are (H, W) uint8, 0 or 1; alpha is (H, W) uint8; lengths are in pixels of a picture of
+Alpha is (H, W) uint8; lengths are in pixels of a picture of
 1024 x 1024 times ``scale``.
 """
 
@@ -14,23 +14,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from refinement.grid import (
-    Alpha8,
-    Mask,
-    as_mask,
-    dilate,
-    dominant_label,
-    erode,
-    label,
-    labels_within,
-    square_kernel,
-)
+from refinement.grid import Alpha8, label
+from refinement.masks import Mask
 from refinement.thresholds import DENT, ROUGH
 
 
 @dataclass(slots=True)
 class UnknownBorder:
-    """What is neither background nor body, told apart by connectivity. Masks are (H, W) uint8.
+    """What is neither background nor body, told apart by connectivity.
 
     Attributes:
         connected: The border, with the background itself.
@@ -52,33 +43,25 @@ def unknown_border(
     parts them: gaps between strands do not touch each other.
 
     Args:
-        unsolid: (H, W) mask of what is not body by its level.
+        unsolid: What is not body by its level.
         quantised: (H, W) uint8.
         background: From :func:`refinement.background.background_core`.
         scale: Size of the picture relative to 1024 x 1024.
     """
-    bridge = square_kernel(3 * scale)
-    count, labels = label(dilate(unsolid, bridge), connectivity=8)
-    touching = unsolid & dilate(background, square_kernel(bridge.shape[0]))
-    touched = np.zeros(count, np.uint8)
-    touched[labels_within(labels, touching & (1 - background))] = 1
-    plateau = erode(unsolid & as_mask(quantised > DENT), square_kernel(5 * scale))
-    wide = np.zeros(count, np.uint8)
-    if cv2.countNonZero(plateau):
+    bridge = max(1, round(3 * scale))
+    regions = label(unsolid.dilate(bridge), connectivity=8)
+    touched = regions.meeting((unsolid & background.dilate(2 * bridge + 1)) - background)
+    plateau = (unsolid & Mask(quantised > DENT)).erode(5 * scale)
+    wide = np.zeros(regions.count, np.bool_)
+    if plateau:
+        inner = plateau.places()
         rough = np.asarray(cv2.absdiff(quantised, cv2.blur(quantised, (3, 3))), np.uint8)
-        inner = plateau.view(bool)
-        area, unevenness = _means(labels[inner], count, rough[inner])
-        wide[(area > 0) & (unevenness < ROUGH)] = 1
-    wide[touched > 0] = 0
-    wide[0] = touched[0] = 0
-    main = dominant_label(labels)
-    main = main if touched[main] else 0
-    places = np.flatnonzero(unsolid.view(bool) & (labels != main))
-    connected = unsolid.copy()
-    connected.ravel()[places] = touched[labels.ravel()[places]]
-    connected |= background
-    dents = np.take(wide, labels) if wide.any() else np.zeros_like(unsolid)
-    return UnknownBorder(connected, dents, dilate(plateau, square_kernel(6 * scale)))
+        names = regions.labels.ravel()[inner]
+        area, unevenness = _means(names, regions.count, rough.ravel()[inner])
+        wide = (area > 0) & (unevenness < ROUGH) & ~touched
+    connected = (unsolid & regions.mask_of(touched)) | background
+    dents = regions.mask_of(wide) if wide.any() else Mask.empty(unsolid.shape)
+    return UnknownBorder(connected, dents, plateau.dilate(6 * scale))
 
 
 def _means(

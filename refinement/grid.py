@@ -1,19 +1,21 @@
-"""Masks, coarse grids, structuring elements, distances and labels.
+"""Coarse grids, structuring elements, distances and labels.
 
-All functions give the same result when a picture is flipped or turned by 90 degrees. A mask is
-(H, W) uint8 with values 0 and 1. A coarse grid has one cell for about ``step`` x ``step`` pixels.
+All functions give the same result when a picture is flipped or turned by 90 degrees. A coarse grid
+has one cell for about ``step`` x ``step`` pixels.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Mask = NDArray[np.uint8]
-"""(H, W), 0 or 1."""
+from refinement.masks import Mask, Mask8, Places
+
 Alpha8 = NDArray[np.uint8]
 """(H, W), alpha in 255ths."""
 Pixels = NDArray[np.uint8 | np.uint16]
@@ -21,11 +23,13 @@ Pixels = NDArray[np.uint8 | np.uint16]
 Plane = NDArray[np.float32]
 """(H, W) or (h, w) float32."""
 Labels = NDArray[np.int32]
-"""(H, W), number of the region a pixel belongs to; 0 is none."""
+"""(H, W) or (n,), number of the region a pixel belongs to; 0 is none."""
+
+_STRIP: Final = 64  # rows; strips stay in the cache
 
 
-def as_mask(condition: NDArray[np.bool_]) -> Mask:
-    """A boolean array as a mask, without a copy."""
+def as_mask8(condition: NDArray[np.bool_]) -> Mask8:
+    """A boolean array as zeros and ones, without a copy."""
     return condition.view(np.uint8)
 
 
@@ -40,51 +44,79 @@ def blur(plane: Plane, side: int) -> Plane:
     return np.asarray(mean, np.float32)
 
 
-def dilate(mask: Mask, kernel: Mask) -> Mask:
-    """Dilation by a structuring element; the frame adds nothing."""
-    return np.asarray(cv2.dilate(mask, kernel), np.uint8)
+def dilate(plane: Alpha8, kernel: Mask8) -> Alpha8:
+    """The highest value about each pixel; the frame adds nothing."""
+    return np.asarray(cv2.dilate(plane, kernel), np.uint8)
 
 
-def erode(mask: Mask, kernel: Mask) -> Mask:
-    """Erosion by a structuring element; the frame takes nothing away."""
-    return np.asarray(cv2.erode(mask, kernel), np.uint8)
+def erode(plane: Alpha8, kernel: Mask8) -> Alpha8:
+    """The lowest value about each pixel; the frame takes nothing away."""
+    return np.asarray(cv2.erode(plane, kernel), np.uint8)
 
 
-def grow_within(seed: Mask, allowed: Mask, pixels: int) -> Mask:
-    """Grow a mask by so many pixels over what is allowed and connected with it."""
-    size = cv2.countNonZero(seed)
-    for _ in range(pixels):
-        seed = dilate(seed, np.ones((3, 3), np.uint8)) & allowed
-        before, size = size, cv2.countNonZero(seed)
-        if size == before:
-            break
-    return seed
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """The connected regions of a mask.
+
+    One region usually covers most of the mask. Only the pixels of the others are listed.
+
+    Attributes:
+        mask: The mask.
+        count: How many labels there are, 0 for no region included.
+        labels: (H, W) int32.
+        main: The region that is not listed, or 0 if all are.
+        places: The pixels of all other regions.
+        names: (n,) int32, their labels.
+    """
+
+    mask: Mask
+    count: int
+    labels: Labels
+    main: int
+    places: Places
+    names: Labels
+
+    def mask_of(self, chosen: NDArray[np.bool_]) -> Mask:
+        """The mask of the chosen ones of the regions.
+
+        Args:
+            chosen: (count,), of each label.
+        """
+        here = chosen[self.names]
+        if self.main and chosen[self.main]:
+            return self.mask - Mask.of_places(self.places[~here], self.mask.shape)
+        return Mask.of_places(self.places[here], self.mask.shape)
+
+    def meeting(self, other: Mask) -> NDArray[np.bool_]:
+        """Which of the regions meet another mask, (count,)."""
+        met = np.zeros(self.count, np.bool_)
+        met[self.names[other.at(self.places)]] = True
+        if self.main:
+            listed = Mask.of_places(self.places, self.mask.shape)
+            met[self.main] = bool((self.mask - listed) & other)
+        return met
 
 
-def box_about(mask: Mask, margin: int) -> tuple[slice, slice]:
-    """Rows and columns of the smallest box about a mask, with a margin."""
-    left, top, width, height = cv2.boundingRect(mask)
-    rows = slice(max(0, top - margin), top + height + margin)
-    return rows, slice(max(0, left - margin), left + width + margin)
+def label(mask: Mask, connectivity: int) -> Labelled:
+    """Label the connected regions of a mask."""
+    pixels = mask.pixels()
+    count, found = cv2.connectedComponents(pixels, connectivity=connectivity)
+    labels = np.asarray(found, np.int32)
+    main = dominant_label(labels)
+    listed = pixels.view(bool)
+    places = np.flatnonzero(listed & (labels != main) if main else listed)
+    return Labelled(mask, count, labels, main, places, labels.ravel()[places])
 
 
-def label(mask: Mask, connectivity: int) -> tuple[int, Labels]:
-    """Connected regions of a mask: how many labels there are, 0 included, and the labels."""
-    count, labels = cv2.connectedComponents(mask, connectivity=connectivity)
-    return count, np.asarray(labels, np.int32)
-
-
-def meeting(mask: Mask, other: Mask) -> Mask:
+def regions_meeting(mask: Mask, other: Mask) -> Mask:
     """The 8-connected regions of a mask that meet another mask."""
-    count, labels = label(mask, connectivity=8)
-    met = np.zeros(count, np.uint8)
-    met[labels_within(labels, mask & other)] = 1
-    return np.take(met, labels)
+    regions = label(mask, connectivity=8)
+    return regions.mask_of(regions.meeting(other))
 
 
 def count_beside(
-    labels: Labels, where: Mask, kernel: Mask, count: int
-) -> Callable[[Mask], NDArray[np.intp]]:
+    labels: Labels, where: Mask8, kernel: Mask8, count: int
+) -> Callable[[Mask8], NDArray[np.intp]]:
     """A function that counts pixels beside each region.
 
     A pixel beside two regions counts for both, so that the numbering decides nothing.
@@ -102,13 +134,13 @@ def count_beside(
     none = np.iinfo(np.uint16).max
     names = labels.astype(np.uint16)
     last = np.asarray(cv2.dilate(names, kernel), np.uint16)
-    places = np.flatnonzero((where & as_mask(last > 0)).view(bool))
+    places = np.flatnonzero((where & as_mask8(last > 0)).view(bool))
     last = last.ravel()[places]
     names[names == 0] = none
     first = np.asarray(cv2.erode(names, kernel), np.uint16).ravel()[places]
     both = (first != last) & (first != none)
 
-    def counted(mask: Mask) -> NDArray[np.intp]:
+    def counted(mask: Mask8) -> NDArray[np.intp]:
         chosen = mask.ravel()[places].view(bool)
         result = np.bincount(last[chosen], minlength=count)
         return result + np.bincount(first[chosen & both], minlength=count)
@@ -116,12 +148,12 @@ def count_beside(
     return counted
 
 
-def keep_where(plane: Plane, mask: Mask) -> Plane:
+def keep_where(plane: Plane, mask: Mask8) -> Plane:
     """The plane where the mask is set, 0 elsewhere; faster than a multiplication."""
     return np.asarray(cv2.bitwise_and(plane, plane, mask=mask), np.float32)
 
 
-def cell_mean(plane: Mask | Plane, step: int) -> Plane:
+def cell_mean(plane: Mask8 | Plane, step: int) -> Plane:
     """Mean over cells of about ``step`` pixels.
 
     Args:
@@ -140,14 +172,14 @@ def cell_share(mask: Mask, step: int) -> Plane:
     """How much of each cell a mask covers, to 1/255; cheaper than :func:`cell_mean`.
 
     Args:
-        mask: (H, W) uint8, 0 or 1.
+        mask: Any mask.
         step: Side of a cell in pixels.
 
     Returns:
         (ceil(H / step), ceil(W / step)) float32, 0..1.
     """
     size = _cells(mask.shape, step)
-    covered = cv2.resize(mask * np.uint8(255), size, interpolation=cv2.INTER_AREA)
+    covered = cv2.resize(mask.pixels() * np.uint8(255), size, interpolation=cv2.INTER_AREA)
     return np.asarray(covered.astype(np.float32) / 255.0, np.float32)
 
 
@@ -185,7 +217,7 @@ def spread(value: Plane, weight: Plane) -> Plane:
     return result
 
 
-def local_level(alpha: Alpha8, core: Mask, step: int) -> Alpha8:
+def local_level(alpha: Alpha8, core: Mask8, step: int) -> Alpha8:
     """The mean of alpha over the nearest part of a mask.
 
     Args:
@@ -200,26 +232,32 @@ def local_level(alpha: Alpha8, core: Mask, step: int) -> Alpha8:
     mean = cell_mean(alpha * core, step) / np.maximum(share, 1e-6)
     level = spread(np.asarray(mean, np.float32), np.minimum(share * 4, 1))
     rounded = round_level(interpolate_cells(level, alpha.shape))
-    near = dilate(as_mask(share > 0), np.ones((5, 5), np.uint8))
-    return rounded * mask_from_cells(near, alpha.shape)
+    near = dilate(as_mask8(share > 0), np.ones((5, 5), np.uint8))
+    return rounded * mask_from_cells(near, alpha.shape).pixels()
 
 
 def round_level(level: Plane) -> Alpha8:
     """A level of 0..255 as an integer; halves go up, whichever way the picture is turned."""
     # Sums over turned pictures differ in their last bits, and many means end in a half.
-    return (level + np.float32(0.501)).astype(np.uint8)
+    result = np.empty(level.shape, np.uint8)
+    for top in range(0, level.shape[0], _STRIP):
+        rows = slice(top, top + _STRIP)
+        np.copyto(result[rows], level[rows] + np.float32(0.501), casting="unsafe")
+    return result
 
 
-def interpolate_cells(grid: Plane | Mask, shape: tuple[int, ...]) -> Plane:
+def interpolate_cells(grid: Plane | Alpha8, shape: tuple[int, ...]) -> Plane:
     """A coarse grid brought to (H, W) by linear interpolation; keeps its dtype."""
     size = (shape[1], shape[0])
     return np.asarray(cv2.resize(grid, size, interpolation=cv2.INTER_LINEAR))
 
 
-def mask_from_cells(holds: NDArray[np.bool_] | Mask, shape: tuple[int, ...]) -> Mask:
+def mask_from_cells(holds: NDArray[np.bool_] | Mask8, shape: tuple[int, ...]) -> Mask:
     """The pixels where a condition on cells, interpolated linearly, holds by more than half."""
+    if not holds.any():
+        return Mask.empty(shape)
     grid = holds.astype(np.uint8) * np.uint8(255)
-    return as_mask(interpolate_cells(grid, shape) > 127)
+    return Mask(interpolate_cells(grid, shape) > 127)
 
 
 def mask_where_all_cells(holds: NDArray[np.bool_], shape: tuple[int, ...]) -> Mask:
@@ -227,15 +265,15 @@ def mask_where_all_cells(holds: NDArray[np.bool_], shape: tuple[int, ...]) -> Ma
     return mask_from_cells(erode(holds.astype(np.uint8), np.ones((7, 7), np.uint8)), shape)
 
 
-def square_kernel(radius: float) -> Mask:
+def square_kernel(radius: float) -> Mask8:
     """A square structuring element whose side is odd: 2 * max(1, round(radius)) + 1."""
     side = 2 * max(1, round(radius)) + 1
     return np.ones((side, side), np.uint8)
 
 
-def distance_to(region: Mask) -> Plane:
+def distance_to(region: Mask8) -> Plane:
     """Distance of every pixel to the region in pixels (chamfer 5 x 5; huge if it is empty)."""
-    return np.asarray(cv2.distanceTransform(1 - region, cv2.DIST_L2, 5), np.float32)
+    return np.asarray(cv2.distanceTransform(region ^ np.uint8(1), cv2.DIST_L2, 5), np.float32)
 
 
 def dominant_label(labels: Labels) -> int:
@@ -251,12 +289,6 @@ def touching_frame(labels: Labels, count: int) -> NDArray[np.bool_]:
     for line in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
         result[line] = True
     return result
-
-
-def labels_within(labels: Labels, mask: Mask) -> Labels:
-    """The labels at the pixels of a mask, (number of pixels,)."""
-    places = np.flatnonzero(mask.view(bool))
-    return np.asarray(labels.ravel()[places], np.int32)
 
 
 def bounding_corners(

@@ -1,6 +1,6 @@
 """Halos: faint smooth alpha beside a border that begins abruptly.
 
-Masks are (H, W) uint8, 0 or 1; alpha is (H, W) uint8; lengths are in pixels of a picture of
+Alpha is (H, W) uint8; lengths are in pixels of a picture of
 1024 x 1024 times ``scale``.
 """
 
@@ -14,20 +14,17 @@ from numpy.typing import NDArray
 
 from refinement.grid import (
     Alpha8,
-    Labels,
-    Mask,
+    Labelled,
     Plane,
-    as_mask,
-    box_about,
+    as_mask8,
     count_beside,
     dilate,
     erode,
-    grow_within,
     label,
     local_level,
     square_kernel,
-    to_8_bit,
 )
+from refinement.masks import Mask, Places
 from refinement.regions import Regions
 from refinement.thresholds import (
     CLEAR,
@@ -54,7 +51,7 @@ class Halo:
     """A wide halo.
 
     Attributes:
-        mask: (H, W) uint8, its pixels above the level of clear.
+        mask: Its pixels above the level of clear.
         level: (H, W) uint8, its alpha within and beside ``mask``; 0 away from it.
     """
 
@@ -62,7 +59,7 @@ class Halo:
     level: Alpha8
 
 
-def find_halo(quantised: Alpha8, scale: float) -> Halo:
+def find_halo(quantised: Alpha8, scale: float) -> Halo | None:
     """Find faint smooth alpha that lies between background and an abrupt edge of the subject.
 
     A halo is no border: a border slopes all the way to body, smoke and defocus rise gradually,
@@ -72,111 +69,110 @@ def find_halo(quantised: Alpha8, scale: float) -> Halo:
         quantised: (H, W) uint8.
         scale: Size of the picture relative to 1024 x 1024.
     """
-    result = Halo(np.zeros_like(quantised), np.zeros_like(quantised))
     smooth = np.asarray(cv2.blur(quantised, (2 * round(2 * scale) + 1,) * 2), np.uint8)
-    faint = as_mask(smooth > HALO_LEAST) & as_mask(smooth <= HALO_AT_MOST)
-    window = square_kernel(4 * scale)
-    core = erode(faint, square_kernel(HALO_WIDE * scale))
-    spread = np.asarray(cv2.subtract(dilate(smooth, window), erode(smooth, window)))
-    core &= as_mask(spread <= HALO_RANGE)
+    faint = Mask(smooth > HALO_LEAST) & Mask(smooth <= HALO_AT_MOST)
+    core = faint.erode(HALO_WIDE * scale)
     least = (HALO_SIDE * scale) ** 2
-    if 4 * cv2.countNonZero(core & as_mask(quantised > CLEAR)) < least:
-        return result
-    margin = round(4 * HALO_REACH * scale) + 8
-    part = box_about(core & as_mask(quantised > CLEAR), margin)
-    alpha, core = quantised[part], core[part]
-    level = local_level(alpha, core, max(2, round(8 * scale)))
+    window = square_kernel(4 * scale)
+    visible = Mask(quantised > CLEAR)
+    if 4 * (core & visible).count() < least:
+        return None
+    part = core.box(window.shape[0])
+    spread = np.zeros_like(smooth)
+    spread[part] = cv2.subtract(dilate(smooth[part], window), erode(smooth[part], window))
+    core &= Mask(spread <= HALO_RANGE)
+    if 4 * (core & visible).count() < least:
+        return None
+    part = (core & visible).box(round(4 * HALO_REACH * scale) + 8)
+    alpha, inner = quantised[part], core.pixels()[part]
+    level = local_level(alpha, inner, max(2, round(8 * scale)))
     ceiling = np.asarray(cv2.add(level, np.full_like(level, HALO_TOLERANCE)), np.uint8)
-    allowed = as_mask(alpha <= ceiling) & as_mask(level > 0)
-    grown = grow_within(core, allowed, 2 + round(HALO_REACH * scale))
-    count, labels = label(grown & as_mask(alpha > CLEAR), connectivity=8)
-    if count == 1 or count >= np.iinfo(np.uint16).max:
-        return result
-    chosen = _halos(alpha, grown, labels, count, level, ceiling, scale)
-    result.mask[part] = as_mask(np.take(chosen, labels))
-    result.level[part] = level
-    return result
+    allowed = Mask(alpha <= ceiling) & Mask(level)
+    grown = Mask(inner).grow_within(allowed, 2 + round(HALO_REACH * scale))
+    regions = label(grown & Mask(alpha > CLEAR), connectivity=8)
+    if regions.count == 1 or regions.count >= np.iinfo(np.uint16).max:
+        return None
+    chosen = _halos(alpha, grown, regions, level, ceiling, scale)
+    if not chosen.any():
+        return None
+    mask, whole = np.zeros_like(quantised), np.zeros_like(quantised)
+    mask[part], whole[part] = regions.mask_of(chosen).pixels(), level
+    return Halo(Mask(mask), whole)
 
 
 def _halos(
     alpha: Alpha8,
     grown: Mask,
-    labels: Labels,
-    count: int,
+    regions: Labelled,
     level: Alpha8,
     ceiling: Alpha8,
     scale: float,
 ) -> NDArray[np.bool_]:
     """Which regions are halos, (count,): abrupt towards the subject, gradual outward."""
+    labels, count = regions.labels, regions.count
     near = square_kernel(4 * scale)
     highest = dilate(alpha, near)
     # The rim towards what is higher: abrupt beside a halo, gradual on a slope.
-    higher = as_mask(alpha > ceiling) & (1 - grown)
+    higher = (Mask(alpha > ceiling) - grown).pixels()
     beside_halo = count_beside(labels, higher, square_kernel(1), count)
     least = np.asarray(cv2.add(level, np.full_like(level, HALO_RISE)), np.uint8)
-    rim, steep = beside_halo(higher), beside_halo(as_mask(highest > least))
+    rim, steep = beside_halo(higher), beside_halo(as_mask8(highest > least))
     # The rim towards background: gradual beside a halo, an edge round cloth.
-    beside = dilate(as_mask(alpha <= CLEAR), square_kernel(1)) & as_mask(labels > 0)
-    lower = np.flatnonzero(beside.view(bool))
+    lower = (Mask(alpha <= CLEAR).dilate(1) & regions.mask).places()
     inner = dilate(level, near).ravel()[lower].astype(np.int32)
     edge = (inner > HALO_EDGE) & (highest.ravel()[lower] > CRISP_RISE * inner)
     outer = np.bincount(labels.ravel()[lower], minlength=count)
     crisp = np.bincount(labels.ravel()[lower[edge]], minlength=count)
-    area = np.bincount(labels[labels > 0], minlength=count)
+    area = np.bincount(labels.ravel()[regions.mask.places()], minlength=count)
     chosen = (steep > HALO_ABRUPT * rim) & (rim > 0) & (outer > HALO_OPEN * rim)
     chosen &= (crisp <= CRISP_RIM * outer) & (area > (HALO_SIDE * scale) ** 2)
     chosen[0] = False
     return chosen
 
 
-def take_off_wide_halo(alpha: Plane, scale: float) -> Plane:
+def take_off_wide_halo(alpha: Plane, quantised: Alpha8, scale: float) -> Plane:
     """Clear wide halos, and take their level off the subject's edge beside them.
 
     Args:
         alpha: (H, W) float32, 0..1.
+        quantised: (H, W) uint8, the same in 255ths.
         scale: Size of the picture relative to 1024 x 1024.
 
     Returns:
         (H, W) float32; the input itself if there is no wide halo.
     """
-    found = find_halo(to_8_bit(alpha), scale)
-    if not cv2.countNonZero(found.mask):
+    found = find_halo(quantised, scale)
+    if found is None:
         return alpha
     result = alpha.copy()
-    beside = dilate(found.mask, square_kernel(2 + 6 * scale)) & (1 - found.mask)
-    places = np.flatnonzero(beside.view(bool) & (found.level > 0))
+    places = (found.mask.dilate(2 + 6 * scale) - found.mask & Mask(found.level)).places()
     halo = found.level.ravel()[places].astype(np.float32) / np.float32(255)
     value = alpha.ravel()[places]
     taken = (HALO_FADE_WIDE * halo - value) / (HALO_FADE_WIDE - 1)
     result.ravel()[places] = value - np.clip(taken, 0, np.minimum(halo, value))
-    np.copyto(result, np.float32(0), where=found.mask.view(bool))
+    result.ravel()[found.mask.places()] = 0
     return result
 
 
-def take_off_halo(alpha: Plane, quantised: Alpha8, regions: Regions) -> Plane:
-    """Take off halo that runs on from the background into the band.
+def take_off_halo(
+    values: NDArray[np.float32], band: Places, quantised: Alpha8, regions: Regions
+) -> None:
+    """Take off, in place, halo that runs on from the background into the band.
 
     Halo falls off fast, so the highest of the nearest few pixels beside the band tells its level
     better than the coarse grid, and leaves no step at the edge of what was cleared. A pixel about
     as low is halo; a higher one stays.
 
     Args:
-        alpha: (H, W) float32, raw.
-        quantised: (H, W) uint8, the same in 255ths.
+        values: (n,) float32, raw alpha in the band.
+        band: (n,), where the band lies.
+        quantised: (H, W) uint8, raw alpha in 255ths.
         regions: What is definite.
-
-    Returns:
-        (H, W) float32; the input itself for an undamaged matte.
     """
-    if regions.clean:
-        return alpha
-    faint = as_mask(quantised <= HALO_FADE * regions.clear) & as_mask(quantised > 0)
-    places = np.flatnonzero((faint & (1 - (regions.inside | regions.outside))).view(bool))
-    highest = dilate(quantised * regions.outside, square_kernel(2)).ravel()[places]
-    places = places[highest > 0]
-    halo = highest[highest > 0].astype(np.float32) / np.float32(255)
-    value = alpha.ravel()[places]
+    levels = quantised.ravel()[band]
+    highest = dilate(quantised * regions.outside.pixels(), square_kernel(2)).ravel()[band]
+    faint = (levels <= HALO_FADE * regions.clear) & (levels > 0) & (highest > 0)
+    halo = highest[faint].astype(np.float32) / np.float32(255)
+    value = values[faint]
     taken = np.clip((HALO_FADE * halo - value) / (HALO_FADE - 1), 0, halo)
-    result = alpha.copy()
-    result.ravel()[places] = np.maximum(value - taken, 0)
-    return result
+    values[faint] = np.maximum(value - taken, 0)

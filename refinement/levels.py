@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from refinement.grid import (
-    Mask,
     Plane,
-    as_mask,
+    as_mask8,
     cell_mean,
     dilate,
     interpolate_cells,
     keep_where,
-    meeting,
+    regions_meeting,
     spread,
     square_kernel,
     to_8_bit,
 )
+from refinement.masks import Mask, Mask8, Places
 from refinement.regions import Regions
 from refinement.thresholds import (
     CAUTION,
@@ -57,8 +58,8 @@ def repair_frame(alpha: Plane) -> Plane:
             continue
         # A run goes on across a few pixels of body that were not darkened.
         gap, least = (np.ones((n, 1), np.uint8) for n in (2 * FRAME_RUN - 1, FRAME_RUN))
-        closed = cv2.morphologyEx(as_mask(dark)[:, None], cv2.MORPH_CLOSE, gap)
-        runs = np.asarray(closed, np.uint8) & as_mask(body)[:, None]
+        closed = cv2.morphologyEx(as_mask8(dark)[:, None], cv2.MORPH_CLOSE, gap)
+        runs = np.asarray(closed, np.uint8) & as_mask8(body)[:, None]
         dark &= np.asarray(cv2.morphologyEx(runs, cv2.MORPH_OPEN, least), np.uint8)[:, 0] > 0
         if dark.any():
             if result is alpha:
@@ -80,9 +81,9 @@ def plateaus(alpha: Plane, regions: Regions) -> tuple[Plane, Plane]:
         nearest definite foreground (dents left out) and over the nearest definite background.
     """
     step = regions.step
-    solid = regions.inside & as_mask(alpha >= GAIN_AT_LEAST)
+    solid = regions.inside.pixels() & as_mask8(alpha >= GAIN_AT_LEAST)
     gain, known = _level(alpha, solid, step, CAUTION)
-    haze, clear = _level(alpha, regions.faint, step, 0.0)
+    haze, clear = _level(alpha, regions.faint.pixels(), step, 0.0)
     gain = spread(gain, known) if known.any() else np.ones_like(gain)
     if gain.min() < 1:
         gain = np.maximum(np.clip(gain, GAIN_AT_LEAST, 1.0), peaks(alpha, step))
@@ -115,7 +116,7 @@ def peaks(alpha: Plane, step: int) -> Plane:
     return result.astype(np.float32) / np.float32(255)
 
 
-def _level(alpha: Plane, mask: Mask, step: int, deviations: float) -> tuple[Plane, Plane]:
+def _level(alpha: Plane, mask: Mask8, step: int, deviations: float) -> tuple[Plane, Plane]:
     """Of each cell: mean alpha over the mask plus so many deviations, and the mask's share."""
     share = cell_mean(mask, step)
     masked = keep_where(alpha, mask)
@@ -131,63 +132,46 @@ def _level(alpha: Plane, mask: Mask, step: int, deviations: float) -> tuple[Plan
     return np.asarray(mean + deviations * deviation, np.float32), share
 
 
-def compose(alpha: Plane, regions: Regions) -> Plane:
-    """The refined alpha: 1 inside, 0 outside, levelled in the band.
+def take_off_levels(
+    values: NDArray[np.float32], band: Places, alpha: Plane, regions: Regions
+) -> None:
+    """Bring the alpha of the band, in place, between the levels of opaque and clear beside it.
 
-    In the band, alpha is divided by the level of opaque beside it, and the level of clear is
-    taken off where alpha is about as low. In an undamaged matte both levels are right already.
+    Alpha is divided by the level of opaque, and the level of clear is taken off where alpha is
+    about as low.
 
     Args:
-        alpha: (H, W) float32, raw.
+        values: (n,) float32, alpha in the band.
+        band: (n,), where the band lies.
+        alpha: (H, W) float32, 0..1, with the same values in the band and raw ones beside it.
         regions: What is definite.
-
-    Returns:
-        (H, W) float32, 0..1.
     """
-    if regions.clean:
-        return compose_unlevelled(alpha, regions)
-    shape = alpha.shape
     gain_grid, haze_grid = plateaus(alpha, regions)
     hazy, veiled = haze_grid > 0.25 / 255, gain_grid < 1 - 0.5 / 255
-    haze = interpolate_cells(np.where(hazy, haze_grid, 0), shape) if hazy.any() else None
-    gain = interpolate_cells(np.where(veiled, gain_grid, 1), shape) if veiled.any() else None
-    result = regions.inside.astype(np.float32)
-    places = np.flatnonzero(((regions.inside | regions.outside) ^ 1).view(bool))
-    values = alpha.ravel()[places]
-    if haze is not None:
-        near = haze.ravel()[places]
+    if hazy.any():
+        haze = interpolate_cells(np.where(hazy, haze_grid, 0), alpha.shape).ravel()[band]
         # haze * (FADE - alpha / haze) / (FADE - 1), which needs no division
-        taken = (HAZE_FADE * near - values) * np.float32(1 / (HAZE_FADE - 1))
-        values -= np.clip(taken, 0, near)
+        taken = (HAZE_FADE * haze - values) * np.float32(1 / (HAZE_FADE - 1))
+        values -= np.clip(taken, 0, haze)
         np.maximum(values, 0, out=values)
-    if gain is not None:
-        values /= gain.ravel()[places]
+    if veiled.any():
+        gain = interpolate_cells(np.where(veiled, gain_grid, 1), alpha.shape).ravel()[band]
+        values /= gain
         np.minimum(values, 1, out=values)
-    result.ravel()[places] = values
-    return result
 
 
-def compose_unlevelled(alpha: Plane, regions: Regions) -> Plane:
-    """The alpha of :func:`compose` with the band left as it is."""
-    result = alpha.copy()
-    np.copyto(result, np.float32(1), where=regions.inside.view(bool))
-    np.copyto(result, np.float32(0), where=regions.outside.view(bool))
-    return result
-
-
-def drop_crumbs(alpha: Plane, regions: Regions) -> None:
+def drop_crumbs(alpha: Plane, band: Places, regions: Regions) -> None:
     """Clear, in place, faint pixels that are connected with nothing that belongs.
 
     Args:
         alpha: (H, W) float32, refined.
+        band: (n,), where the band lies.
         regions: What belongs, and how long its faint tails may be.
     """
-    if regions.clean:
+    visible = regions.inside | Mask.of_places(band[alpha.ravel()[band] > 0], alpha.shape)
+    loose = visible - regions.belongs
+    if not loose:
         return
-    visible = as_mask(alpha > 0)
-    loose = visible & (1 - regions.belongs)
-    if not cv2.countNonZero(loose):
-        return
-    attached = meeting(loose, dilate(visible & regions.belongs, square_kernel(1)))
-    near = dilate(regions.belongs, square_kernel(regions.tail))
-    np.copyto(alpha, np.float32(0), where=(loose & (1 - (attached & near))).view(bool))
+    attached = regions_meeting(loose, (visible & regions.belongs).dilate(1))
+    crumbs = loose - (attached & regions.belongs.dilate(regions.tail))
+    alpha.ravel()[crumbs.places()] = 0

@@ -1,6 +1,6 @@
 """Which visible pieces belong to the body: bodies, strands that faded, what the frame cut off.
 
-Masks are (H, W) uint8, 0 or 1; alpha is (H, W) uint8; lengths are in pixels of a picture of
+Alpha is (H, W) uint8; lengths are in pixels of a picture of
 1024 x 1024 times ``scale``.
 """
 
@@ -12,18 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from refinement.grid import (
-    Alpha8,
-    Mask,
-    as_mask,
-    bounding_corners,
-    dilate,
-    dominant_label,
-    erode,
-    label,
-    square_kernel,
-    touching_frame,
-)
+from refinement.grid import Alpha8, bounding_corners, label, touching_frame
+from refinement.masks import Mask
 from refinement.options import Options
 from refinement.thresholds import (
     BODY_AREA,
@@ -46,8 +36,8 @@ class Belonging:
     """The visible pieces that belong to the body.
 
     Attributes:
-        mask: (H, W) of what belongs.
-        faint: (H, W) of those small pieces among it that are faint throughout.
+        mask: What belongs.
+        faint: Those small pieces among it that are faint throughout.
         removed: How many pieces do not belong.
         faint_pieces: How many pieces are faint.
         bodies: How many pieces are bodies.
@@ -68,44 +58,43 @@ def belonging(seen: Mask, quantised: Alpha8, scale: float, options: Options) -> 
     picture may have cut it off (large and at the frame).
 
     Args:
-        seen: (H, W) mask of what is visible.
+        seen: What is visible.
         quantised: (H, W) uint8.
         scale: Size of the picture relative to 1024 x 1024.
         options: See :class:`Options`.
     """
     pieces = _Pieces(seen, quantised, scale)
     if pieces.count == 1:
-        return Belonging(seen, np.zeros_like(seen))
+        return Belonging(seen, Mask.empty(seen.shape))
     body, keep = pieces.bodies(options)
     solitary = keep
     if options.keep_flyaways and not keep[1:].all():
         keep = pieces.with_strands(keep)
     fragile = keep & ~solitary & ~pieces.strong()
     away, weak, bodies = (int(np.count_nonzero(chosen[1:])) for chosen in (~keep, fragile, body))
-    faint = pieces.mask_of(fragile) if weak else np.zeros_like(seen)
+    faint = pieces.mask_of(fragile) if weak else Mask.empty(seen.shape)
     return Belonging(pieces.mask_of(keep), faint, away, weak, bodies)
 
 
 class _Pieces:
     """The connected visible pieces, with their areas and corners.
 
-    One piece usually covers most of what is visible. Only the pixels of the others are listed.
+    The main piece is not listed, see :class:`refinement.grid.Labelled`.
     """
 
     def __init__(self, seen: Mask, quantised: Alpha8, scale: float) -> None:
-        self._seen, self._scale = seen, scale
-        self.count, self._labels = label(seen, connectivity=8)
-        self._main = main = dominant_label(self._labels)
-        self._places = np.flatnonzero(seen.view(bool) & (self._labels != main))
-        self._names = self._labels.ravel()[self._places]
+        self._scale = scale
+        self._regions = regions = label(seen, connectivity=8)
+        self.count, main = regions.count, regions.main
+        self._names, self._places = regions.names, regions.places
         self._levels = quantised.ravel()[self._places]
         self._area = np.bincount(self._names, minlength=self.count)
         self._opaque = np.bincount(self._names[self._levels >= SOLID], minlength=self.count)
         if main:
-            solid = cv2.countNonZero(seen & as_mask(quantised >= SOLID))
-            self._area[main] = cv2.countNonZero(seen) - self._places.size
+            solid = (seen & Mask(quantised >= SOLID)).count()
+            self._area[main] = seen.count() - self._places.size
             self._opaque[main] = solid - int(self._opaque.sum())
-        self._cut = touching_frame(self._labels, self.count)
+        self._cut = touching_frame(regions.labels, self.count)
 
     def bodies(self, options: Options) -> tuple[Chosen, Chosen]:
         """The bodies, and all the pieces that are kept for their opaque area."""
@@ -124,9 +113,11 @@ class _Pieces:
     def with_strands(self, keep: Chosen) -> Chosen:
         """The kept pieces and the strands that go on from them, across gaps."""
         scale, keep = self._scale, keep.copy()
-        low, high = bounding_corners(self._names, self._places, self._seen.shape, self.count)
+        low, high = bounding_corners(
+            self._names, self._places, self._regions.mask.shape, self.count
+        )
         long = np.hypot(*np.maximum(high - low + 1, 0))
-        thick = self._any_of(erode(self._seen, square_kernel(2 * scale)))
+        thick = self._any_of(self._regions.mask.erode(2 * scale))
         slim = self._area <= long * np.maximum(1.5 + 3 * scale, 0.2 * long)
         thin = ~thick | slim | (long <= 2 + 6 * scale)
         strand = self._area <= long * np.maximum(1 + 1.5 * scale, 0.12 * long)
@@ -154,20 +145,17 @@ class _Pieces:
 
     def mask_of(self, chosen: Chosen) -> Mask:
         """The mask of the chosen pieces."""
-        whole = self._main and chosen[self._main]
-        result = self._seen.copy() if whole else np.zeros_like(self._seen)
-        result.ravel()[self._places] = chosen[self._names]
-        return result
+        return self._regions.mask_of(chosen)
 
     def _any_of(self, mask: Mask) -> Chosen:
         """The pieces, other than the main one, of which the mask holds a pixel."""
         result = np.zeros(self.count, np.bool_)
-        result[self._names[mask.ravel()[self._places] > 0]] = True
+        result[self._names[mask.at(self._places)]] = True
         return result
 
     def _within(self, belongs: Mask, pixels: float) -> Chosen:
         """The pieces that come within so many pixels of what belongs."""
-        return self._any_of(dilate(belongs, square_kernel(pixels)))
+        return self._any_of(belongs.dilate(pixels))
 
 
 def faint_tails(quantised: Alpha8) -> Mask:
@@ -177,10 +165,7 @@ def faint_tails(quantised: Alpha8) -> Mask:
 
     Args:
         quantised: (H, W) uint8.
-
-    Returns:
-        (H, W) mask.
     """
     wide = cv2.morphologyEx(quantised, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
     halo = np.asarray(cv2.convertScaleAbs(wide, alpha=TAIL_RISE, beta=2), np.uint8)
-    return as_mask(quantised >= halo)
+    return Mask(quantised >= halo)

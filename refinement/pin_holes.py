@@ -1,6 +1,6 @@
 """Pin holes: small, compact dents that lie alone in the body.
 
-Masks are (H, W) uint8, 0 or 1; alpha is (H, W) uint8; lengths are in pixels of a picture of
+Alpha is (H, W) uint8; lengths are in pixels of a picture of
 1024 x 1024 times ``scale``.
 """
 
@@ -13,15 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refinement.background import gap_area, median_clear
-from refinement.grid import (
-    Alpha8,
-    Mask,
-    as_mask,
-    bounding_corners,
-    dilate,
-    label,
-    square_kernel,
-)
+from refinement.grid import Alpha8, bounding_corners
+from refinement.masks import Mask
 from refinement.thresholds import (
     CLEAR,
     PIN_HOLE_ALONE,
@@ -44,26 +37,25 @@ def find_pin_holes(quantised: Alpha8, scale: float, openings: Mask | None = None
     Args:
         quantised: (H, W) uint8.
         scale: Size of the picture relative to 1024 x 1024.
-        openings: (H, W), definite background, where it is known already; it has no pin holes.
+        openings: Definite background, where it is known already; it has no pin holes.
     """
-    unsolid = as_mask(quantised < SOLID)
-    result = np.zeros_like(quantised)
+    shape = quantised.shape
+    unsolid = Mask(quantised < SOLID)
     widest = max(PIN_HOLE_SIDE[0], PIN_HOLE_SIDE[1] * scale)
     # Closing by a square fills whatever is narrower than it, and that alone need be labelled.
-    closed = cv2.morphologyEx(quantised, cv2.MORPH_CLOSE, square_kernel(widest / 2))
-    narrow = unsolid & as_mask(np.asarray(closed) >= SOLID)
-    where = np.flatnonzero(narrow.view(bool))
+    narrow = unsolid - unsolid.erode(widest / 2).dilate(widest / 2)
+    where = narrow.places()
     if not where.size:
-        return result
-    count, labels = label(narrow, connectivity=8)
-    names = labels.ravel()[where]
-    (top, left), (bottom, right) = bounding_corners(names, where, quantised.shape, count)
+        return narrow
+    count, labels = cv2.connectedComponents(narrow.pixels(), connectivity=8)
+    names = np.asarray(labels, np.int32).ravel()[where]
+    (top, left), (bottom, right) = bounding_corners(names, where, shape, count)
     area = np.bincount(names, minlength=count)
     side = np.maximum(right - left, bottom - top) + 1
     small = (side <= widest) & (area > PIN_HOLE_COMPACT * side * side)
     small[0] = False
     if openings is not None:
-        small[names[openings.ravel()[where] > 0]] = False
+        small[names[openings.at(where)]] = False
     chosen = np.flatnonzero(small)
     floor = np.full(count, 255, np.uint8)
     np.minimum.at(floor, names, quantised.ravel()[where])
@@ -76,10 +68,10 @@ def find_pin_holes(quantised: Alpha8, scale: float, openings: Mask | None = None
     if (near & far & (clear > 0)).any():
         haze = median_clear(quantised, CLEAR)
         opening |= (haze > 0) & (np.abs(floor.astype(np.int32) - haze) <= 1)
-    holes = np.zeros(count, np.uint8)
-    holes[chosen[near & ((clear == 0) | (far & ~opening))]] = 1
-    result.ravel()[where] = holes[names]
-    return dilate(result, np.ones((5, 5), np.uint8))
+    holes = np.zeros(count, np.bool_)
+    holes[chosen[near & ((clear == 0) | (far & ~opening))]] = True
+    found = Mask.of_places(where[holes[names]], shape)
+    return found.dilate(2) if found else found
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +106,9 @@ def _alone(
     dents: _Dents, unsolid: Mask, narrow: Mask, scale: float
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Which of the dents lie alone nearby, and which in far wider surroundings, each (n,)."""
-    all_sums, narrow_sums = (np.asarray(cv2.integral(mask), np.int32) for mask in (unsolid, narrow))
+    all_sums, narrow_sums = (
+        np.asarray(cv2.integral(mask.pixels()), np.int32) for mask in (unsolid, narrow)
+    )
     margin = np.maximum(max(4, 8 * scale), dents.side)
     found, size = dents.others(all_sums, margin)
     near = found <= PIN_HOLE_ALONE * size

@@ -8,20 +8,9 @@ import cv2
 import numpy as np
 
 from refinement import colour, halo, inputs, levels, veil
-from refinement.grid import (
-    Alpha8,
-    Mask,
-    Pixels,
-    Plane,
-    as_mask,
-    dilate,
-    label,
-    labels_within,
-    meeting,
-    square_kernel,
-    to_8_bit,
-)
+from refinement.grid import Alpha8, Pixels, Plane, label, to_8_bit
 from refinement.inputs import Layout, Rgba, RgbaLike
+from refinement.masks import Mask
 from refinement.options import Options, RefinementError
 from refinement.pictures import Picture
 from refinement.pin_holes import find_pin_holes
@@ -145,15 +134,19 @@ def _matte(rgba: Pixels, options: Options, without: str | None) -> tuple[Plane, 
     """The refined alpha, the same in 255ths (uint8), and the report."""
     raw = cv2.extractChannel(rgba, 3) / np.float32(np.iinfo(rgba.dtype).max)
     raw = levels.repair_frame(raw)
+    scale = _scale(raw)
     original = to_8_bit(raw)
     quantised, _ = _fill_pin_holes(raw, original, without)
+    divided: Regions | None = None
     if without != "levels":
-        lower = halo.take_off_wide_halo(raw, _scale(raw))
-        if lower is not raw and not divide(quantised, _scale(raw), options).clean:
-            raw, quantised = lower, to_8_bit(lower)
-    alpha, final, regions = _pass(raw, quantised, options, without)
+        lower = halo.take_off_wide_halo(raw, quantised, scale)
+        if lower is not raw:
+            divided = divide(quantised, scale, options)
+            if not divided.clean:
+                raw, quantised, divided = lower, to_8_bit(lower), None
+    alpha, final, regions = _pass(raw, quantised, options, without, divided)
     before = quantised
-    again = regions.clean or _has_dents(final, _scale(raw))
+    again = regions.clean or _has_dents(final, scale)
     for _ in range(_PASSES if again else 0):
         if np.array_equal(final, before):
             break
@@ -165,20 +158,21 @@ def _matte(rgba: Pixels, options: Options, without: str | None) -> tuple[Plane, 
     for _ in range(_PASSES):  # what stood among other dents may stand alone now
         final, holes = _fill_pin_holes(alpha, final, without, regions.outside)
         regions.inside |= holes
-        if not cv2.countNonZero(holes):
+        if not holes:
             break
     return alpha, final, _report(original, final, regions, options)
 
 
 def _has_dents(final: Alpha8, scale: float) -> bool:
     """Whether wide parts of the body are still see-through, with no way to background."""
-    soft = as_mask(final > 0) & as_mask(final < SOLID)
-    enclosed = soft & (1 - meeting(soft, dilate(as_mask(final == 0), square_kernel(1))))
-    if not cv2.countNonZero(enclosed):
+    soft = Mask(final) & Mask(final < SOLID)
+    if not soft:
         return False
-    _, labels = label(enclosed, connectivity=8)
-    area = np.bincount(labels_within(labels, enclosed))
-    return bool(area.max() >= (DENT_LEFT * scale) ** 2)
+    regions = label(soft, connectivity=8)
+    enclosed = ~regions.meeting(Mask(final == 0).dilate(1))
+    area = np.bincount(regions.names, minlength=regions.count)
+    area[regions.main] = soft.count() - regions.names.size
+    return bool((area[1:] * enclosed[1:]).max() >= (DENT_LEFT * scale) ** 2)
 
 
 def _fill_pin_holes(
@@ -186,25 +180,56 @@ def _fill_pin_holes(
 ) -> tuple[Alpha8, Mask]:
     """Fill the pin holes of alpha in place; the same in 255ths, and what was filled."""
     if without == "holes":
-        return quantised, np.zeros_like(quantised)
-    holes = find_pin_holes(quantised, _scale(alpha), openings) & as_mask(quantised < 255)
-    np.copyto(alpha, np.float32(1), where=holes.view(bool))
-    return quantised | (holes * np.uint8(255)), holes
+        return quantised, Mask.empty(quantised.shape)
+    holes = find_pin_holes(quantised, _scale(alpha), openings) & Mask(quantised < 255)
+    if not holes:
+        return quantised, holes
+    places = holes.places()
+    alpha.ravel()[places] = 1
+    quantised = quantised.copy()
+    quantised.ravel()[places] = 255
+    return quantised, holes
 
 
 def _pass(
-    raw: Plane, quantised: Alpha8, options: Options, without: str | None
+    raw: Plane,
+    quantised: Alpha8,
+    options: Options,
+    without: str | None,
+    divided: Regions | None = None,
 ) -> tuple[Plane, Alpha8, Regions]:
-    regions = divide(quantised, _scale(raw), options)
-    if without == "levels":
-        alpha = levels.compose_unlevelled(raw, regions)
-    else:
-        found = veil.follow_veil(quantised, regions)
-        alpha = levels.compose(halo.take_off_halo(raw, quantised, regions), regions)
-        found.take_off(raw, alpha)
-    if without == "holes":
-        np.copyto(alpha, raw, where=regions.inside.view(bool))
-    levels.drop_crumbs(alpha, regions)
+    """Divide the picture and compose the refined alpha, which takes the memory of the raw one.
+
+    Args:
+        raw: (H, W) float32, 0..1; it is written over.
+        quantised: (H, W) uint8, the same in 255ths.
+        options: See :class:`Options`.
+        without: See :func:`refine`.
+        divided: The regions, where they are known already.
+
+    Returns:
+        Alpha, the same in 255ths, and the regions.
+    """
+    regions = divided or divide(quantised, _scale(raw), options)
+    levelled = not regions.clean and without != "levels"
+    unfilled = raw.copy() if without == "holes" else None
+    found = veil.follow_veil(raw, quantised, regions) if levelled else None
+    band = (~(regions.inside | regions.outside)).places()
+    values = raw.ravel()[band]
+    if levelled:
+        halo.take_off_halo(values, band, quantised, regions)
+        raw.ravel()[band] = values
+        levels.take_off_levels(values, band, raw, regions)
+    inside = regions.inside.pixels()
+    alpha = raw
+    np.copyto(alpha, inside)
+    alpha.ravel()[band] = values
+    if found is not None:
+        found.take_off(alpha)
+    if unfilled is not None:
+        np.copyto(alpha, unfilled, where=inside.view(bool))
+    if not regions.clean:
+        levels.drop_crumbs(alpha, band, regions)
     return alpha, to_8_bit(alpha), regions
 
 
@@ -226,12 +251,12 @@ def _keep_heap() -> None:
 
 def _report(quantised: Alpha8, final: Alpha8, regions: Regions, options: Options) -> Report:
     size = float(quantised.size)
-    filled = cv2.countNonZero(regions.inside & as_mask(quantised < 255)) / size
-    cleared = cv2.countNonZero(regions.outside & as_mask(quantised > 0)) / size
-    ground = cv2.countNonZero(regions.ground)
-    thin = regions.ground & as_mask(quantised < 128)  # a removed piece or body is denser
-    haze = cv2.mean(quantised, mask=thin)[0] / 255 * cv2.countNonZero(thin) / max(1, ground)
-    opaque = cv2.countNonZero(as_mask(final == 255)) / size
+    filled = (regions.inside & Mask(quantised < 255)).count() / size
+    cleared = (regions.outside & Mask(quantised)).count() / size
+    ground = regions.ground.count()
+    thin = regions.ground & Mask(quantised < 128)  # a removed piece or body is denser
+    haze = cv2.mean(quantised, mask=thin.pixels())[0] / 255 * thin.count() / max(1, ground)
+    opaque = cv2.countNonZero(np.equal(final, 255).view(np.uint8)) / size
     soft = cv2.countNonZero(final) / size - opaque
     reasons = []
     if opaque == 0 and soft < EMPTY_SOFT_AREA:
@@ -245,14 +270,14 @@ def _report(quantised: Alpha8, final: Alpha8, regions: Regions, options: Options
     if haze > HAZE_REJECTED:
         reasons.append("haze")
     moved = np.asarray(cv2.absdiff(quantised, final), np.uint8)
-    doubtful = cv2.countNonZero(as_mask(moved >= MOVED_VISIBLY) | regions.veiling) / size
+    doubtful = (Mask(moved >= MOVED_VISIBLY) | regions.veiling).count() / size
     doubt = min(1.0, doubtful + BAND_DOUBT * _band_doubt(moved, final))
     return Report(
         filled_area=float(filled),
         cleared_area=float(cleared),
         pieces_removed=regions.pieces_removed,
         openings_kept=regions.openings_kept,
-        band_area=1.0 - cv2.countNonZero(regions.inside | regions.outside) / size,
+        band_area=1.0 - (regions.inside | regions.outside).count() / size,
         raw_haze=haze,
         doubtful_area=float(doubtful),
         bodies=regions.bodies,
@@ -269,7 +294,7 @@ def _band_doubt(moved: Alpha8, final: Alpha8) -> float:
     The geometric mean of two means over the picture: how far soft alpha was moved, and how far
     it is from 0 and 1. What is left of an error lies where both are large.
     """
-    soft = as_mask(final > 0) & as_mask(final < 255)
-    softness = np.minimum(final, 255 - final)
-    means = [cv2.sumElems(plane * soft)[0] / (255 * plane.size) for plane in (moved, softness)]
+    soft = np.minimum(final, ~final)
+    planes = (moved * (soft > 0).view(np.uint8), soft)
+    means = [cv2.sumElems(plane)[0] / (255 * plane.size) for plane in planes]
     return float(np.sqrt(means[0] * means[1]))

@@ -15,21 +15,19 @@ from refinement import background as backgrounds
 from refinement.connectivity import unknown_border
 from refinement.grid import (
     Alpha8,
-    Mask,
     Plane,
-    as_mask,
     blur,
     cell_mean,
     cell_share,
     dilate,
-    erode,
     keep_where,
     label,
     mask_from_cells,
     mask_where_all_cells,
-    meeting,
+    regions_meeting,
     square_kernel,
 )
+from refinement.masks import Mask
 from refinement.options import Options
 from refinement.panels import Panels, find_panels
 from refinement.pieces import belonging, faint_tails
@@ -56,7 +54,7 @@ from refinement.thresholds import (
 
 @dataclass(slots=True)
 class Regions:
-    """The divided picture. Masks are (H, W) uint8, 0 or 1.
+    """The divided picture.
 
     Attributes:
         inside: Definite foreground: alpha becomes 1.
@@ -105,56 +103,52 @@ def divide(quantised: Alpha8, scale: float, options: Options) -> Regions:
     """
     step = max(2, round(8 * scale))
     unknown, depth = _unknown(quantised, step, scale, options)
-    haze = unknown.haze
-    seen = (1 - unknown.background) & (1 - haze)
+    seen = ~(unknown.background | unknown.haze)
     found = belonging(seen, quantised, scale, options)
-    stray = (seen | haze) & (1 - found.mask)
-    border = unknown.connected & (1 - haze)
-    border |= dilate(unknown.background, square_kernel(1))  # an edge may fall within a pixel
-    border &= (1 - unknown.background) & (1 - stray)
+    stray = (seen | unknown.haze) - found.mask
+    # An edge may fall within a pixel.
+    border = (unknown.connected - unknown.haze) | unknown.background.dilate(1)
+    border = border - unknown.background - stray
 
     thick, crisp = thickness(border, depth, step)
     del depth  # four bytes a pixel
     rings = measure_rings(border, thick, scale, options.band_width)
-    inside = found.mask & (1 - border) & (1 - _soft(quantised, unknown, rings, thick, step))
-    del border
-    outside = (1 - found.mask) & (1 - rings.near)
-    visible = max(1, cv2.countNonZero(seen))
+    inside = found.mask - border - _soft(quantised, unknown, rings, thick, step)
+    outside = ~(found.mask | rings.near)
+    solid = (seen & Mask(quantised >= OPAQUE_VEIL)).count()
     regions = Regions(
         inside=inside,
         outside=outside,
-        faint=np.zeros_like(outside),
+        faint=Mask.empty(inside.shape),
         ground=outside | stray,
         belongs=found.mask,
-        veiling=unknown.beyond & _below(quantised, SOLID) & as_mask(quantised > VISIBLE),
+        veiling=unknown.beyond & Mask(quantised < SOLID) & Mask(quantised > VISIBLE),
         tail=0,
         step=step,
         pieces_removed=found.removed,
         openings_kept=unknown.openings,
         bodies=found.bodies,
-        translucent=1 - cv2.countNonZero(seen & (1 - _below(quantised, OPAQUE_VEIL))) / visible,
+        translucent=1 - solid / max(1, seen.count()),
         clear=unknown.clear,
     )
-    dents = dilate(unknown.dents, square_kernel(3 * scale))
-    skirts = dilate(stray, square_kernel(6 * scale))
+    skirts = stray.dilate(6 * scale)
     undamaged = _undamaged(
         quantised,
-        inside & (1 - dents) & crisp & (1 - rings.edge),
-        outside & (1 - skirts) & crisp & (1 - rings.tail),
+        (inside & crisp) - unknown.dents.dilate(3 * scale) - rings.edge,
+        (outside & crisp) - skirts - rings.tail,
         rings.ring,
     )
     tails = faint_tails(quantised)
     if undamaged:
         _spare_fine_structure(regions, quantised, unknown, rings, skirts)
-        regions.outside &= dilate(stray, square_kernel(2)) | (1 - tails)
+        regions.outside &= stray.dilate(2) | ~tails
         regions.outside |= stray
     else:
         regions.tail = 2 + round(TAIL_REACH * scale)
         regions.pieces_removed += found.faint_pieces
         _clear_around(regions, quantised, found.faint, scale)
         # Fragments of hair that faint tails connect with the body stay.
-        regions.outside |= stray | found.faint
-        regions.outside &= 1 - tails
+        regions.outside = (regions.outside | stray | found.faint) - tails
     return regions
 
 
@@ -167,25 +161,25 @@ def _spare_fine_structure(
 ) -> None:
     """In an undamaged matte, leave alone what may be hair near the border."""
     panels = unknown.panels.sure
-    gaps = _narrow_gaps(quantised, regions.step, FAINT_GAP) & (1 - unknown.connected) & (1 - panels)
+    gaps = _narrow_gaps(quantised, regions.step, FAINT_GAP) - unknown.connected - panels
     hair = rings.trusted | strands(gaps, rings.trusted, regions.step)
-    veils = unknown.panels.mask & _below(unknown.panels.level, SOLID)
-    regions.inside &= ((1 - hair) & (1 - unknown.connected) & (1 - veils)) | panels
-    regions.outside &= skirts | (1 - rings.ring)  # nothing fine reaches that far
+    veils = unknown.panels.mask & Mask(unknown.panels.level < SOLID)
+    regions.inside &= ~(hair | unknown.connected | veils) | panels
+    regions.outside &= skirts | ~rings.ring  # nothing fine reaches that far
 
 
 def _clear_around(regions: Regions, quantised: Alpha8, fragile: Mask, scale: float) -> None:
     """In a damaged matte, remove faint pieces and note where the level of clear shows."""
-    regions.belongs &= 1 - fragile
+    regions.belongs -= fragile
     regions.inside &= regions.belongs
-    beyond_tails = dilate(regions.belongs, square_kernel(1 + 2 * scale)) ^ np.uint8(1)
-    regions.outside |= dilate(fragile, square_kernel(6 * scale)) & beyond_tails
-    regions.faint = _below(quantised, regions.clear + 1) & beyond_tails
+    beyond_tails = ~regions.belongs.dilate(1 + 2 * scale)
+    regions.outside |= fragile.dilate(6 * scale) & beyond_tails
+    regions.faint = Mask(quantised <= regions.clear) & beyond_tails
 
 
 @dataclass(slots=True)
 class _Unknown:
-    """Background, and what is neither background nor body by its level. Masks are (H, W).
+    """Background, and what is neither background nor body by its level.
 
     Attributes:
         background: Definite background.
@@ -216,25 +210,25 @@ def _unknown(
     mean, mean_square = backgrounds.moments(quantised, step)
     clear = backgrounds.clear_level(mean, mean_square)
     core = backgrounds.background_core(quantised, clear, step, scale)
-    if cv2.countNonZero(core[0]) < 0.02 * quantised.size:
+    if core[0].count() < 0.02 * quantised.size:
         # The picture has no background, or all of it lies under haze.
         hazy = backgrounds.background_core(quantised, HAZE_AT_MOST, step, scale)
-        if cv2.countNonZero(hazy[0]) > 0.05 * quantised.size:
+        if hazy[0].count() > 0.05 * quantised.size:
             clear, core = HAZE_AT_MOST, hazy
     background, depth, openings = core
     mean, level_cells = backgrounds.level_cells(mean, mean_square)
     level = backgrounds.near_cells(level_cells, quantised.shape)
     panels = find_panels(quantised, mean, level_cells, scale)
-    unsolid = _below(quantised, SOLID) & (1 - panels.mask)
+    unsolid = Mask(quantised < SOLID) - panels.mask
     border = unknown_border(unsolid, quantised, background, scale)
     border.dents |= panels.sure
 
     # A level unknown region farther than the band's width is haze if it is faint.
-    far = as_mask(depth > options.band_width * scale)
-    beyond = border.connected & far & border.plateau & level
-    haze = _wide(beyond & _below(quantised, HAZE_AT_MOST), HAZE_SIDE * scale)
-    if clear == CLEAR and cv2.countNonZero(haze):
-        haze &= 1 - crisp_rims(quantised, background, scale)
+    beyond = border.connected & border.plateau & level
+    beyond &= Mask(depth > options.band_width * scale)
+    haze = _wide(beyond & Mask(quantised < HAZE_AT_MOST), HAZE_SIDE * scale)
+    if clear == CLEAR and haze:
+        haze -= crisp_rims(quantised, background, scale)
     found = _Unknown(
         background, unsolid, border.connected, border.dents, beyond, haze, openings, clear, panels
     )
@@ -243,10 +237,10 @@ def _unknown(
 
 def _soft(quantised: Alpha8, unknown: _Unknown, rings: Rings, thick: Plane, step: int) -> Mask:
     """What may be soft inside: beside the border, and where gaps are so dense that it is hair."""
-    gaps = unknown.unsolid & (1 - unknown.connected) & (1 - unknown.dents)
+    gaps = unknown.unsolid - unknown.connected - unknown.dents
     soft = rings.close | (rings.nearby & strands(gaps, rings.nearby, step))
     soft |= rings.band & tresses(quantised, thick, step)
-    return soft & (1 - unknown.dents)
+    return soft - unknown.dents
 
 
 def _undamaged(quantised: Alpha8, inside: Mask, outside: Mask, ring: Mask) -> bool:
@@ -254,7 +248,7 @@ def _undamaged(quantised: Alpha8, inside: Mask, outside: Mask, ring: Mask) -> bo
     return (
         _exact(quantised, inside, 255, DIRTY)
         and _exact(quantised, outside & ring, 0, HAZY)
-        and _exact(quantised, outside & (1 - ring), 0, HAZY)
+        and _exact(quantised, outside - ring, 0, HAZY)
     )
 
 
@@ -267,25 +261,24 @@ def crisp_rims(quantised: Alpha8, background: Mask, scale: float) -> Mask:
 
     Args:
         quantised: (H, W) uint8.
-        background: (H, W) mask.
+        background: Definite background.
         scale: Size of the picture relative to 1024 x 1024.
 
     Returns:
-        The (H, W) mask of those regions.
+        The mask of those regions.
     """
-    faint = (1 - background) & _below(quantised, HAZE_AT_MOST)
-    count, labels = label(faint, connectivity=4)
-    beside = faint & dilate(background, square_kernel(1))
+    faint = Mask(quantised < HAZE_AT_MOST) - background
+    regions = label(faint, connectivity=4)
     # The level that alpha reaches within a few pixels, and the level it reaches farther in.
-    soon = dilate(quantised * faint, square_kernel(4 * scale))
+    soon = dilate(quantised * faint.pixels(), square_kernel(4 * scale))
     level = dilate(soon, square_kernel(12 * scale))
-    edge = beside & as_mask(soon > CRISP_RISE * level.astype(np.float32))
-    edge &= as_mask(level > VISIBLE)
-    rim = np.bincount(labels[beside.view(bool)], minlength=count)
-    sharp = np.bincount(labels[edge.view(bool)], minlength=count)
-    crisp = (sharp > CRISP_RIM * rim) & (rim > 0)
-    crisp[0] = False
-    return as_mask(np.take(crisp, labels))
+    beside = (faint & background.dilate(1)).places()
+    names = regions.labels.ravel()[beside]
+    soon, level = soon.ravel()[beside], level.ravel()[beside]
+    edge = (soon > CRISP_RISE * level.astype(np.float32)) & (level > VISIBLE)
+    rim = np.bincount(names, minlength=regions.count)
+    sharp = np.bincount(names[edge], minlength=regions.count)
+    return regions.mask_of((sharp > CRISP_RIM * rim) & (rim > 0))
 
 
 def thickness(border: Mask, depth: Plane, step: int) -> tuple[Plane, Mask]:
@@ -295,16 +288,17 @@ def thickness(border: Mask, depth: Plane, step: int) -> tuple[Plane, Mask]:
     from 0.9 to 1 within two pixels, a head of hair within a good part of its thickness.
 
     Args:
-        border: (H, W) mask of the unknown border without background.
+        border: The unknown border without background.
         depth: (H, W) distance from background.
         step: Side of a coarse cell in pixels.
 
     Returns:
         The thickness, (h, w) float32 on the coarse grid, 0 away from the border; and the
-        (H, W) mask of where no thick border is near.
+        mask of where no thick border is near.
     """
-    known = np.maximum(cell_mean(border, step), 1e-6)
-    doubled = 2.0 * cell_mean(keep_where(depth, border), step) / known
+    pixels = border.pixels()
+    known = np.maximum(cell_mean(pixels, step), 1e-6)
+    doubled = 2.0 * cell_mean(keep_where(depth, pixels), step) / known
     thick = np.asarray(cv2.dilate(doubled, np.ones((3, 3), np.uint8)), np.float32)
     return thick, mask_where_all_cells(thick <= THICK, border.shape)
 
@@ -318,14 +312,13 @@ def tresses(quantised: Alpha8, thick: Plane, step: int) -> Mask:
         quantised: (H, W) uint8.
         thick: From :func:`thickness`.
         step: Side of a coarse cell in pixels.
-
-    Returns:
-        (H, W) mask.
     """
+    hair = thick > THICK
+    if not hair.any():
+        return Mask.empty(quantised.shape)
     narrow = cell_share(_narrow_gaps(quantised, step, GAP), step)
     dense = blur(narrow, 3) > DENSE
-    hair = thick > THICK
-    _, labels = label((dense | hair).astype(np.uint8), connectivity=8)
+    _, labels = cv2.connectedComponents((dense | hair).astype(np.uint8), connectivity=8)
     reached = np.isin(labels, labels[hair]) & dense
     return mask_from_cells(reached, quantised.shape)
 
@@ -334,13 +327,12 @@ def strands(dents: Mask, nearby: Mask, step: int) -> Mask:
     """Where small dents are so much denser than deep in the body that they are hair.
 
     Args:
-        dents: (H, W) mask of unknown pixels that are not connected with background.
-        nearby: (H, W) mask of what lies near the border.
+        dents: Unknown pixels that are not connected with background.
+        nearby: What lies near the border.
         step: Side of a coarse cell in pixels.
-
-    Returns:
-        (H, W) mask.
     """
+    if not dents:
+        return dents
     density = cell_share(dents, step)
     around = blur(density, 5)
     deep = cell_share(nearby, step) == 0
@@ -352,20 +344,16 @@ def strands(dents: Mask, nearby: Mask, step: int) -> Mask:
 def _narrow_gaps(quantised: Alpha8, step: int, depth: int) -> Mask:
     """Pixels between two sides a few pixels apart, both higher by ``depth`` (of 255)."""
     closed = cv2.morphologyEx(quantised, cv2.MORPH_CLOSE, square_kernel(step / 4))
-    return as_mask(np.asarray(cv2.subtract(closed, quantised)) >= depth)
+    return Mask(np.asarray(cv2.subtract(closed, quantised)) >= depth)
 
 
 def _wide(mask: Mask, side: float) -> Mask:
     """The connected regions of a mask that hold a square with so many pixels on a side."""
-    core = erode(mask, square_kernel(max(3.0, side / 2)))
-    return meeting(mask, core) if cv2.countNonZero(core) else core
-
-
-def _below(quantised: Alpha8, level: int) -> Mask:
-    return as_mask(quantised < level)
+    core = mask.erode(max(3.0, side / 2))
+    return regions_meeting(mask, core) if core else core
 
 
 def _exact(quantised: Alpha8, region: Mask, level: int, share_off: float) -> bool:
     """Whether all but a share of a definite region is at its level already."""
-    off = cv2.countNonZero(region & as_mask(quantised != level))
-    return off <= share_off * cv2.countNonZero(region)
+    off = (region & Mask(quantised != level)).count()
+    return off <= share_off * region.count()

@@ -8,14 +8,15 @@ from typing import Final
 import cv2
 import numpy as np
 
-from refinement.grid import Mask, Plane, as_mask, distance_to, interpolate_cells
+from refinement.grid import Plane, distance_to, interpolate_cells
+from refinement.masks import Mask
 
 _STRIP: Final = 64  # rows; strips keep memory low and stay in the cache
 
 
 @dataclass(slots=True)
 class Rings:
-    """Masks of what lies near the border, (H, W) uint8, 0 or 1.
+    """Masks of what lies near the border.
 
     Attributes:
         near: Outside, where only the border's tail may lie.
@@ -43,7 +44,7 @@ def measure_rings(border: Mask, thick: Plane, scale: float, band_width: float) -
     """Mark how near the border every pixel lies.
 
     Args:
-        border: (H, W) mask of the unknown border without background.
+        border: The unknown border without background.
         thick: From :func:`refinement.regions.thickness`.
         scale: Size of the picture relative to 1024 x 1024.
         band_width: See :class:`Options`.
@@ -60,13 +61,15 @@ def measure_rings(border: Mask, thick: Plane, scale: float, band_width: float) -
         "tail": (2.0, 0.6),
         "edge": (reach + 2, 1.25),
     }
-    away = distance_to(border)
+    height, columns = border.shape
+    away = distance_to(border.pixels())
     width = interpolate_cells(thick, border.shape)
-    masks = {name: np.empty(border.shape, np.bool_) for name in limits}
-    for top in range(0, border.shape[0], _STRIP):
+    packed = {name: np.empty((height, -(-columns // 8)), np.uint8) for name in limits}
+    for top in range(0, height, _STRIP):
         rows = slice(top, top + _STRIP)
         for name, (pixels, part) in limits.items():
             left = cv2.scaleAdd(width[rows], -part, away[rows]) if part else away[rows]
-            np.less_equal(left, pixels, out=masks[name][rows])
+            packed[name][rows] = np.packbits(left <= pixels, axis=1, bitorder="little")
+    masks = {name: Mask.packed(rows, border.shape) for name, rows in packed.items()}
     masks["trusted"] |= masks["nearby"]
-    return Rings(**{name: as_mask(mask) for name, mask in masks.items()})
+    return Rings(**masks)

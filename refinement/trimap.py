@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
+from numpy.typing import NDArray
 
-from refinement.grid import Alpha8, Mask, as_mask
-
-
-def shrink(region: Mask, radius: int) -> Mask:
-    """Erode a mask by an octagon; the frame takes nothing away.
-
-    Args:
-        region: (H, W) uint8.
-        radius: In pixels.
-    """
-    full, cross = np.ones((3, 3), np.uint8), cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
-    # Erosions commute, so all squares come first.
-    region = np.asarray(cv2.erode(region, full, iterations=radius // 2), np.uint8)
-    return np.asarray(cv2.erode(region, cross, iterations=radius - radius // 2), np.uint8)
+from refinement.grid import Alpha8
+from refinement.masks import Mask
 
 
-def trimap(quantised: Alpha8, radius: int) -> Mask:
+def trimap(quantised: Alpha8, radius: int) -> NDArray[np.uint8]:
     """Trimap with an unknown region along the border.
 
     Args:
@@ -32,9 +20,5 @@ def trimap(quantised: Alpha8, radius: int) -> Mask:
     Returns:
         (H, W) uint8: 0 definite background, 128 unknown, 255 definite foreground.
     """
-    result = np.full(quantised.shape, 128, np.uint8)
-    opaque = as_mask(quantised == 255)
-    clear = as_mask(quantised == 0)
-    result[shrink(opaque, radius) > 0] = 255
-    result[shrink(clear, radius) > 0] = 0
-    return result
+    opaque, clear = (Mask(quantised == level).erode_octagon(radius) for level in (255, 0))
+    return (~clear).pixels() * np.uint8(128) | opaque.pixels() * np.uint8(127)

@@ -96,8 +96,8 @@ def main() -> None:
     final = np.rint(255 * result.alpha).astype(np.uint8)
     regions = divide(rgba[..., 3], 640 / 1024, Options())
     parts = np.full((640, 640, 3), (60, 190, 250), np.uint8)
-    parts[regions.inside > 0] = 255
-    parts[regions.outside > 0] = 0
+    parts[regions.inside.pixels() > 0] = 255
+    parts[regions.outside.pixels() > 0] = 0
     prior = np.hstack([signature(rgba[..., 3]), parts, signature(final)])
 
     top = np.flatnonzero(portrait.alpha.max(1))[0]

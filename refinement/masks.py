@@ -1,0 +1,216 @@
+"""Masks of one bit a pixel.
+
+Most steps of the refinement combine, widen and narrow masks. On 64 pixels a word these cost next to
+nothing, whatever the radius, and a mask takes an eighth of a byte a pixel.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+Mask8 = NDArray[np.uint8]
+"""(H, W), 0 or 1; as OpenCV takes masks."""
+Places = NDArray[np.intp]
+"""(n,), flat indices of pixels, ascending."""
+
+_BITS: Final = 64
+_WORD: Final = np.dtype("<u8")
+
+
+class Mask:
+    """A mask of (H, W) pixels; it is never changed.
+
+    ``&``, ``|`` and ``~`` are those of sets, ``a - b`` is a without b. A mask is true if it holds
+    any pixel.
+
+    Attributes:
+        shape: (H, W).
+    """
+
+    # Pixel (y, x) is bit x % 64 of word (x // 64, y): shifts by rows and by words are then of long
+    # stretches of memory. Bits beyond the width are 0.
+    __slots__ = ("_words", "shape")
+
+    def __init__(self, condition: NDArray[np.bool_ | np.uint8]) -> None:
+        """Pack a condition.
+
+        Args:
+            condition: (H, W), what is not 0 belongs to the mask.
+        """
+        rows = np.packbits(condition, axis=1, bitorder="little")
+        self.shape: tuple[int, int] = condition.shape[0], condition.shape[1]
+        self._words = _words_of(rows)
+
+    @classmethod
+    def _of(cls, words: NDArray[np.uint64], shape: tuple[int, int]) -> Self:
+        result = cls.__new__(cls)
+        result._words, result.shape = words, shape
+        return result
+
+    @classmethod
+    def packed(cls, rows: NDArray[np.uint8], shape: tuple[int, int]) -> Self:
+        """A mask of rows that are packed already.
+
+        Args:
+            rows: (H, ceil(W / 8)), as ``np.packbits(..., axis=1, bitorder="little")`` gives them.
+            shape: (H, W).
+        """
+        return cls._of(_words_of(rows), shape)
+
+    @classmethod
+    def empty(cls, shape: tuple[int, ...]) -> Self:
+        """A mask of no pixel."""
+        height, width = shape
+        return cls._of(np.zeros((-(-width // _BITS), height), _WORD), (height, width))
+
+    @classmethod
+    def of_places(cls, places: Places, shape: tuple[int, ...]) -> Self:
+        """The mask of some pixels, given by their flat indices."""
+        if not places.size:
+            return cls.empty(shape)
+        pixels = np.zeros(shape, np.uint8)
+        pixels.ravel()[places] = 1
+        return cls(pixels)
+
+    def __and__(self, other: Mask) -> Mask:
+        return self._of(self._words & other._words, self.shape)
+
+    def __or__(self, other: Mask) -> Mask:
+        return self._of(self._words | other._words, self.shape)
+
+    def __sub__(self, other: Mask) -> Mask:
+        return self._of(self._words & ~other._words, self.shape)
+
+    def __invert__(self) -> Mask:
+        return self._of(_cut(~self._words, self.shape[1]), self.shape)
+
+    def __bool__(self) -> bool:
+        return bool(self._words.any())
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Mask) and np.array_equal(self._words, other._words)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def count(self) -> int:
+        """How many pixels the mask holds."""
+        return int(np.bitwise_count(self._words).sum(dtype=np.int64))
+
+    def pixels(self) -> Mask8:
+        """The mask as (H, W) uint8, 0 or 1."""
+        rows = np.ascontiguousarray(self._words.T).view(np.uint8)
+        return np.unpackbits(rows, axis=1, count=self.shape[1], bitorder="little")
+
+    def places(self) -> Places:
+        """The flat indices of the pixels."""
+        return np.flatnonzero(self.pixels().view(bool))
+
+    def at(self, places: Places) -> NDArray[np.bool_]:
+        """Whether the mask holds each of the places, (n,)."""
+        return self.pixels().view(bool).ravel()[places]
+
+    def box(self, margin: int) -> tuple[slice, slice]:
+        """Rows and columns of the smallest box about the mask, with a margin."""
+        rows = np.flatnonzero(np.bitwise_or.reduce(self._words, axis=0))
+        line = np.bitwise_or.reduce(self._words, axis=1)
+        columns = np.flatnonzero(np.unpackbits(line.view(np.uint8), bitorder="little"))
+        if not rows.size:
+            return slice(0, 0), slice(0, 0)
+        top, bottom, left, right = (int(n) for n in (*rows[[0, -1]], *columns[[0, -1]]))
+        return (
+            slice(max(0, top - margin), bottom + 1 + margin),
+            slice(max(0, left - margin), right + 1 + margin),
+        )
+
+    def dilate(self, radius: float) -> Mask:
+        """All pixels within a square about a pixel of the mask.
+
+        Args:
+            radius: Half the square's side less the pixel itself, rounded, at least 1.
+        """
+        reach = max(1, round(radius))
+        height, width = self.shape
+        count = self._words.shape[0]
+        # Rows and columns of nothing are added on both sides, so that each pixel of the result is
+        # what 2 * reach + 1 successive ones hold.
+        words = np.zeros((count, height + 2 * reach), _WORD)
+        words[:, reach : reach + height] = self._words
+        for step in _doubling(2 * reach + 1):
+            words = words[:, :-step] | words[:, step:]
+        wide = np.zeros((-(-(width + 2 * reach) // _BITS), height), _WORD)
+        far, near = divmod(reach, _BITS)
+        wide[far : far + count] = words << np.uint64(near)
+        if near:
+            room = wide[far + 1 : far + 1 + count]
+            room |= words[: room.shape[0]] >> np.uint64(_BITS - near)
+        for step in _doubling(2 * reach + 1):
+            wide |= _earlier(wide, step)
+        return self._of(_cut(wide[:count], width), self.shape)
+
+    def erode(self, radius: float) -> Mask:
+        """The pixels whose whole square lies in the mask; the frame takes nothing away."""
+        return ~(~self).dilate(radius)
+
+    def grow_within(self, allowed: Mask, pixels: int) -> Mask:
+        """Grow by so many pixels over what is allowed and connected with the mask."""
+        result: Mask = self
+        for _ in range(pixels):
+            before, result = result, result.dilate(1) & allowed
+            if result == before:
+                break
+        return result
+
+    def erode_octagon(self, radius: int) -> Mask:
+        """Erosion by an octagon; the frame takes nothing away."""
+        # Erosions commute, so all squares come first.
+        rest = ~self
+        if radius > 1:
+            rest = rest.dilate(radius // 2)
+        for _ in range(radius - radius // 2):
+            words = rest._words
+            cross = words | _earlier(words, 1)
+            cross |= words << np.uint64(1)
+            cross[1:] |= words[:-1] >> np.uint64(_BITS - 1)
+            cross[:, 1:] |= words[:, :-1]
+            cross[:, :-1] |= words[:, 1:]
+            rest = self._of(_cut(cross, self.shape[1]), self.shape)
+        return ~rest
+
+
+def _words_of(rows: NDArray[np.uint8]) -> NDArray[np.uint64]:
+    """Rows of packed pixels as words, columns of words first."""
+    missing = -rows.shape[1] % (_BITS // 8)
+    if missing:
+        rows = np.pad(rows, ((0, 0), (0, missing)))
+    return np.ascontiguousarray(rows.view(_WORD).T)
+
+
+def _cut(words: NDArray[np.uint64], width: int) -> NDArray[np.uint64]:
+    """Clear, in place, the bits beyond the width."""
+    if width % _BITS:
+        words[-1] &= np.uint64(2 ** (width % _BITS) - 1)
+    return words
+
+
+def _doubling(count: int) -> list[int]:
+    """Steps by which spans of 1, 2, 4, ... grow to the count."""
+    steps, span = [], 1
+    while span < count:
+        steps.append(min(span, count - span))
+        span += steps[-1]
+    return steps
+
+
+def _earlier(words: NDArray[np.uint64], step: int) -> NDArray[np.uint64]:
+    """All pixels moved by so many columns towards the first."""
+    far, near = divmod(step, _BITS)
+    if far:
+        result = np.zeros_like(words)
+        result[: words.shape[0] - far] = _earlier(words[far:], near) if near else words[far:]
+        return result
+    result = words >> np.uint64(near)
+    result[:-1] |= words[1:] << np.uint64(_BITS - near)
+    return result
