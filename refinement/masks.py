@@ -30,8 +30,7 @@ class Mask:
         shape: (H, W).
     """
 
-    # Pixel (y, x) is bit x % 64 of word (x // 64, y): shifts by rows and by words are then of long
-    # stretches of memory. Bits beyond the width are 0.
+    # Pixel (y, x) is bit x % 64 of word (y, x // 64). Bits beyond the width are 0.
     __slots__ = ("_words", "shape")
 
     def __init__(self, condition: NDArray[np.bool_ | np.uint8]) -> None:
@@ -40,9 +39,8 @@ class Mask:
         Args:
             condition: (H, W), what is not 0 belongs to the mask.
         """
-        rows = np.packbits(condition, axis=1, bitorder="little")
         self.shape: tuple[int, int] = condition.shape[0], condition.shape[1]
-        self._words = _words_of(rows)
+        self._words = _words_of(np.packbits(condition, axis=1, bitorder="little"))
 
     @classmethod
     def _of(cls, words: NDArray[np.uint64], shape: tuple[int, int]) -> Self:
@@ -64,7 +62,7 @@ class Mask:
     def empty(cls, shape: tuple[int, ...]) -> Self:
         """A mask of no pixel."""
         height, width = shape
-        return cls._of(np.zeros((-(-width // _BITS), height), _WORD), (height, width))
+        return cls._of(np.zeros((height, -(-width // _BITS)), _WORD), (height, width))
 
     @classmethod
     def of_places(cls, places: Places, shape: tuple[int, ...]) -> Self:
@@ -101,7 +99,7 @@ class Mask:
 
     def pixels(self) -> Mask8:
         """The mask as (H, W) uint8, 0 or 1."""
-        rows = np.ascontiguousarray(self._words.T).view(np.uint8)
+        rows = self._words.view(np.uint8)
         return np.unpackbits(rows, axis=1, count=self.shape[1], bitorder="little")
 
     def places(self) -> Places:
@@ -114,8 +112,8 @@ class Mask:
 
     def box(self, margin: int) -> tuple[slice, slice]:
         """Rows and columns of the smallest box about the mask, with a margin."""
-        rows = np.flatnonzero(np.bitwise_or.reduce(self._words, axis=0))
-        line = np.bitwise_or.reduce(self._words, axis=1)
+        rows = np.flatnonzero(np.bitwise_or.reduce(self._words, axis=1))
+        line = np.bitwise_or.reduce(self._words, axis=0)
         columns = np.flatnonzero(np.unpackbits(line.view(np.uint8), bitorder="little"))
         if not rows.size:
             return slice(0, 0), slice(0, 0)
@@ -133,22 +131,26 @@ class Mask:
         """
         reach = max(1, round(radius))
         height, width = self.shape
-        count = self._words.shape[0]
-        # Rows and columns of nothing are added on both sides, so that each pixel of the result is
-        # what 2 * reach + 1 successive ones hold.
-        words = np.zeros((count, height + 2 * reach), _WORD)
-        words[:, reach : reach + height] = self._words
-        for step in _doubling(2 * reach + 1):
-            words = words[:, :-step] | words[:, step:]
-        wide = np.zeros((-(-(width + 2 * reach) // _BITS), height), _WORD)
+        count = self._words.shape[1]
+        steps = _doubling(2 * reach + 1)
+        # Rows of nothing are added on both sides, so that each row of the result is what
+        # 2 * reach + 1 successive ones hold.
+        words = np.zeros((height + 2 * reach, count), _WORD)
+        words[reach : reach + height] = self._words
+        for step in steps:
+            words = words[:-step] | words[step:]
+        # So are columns: words of nothing part the rows, which are then shifted as one line.
         far, near = divmod(reach, _BITS)
-        wide[far : far + count] = words << np.uint64(near)
+        apart = far + 1
+        line = np.zeros(apart + height * (count + apart), _WORD)
+        line[apart:].reshape(height, -1)[:, :count] = words
+        for step in steps:
+            _add_earlier(line, step)
+        moved = line[: line.size - far] << near
         if near:
-            room = wide[far + 1 : far + 1 + count]
-            room |= words[: room.shape[0]] >> np.uint64(_BITS - near)
-        for step in _doubling(2 * reach + 1):
-            wide |= _earlier(wide, step)
-        return self._of(_cut(wide[:count], width), self.shape)
+            moved[1:] |= line[: line.size - far - 1] >> (_BITS - near)
+        words = moved[apart - far :].reshape(height, -1)[:, :count]
+        return self._of(_cut(np.ascontiguousarray(words), width), self.shape)
 
     def erode(self, radius: float) -> Mask:
         """The pixels whose whole square lies in the mask; the frame takes nothing away."""
@@ -156,12 +158,24 @@ class Mask:
 
     def grow_within(self, allowed: Mask, pixels: int) -> Mask:
         """Grow by so many pixels over what is allowed and connected with the mask."""
-        result: Mask = self
+        height, count = self._words.shape
+        # A word of nothing parts the rows, which are shifted as one line.
+        row = count + 1
+        floor, line = np.zeros((2, height * row), _WORD)
+        floor.reshape(height, row)[:, :count] = allowed._words
+        line.reshape(height, row)[:, :count] = self._words
         for _ in range(pixels):
-            before, result = result, result.dilate(1) & allowed
-            if result == before:
+            before, tall = line, line.copy()
+            tall[:-row] |= line[row:]
+            tall[row:] |= line[:-row]
+            line = tall | tall << 1
+            line |= tall >> 1
+            line[1:] |= tall[:-1] >> (_BITS - 1)
+            line[:-1] |= tall[1:] << (_BITS - 1)
+            line &= floor
+            if np.array_equal(line, before):
                 break
-        return result
+        return self._of(np.ascontiguousarray(line.reshape(height, row)[:, :count]), self.shape)
 
     def erode_octagon(self, radius: int) -> Mask:
         """Erosion by an octagon; the frame takes nothing away."""
@@ -171,27 +185,28 @@ class Mask:
             rest = rest.dilate(radius // 2)
         for _ in range(radius - radius // 2):
             words = rest._words
-            cross = words | _earlier(words, 1)
-            cross |= words << np.uint64(1)
-            cross[1:] |= words[:-1] >> np.uint64(_BITS - 1)
-            cross[:, 1:] |= words[:, :-1]
-            cross[:, :-1] |= words[:, 1:]
+            cross = words | words << 1
+            cross[:, 1:] |= words[:, :-1] >> (_BITS - 1)
+            cross |= words >> 1
+            cross[:, :-1] |= words[:, 1:] << (_BITS - 1)
+            cross[1:] |= words[:-1]
+            cross[:-1] |= words[1:]
             rest = self._of(_cut(cross, self.shape[1]), self.shape)
         return ~rest
 
 
 def _words_of(rows: NDArray[np.uint8]) -> NDArray[np.uint64]:
-    """Rows of packed pixels as words, columns of words first."""
+    """Rows of packed pixels as words."""
     missing = -rows.shape[1] % (_BITS // 8)
     if missing:
         rows = np.pad(rows, ((0, 0), (0, missing)))
-    return np.ascontiguousarray(rows.view(_WORD).T)
+    return rows.view(_WORD)
 
 
 def _cut(words: NDArray[np.uint64], width: int) -> NDArray[np.uint64]:
     """Clear, in place, the bits beyond the width."""
     if width % _BITS:
-        words[-1] &= np.uint64(2 ** (width % _BITS) - 1)
+        words[:, -1] &= 2 ** (width % _BITS) - 1
     return words
 
 
@@ -204,13 +219,10 @@ def _doubling(count: int) -> list[int]:
     return steps
 
 
-def _earlier(words: NDArray[np.uint64], step: int) -> NDArray[np.uint64]:
-    """All pixels moved by so many columns towards the first."""
+def _add_earlier(words: NDArray[np.uint64], step: int) -> None:
+    """Add to a line of pixels, in place, the same line moved by so many towards its beginning."""
     far, near = divmod(step, _BITS)
-    if far:
-        result = np.zeros_like(words)
-        result[: words.shape[0] - far] = _earlier(words[far:], near) if near else words[far:]
-        return result
-    result = words >> np.uint64(near)
-    result[:-1] |= words[1:] << np.uint64(_BITS - near)
-    return result
+    moved = words[far:] >> near
+    if near:
+        moved[:-1] |= words[far + 1 :] << (_BITS - near)
+    words[: moved.size] |= moved
