@@ -17,12 +17,13 @@ from refinement.grid import (
     as_mask8,
     blur,
     bounding_corners,
-    cell_mean,
+    cell_means,
     cell_share,
     dilate,
-    distance_to,
+    distance_from,
     interpolate_cells,
     label,
+    labels_at,
     mask_from_cells,
     touching_frame,
 )
@@ -40,10 +41,13 @@ from refinement.thresholds import (
 
 def moments(quantised: Alpha8, step: int) -> tuple[Plane, Plane]:
     """Mean and mean square of alpha over coarse cells, each (h, w) float32."""
-    plane = quantised.astype(np.float32)
-    mean = cell_mean(plane, step)
-    plane *= plane
-    return mean, cell_mean(plane, step)
+
+    def planes(rows: slice) -> tuple[Plane, Plane]:
+        plane = quantised[rows].astype(np.float32)
+        return plane, plane * plane
+
+    mean, mean_square = cell_means(planes, quantised.shape, step)
+    return mean, mean_square
 
 
 def clear_level(mean: Plane, mean_square: Plane) -> int:
@@ -99,14 +103,14 @@ def background_core(
     large[lone] = False
     small = places[~large[names]]
     core = regions.mask_of(large)
-    depth = distance_to(core.pixels())
+    depth = distance_from(core)
     keep = large.copy()
     if small.size:
         broken = cv2.blur(cell_share(Mask(quantised < SOLID), step), (5, 5))
         near = depth.ravel()[small] <= 48 * scale
         broken = interpolate_cells(np.asarray(broken, np.float32), quantised.shape)
         near |= broken.ravel()[small] > 0.02
-        keep[regions.labels.ravel()[small[near]]] = True
+        keep[labels_at(regions.labels, small[near])] = True
         keep[lone] = False
         keep &= areas >= 2
         core = regions.mask_of(keep)

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from refinement.grid import Alpha8, label
+from refinement.grid import Alpha8, label, labels_at
 from refinement.masks import Mask
 from refinement.thresholds import DENT, ROUGH
 
@@ -56,7 +56,7 @@ def unknown_border(
     if plateau:
         inner = plateau.places()
         rough = np.asarray(cv2.absdiff(quantised, cv2.blur(quantised, (3, 3))), np.uint8)
-        names = regions.labels.ravel()[inner]
+        names = labels_at(regions.labels, inner)
         area, unevenness = _means(names, regions.count, rough.ravel()[inner])
         wide = (area > 0) & (unevenness < ROUGH) & ~touched
     connected = (unsolid & regions.mask_of(touched)) | background

@@ -6,7 +6,7 @@ has one cell for about ``step`` x ``step`` pixels.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,8 +22,8 @@ Pixels = NDArray[np.uint8 | np.uint16]
 """(H, W, 3) or (H, W, 4), straight sRGB of 8 or 16 bits."""
 Plane = NDArray[np.float32]
 """(H, W) or (h, w) float32."""
-Labels = NDArray[np.int32]
-"""(H, W) or (n,), number of the region a pixel belongs to; 0 is none."""
+Labels = NDArray[np.int32 | np.uint16]
+"""(H, W), number of the region a pixel belongs to; 0 is none."""
 
 _STRIP: Final = 64  # rows; strips stay in the cache
 
@@ -63,10 +63,10 @@ class Labelled:
     Attributes:
         mask: The mask.
         count: How many labels there are, 0 for no region included.
-        labels: (H, W) int32.
+        labels: (H, W), uint16 where so few numbers do.
         main: The region that is not listed, or 0 if all are.
         places: The pixels of all other regions.
-        names: (n,) int32, their labels.
+        names: (n,), their labels.
     """
 
     mask: Mask
@@ -74,7 +74,7 @@ class Labelled:
     labels: Labels
     main: int
     places: Places
-    names: Labels
+    names: NDArray[np.intp]
 
     def mask_of(self, chosen: NDArray[np.bool_]) -> Mask:
         """The mask of the chosen ones of the regions.
@@ -100,12 +100,20 @@ class Labelled:
 def label(mask: Mask, connectivity: int) -> Labelled:
     """Label the connected regions of a mask."""
     pixels = mask.pixels()
-    count, found = cv2.connectedComponents(pixels, connectivity=connectivity)
-    labels = np.asarray(found, np.int32)
+    small = mask.runs() < np.iinfo(np.uint16).max
+    count, found = cv2.connectedComponents(
+        pixels, connectivity=connectivity, ltype=cv2.CV_16U if small else cv2.CV_32S
+    )
+    labels = np.asarray(found, np.uint16 if small else np.int32)
     main = dominant_label(labels)
     listed = pixels.view(bool)
     places = np.flatnonzero(listed & (labels != main) if main else listed)
-    return Labelled(mask, count, labels, main, places, labels.ravel()[places])
+    return Labelled(mask, count, labels, main, places, labels_at(labels, places))
+
+
+def labels_at(labels: Labels, places: Places) -> NDArray[np.intp]:
+    """The labels at some places, (n,); as indices they are faster than as labels."""
+    return labels.ravel()[places].astype(np.intp)
 
 
 def regions_meeting(mask: Mask, other: Mask) -> Mask:
@@ -148,24 +156,35 @@ def count_beside(
     return counted
 
 
-def keep_where(plane: Plane, mask: Mask8) -> Plane:
-    """The plane where the mask is set, 0 elsewhere; faster than a multiplication."""
-    return np.asarray(cv2.bitwise_and(plane, plane, mask=mask), np.float32)
-
-
-def cell_mean(plane: Mask8 | Plane, step: int) -> Plane:
-    """Mean over cells of about ``step`` pixels.
+def cell_means(
+    planes: Callable[[slice], Iterable[Plane]], shape: tuple[int, ...], step: int
+) -> list[Plane]:
+    """Means over cells of about ``step`` pixels.
 
     Args:
-        plane: (H, W) uint8 or float32.
+        planes: Gives the rows of the planes that are wanted, (rows, W) float32. They are asked
+            for a few rows at a time, so that they stay in the cache.
+        shape: (H, W).
         step: Side of a cell in pixels.
 
     Returns:
-        (ceil(H / step), ceil(W / step)) float32.
+        Each plane's means, (ceil(H / step), ceil(W / step)) float32.
     """
-    size = _cells(plane.shape, step)
-    means = cv2.resize(plane.astype(np.float32, copy=False), size, interpolation=cv2.INTER_AREA)
-    return np.asarray(means, np.float32)
+    width, height = _cells(shape, step)
+    # Cells that are not whole pixels reach into other strips.
+    whole = shape[0] % step == 0 and shape[1] % step == 0
+    strip = max(1, _STRIP // step) if whole else height
+    parts = []
+    for top in range(0, height, strip):
+        size = width, min(strip, height - top)
+        rows = slice(top * step, (top + strip) * step)
+        parts.append([cv2.resize(p, size, interpolation=cv2.INTER_AREA) for p in planes(rows)])
+    return [np.asarray(np.concatenate(part), np.float32) for part in zip(*parts, strict=True)]
+
+
+def cell_mean(plane: Mask8, step: int) -> Plane:
+    """Mean of one plane over cells, see :func:`cell_means`."""
+    return cell_means(lambda rows: [plane[rows].astype(np.float32)], plane.shape, step)[0]
 
 
 def cell_share(mask: Mask, step: int) -> Plane:
@@ -274,6 +293,18 @@ def square_kernel(radius: float) -> Mask8:
 def distance_to(region: Mask8) -> Plane:
     """Distance of every pixel to the region in pixels (chamfer 5 x 5; huge if it is empty)."""
     return np.asarray(cv2.distanceTransform(region ^ np.uint8(1), cv2.DIST_L2, 5), np.float32)
+
+
+def distance_from(region: Mask) -> Plane:
+    """The same for a region that covers much of the picture."""
+    others = ~region
+    if not region or not others:
+        return distance_to(region.pixels())
+    # The way to the nearest pixel of the region leaves a box about all others by two at most.
+    part = others.box(2)
+    result = np.zeros(region.shape, np.float32)
+    result[part] = distance_to(region.pixels()[part])
+    return result
 
 
 def dominant_label(labels: Labels) -> int:

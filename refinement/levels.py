@@ -9,10 +9,9 @@ from numpy.typing import NDArray
 from refinement.grid import (
     Plane,
     as_mask8,
-    cell_mean,
+    cell_means,
     dilate,
     interpolate_cells,
-    keep_where,
     regions_meeting,
     spread,
     square_kernel,
@@ -118,16 +117,19 @@ def peaks(alpha: Plane, step: int) -> Plane:
 
 def _level(alpha: Plane, mask: Mask8, step: int, deviations: float) -> tuple[Plane, Plane]:
     """Of each cell: mean alpha over the mask plus so many deviations, and the mask's share."""
-    share = cell_mean(mask, step)
-    masked = keep_where(alpha, mask)
-    mean = cell_mean(masked, step)
+
+    def planes(rows: slice) -> list[Plane]:
+        share = mask[rows].astype(np.float32)
+        masked = alpha[rows] * share
+        return [share, masked, masked * masked] if deviations else [share, masked]
+
+    share, mean, *squares = cell_means(planes, alpha.shape, step)
     if not deviations:
         return np.asarray(mean / np.maximum(share, 1e-6), np.float32), share
     window = (3, 3)
     total = np.maximum(cv2.blur(share, window), 1e-6)
     mean = np.asarray(cv2.blur(mean, window) / total, np.float32)
-    masked *= masked
-    mean_square = np.asarray(cv2.blur(cell_mean(masked, step), window) / total, np.float32)
+    mean_square = np.asarray(cv2.blur(squares[0], window) / total, np.float32)
     deviation = np.sqrt(np.maximum(mean_square - mean * mean, 0))
     return np.asarray(mean + deviations * deviation, np.float32), share
 

@@ -97,6 +97,12 @@ class Mask:
         """How many pixels the mask holds."""
         return int(np.bitwise_count(self._words).sum(dtype=np.int64))
 
+    def runs(self) -> int:
+        """How many runs of pixels the rows have; the mask has no more connected regions."""
+        before = self._words << 1
+        before[:, 1:] |= self._words[:, :-1] >> (_BITS - 1)
+        return (self - self._of(before, self.shape)).count()
+
     def pixels(self) -> Mask8:
         """The mask as (H, W) uint8, 0 or 1."""
         rows = self._words.view(np.uint8)

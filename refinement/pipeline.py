@@ -132,10 +132,12 @@ def _refined(picture: Picture, options: Options, without: str | None) -> Refined
 
 def _matte(rgba: Pixels, options: Options, without: str | None) -> tuple[Plane, Alpha8, Report]:
     """The refined alpha, the same in 255ths (uint8), and the report."""
-    raw = cv2.extractChannel(rgba, 3) / np.float32(np.iinfo(rgba.dtype).max)
-    raw = levels.repair_frame(raw)
+    channel = cv2.extractChannel(rgba, 3)
+    read = channel / np.float32(np.iinfo(rgba.dtype).max)
+    raw = levels.repair_frame(read)
     scale = _scale(raw)
-    original = to_8_bit(raw)
+    unchanged = raw is read and rgba.dtype == np.uint8
+    original = np.asarray(channel, np.uint8) if unchanged else to_8_bit(raw)
     quantised, _ = _fill_pin_holes(raw, original, without)
     divided: Regions | None = None
     if without != "levels":
@@ -166,13 +168,16 @@ def _matte(rgba: Pixels, options: Options, without: str | None) -> tuple[Plane, 
 def _has_dents(final: Alpha8, scale: float) -> bool:
     """Whether wide parts of the body are still see-through, with no way to background."""
     soft = Mask(final) & Mask(final < SOLID)
-    if not soft:
+    least = (DENT_LEFT * scale) ** 2
+    open_rim = soft & Mask(final == 0).dilate(1)
+    # Most of what is soft lies within a few pixels of background, and labelling takes longer.
+    if (soft - open_rim.grow_within(soft, 8)).count() < least:
         return False
     regions = label(soft, connectivity=8)
-    enclosed = ~regions.meeting(Mask(final == 0).dilate(1))
     area = np.bincount(regions.names, minlength=regions.count)
     area[regions.main] = soft.count() - regions.names.size
-    return bool((area[1:] * enclosed[1:]).max() >= (DENT_LEFT * scale) ** 2)
+    area[regions.meeting(open_rim)] = 0
+    return bool(area[1:].max() >= least)
 
 
 def _fill_pin_holes(

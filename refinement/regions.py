@@ -17,11 +17,11 @@ from refinement.grid import (
     Alpha8,
     Plane,
     blur,
-    cell_mean,
+    cell_means,
     cell_share,
     dilate,
-    keep_where,
     label,
+    labels_at,
     mask_from_cells,
     mask_where_all_cells,
     regions_meeting,
@@ -112,7 +112,7 @@ def divide(quantised: Alpha8, scale: float, options: Options) -> Regions:
 
     thick, crisp = thickness(border, depth, step)
     del depth  # four bytes a pixel
-    rings = measure_rings(border, thick, scale, options.band_width)
+    rings = measure_rings(border, thick, step, scale, options.band_width)
     inside = found.mask - border - _soft(quantised, unknown, rings, thick, step)
     outside = ~(found.mask | rings.near)
     solid = (seen & Mask(quantised >= OPAQUE_VEIL)).count()
@@ -273,7 +273,7 @@ def crisp_rims(quantised: Alpha8, background: Mask, scale: float) -> Mask:
     soon = dilate(quantised * faint.pixels(), square_kernel(4 * scale))
     level = dilate(soon, square_kernel(12 * scale))
     beside = (faint & background.dilate(1)).places()
-    names = regions.labels.ravel()[beside]
+    names = labels_at(regions.labels, beside)
     soon, level = soon.ravel()[beside], level.ravel()[beside]
     edge = (soon > CRISP_RISE * level.astype(np.float32)) & (level > VISIBLE)
     rim = np.bincount(names, minlength=regions.count)
@@ -297,8 +297,13 @@ def thickness(border: Mask, depth: Plane, step: int) -> tuple[Plane, Mask]:
         mask of where no thick border is near.
     """
     pixels = border.pixels()
-    known = np.maximum(cell_mean(pixels, step), 1e-6)
-    doubled = 2.0 * cell_mean(keep_where(depth, pixels), step) / known
+
+    def planes(rows: slice) -> tuple[Plane, Plane]:
+        share = pixels[rows].astype(np.float32)
+        return share, depth[rows] * share
+
+    share, mean = cell_means(planes, border.shape, step)
+    doubled = 2.0 * mean / np.maximum(share, 1e-6)
     thick = np.asarray(cv2.dilate(doubled, np.ones((3, 3), np.uint8)), np.float32)
     return thick, mask_where_all_cells(thick <= THICK, border.shape)
 

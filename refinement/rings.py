@@ -40,12 +40,13 @@ class Rings:
     edge: Mask
 
 
-def measure_rings(border: Mask, thick: Plane, scale: float, band_width: float) -> Rings:
+def measure_rings(border: Mask, thick: Plane, step: int, scale: float, band_width: float) -> Rings:
     """Mark how near the border every pixel lies.
 
     Args:
         border: The unknown border without background.
         thick: From :func:`refinement.regions.thickness`.
+        step: Side of a coarse cell in pixels.
         scale: Size of the picture relative to 1024 x 1024.
         band_width: See :class:`Options`.
     """
@@ -61,15 +62,23 @@ def measure_rings(border: Mask, thick: Plane, scale: float, band_width: float) -
         "tail": (2.0, 0.6),
         "edge": (reach + 2, 1.25),
     }
+    if not border:
+        return Rings(**dict.fromkeys(limits, border))
     height, columns = border.shape
-    away = distance_to(border.pixels())
-    width = interpolate_cells(thick, border.shape)
-    packed = {name: np.empty((height, -(-columns // 8)), np.uint8) for name in limits}
-    for top in range(0, height, _STRIP):
-        rows = slice(top, top + _STRIP)
-        for name, (pixels, part) in limits.items():
-            left = cv2.scaleAdd(width[rows], -part, away[rows]) if part else away[rows]
-            packed[name][rows] = np.packbits(left <= pixels, axis=1, bitorder="little")
-    masks = {name: Mask.packed(rows, border.shape) for name, rows in packed.items()}
+    # Farther away nothing is near: there is no thickness a few cells beyond the border.
+    rows, across = border.box(round(max(pixels for pixels, _ in limits.values())) + 4 * step)
+    start, end = across.start // 8, -(-min(across.stop, columns) // 8)  # in bytes of eight pixels
+    part = rows, slice(8 * start, 8 * end)
+    away = distance_to(border.pixels()[part])
+    width = interpolate_cells(thick, border.shape)[part]
+    packed = {limit: np.zeros((height, -(-columns // 8)), np.uint8) for limit in limits.values()}
+    for top in range(0, away.shape[0], _STRIP):
+        strip = slice(top, top + _STRIP)
+        target = slice(rows.start + top, rows.start + min(top + _STRIP, away.shape[0]))
+        for (pixels, share), mask in packed.items():
+            left = cv2.scaleAdd(width[strip], -share, away[strip]) if share else away[strip]
+            near = np.packbits(left <= pixels, axis=1, bitorder="little")
+            mask[target, start:end] = near
+    masks = {name: Mask.packed(packed[limit], border.shape) for name, limit in limits.items()}
     masks["trusted"] |= masks["nearby"]
     return Rings(**masks)
