@@ -104,7 +104,7 @@ def label(mask: Mask, connectivity: int) -> Labelled:
     count, found = cv2.connectedComponents(
         pixels, connectivity=connectivity, ltype=cv2.CV_16U if small else cv2.CV_32S
     )
-    labels = np.asarray(found, np.uint16 if small else np.int32)
+    labels: Labels = np.asarray(found, np.uint16) if small else np.asarray(found, np.int32)
     main = dominant_label(labels)
     listed = pixels.view(bool)
     places = np.flatnonzero(listed & (labels != main) if main else listed)

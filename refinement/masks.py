@@ -191,9 +191,10 @@ class Mask:
             rest = rest.dilate(radius // 2)
         for _ in range(radius - radius // 2):
             words = rest._words
-            cross = words | words << 1
-            cross[:, 1:] |= words[:, :-1] >> (_BITS - 1)
+            cross = words << 1
             cross |= words >> 1
+            cross |= words
+            cross[:, 1:] |= words[:, :-1] >> (_BITS - 1)
             cross[:, :-1] |= words[:, 1:] << (_BITS - 1)
             cross[1:] |= words[:-1]
             cross[:-1] |= words[1:]
@@ -203,16 +204,18 @@ class Mask:
 
 def _words_of(rows: NDArray[np.uint8]) -> NDArray[np.uint64]:
     """Rows of packed pixels as words."""
-    missing = -rows.shape[1] % (_BITS // 8)
-    if missing:
-        rows = np.pad(rows, ((0, 0), (0, missing)))
-    return rows.view(_WORD)
+    height, count = rows.shape
+    if count % (_BITS // 8) == 0:
+        return rows.view(_WORD)
+    words = np.zeros((height, -(-count * 8 // _BITS)), _WORD)
+    words.view(np.uint8)[:, :count] = rows
+    return words
 
 
 def _cut(words: NDArray[np.uint64], width: int) -> NDArray[np.uint64]:
     """Clear, in place, the bits beyond the width."""
     if width % _BITS:
-        words[:, -1] &= 2 ** (width % _BITS) - 1
+        words[:, -1] &= np.uint64(2 ** (width % _BITS) - 1)
     return words
 
 

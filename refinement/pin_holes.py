@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refinement.background import gap_area, median_clear
-from refinement.grid import Alpha8, bounding_corners
-from refinement.masks import Mask
+from refinement.grid import Alpha8, bounding_corners, labels_at
+from refinement.masks import Mask, Mask8
 from refinement.thresholds import (
     CLEAR,
     PIN_HOLE_ALONE,
@@ -39,39 +39,45 @@ def find_pin_holes(quantised: Alpha8, scale: float, openings: Mask | None = None
         scale: Size of the picture relative to 1024 x 1024.
         openings: Definite background, where it is known already; it has no pin holes.
     """
-    shape = quantised.shape
     unsolid = Mask(quantised < SOLID)
     widest = max(PIN_HOLE_SIDE[0], PIN_HOLE_SIDE[1] * scale)
     # Closing by a square fills whatever is narrower than it, and that alone need be labelled.
     narrow = unsolid - unsolid.erode(widest / 2).dilate(widest / 2)
-    where = narrow.places()
-    if not where.size:
+    if not narrow:
         return narrow
-    count, labels = cv2.connectedComponents(narrow.pixels(), connectivity=8)
-    names = np.asarray(labels, np.int32).ravel()[where]
-    (top, left), (bottom, right) = bounding_corners(names, where, shape, count)
+    widths, pixels = PIN_HOLE_SURROUNDINGS
+    part = narrow.box(1 + int(max(pixels * scale, widths * widest)))
+    gaps = narrow.pixels()[part]
+    where = np.flatnonzero(gaps)
+    count, labels = cv2.connectedComponents(gaps, connectivity=8)
+    names = labels_at(np.asarray(labels, np.int32), where)
+    levels = quantised[part].ravel()[where]
+    (top, left), (bottom, right) = bounding_corners(names, where, gaps.shape, count)
     area = np.bincount(names, minlength=count)
     side = np.maximum(right - left, bottom - top) + 1
     small = (side <= widest) & (area > PIN_HOLE_COMPACT * side * side)
     small[0] = False
     if openings is not None:
-        small[names[openings.at(where)]] = False
+        small[names[openings.pixels()[part].ravel()[where] > 0]] = False
     chosen = np.flatnonzero(small)
     floor = np.full(count, 255, np.uint8)
-    np.minimum.at(floor, names, quantised.ravel()[where])
+    np.minimum.at(floor, names, levels)
     corners = (side, top, bottom, left, right, area)
     dents = _Dents(*(np.asarray(values[chosen], np.int64) for values in corners))
     floor = floor[chosen]
-    near, far = _alone(dents, unsolid, narrow, scale)
-    clear = np.bincount(names[quantised.ravel()[where] <= CLEAR], minlength=count)[chosen]
+    near, far = _alone(dents, unsolid.pixels()[part], gaps, scale)
+    clear = np.bincount(names[levels <= CLEAR], minlength=count)[chosen]
     opening = clear >= gap_area(scale)
     if (near & far & (clear > 0)).any():
         haze = median_clear(quantised, CLEAR)
         opening |= (haze > 0) & (np.abs(floor.astype(np.int32) - haze) <= 1)
     holes = np.zeros(count, np.bool_)
     holes[chosen[near & ((clear == 0) | (far & ~opening))]] = True
-    found = Mask.of_places(where[holes[names]], shape)
-    return found.dilate(2) if found else found
+    if not holes.any():
+        return Mask.empty(quantised.shape)
+    found = np.zeros_like(quantised)
+    found[part] = holes[labels]
+    return Mask(found).dilate(2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,19 +109,20 @@ class _Dents:
 
 
 def _alone(
-    dents: _Dents, unsolid: Mask, narrow: Mask, scale: float
+    dents: _Dents, unsolid: Mask8, narrow: Mask8, scale: float
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Which of the dents lie alone nearby, and which in far wider surroundings, each (n,)."""
-    all_sums, narrow_sums = (
-        np.asarray(cv2.integral(mask.pixels()), np.int32) for mask in (unsolid, narrow)
-    )
+    sums = np.asarray(cv2.integral(narrow), np.int32)
     margin = np.maximum(max(4, 8 * scale), dents.side)
-    found, size = dents.others(all_sums, margin)
-    near = found <= PIN_HOLE_ALONE * size
-    # Beside background there is more that is not solid: body all round, and no other dents.
-    rim, _ = dents.others(all_sums, np.maximum(PIN_HOLE_RIM, dents.side))
-    found, size = dents.others(narrow_sums, margin)
-    near |= (rim == 0) & (found <= PIN_HOLE_ALONE * size)
+    found, size = dents.others(sums, margin)
+    apart = found <= PIN_HOLE_ALONE * size
+    if not apart.any():
+        return apart, apart
     widths, pixels = PIN_HOLE_SURROUNDINGS
-    found, size = dents.others(narrow_sums, np.maximum(pixels * scale, widths * dents.side))
-    return near, (rim == 0) & (found <= PIN_HOLE_ALONE * size)
+    found, size = dents.others(sums, np.maximum(pixels * scale, widths * dents.side))
+    far = found <= PIN_HOLE_ALONE * size
+    sums = np.asarray(cv2.integral(unsolid), np.int32)
+    found, size = dents.others(sums, margin)
+    # Beside background there is more that is not solid: body all round, and no other dents.
+    rim, _ = dents.others(sums, np.maximum(PIN_HOLE_RIM, dents.side))
+    return (found <= PIN_HOLE_ALONE * size) | ((rim == 0) & apart), (rim == 0) & far

@@ -186,7 +186,9 @@ def _fill_pin_holes(
     """Fill the pin holes of alpha in place; the same in 255ths, and what was filled."""
     if without == "holes":
         return quantised, Mask.empty(quantised.shape)
-    holes = find_pin_holes(quantised, _scale(alpha), openings) & Mask(quantised < 255)
+    holes = find_pin_holes(quantised, _scale(alpha), openings)
+    if holes:
+        holes &= Mask(quantised < 255)
     if not holes:
         return quantised, holes
     places = holes.places()
