@@ -99,7 +99,7 @@ class Mask:
 
     def runs(self) -> int:
         """How many runs of pixels the rows have; the mask has no more connected regions."""
-        before = self._words << 1
+        before = self._words << np.uint64(1)
         before[:, 1:] |= self._words[:, :-1] >> (_BITS - 1)
         return (self - self._of(before, self.shape)).count()
 
@@ -152,7 +152,7 @@ class Mask:
         line[apart:].reshape(height, -1)[:, :count] = words
         for step in steps:
             _add_earlier(line, step)
-        moved = line[: line.size - far] << near
+        moved = line[: line.size - far] << np.uint64(near)
         if near:
             moved[1:] |= line[: line.size - far - 1] >> (_BITS - near)
         words = moved[apart - far :].reshape(height, -1)[:, :count]
@@ -174,7 +174,7 @@ class Mask:
             before, tall = line, line.copy()
             tall[:-row] |= line[row:]
             tall[row:] |= line[:-row]
-            line = tall | tall << 1
+            line = tall | tall << np.uint64(1)
             line |= tall >> 1
             line[1:] |= tall[:-1] >> (_BITS - 1)
             line[:-1] |= tall[1:] << (_BITS - 1)
@@ -191,7 +191,7 @@ class Mask:
             rest = rest.dilate(radius // 2)
         for _ in range(radius - radius // 2):
             words = rest._words
-            cross = words << 1
+            cross = words << np.uint64(1)
             cross |= words >> 1
             cross |= words
             cross[:, 1:] |= words[:, :-1] >> (_BITS - 1)

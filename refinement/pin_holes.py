@@ -47,8 +47,8 @@ def find_pin_holes(quantised: Alpha8, scale: float, openings: Mask | None = None
         return narrow
     widths, pixels = PIN_HOLE_SURROUNDINGS
     part = narrow.box(1 + int(max(pixels * scale, widths * widest)))
-    gaps = narrow.pixels()[part]
-    where = np.flatnonzero(gaps)
+    gaps = np.ascontiguousarray(narrow.pixels()[part])
+    where = np.flatnonzero(gaps.view(bool))
     count, labels = cv2.connectedComponents(gaps, connectivity=8)
     names = labels_at(np.asarray(labels, np.int32), where)
     levels = quantised[part].ravel()[where]

@@ -217,15 +217,16 @@ def _unknown(
             clear, core = HAZE_AT_MOST, hazy
     background, depth, openings = core
     mean, level_cells = backgrounds.level_cells(mean, mean_square)
-    level = backgrounds.near_cells(level_cells, quantised.shape)
     panels = find_panels(quantised, mean, level_cells, scale)
     unsolid = Mask(quantised < SOLID) - panels.mask
     border = unknown_border(unsolid, quantised, background, scale)
     border.dents |= panels.sure
 
     # A level unknown region farther than the band's width is haze if it is faint.
-    beyond = border.connected & border.plateau & level
-    beyond &= Mask(depth > options.band_width * scale)
+    beyond = border.connected & border.plateau
+    if beyond:
+        beyond &= backgrounds.near_cells(level_cells, quantised.shape)
+        beyond &= Mask(depth > options.band_width * scale)
     haze = _wide(beyond & Mask(quantised < HAZE_AT_MOST), HAZE_SIDE * scale)
     if clear == CLEAR and haze:
         haze -= crisp_rims(quantised, background, scale)
