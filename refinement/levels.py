@@ -80,9 +80,8 @@ def plateaus(alpha: Plane, regions: Regions) -> tuple[Plane, Plane]:
         nearest definite foreground (dents left out) and over the nearest definite background.
     """
     step = regions.step
-    solid = regions.inside.pixels() & as_mask8(alpha >= GAIN_AT_LEAST)
-    gain, known = _level(alpha, solid, step, CAUTION)
-    haze, clear = _level(alpha, regions.faint.pixels(), step, 0.0)
+    gain, known = _level(alpha, regions.inside.pixels(), step, GAIN_AT_LEAST, CAUTION)
+    haze, clear = _level(alpha, regions.faint.pixels(), step)
     gain = spread(gain, known) if known.any() else np.ones_like(gain)
     if gain.min() < 1:
         gain = np.maximum(np.clip(gain, GAIN_AT_LEAST, 1.0), peaks(alpha, step))
@@ -115,12 +114,19 @@ def peaks(alpha: Plane, step: int) -> Plane:
     return result.astype(np.float32) / np.float32(255)
 
 
-def _level(alpha: Plane, mask: Mask8, step: int, deviations: float) -> tuple[Plane, Plane]:
-    """Of each cell: mean alpha over the mask plus so many deviations, and the mask's share."""
+def _level(
+    alpha: Plane, mask: Mask8, step: int, least: float = 0.0, deviations: float = 0.0
+) -> tuple[Plane, Plane]:
+    """Of each cell: mean alpha over the mask plus so many deviations, and the mask's share.
+
+    What is below the least alpha is left out of the mask.
+    """
 
     def planes(rows: slice) -> list[Plane]:
-        share = mask[rows].astype(np.float32)
-        masked = alpha[rows] * share
+        part = alpha[rows]
+        chosen = mask[rows] & as_mask8(part >= least) if least else mask[rows]
+        share = chosen.astype(np.float32)
+        masked = part * share
         return [share, masked, masked * masked] if deviations else [share, masked]
 
     share, mean, *squares = cell_means(planes, alpha.shape, step)

@@ -108,6 +108,8 @@ def _add_panels(found: Panels, quantised: Alpha8, smooth: Alpha8, scale: float) 
     alpha = quantised[part]
     span = cv2.subtract(dilate(smooth[part], window), erode(smooth[part], window))
     core = wide.pixels()[part] & as_mask8(np.asarray(span) <= PANEL_RANGE)
+    if not core.any():
+        return
     level = local_level(alpha, core, max(2, round(8 * scale)))
     grown = _grow(Mask(core), level, alpha * between.pixels()[part], PANEL_REACH * scale)
     regions = label(grown, connectivity=8)

@@ -76,7 +76,8 @@ def find_pin_holes(quantised: Alpha8, scale: float, openings: Mask | None = None
     if not holes.any():
         return Mask.empty(quantised.shape)
     found = np.zeros_like(quantised)
-    found[part] = holes[labels]
+    rows, columns = np.divmod(where[holes[names]], gaps.shape[1])
+    found[part][rows, columns] = 1
     return Mask(found).dilate(2)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from refinement.grid import Plane, distance_to, interpolate_cells
 from refinement.masks import Mask
 
-_STRIP: Final = 64  # rows; strips keep memory low and stay in the cache
+_STRIP: Final = 128  # rows; strips keep memory low and stay in the cache
 
 
 @dataclass(slots=True)

@@ -69,7 +69,7 @@ def follow_veil(raw: Plane, quantised: Alpha8, regions: Regions) -> Veil:
         for plane in (pixels, (quantised >> 1) * pixels)
     )
     level = 2 * total / known
-    lowest = erode(quantised | (pixels ^ np.uint8(1)) * np.uint8(255), square_kernel(reach))
+    lowest = erode(quantised | (pixels - np.uint8(1)), square_kernel(reach))  # 255 elsewhere
     least, most = VEIL_TOLERANCE
     tolerance = np.clip(level - lowest.ravel()[places], least, most)
     shows = (level >= VEIL) & (level < VEILED)
