@@ -11,7 +11,7 @@ import numpy as np
 from refinement.grid import Plane, distance_to, interpolate_cells
 from refinement.masks import Mask
 
-_STRIP: Final = 128  # rows; strips keep memory low and stay in the cache
+_STRIP: Final = 64  # rows; strips keep memory low and stay in the cache
 
 
 @dataclass(slots=True)
@@ -66,7 +66,8 @@ def measure_rings(border: Mask, thick: Plane, step: int, scale: float, band_widt
         return Rings(**dict.fromkeys(limits, border))
     height, columns = border.shape
     # Farther away nothing is near: there is no thickness a few cells beyond the border.
-    rows, across = border.box(round(max(pixels for pixels, _ in limits.values())) + 4 * step)
+    farthest = max(4 * step, *(pixels for pixels, _ in limits.values()))
+    rows, across = border.box(1 + round(farthest))
     start, end = across.start // 8, -(-min(across.stop, columns) // 8)  # in bytes of eight pixels
     part = rows, slice(8 * start, 8 * end)
     away = distance_to(border.pixels()[part])
