@@ -18,13 +18,13 @@ from refinement.grid import (
     blur,
     bounding_corners,
     cell_means,
-    cell_share,
     dilate,
     distance_from,
     interpolate_cells,
     label,
     labels_at,
     mask_from_cells,
+    rough_cell_share,
     touching_frame,
 )
 from refinement.masks import Mask
@@ -106,7 +106,7 @@ def background_core(
     depth = distance_from(core)
     keep = large.copy()
     if small.size:
-        broken = cv2.blur(cell_share(Mask(quantised < SOLID), step), (5, 5))
+        broken = cv2.blur(rough_cell_share(Mask(quantised < SOLID), step), (5, 5))
         near = depth.ravel()[small] <= 48 * scale
         broken = interpolate_cells(np.asarray(broken, np.float32), quantised.shape)
         near |= broken.ravel()[small] > 0.02

@@ -182,13 +182,13 @@ def cell_means(
     return [np.asarray(np.concatenate(part), np.float32) for part in zip(*parts, strict=True)]
 
 
-def cell_mean(plane: Mask8, step: int) -> Plane:
+def cell_mean(plane: Alpha8, step: int) -> Plane:
     """Mean of one plane over cells, see :func:`cell_means`."""
     return cell_means(lambda rows: [plane[rows].astype(np.float32)], plane.shape, step)[0]
 
 
 def cell_share(mask: Mask, step: int) -> Plane:
-    """How much of each cell a mask covers, to 1/255; cheaper than :func:`cell_mean`.
+    """How much of each cell a mask covers.
 
     Args:
         mask: Any mask.
@@ -197,9 +197,24 @@ def cell_share(mask: Mask, step: int) -> Plane:
     Returns:
         (ceil(H / step), ceil(W / step)) float32, 0..1.
     """
-    size = _cells(mask.shape, step)
-    covered = cv2.resize(mask.pixels() * np.uint8(255), size, interpolation=cv2.INTER_AREA)
+    if _squares_of_8(mask.shape, step):
+        return mask.count_in_squares() * np.float32(1 / 64)
+    return cell_mean(mask.pixels(), step)
+
+
+def rough_cell_share(mask: Mask, step: int) -> Plane:
+    """The same to 1/255; cheaper."""
+    if _squares_of_8(mask.shape, step):
+        covered = np.rint(mask.count_in_squares() * np.float32(255 / 64))
+    else:
+        size = _cells(mask.shape, step)
+        covered = cv2.resize(mask.pixels() * np.uint8(255), size, interpolation=cv2.INTER_AREA)
     return np.asarray(covered.astype(np.float32) / 255.0, np.float32)
+
+
+def _squares_of_8(shape: tuple[int, ...], step: int) -> bool:
+    """Whether cells are 8 x 8 pixels, as in a picture of 1024 x 1024; these are counted faster."""
+    return step == 8 and shape[0] % 8 == 0 and shape[1] % 8 == 0
 
 
 def _cells(shape: tuple[int, ...], step: int) -> tuple[int, int]:

@@ -10,6 +10,7 @@ from refinement.grid import (
     Plane,
     as_mask8,
     cell_means,
+    cell_share,
     dilate,
     interpolate_cells,
     regions_meeting,
@@ -17,7 +18,7 @@ from refinement.grid import (
     square_kernel,
     to_8_bit,
 )
-from refinement.masks import Mask, Mask8, Places
+from refinement.masks import Mask, Places
 from refinement.regions import Regions
 from refinement.thresholds import (
     CAUTION,
@@ -80,8 +81,9 @@ def plateaus(alpha: Plane, regions: Regions) -> tuple[Plane, Plane]:
         nearest definite foreground (dents left out) and over the nearest definite background.
     """
     step = regions.step
-    gain, known = _level(alpha, regions.inside.pixels(), step, GAIN_AT_LEAST, CAUTION)
-    haze, clear = _level(alpha, regions.faint.pixels(), step)
+    solid = regions.inside & Mask(alpha >= GAIN_AT_LEAST)
+    gain, known = _level(alpha, solid, step, CAUTION)
+    haze, clear = _level(alpha, regions.faint, step, 0.0)
     gain = spread(gain, known) if known.any() else np.ones_like(gain)
     if gain.min() < 1:
         gain = np.maximum(np.clip(gain, GAIN_AT_LEAST, 1.0), peaks(alpha, step))
@@ -114,22 +116,15 @@ def peaks(alpha: Plane, step: int) -> Plane:
     return result.astype(np.float32) / np.float32(255)
 
 
-def _level(
-    alpha: Plane, mask: Mask8, step: int, least: float = 0.0, deviations: float = 0.0
-) -> tuple[Plane, Plane]:
-    """Of each cell: mean alpha over the mask plus so many deviations, and the mask's share.
-
-    What is below the least alpha is left out of the mask.
-    """
+def _level(alpha: Plane, mask: Mask, step: int, deviations: float) -> tuple[Plane, Plane]:
+    """Of each cell: mean alpha over the mask plus so many deviations, and the mask's share."""
+    share, pixels = cell_share(mask, step), mask.pixels()
 
     def planes(rows: slice) -> list[Plane]:
-        part = alpha[rows]
-        chosen = mask[rows] & as_mask8(part >= least) if least else mask[rows]
-        share = chosen.astype(np.float32)
-        masked = part * share
-        return [share, masked, masked * masked] if deviations else [share, masked]
+        masked = alpha[rows] * pixels[rows]
+        return [masked, masked * masked] if deviations else [masked]
 
-    share, mean, *squares = cell_means(planes, alpha.shape, step)
+    mean, *squares = cell_means(planes, alpha.shape, step)
     if not deviations:
         return np.asarray(mean / np.maximum(share, 1e-6), np.float32), share
     window = (3, 3)

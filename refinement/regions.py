@@ -25,6 +25,7 @@ from refinement.grid import (
     mask_from_cells,
     mask_where_all_cells,
     regions_meeting,
+    rough_cell_share,
     square_kernel,
 )
 from refinement.masks import Mask
@@ -297,13 +298,8 @@ def thickness(border: Mask, depth: Plane, step: int) -> tuple[Plane, Mask]:
         The thickness, (h, w) float32 on the coarse grid, 0 away from the border; and the
         mask of where no thick border is near.
     """
-    pixels = border.pixels()
-
-    def planes(rows: slice) -> tuple[Plane, Plane]:
-        share = pixels[rows].astype(np.float32)
-        return share, depth[rows] * share
-
-    share, mean = cell_means(planes, border.shape, step)
+    pixels, share = border.pixels(), cell_share(border, step)
+    mean = cell_means(lambda rows: [depth[rows] * pixels[rows]], border.shape, step)[0]
     doubled = 2.0 * mean / np.maximum(share, 1e-6)
     thick = np.asarray(cv2.dilate(doubled, np.ones((3, 3), np.uint8)), np.float32)
     return thick, mask_where_all_cells(thick <= THICK, border.shape)
@@ -322,7 +318,7 @@ def tresses(quantised: Alpha8, thick: Plane, step: int) -> Mask:
     hair = thick > THICK
     if not hair.any():
         return Mask.empty(quantised.shape)
-    narrow = cell_share(_narrow_gaps(quantised, step, GAP), step)
+    narrow = rough_cell_share(_narrow_gaps(quantised, step, GAP), step)
     dense = blur(narrow, 3) > DENSE
     _, labels = cv2.connectedComponents((dense | hair).astype(np.uint8), connectivity=8)
     reached = np.isin(labels, labels[hair]) & dense
@@ -339,9 +335,9 @@ def strands(dents: Mask, nearby: Mask, step: int) -> Mask:
     """
     if not dents:
         return dents
-    density = cell_share(dents, step)
+    density = rough_cell_share(dents, step)
     around = blur(density, 5)
-    deep = cell_share(nearby, step) == 0
+    deep = rough_cell_share(nearby, step) == 0
     usual = float(density[deep].mean()) if deep.any() else 0.0
     least, factor = STRANDS_SHARE
     return mask_from_cells(around > least + factor * usual, dents.shape)
