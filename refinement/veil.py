@@ -56,7 +56,8 @@ def follow_veil(raw: Plane, quantised: Alpha8, regions: Regions) -> Veil:
     """
     inside = regions.inside
     reach = regions.step
-    near = inside.dilate(reach) & Mask(quantised >= VEIL)
+    # Only what is veiled itself lowers the level beside it.
+    near = (inside & Mask(quantised < VEILED)).dilate(reach) & Mask(quantised >= VEIL)
     places = (near - inside - regions.outside).places()
     if not places.size:
         return Veil(places, np.zeros(0, np.float32))
