@@ -12,21 +12,17 @@ from numpy.typing import NDArray
 
 from refinement.grid import (
     Alpha8,
-    Labelled,
     Plane,
     as_mask8,
     blur,
-    bounding_corners,
     cell_means,
     dilate,
     distance_from,
     interpolate_cells,
-    label,
-    labels_at,
     mask_from_cells,
     rough_cell_share,
-    touching_frame,
 )
+from refinement.labels import Labelled, bounding_corners, label, labels_at, touching_frame
 from refinement.masks import Mask
 from refinement.thresholds import (
     CLEAR,

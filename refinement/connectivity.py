@@ -14,7 +14,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from refinement.grid import Alpha8, label, labels_at
+from refinement.grid import Alpha8
+from refinement.labels import label, labels_at
 from refinement.masks import Mask
 from refinement.thresholds import DENT, ROUGH
 

@@ -12,18 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from refinement.grid import (
-    Alpha8,
-    Labelled,
-    Plane,
-    as_mask8,
-    count_beside,
-    dilate,
-    erode,
-    label,
-    local_level,
-    square_kernel,
-)
+from refinement.grid import Alpha8, Plane, as_mask8, dilate, erode, local_level, square_kernel
+from refinement.labels import Labelled, count_beside, label
 from refinement.masks import Mask, Places
 from refinement.regions import Regions
 from refinement.thresholds import (

@@ -13,11 +13,11 @@ from refinement.grid import (
     cell_share,
     dilate,
     interpolate_cells,
-    regions_meeting,
     spread,
     square_kernel,
     to_8_bit,
 )
+from refinement.labels import regions_meeting
 from refinement.masks import Mask, Places
 from refinement.regions import Regions
 from refinement.thresholds import (

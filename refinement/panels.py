@@ -14,20 +14,18 @@ from numpy.typing import NDArray
 
 from refinement.grid import (
     Alpha8,
-    Labelled,
     Plane,
     as_mask8,
-    count_beside,
     dilate,
     erode,
     interpolate_cells,
-    label,
     local_level,
     mask_from_cells,
     round_level,
     spread,
     square_kernel,
 )
+from refinement.labels import Labelled, count_beside, label
 from refinement.masks import Mask
 from refinement.thresholds import (
     DENT,

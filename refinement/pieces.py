@@ -12,7 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from refinement.grid import Alpha8, bounding_corners, label, touching_frame
+from refinement.grid import Alpha8
+from refinement.labels import bounding_corners, label, touching_frame
 from refinement.masks import Mask
 from refinement.options import Options
 from refinement.thresholds import (

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refinement.background import gap_area, median_clear
-from refinement.grid import Alpha8, bounding_corners, labels_at
-from refinement.masks import Mask, Mask8
+from refinement.grid import Alpha8
+from refinement.labels import bounding_corners, labels_at
+from refinement.masks import Mask, Mask8, Places
 from refinement.thresholds import (
     CLEAR,
     PIN_HOLE_ALONE,
@@ -52,18 +53,12 @@ def find_pin_holes(quantised: Alpha8, scale: float, openings: Mask | None = None
     count, labels = cv2.connectedComponents(gaps, connectivity=8)
     names = labels_at(np.asarray(labels, np.int32), where)
     levels = quantised[part].ravel()[where]
-    (top, left), (bottom, right) = bounding_corners(names, where, gaps.shape, count)
-    area = np.bincount(names, minlength=count)
-    side = np.maximum(right - left, bottom - top) + 1
-    small = (side <= widest) & (area > PIN_HOLE_COMPACT * side * side)
-    small[0] = False
+    opened = np.zeros(where.size, np.bool_)
     if openings is not None:
-        small[names[openings.pixels()[part].ravel()[where] > 0]] = False
-    chosen = np.flatnonzero(small)
+        opened = openings.pixels()[part].ravel()[where] > 0
+    chosen, dents = _small(names, where, gaps.shape, count, widest, opened)
     floor = np.full(count, 255, np.uint8)
     np.minimum.at(floor, names, levels)
-    corners = (side, top, bottom, left, right, area)
-    dents = _Dents(*(np.asarray(values[chosen], np.int64) for values in corners))
     floor = floor[chosen]
     near, far = _alone(dents, unsolid.pixels()[part], gaps, scale)
     clear = np.bincount(names[levels <= CLEAR], minlength=count)[chosen]
@@ -107,6 +102,26 @@ class _Dents:
         x0, x1 = np.maximum(self.left - wide, 0), np.minimum(self.right + 1 + wide, columns)
         inside = sums[y1, x1].astype(np.int64) - sums[y0, x1] - sums[y1, x0] + sums[y0, x0]
         return inside - self.area, (y1 - y0) * (x1 - x0)
+
+
+def _small(
+    names: NDArray[np.intp],
+    where: Places,
+    shape: tuple[int, ...],
+    count: int,
+    widest: float,
+    opened: NDArray[np.bool_],
+) -> tuple[NDArray[np.intp], _Dents]:
+    """The labels of the small compact dents that hold no opening, and the boxes about them."""
+    (top, left), (bottom, right) = bounding_corners(names, where, shape, count)
+    area = np.bincount(names, minlength=count)
+    side = np.maximum(right - left, bottom - top) + 1
+    small = (side <= widest) & (area > PIN_HOLE_COMPACT * side * side)
+    small[0] = False
+    small[names[opened]] = False
+    chosen = np.flatnonzero(small)
+    corners = (side, top, bottom, left, right, area)
+    return chosen, _Dents(*(np.asarray(values[chosen], np.int64) for values in corners))
 
 
 def _alone(

@@ -8,8 +8,9 @@ import cv2
 import numpy as np
 
 from refinement import colour, halo, inputs, levels, veil
-from refinement.grid import Alpha8, Pixels, Plane, label, to_8_bit
+from refinement.grid import Alpha8, Pixels, Plane, to_8_bit
 from refinement.inputs import Layout, Rgba, RgbaLike
+from refinement.labels import label
 from refinement.masks import Mask
 from refinement.options import Options, RefinementError
 from refinement.pictures import Picture

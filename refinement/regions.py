@@ -20,14 +20,12 @@ from refinement.grid import (
     cell_means,
     cell_share,
     dilate,
-    label,
-    labels_at,
     mask_from_cells,
     mask_where_all_cells,
-    regions_meeting,
     rough_cell_share,
     square_kernel,
 )
+from refinement.labels import label, labels_at, regions_meeting
 from refinement.masks import Mask
 from refinement.options import Options
 from refinement.panels import Panels, find_panels

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from refinement import grid
+from refinement import grid, labels
 from refinement.masks import Mask
 from refinement.pin_holes import find_pin_holes
 from refinement.rings import Rings, measure_rings
@@ -111,20 +111,24 @@ def test_regions_that_meet_others_are_whole(
     other = (np.random.default_rng(seed).random(pixels.shape) < 0.03).astype(np.uint8)
     _, labels = cv2.connectedComponents(pixels, connectivity=connectivity)
     names = np.unique(labels[(pixels & other) > 0])
-    regions = grid.label(Mask(pixels), connectivity=connectivity)
+    regions = labels.label(Mask(pixels), connectivity=connectivity)
     met = regions.meeting(Mask(other))
     assert np.array_equal(regions.mask_of(met).pixels(), np.isin(labels, names) & (labels > 0))
     assert np.array_equal(regions.mask_of(~met).pixels(), ~np.isin(labels, names) & (labels > 0))
 
 
-@pytest.mark.parametrize("side", [200, 640])
-def test_more_regions_than_16_bits_can_number(side: int) -> None:
+@pytest.mark.parametrize(("side", "missing"), [(200, 0), (512, 2), (512, 1), (640, 0)])
+@pytest.mark.parametrize("connectivity", [4, 8])
+def test_as_many_regions_as_16_bits_can_number_and_more(
+    side: int, missing: int, connectivity: int
+) -> None:
     points = np.zeros((side, side), np.uint8)
     points[::2, ::2] = 1
-    regions = grid.label(Mask(points), connectivity=8)
+    points.ravel()[np.flatnonzero(points)[:missing]] = 0
+    regions = labels.label(Mask(points), connectivity=connectivity)
     assert regions.count == 1 + points.sum()
     assert int(regions.labels.max()) == points.sum()
-    assert regions.labels.itemsize == (2 if side == 200 else 4)
+    assert regions.labels.itemsize == (2 if points.sum() < 65535 else 4)
 
 
 @settings(max_examples=40, deadline=None)
