@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from refinement import grid, labels
+from refinement import grid
+from refinement.labels import label
 from refinement.masks import Mask
 from refinement.pin_holes import find_pin_holes
 from refinement.rings import Rings, measure_rings
@@ -111,7 +112,7 @@ def test_regions_that_meet_others_are_whole(
     other = (np.random.default_rng(seed).random(pixels.shape) < 0.03).astype(np.uint8)
     _, labels = cv2.connectedComponents(pixels, connectivity=connectivity)
     names = np.unique(labels[(pixels & other) > 0])
-    regions = labels.label(Mask(pixels), connectivity=connectivity)
+    regions = label(Mask(pixels), connectivity=connectivity)
     met = regions.meeting(Mask(other))
     assert np.array_equal(regions.mask_of(met).pixels(), np.isin(labels, names) & (labels > 0))
     assert np.array_equal(regions.mask_of(~met).pixels(), ~np.isin(labels, names) & (labels > 0))
@@ -125,7 +126,7 @@ def test_as_many_regions_as_16_bits_can_number_and_more(
     points = np.zeros((side, side), np.uint8)
     points[::2, ::2] = 1
     points.ravel()[np.flatnonzero(points)[:missing]] = 0
-    regions = labels.label(Mask(points), connectivity=connectivity)
+    regions = label(Mask(points), connectivity=connectivity)
     assert regions.count == 1 + points.sum()
     assert int(regions.labels.max()) == points.sum()
     assert regions.labels.itemsize == (2 if points.sum() < 65535 else 4)
