@@ -23,7 +23,6 @@ KNIGHT: Final = 2.1969
 _REACH: Final = 63  # one word of 64 bits between two rows takes up what grows out of either
 
 
-@functools.lru_cache(maxsize=256)
 def disc_widths(radius: float) -> tuple[int, ...]:
     """Half-widths of a disc's rows: from the middle row outwards, without the middle column.
 
@@ -33,15 +32,40 @@ def disc_widths(radius: float) -> tuple[int, ...]:
     Returns:
         ``widths[dy]`` is the largest ``dx`` for which (dx, dy) is no farther than the radius.
     """
-    reach = int(radius * 1.1) + 2  # the metric is never under 0.98 of the Euclidean one
+    if _reach(radius) > _REACH:
+        return _rows_within(_lengths(_reach(radius)), np.float32(radius))
+    # Of the radii that random trimaps draw few make different discs: 354 up to 30 pixels.
+    return _widths(int(np.searchsorted(_radii(), np.float32(radius), side="right")))
+
+
+def _reach(radius: float) -> int:
+    return int(radius * 1.1) + 2  # the metric is never under 0.98 of the Euclidean one
+
+
+@functools.lru_cache(maxsize=4)
+def _lengths(reach: int) -> NDArray[np.float32]:
+    """The metric's length of every step (dx, dy) of up to ``reach``, float32 as OpenCV's."""
     rows, columns = np.mgrid[: reach + 1, : reach + 1]
     long, short = np.maximum(rows, columns), np.minimum(rows, columns)
     steep = KNIGHT * (long - short) + DIAGONAL * (2 * short - long)
     flat = KNIGHT * short + STRAIGHT * (long - 2 * short)
-    length = np.where(long >= 2 * short, flat, steep)
-    # In float32, as OpenCV gives its distances.
-    near = length.astype(np.float32) <= np.float32(radius)
-    return tuple(int(count) - 1 for count in near.sum(axis=1) if count)
+    return np.where(long >= 2 * short, flat, steep).astype(np.float32)
+
+
+@functools.cache
+def _radii() -> NDArray[np.float32]:
+    """The lengths that occur, in order: only at these does a growing disc change."""
+    return np.unique(_lengths(_REACH))
+
+
+@functools.lru_cache(maxsize=1024)
+def _widths(place: int) -> tuple[int, ...]:
+    """The rows of the disc whose radius is the one before a place of the list of radii."""
+    return _rows_within(_lengths(_REACH), _radii()[place - 1])
+
+
+def _rows_within(lengths: NDArray[np.float32], radius: np.float32) -> tuple[int, ...]:
+    return tuple(int(count) - 1 for count in (lengths <= radius).sum(axis=1) if count)
 
 
 def eroded(region: NDArray[np.bool_], radius: float) -> NDArray[np.bool_]:
@@ -56,7 +80,7 @@ def eroded(region: NDArray[np.bool_], radius: float) -> NDArray[np.bool_]:
     """
     if radius <= 0 or region.all():
         return region
-    if int(radius * 1.1) + 2 > _REACH:
+    if _reach(radius) > _REACH:
         distance = cv2.distanceTransform(region.view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
         return distance > np.float32(radius)
     height, width = region.shape
@@ -69,7 +93,7 @@ def eroded(region: NDArray[np.bool_], radius: float) -> NDArray[np.bool_]:
     packed[:, : bits.shape[1]] = bits
     grown = _dilated(words, stride, disc_widths(float(radius)))
     octets = grown[1:].view(np.uint8).reshape(height, -1)
-    return np.unpackbits(octets, axis=1, count=width, bitorder="little") == 0
+    return np.unpackbits(~octets, axis=1, count=width, bitorder="little").view(np.bool_)
 
 
 def _dilated(words: NDArray[np.uint64], stride: int, widths: tuple[int, ...]) -> NDArray[np.uint64]:

@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ld_portrait_20k.compositing.batches import (
+    LAYERS,
+    as_floats,
+    planes_of,
+    stack_float32,
+    stack_uint8,
+)
 from ld_portrait_20k.compositing.buffers import BUFFERS
 from ld_portrait_20k.compositing.transform import Batch, Halves, Sample, Transform
 from ld_portrait_20k.errors import missing_extra
 
-LAYERS: Final = ("image", "alpha", "trimap", "foreground", "background")
 
-_MANY_THREADS: Final = 3
-"""From so many threads on torch is faster at making floats than numpy with one, although it goes
-over the memory twice (measured: 1.7 times as long with one thread)."""
+class Pick(Transform):
+    """Keeps pictures, as they are, and some other keys.
+
+    Args:
+        keep: The other keys.
+    """
+
+    def __init__(self, keep: Sequence[str]) -> None:
+        self.keep = tuple(keep)
+
+    def apply(self, sample: Sample, rng: np.random.Generator) -> Sample:
+        """The sample with the keys to keep, then its pictures."""
+        return {key: sample[key] for key in (*self.keep, *LAYERS) if key in sample}
 
 
 class ToTensors(Transform):
@@ -64,11 +80,16 @@ class ToTensors(Transform):
         return result
 
     def halves(self) -> Halves | None:
-        """Uint8 tensors of a sample, then floats of a batch of them."""
+        """Pictures of a sample, uint8 tensors of a batch of them, then floats."""
         if self.numpy or type(self) is not ToTensors:
             return None
-        early = ToTensors("uint8", self.keep, channels_last=self.channels_last)
-        return Halves(early, floats if self.dtype == "float32" else moved)
+        whole = stack_float32 if self.dtype == "float32" else stack_uint8
+        return Halves(
+            Pick(self.keep),
+            floats if self.dtype == "float32" else moved,
+            functools.partial(stack_uint8, channels_last=self.channels_last),
+            functools.partial(whole, channels_last=self.channels_last),
+        )
 
     def _convert(self, key: str, picture: NDArray[np.uint8]) -> Any:
         planes: NDArray[Any]
@@ -78,7 +99,7 @@ class ToTensors(Transform):
             planes = np.moveaxis(picture.copy(), 2, 0)
         else:
             planes = np.empty((3, *picture.shape[:2]), np.uint8)
-            cv2.split(picture, [planes[0], planes[1], planes[2]])
+            planes_of(picture, planes)
         if self.dtype == "float32":
             planes = _array_of_floats(key, planes)
         if self.numpy:
@@ -121,20 +142,19 @@ def _each_layer(batch: Batch, convert: Any) -> Batch:
 
 
 def _array_of_floats(key: str, planes: NDArray[np.uint8]) -> NDArray[np.float32]:
-    # numpy's memory for the result: numpy asks for large pages, torch does not.
-    contiguous = planes.flags.c_contiguous
-    result = BUFFERS.take(planes.shape) if contiguous else np.empty_like(planes, np.float32)
-    # 128 is the trimap's 0.5.
-    np.multiply(planes, np.float32(1 / 256 if key == "trimap" else 1 / 255), out=result)
-    if key == "trimap":
-        np.copyto(result, 1, where=planes == 255)
-    return result
+    if planes.flags.c_contiguous:
+        # numpy's memory for the result: numpy asks for large pages, torch does not.
+        result: NDArray[np.float32] = BUFFERS.take(planes.shape)
+        as_floats(key, planes, result)
+        return result
+    pixels = np.ascontiguousarray(np.moveaxis(planes, -3, -1))
+    return np.moveaxis(_array_of_floats(key, pixels), -1, -3)
 
 
 def _tensor_of_floats(key: str, planes: Any) -> Any:
     import torch
 
-    if planes.device.type == "cpu" and torch.get_num_threads() < _MANY_THREADS:
+    if planes.device.type == "cpu" and planes.dtype == torch.uint8:
         return torch.from_numpy(_array_of_floats(key, planes.numpy()))
-    result = planes.to(torch.float32).mul_(1 / 256 if key == "trimap" else 1 / 255)
+    result = torch.mul(planes, 1 / 256 if key == "trimap" else 1 / 255)
     return result.masked_fill_(planes == 255, 1.0) if key == "trimap" else result

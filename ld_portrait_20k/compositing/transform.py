@@ -30,10 +30,15 @@ class Halves(NamedTuple):
         sample: Of one sample, in the worker.
         batch: Of a collated batch of what ``sample`` returned, in the process that trains; also
             takes the device where the tensors are to be, or None for the transform's own.
+        collate: Makes the batch of a list of what ``sample`` returned.
+        whole: ``collate`` and ``batch`` in one, on the CPU, for samples that were made in the
+            process that trains; None where that gains nothing.
     """
 
     sample: Callable[[Sample], Any]
     batch: Callable[[Batch, Any], Batch]
+    collate: Callable[[list[Any]], Batch]
+    whole: Callable[[list[Any]], Batch] | None = None
 
 
 class Transform:
@@ -148,7 +153,7 @@ class Compose(Transform):
         # A class of your own with another __call__ is left whole.
         if cut is None or type(self).__call__ is not Compose.__call__:
             return None
-        return Halves(Compose([*self.transforms[:-1], cut.sample]), cut.batch)
+        return cut._replace(sample=Compose([*self.transforms[:-1], cut.sample]))
 
     def __repr__(self) -> str:
         names = (getattr(step, "__name__", type(step).__name__) for step in self.transforms)

@@ -28,9 +28,10 @@ def trimap(
         (H, W) uint8 of 0, 128 and 255. Every soft pixel is unknown. The regions are
         assumed to go on beyond the picture's border, so a body that it cuts is not eroded there.
     """
-    result = np.full(alpha.shape, UNKNOWN, np.uint8)
-    np.copyto(result, FOREGROUND, where=eroded(alpha >= high, erosion))
-    np.copyto(result, BACKGROUND, where=eroded(alpha <= low, dilation))
+    # Arithmetic on whole planes is quicker than writing where a mask says so.
+    result = eroded(alpha >= high, erosion) * np.uint8(FOREGROUND - UNKNOWN)
+    result += np.uint8(UNKNOWN)
+    result *= ~eroded(alpha <= low, dilation)
     return result
 
 

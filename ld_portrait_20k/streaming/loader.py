@@ -105,11 +105,16 @@ class PortraitLoader:
         self._device = device
         where = device or getattr(stream.transform, "device", None) or "cpu"
         self._on_cpu = torch.device(where).type == "cpu"
+        first = self._halves.sample if self._halves else None
+        if self._halves and self._halves.whole and self._on_cpu and not num_workers:
+            # The second half is done by the collation.
+            collate, self._halves = self._halves.whole, None
+        elif self._halves:
+            collate = self._halves.collate
         self._threads = threads
         self._prefetch = prefetch
         self._pin = pin_memory and torch.cuda.is_available()
         self._on_worker = on_worker
-        first = self._halves.sample if self._halves else None
         self._batches = _Batches(stream, collate or default_collate, first)
         self._loader: Any = DataLoader(
             self._batches,  # type: ignore[arg-type]

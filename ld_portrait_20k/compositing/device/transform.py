@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from ld_portrait_20k.compositing.tensors import LAYERS, ToTensors, floats, move
+from ld_portrait_20k.compositing.batches import LAYERS, stack_uint8
+from ld_portrait_20k.compositing.tensors import Pick, ToTensors, floats, move
 from ld_portrait_20k.compositing.transform import (
     Batch,
     BatchTransform,
@@ -17,7 +19,6 @@ from ld_portrait_20k.compositing.transform import (
     Transform,
 )
 from ld_portrait_20k.deferred import takes_deferred
-from ld_portrait_20k.errors import missing_extra
 
 _DRAWN = "drawn"
 
@@ -33,28 +34,12 @@ class _Draw(Transform):
         return {**sample, _DRAWN: [*sample.get(_DRAWN, ()), self.step.draw(rng)]}
 
 
-class _Pack(Transform):
-    """What crosses to the device: uint8 pictures, random numbers, and the keys to keep."""
-
-    def __init__(self, keep: Sequence[str]) -> None:
-        self.keep = tuple(keep)
-
-    def apply(self, sample: Sample, rng: np.random.Generator) -> Sample:
-        try:
-            import torch
-        except ImportError as problem:
-            raise missing_extra("torch", "torch") from problem
-        result: Sample = {key: sample[key] for key in self.keep if key in sample}
-        for key in LAYERS:
-            if key in sample:
-                picture = np.ascontiguousarray(np.atleast_3d(sample[key]))
-                # Pixels stay in rows, which saves the worker a pass.
-                result[key] = torch.from_numpy(picture).permute(2, 0, 1)
-        return {**result, _DRAWN: sample.get(_DRAWN, [])}
-
-
 def _drawing(step: Any) -> Any:
     return _Draw(step) if isinstance(step, BatchTransform) else step
+
+
+# Pixels stay together, which saves the worker a pass.
+_collate = functools.partial(stack_uint8, channels_last=True)
 
 
 class OnDevice(Compose):
@@ -92,25 +77,25 @@ class OnDevice(Compose):
             if not isinstance(step, BatchTransform) and not getattr(step, "only_adds", False):
                 raise ValueError(f"{step!r} comes after a step that is done in batches")
 
-        self._first_half = Compose([*map(_drawing, self.transforms[:-1]), _Pack(self._last.keep)])
+        pick = Pick([*self._last.keep, _DRAWN])
+        self._first_half = Compose([*map(_drawing, self.transforms[:-1]), pick])
 
     def __call__(self, sample: Sample, place: int = 0) -> Any:
         """The sample after all steps; its tensors are on the device."""
         early = self._first_half(sample, place)
-        lone = {key: [value] if key not in LAYERS else value[None] for key, value in early.items()}
-        batch = self._finish(lone, self.device)
+        batch = self._finish(_collate([early]), self.device)
         return {key: value[0] for key, value in batch.items()}
 
     def halves(self) -> Halves:
         """Crops and random numbers of a sample, then everything else for a batch."""
-        return Halves(self._first_half, self._finish)
+        return Halves(self._first_half, self._finish, _collate)
 
     def _finish(self, batch: Batch, device: Any) -> Batch:
         import torch
 
         target = torch.device(self.device if device is None else device)
         batch = dict(batch)
-        drawn = batch.pop(_DRAWN)
+        drawn = batch.pop(_DRAWN, [])
         for key in LAYERS:
             if key in batch:
                 batch[key] = move(batch[key], target)
