@@ -1,8 +1,9 @@
 """Batches of pictures, each plane written once, where it stays.
 
 A sample has pictures as rows of pixels, a batch has planes: (B, C, H, W). Making planes of each
-sample and stacking them took 2 ms of a training sample of 512 px, writing them into the batch
-takes 1. Floats come from a table of the 256 values, at the speed of the memory.
+sample and stacking them later took 2 ms of a training sample of 512 px. Here they are written into
+the batch as soon as the sample is there, while the processor's cache still has it, and its
+memory serves the next sample. Floats come from a table of the 256 values.
 """
 
 from __future__ import annotations
@@ -23,25 +24,104 @@ LAYERS: Final = ("image", "alpha", "trimap", "foreground", "background")
 """The keys of a sample that hold pictures, in the order that a batch has them."""
 
 
-def stack_uint8(samples: list[Sample], *, channels_last: bool = False) -> Batch:
-    """A batch of samples with their pictures as uint8 tensors.
+class Stacking:
+    """Collation of samples whose pictures are arrays.
 
-    In a loader's worker process the tensors are in shared memory.
+    All else is collated as by :func:`~ld_portrait_20k.streaming.collation.default_collate`. In a
+    loader's worker process the tensors are in shared memory.
 
     Args:
-        samples: Their layers are (H, W) or (H, W, 3) uint8 arrays. All else is collated as by
-            :func:`~ld_portrait_20k.streaming.collation.default_collate`.
+        dtype: ``"uint8"`` or ``"float32"``; float32 values are in 0..1, the trimap's 0, 0.5 and 1.
         channels_last: Leave pixels together, in torch's ``channels_last`` format.
-
-    Returns:
-        Layers as (B, 1, H, W) or (B, 3, H, W), as a list of tensors where sizes differ.
     """
-    return _stacked(samples, np.uint8, channels_last)
+
+    def __init__(self, dtype: str = "uint8", channels_last: bool = False) -> None:
+        self._dtype: type[Any] = np.float32 if dtype == "float32" else np.uint8
+        self._channels_last = channels_last
+
+    def gather(self, size: int) -> PictureBatch:
+        """An empty batch of up to so many samples."""
+        return PictureBatch(size, self._dtype, self._channels_last)
+
+    def __call__(self, samples: list[Sample] | PictureBatch) -> Batch:
+        """The batch of a list of samples, or of what was gathered."""
+        if isinstance(samples, PictureBatch):
+            return samples.collated()
+        batch = self.gather(len(samples))
+        for sample in samples:
+            batch.append(sample)
+        return batch.collated()
 
 
-def stack_float32(samples: list[Sample], *, channels_last: bool = False) -> Batch:
-    """Like :func:`stack_uint8`, as float32 in 0..1; the trimap as 0, 0.5 and 1."""
-    return _stacked(samples, np.float32, channels_last)
+class PictureBatch:
+    """Samples on their way into one batch.
+
+    Args:
+        size: The most samples.
+        dtype: Of the batch's pictures, uint8 or float32.
+        channels_last: See :class:`Stacking`.
+    """
+
+    def __init__(self, size: int, dtype: type[Any], channels_last: bool) -> None:
+        self._size = size
+        self._dtype = dtype
+        self._channels_last = channels_last
+        self._rest: list[Sample] = []
+        self._layers: dict[str, Any] = {}  # tensors, or lists of them where sizes differ
+        self._pixels: set[str] = set()  # the layers whose pixels stay together
+        self._scratch = np.empty(0, np.uint8)
+
+    def __len__(self) -> int:
+        return len(self._rest)
+
+    def append(self, sample: Sample) -> None:
+        """Take a sample; its layers are (H, W) or (H, W, 3) uint8 arrays."""
+        if not self._rest:
+            self._begin(sample)
+        for key, layer in self._layers.items():
+            picture = sample[key]
+            size = self._size_of(key, picture)
+            if not isinstance(layer, list) and layer.shape[1:] != size:
+                layer = self._layers[key] = list(layer[: len(self)])
+            if isinstance(layer, list):
+                layer.append(_memory(size, self._dtype))
+            self._write(key, picture, layer[len(self)].numpy())
+        self._rest.append({key: x for key, x in sample.items() if key not in LAYERS})
+
+    def collated(self) -> Batch:
+        """The batch; pictures (B, 1, H, W) or (B, 3, H, W), a list of them where sizes differ."""
+        batch: Batch = default_collate(self._rest)
+        for key, layer in self._layers.items():
+            tensors = layer if isinstance(layer, list) else [layer[: len(self)]]
+            if key in self._pixels:
+                tensors = [tensor.movedim(-1, -3) for tensor in tensors]
+            batch[key] = tensors if isinstance(layer, list) else tensors[0]
+        return batch
+
+    def _begin(self, first: Sample) -> None:
+        for key in LAYERS:
+            if key in first:
+                if self._channels_last and first[key].ndim == 3:
+                    self._pixels.add(key)
+                size = self._size_of(key, first[key])
+                self._layers[key] = _memory((self._size, *size), self._dtype)
+
+    def _size_of(self, key: str, picture: NDArray[np.uint8]) -> tuple[int, ...]:
+        height, width = picture.shape[:2]
+        channels = 1 if picture.ndim == 2 else picture.shape[2]
+        return (height, width, channels) if key in self._pixels else (channels, height, width)
+
+    def _write(self, key: str, picture: NDArray[np.uint8], place: NDArray[Any]) -> None:
+        floats = self._dtype is np.float32
+        if floats and self._scratch.size < place.size:
+            self._scratch = np.empty(place.size, np.uint8)
+        target = self._scratch[: place.size].reshape(place.shape) if floats else place
+        if key in self._pixels:
+            target[...] = picture
+        else:
+            planes_of(picture, target)
+        if floats:
+            as_floats(key, target, place)
 
 
 def planes_of(picture: NDArray[np.uint8], out: NDArray[np.uint8]) -> None:
@@ -64,40 +144,6 @@ def _table(trimap: bool) -> NDArray[np.float32]:
     if trimap:
         table[128] = 0.5
     return table[None]
-
-
-def _stacked(samples: list[Sample], dtype: type[Any], channels_last: bool) -> Batch:
-    layers = [key for key in LAYERS if key in samples[0]]
-    rest = [{key: x for key, x in sample.items() if key not in LAYERS} for sample in samples]
-    batch: Batch = default_collate(rest)
-    for key in layers:
-        pictures = [sample[key] for sample in samples]
-        if all(picture.shape == pictures[0].shape for picture in pictures):
-            batch[key] = _layer(key, pictures, dtype, channels_last)
-        else:
-            batch[key] = [_layer(key, [x], dtype, channels_last)[0] for x in pictures]
-    return batch
-
-
-def _layer(
-    key: str, pictures: list[NDArray[np.uint8]], dtype: type[Any], channels_last: bool
-) -> Any:
-
-    height, width = pictures[0].shape[:2]
-    channels = 1 if pictures[0].ndim == 2 else pictures[0].shape[2]
-    by_pixels = channels_last and channels > 1
-    size = (height, width, channels) if by_pixels else (channels, height, width)
-    tensor = _memory((len(pictures), *size), dtype)
-    planes = np.empty(size, np.uint8) if dtype is np.float32 else None
-    for picture, place in zip(pictures, tensor.numpy(), strict=True):
-        target = place if planes is None else planes
-        if by_pixels:
-            target[...] = picture
-        else:
-            planes_of(picture, target)
-        if planes is not None:
-            as_floats(key, planes, place)
-    return tensor.permute(0, 3, 1, 2) if by_pixels else tensor
 
 
 def _memory(shape: tuple[int, ...], dtype: type[Any]) -> Any:

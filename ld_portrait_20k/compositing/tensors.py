@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,10 +10,9 @@ from numpy.typing import NDArray
 
 from ld_portrait_20k.compositing.batches import (
     LAYERS,
+    Stacking,
     as_floats,
     planes_of,
-    stack_float32,
-    stack_uint8,
 )
 from ld_portrait_20k.compositing.buffers import BUFFERS
 from ld_portrait_20k.compositing.transform import Batch, Halves, Sample, Transform
@@ -83,12 +81,11 @@ class ToTensors(Transform):
         """Pictures of a sample, uint8 tensors of a batch of them, then floats."""
         if self.numpy or type(self) is not ToTensors:
             return None
-        whole = stack_float32 if self.dtype == "float32" else stack_uint8
         return Halves(
             Pick(self.keep),
             floats if self.dtype == "float32" else moved,
-            functools.partial(stack_uint8, channels_last=self.channels_last),
-            functools.partial(whole, channels_last=self.channels_last),
+            Stacking("uint8", self.channels_last),
+            Stacking(self.dtype, self.channels_last),
         )
 
     def _convert(self, key: str, picture: NDArray[np.uint8]) -> Any:

@@ -13,6 +13,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.random.bit_generator import ISeedSequence
+from numpy.typing import NDArray
 
 from ld_portrait_20k.arguments import function
 from ld_portrait_20k.deferred import MARK, decoded
@@ -39,6 +41,21 @@ class Halves(NamedTuple):
     batch: Callable[[Batch, Any], Batch]
     collate: Callable[[list[Any]], Batch]
     whole: Callable[[list[Any]], Batch] | None = None
+
+
+class _Key(ISeedSequence):
+    """Two numbers as the key of a Philox generator.
+
+    Given ``key=``, Philox asks the system for random numbers that it does not use, and takes three
+    times as long; a chain of transforms makes seven generators a sample.
+    """
+
+    def __init__(self, *key: int) -> None:
+        self._key = key
+
+    def generate_state(self, n_words: int, dtype: Any = np.uint32) -> NDArray[Any]:
+        """The key; Philox asks for two words of 64 bits."""
+        return np.array(self._key, dtype)
 
 
 class Transform:
@@ -72,7 +89,7 @@ class Transform:
     def generator(self, sample: Sample, place: int) -> np.random.Generator:
         """Where this transform's random numbers for a sample come from."""
         seed = int(sample.get("transform_seed", 0))
-        return np.random.Generator(np.random.Philox(key=np.array([seed, place], np.uint64)))
+        return np.random.Generator(np.random.Philox(_Key(seed, place)))  # type: ignore[arg-type]
 
     def halves(self) -> Halves | None:
         """This transform in two halves, None where it cannot be cut."""

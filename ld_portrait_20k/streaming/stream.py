@@ -251,13 +251,14 @@ class PortraitStream:
         """Yield batches of ``batch_size``; None for a batch whose samples were all skipped.
 
         Args:
-            collate: Makes a batch of a list of samples.
+            collate: Makes a batch of a list of samples. If it has a method ``gather(size)``, what
+                that returns takes the place of the list, so that samples go in as they come.
             transform: Called with each sample instead of the stream's.
         """
         transform = transform or self.transform
         share = self._worker_share()
-        batch: list[Any] = []
-        pending = 0
+        gather: Callable[[int], Any] = getattr(collate, "gather", lambda size: [])
+        batch, pending = gather(share.block), 0
         for outcome, epoch in self._outcomes(share):
             pending += 1
             sample = self._finish(outcome, epoch, transform)
@@ -265,11 +266,11 @@ class PortraitStream:
                 batch.append(sample)
             if pending == share.block:
                 self._taken += pending
-                yield collate(batch) if batch else None
-                batch, pending = [], 0
+                yield collate(batch) if len(batch) else None
+                batch, pending = gather(share.block), 0
         if pending:
             self._taken += pending
-            yield collate(batch) if batch else None
+            yield collate(batch) if len(batch) else None
         self._end_epoch()
 
     def state_dict(self, consumed: int | None = None) -> dict[str, Any]:

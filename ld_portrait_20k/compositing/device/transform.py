@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from ld_portrait_20k.compositing.batches import LAYERS, stack_uint8
+from ld_portrait_20k.compositing.batches import LAYERS, Stacking
 from ld_portrait_20k.compositing.tensors import Pick, ToTensors, floats, move
 from ld_portrait_20k.compositing.transform import (
     Batch,
@@ -39,7 +38,7 @@ def _drawing(step: Any) -> Any:
 
 
 # Pixels stay together, which saves the worker a pass.
-_collate = functools.partial(stack_uint8, channels_last=True)
+_collate = Stacking(channels_last=True)
 
 
 class OnDevice(Compose):
