@@ -56,12 +56,15 @@ def map_tones(picture: NDArray[np.uint8], tones: NDArray[np.uint8]) -> NDArray[n
 LUMA: Final = (0.299, 0.587, 0.114)
 """Weights of red, green and blue (Rec. 601)."""
 
+_IDENTITY: Final = np.eye(3)
+_GREY: Final = np.tile(LUMA, (3, 1))
+
 
 def saturate(picture: NDArray[np.uint8], saturation: float) -> NDArray[np.uint8]:
     """A picture with its colours' distance from each pixel's luma multiplied."""
     if saturation == 1.0:
         return picture
-    matrix = saturation * np.eye(3) + (1 - saturation) * np.tile(LUMA, (3, 1))
+    matrix = saturation * _IDENTITY + (1 - saturation) * _GREY
     return cast("NDArray[np.uint8]", cv2.transform(picture, matrix))
 
 

@@ -67,7 +67,8 @@ class PictureBatch:
         self._dtype = dtype
         self._channels_last = channels_last
         self._rest: list[Sample] = []
-        self._layers: dict[str, Any] = {}  # tensors, or lists of them where sizes differ
+        self._layers: dict[str, list[Any]] = {}  # a tensor, or one a sample where sizes differ
+        self._places: dict[str, NDArray[Any]] = {}  # the memory of those that are one tensor
         self._pixels: set[str] = set()  # the layers whose pixels stay together
         self._scratch = np.empty(0, np.uint8)
 
@@ -81,21 +82,26 @@ class PictureBatch:
         for key, layer in self._layers.items():
             picture = sample[key]
             size = self._size_of(key, picture)
-            if not isinstance(layer, list) and layer.shape[1:] != size:
-                layer = self._layers[key] = list(layer[: len(self)])
-            if isinstance(layer, list):
+            places = self._places.get(key)
+            if places is not None and places.shape[1:] != size:
+                layer[:] = layer[0][: len(self)]
+                places = None
+                del self._places[key]
+            if places is None:
                 layer.append(_memory(size, self._dtype))
-            self._write(key, picture, layer[len(self)].numpy())
+            place = layer[-1].numpy() if places is None else places[len(self)]
+            self._write(key, picture, place)
         self._rest.append({key: x for key, x in sample.items() if key not in LAYERS})
 
     def collated(self) -> Batch:
         """The batch; pictures (B, 1, H, W) or (B, 3, H, W), a list of them where sizes differ."""
         batch: Batch = default_collate(self._rest)
         for key, layer in self._layers.items():
-            tensors = layer if isinstance(layer, list) else [layer[: len(self)]]
+            one = key in self._places
+            tensors = [layer[0][: len(self)]] if one else layer
             if key in self._pixels:
                 tensors = [tensor.movedim(-1, -3) for tensor in tensors]
-            batch[key] = tensors if isinstance(layer, list) else tensors[0]
+            batch[key] = tensors[0] if one else tensors
         return batch
 
     def _begin(self, first: Sample) -> None:
@@ -104,7 +110,8 @@ class PictureBatch:
                 if self._channels_last and first[key].ndim == 3:
                     self._pixels.add(key)
                 size = self._size_of(key, first[key])
-                self._layers[key] = _memory((self._size, *size), self._dtype)
+                tensor = _memory((self._size, *size), self._dtype)
+                self._layers[key], self._places[key] = [tensor], tensor.numpy()
 
     def _size_of(self, key: str, picture: NDArray[np.uint8]) -> tuple[int, ...]:
         height, width = picture.shape[:2]

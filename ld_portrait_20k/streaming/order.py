@@ -46,8 +46,15 @@ def mix(values: NDArray[np.integer[Any]], *keys: int) -> NDArray[np.uint64]:
 
 def sample_seed(number: int, seed: int, epoch: int) -> int:
     """The seed, 0..2**63-1, for all random choices about one sample in one epoch."""
+    # As mix does it, on Python's integers: for one number that takes a tenth of the time.
+    state = number
+    for key in (seed, epoch, 3, 0):
+        state = (state * 0x9E3779B97F4A7C15 + (key & _MASK)) & _MASK
+        state = ((state ^ (state >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
+        state = ((state ^ (state >> 27)) * 0x94D049BB133111EB) & _MASK
+        state ^= state >> 31
     # An int64 is the largest integer that a tensor holds.
-    return int(mix(np.array([number]), seed, epoch, 3)[0] >> _U64(1))
+    return state >> 1
 
 
 def epoch_order(
