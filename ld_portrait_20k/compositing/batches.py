@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from ld_portrait_20k.compositing.buffers import BUFFERS
 from ld_portrait_20k.compositing.transform import Batch, Sample
+from ld_portrait_20k.streaming import lending
 from ld_portrait_20k.streaming.collation import default_collate
 
 LAYERS: Final = ("image", "alpha", "trimap", "foreground", "background")
@@ -160,7 +161,8 @@ def _memory(shape: tuple[int, ...], dtype: type[Any]) -> Any:
 
     if get_worker_info() is None:
         return torch.from_numpy(BUFFERS.take(shape, dtype))
-    # As torch's own collation does it: share_memory_() would copy what is not written yet.
-    storage = torch.UntypedStorage._new_shared(prod(shape) * np.dtype(dtype).itemsize)
-    kind = torch.float32 if dtype is np.float32 else torch.uint8
-    return torch.empty(0, dtype=kind).set_(storage).view(shape)
+    size = prod(shape) * np.dtype(dtype).itemsize
+    if dtype is np.float32 or lending.LENDER is None:
+        kind = torch.float32 if dtype is np.float32 else torch.uint8
+        return lending.shared_memory(size).view(kind).view(shape)
+    return lending.LENDER.take(size).view(shape)

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from ld_portrait_20k.arguments import function, whole_number
 from ld_portrait_20k.errors import PortraitError, missing_extra
+from ld_portrait_20k.streaming import lending
 from ld_portrait_20k.streaming.collation import Collate, default_collate, pinned
 from ld_portrait_20k.streaming.stream import PortraitStream, register_with_torch
 from ld_portrait_20k.streaming.threads import read_in_threads
@@ -115,7 +116,8 @@ class PortraitLoader:
         self._prefetch = prefetch
         self._pin = pin_memory and torch.cuda.is_available()
         self._on_worker = on_worker
-        self._batches = _Batches(stream, collate or default_collate, first)
+        lends = num_workers > 0 and self._halves is not None and not pin_memory
+        self._batches = _Batches(stream, collate or default_collate, first, lends)
         self._loader: Any = DataLoader(
             self._batches,  # type: ignore[arg-type]
             batch_size=None,
@@ -156,7 +158,7 @@ class PortraitLoader:
     def _received(self) -> Iterator[Any]:
         """Batches as workers hand them over."""
         if not self._threads:
-            yield from self._loader
+            yield from map(lending.received, self._loader)
             return
         threads = read_in_threads(
             lambda: map(self._prepared, self._batches),
@@ -227,17 +229,22 @@ class _Batches:
     a traceback of it on the way out of a worker.
     """
 
-    def __init__(self, stream: PortraitStream, collate: Collate, transform: Any) -> None:
+    def __init__(
+        self, stream: PortraitStream, collate: Collate, transform: Any, lends: bool
+    ) -> None:
         from torch.utils.data import IterableDataset
 
         IterableDataset.register(_Batches)
         self.stream = stream
         self.collate = collate
         self.transform = transform
+        self.lends = lends
 
     def __iter__(self) -> Iterator[Any]:
+        lender = lending.begin() if self.lends else None
         try:
-            yield from self.stream.batches(self.collate, self.transform)
+            for batch in self.stream.batches(self.collate, self.transform):
+                yield lender.lent(batch) if lender and batch is not None else batch
         except PortraitError as problem:
             yield problem
 

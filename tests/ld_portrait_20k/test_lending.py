@@ -1,0 +1,94 @@
+"""Workers get their shared memory back when the training process is done with it."""
+
+from __future__ import annotations
+
+import gc
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from ld_portrait_20k import PortraitLoader, PortraitStream  # noqa: E402
+from ld_portrait_20k import compositing as cp  # noqa: E402
+from ld_portrait_20k.streaming import lending  # noqa: E402
+from tests.ld_portrait_20k.samples import build  # noqa: E402
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    build(tmp_path / "d", {"train": (2, 8)}, size=(96, 80))
+    return tmp_path / "d"
+
+
+def loader(root: Path, *, keep: tuple[str, ...] = ("id",), **options: Any) -> PortraitLoader:
+    def add(sample: dict[str, Any]) -> dict[str, Any]:
+        return {**sample, "mine": np.full(4, int(sample["id"][4:]) + 1, np.uint8)}
+
+    transform = cp.Compose(
+        [
+            cp.RandomCrop(40), cp.RandomTrimap((1, 4)),
+            cp.RandomBackground(cp.ColourBackgrounds()), cp.Composite(), add,
+            cp.ToTensors("uint8", keep),
+        ]
+    )  # fmt: skip
+    stream = PortraitStream(root, shuffle=True, batch_size=2, transform=transform)
+    return PortraitLoader(stream, **options)
+
+
+def test_batches_that_are_held_keep_their_values(root: Path) -> None:
+    expected = [*loader(root)]
+    once = loader(root, num_workers=1)
+    held = [[*once] for _ in range(3)]
+    for batches in held:
+        assert len(batches) == 8
+    for batch, wanted in zip(held[0], expected, strict=True):
+        assert batch["id"] == wanted["id"]
+        for key in ("image", "alpha", "trimap", "foreground", "background"):
+            assert torch.equal(batch[key], wanted[key])
+
+
+def test_arrays_of_ones_own_are_left_alone(root: Path) -> None:
+    for batch in loader(root, keep=("id", "mine"), num_workers=1):
+        numbers = [int(key[4:]) + 1 for key in batch["id"]]
+        gc.collect()
+        assert batch["mine"].tolist() == [[number] * 4 for number in numbers]
+
+
+def test_after_breaks_the_batches_are_the_same(root: Path) -> None:
+    whole = [batch["image"] for batch in loader(root)]
+    broken = loader(root, num_workers=2)
+    found: list[Any] = []
+    while len(found) < len(whole):
+        for batch in broken:
+            found.append(batch["image"].clone())
+            if len(found) % 3 == 0:
+                break
+    assert all(torch.equal(a, b) for a, b in zip(found, whole, strict=True))
+
+
+def test_a_block_is_lent_until_the_last_view_is_gone() -> None:
+    lender = lending.Lender()
+    lender.begin()
+    memory = lender.take(48)
+    memory[:] = 7
+    place = memory.data_ptr()
+    batch = lending.received(lender.lent({"image": memory.view(3, 4, 4), "id": ["a"]}))
+    view = batch["image"][1:].numpy()
+    del batch
+    gc.collect()
+    assert lender.take(48).data_ptr() != place
+    assert (view == 7).all()
+    del view
+    gc.collect()
+    assert lender.take(48).data_ptr() == place
+
+
+def test_blocks_of_a_broken_epoch_are_forgotten() -> None:
+    lender = lending.Lender()
+    for _ in range(40):
+        lender.begin()
+        lender.take(48)
+    assert sum(len(blocks) for blocks in lender._blocks.values()) <= 2
