@@ -54,8 +54,8 @@ WARM = 2
 """Batches before the clock starts where workers take seconds to start."""
 
 KEPT_BYTES = 2**29
-"""Room for the 64 backgrounds of 1536x1024 at both scales that crops of 512 px ask for: 360 MiB. The
-default, 256 MiB, would have a third of them decoded again."""
+"""Room for the 64 backgrounds of 1536x1024 at both scales that crops of 512 px ask for: 360 MiB.
+With the default, 256 MiB, some would be decoded again and again."""
 
 
 def bench_bytes(report: Report, root: Path, rounds: int, count: int) -> None:
