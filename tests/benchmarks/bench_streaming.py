@@ -3,8 +3,8 @@
 Alternating rounds in one process, medians and ratios, one thread everywhere unless workers
 are named. SPDL and litdata run where they are installed; they are no dependencies. Data: a
 dataset folder of PNG shards of 1024x1024; without ``--data`` one of ``--samples`` procedural
-portraits is built first (a few minutes). With ``--samples 24 --rounds 2 --decoded 16`` all of it
-took 3.5 minutes of CPU time, a sixth of that for the build.
+portraits is built first (a few minutes; 16 took 48 s of CPU time, start included). All of it with
+``--samples 24 --rounds 2 --decoded 16`` took 3.5 minutes of CPU time.
 
     python -m tests.benchmarks.bench_streaming --data ld-portrait-20k
     python -m tests.benchmarks.bench_streaming --only a,c --rounds 3 --json out.json

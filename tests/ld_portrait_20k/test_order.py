@@ -110,3 +110,9 @@ def test_wrong_shares_are_refused() -> None:
     ):
         with pytest.raises(ValueError):
             Share(**arguments)
+
+
+@given(st.integers(0, 10**7), st.integers(0, 2**63 - 1), st.integers(0, 10**6))
+def test_a_sample_s_seed_is_the_mix_of_its_number(number: int, seed: int, epoch: int) -> None:
+    mixed = mix(np.array([number]), seed, epoch, 3)[0]
+    assert sample_seed(number, seed, epoch) == int(mixed) >> 1
