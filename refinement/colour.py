@@ -2,30 +2,60 @@
 
 from __future__ import annotations
 
-from typing import cast
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, cast
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
+from refinement.continuation import continued, split
 from refinement.grid import Pixels, Plane
-from refinement.thresholds import COLOUR_ALIKE, COLOUR_BELIEF, COLOUR_RIDGE, COLOUR_TRUST
+from refinement.soft_tiles import (
+    QUARTER,
+    TILE,
+    Samples,
+    Tiles,
+    over_cells,
+    soft_tiles,
+    tile_extremes,
+    windows_of,
+)
+from refinement.thresholds import (
+    COLOUR_ALIKE,
+    COLOUR_FAINT,
+    COLOUR_KINSHIP,
+    COLOUR_NOISE,
+    COLOUR_OPAQUE,
+    COLOUR_PLAIN,
+    COLOUR_TRUST,
+    COLOUR_TRUST_AGAIN,
+)
 
-_STRIP = 64  # rows; strips keep memory low and stay in the cache
-_CELL = 4  # cells of padding and foreground compared, in pixels of the halved picture
+_CELL = 2  # cells of padding and foreground compared, in values of a quarter plane
+_AGAIN = np.array([0.125, 0.75, 0.125], np.float32)  # a quarter plane enlarged and reduced
 
 
 def estimate_foreground(colour: Pixels, alpha: Plane) -> Pixels:
     """Estimate straight foreground colour from a picture whose soft pixels carry spill.
 
-    What Layer Diffusion gives under low alpha is foreground mixed with smooth padding. So
-    a smooth foreground F and a smooth padding B are continued from where alpha is near 1
-    and near 0 (pull-push interpolation, Gortler et al. 1996, The Lumigraph, section 3.4,
-    weights alpha ** 8 and (1 - alpha) ** 8), and what the mixture alpha F + (1 - alpha) B
-    leaves unexplained of the pixel is detail, given back by alpha / (alpha ** 2 + 0.2), the
-    ridge regression of detail on the mixture, scaled to 1 at alpha 1. (Blur fusion, Forte
-    2021, Approximate Fast Foreground Pixels Estimation, equation 7, gives back alpha of it.)
-    Where the padding is the continued foreground itself, as this function leaves it, a
-    mixture with it explains nothing and the colour stays as it is.
+    A pixel is taken for the mixture alpha F + (1 - alpha) B of foreground and padding. Three
+    pull-push interpolations (Gortler et al. 1996, The Lumigraph, section 3.4) at a quarter of
+    the size continue a smooth foreground from where alpha is high (weight alpha ** 8), a smooth
+    padding B' from what is left of the mixture where alpha is low (weight (1 - alpha) ** 8),
+    and the foreground F' again from what is left without that padding, from all soft pixels as
+    far as they tell of it. What the mixture of F' and B' leaves unexplained of a pixel is shared
+    out as the conditional mean of F (Wiener) when F and B vary about F' and B' with standard
+    deviations in the proportion 1 : k and a correlation r:
+
+        F = F' + (alpha + r k (1 - alpha)) / (alpha ** 2 + 2 r k alpha (1 - alpha)
+            + k ** 2 (1 - alpha) ** 2 + noise) (observed - alpha F' - (1 - alpha) B')
+
+    k is measured: how much padding varies near a pixel against how much opaque foreground does.
+    So colour comes back almost whole from a plain padding, and hardly from a textured one,
+    which would show in the hair. Where the padding is the continued foreground itself, as this
+    function leaves it, the colour stays as it is.
 
     Args:
         colour: (H, W, 3) uint8 or uint16, straight sRGB.
@@ -36,131 +66,246 @@ def estimate_foreground(colour: Pixels, alpha: Plane) -> Pixels:
         continuation of the foreground where alpha is 0.
     """
     height, width = alpha.shape
-    even = (height % 2, width % 2)
-    if any(even):
-        edge = (0, even[0], 0, even[1], cv2.BORDER_REPLICATE)
+    missing = (-height % TILE, -width % TILE)
+    if any(missing):
+        edge = (0, missing[0], 0, missing[1], cv2.BORDER_REPLICATE)
         whole = estimate_foreground(
             cast("Pixels", cv2.copyMakeBorder(colour, *edge)),
             np.asarray(cv2.copyMakeBorder(alpha, *edge), np.float32),
         )
         return np.ascontiguousarray(whole[:height, :width])
-    believed = np.empty((height // 2, width // 2, 4), np.float32)
-    padded = np.empty_like(believed)
-    for top in range(0, height, _STRIP):
-        rows, half = slice(top, top + _STRIP), slice(top // 2, (top + _STRIP) // 2)
-        observed = colour[rows].astype(np.float32)
-        believed[half] = _halved(_weighted(observed, _power(alpha[rows])))
-        padded[half] = _weighted(_halved(observed), _power(1 - _halved(alpha[rows])))
-    smooth = _continue(believed)
-    alike = _alike(padded, smooth, float(np.iinfo(colour.dtype).max))
-    padding = _continue(padded)
-    result = np.empty_like(colour)
-    for top in range(0, height, _STRIP):
-        rows = slice(top, min(top + _STRIP, height))
-        _restore(
-            colour[rows],
-            alpha[rows],
-            _doubled(smooth, rows),
-            _doubled(padding, rows),
-            _doubled(alike, rows),
-            result[rows],
-        )
+    unit = 255.0 / np.iinfo(colour.dtype).max
+    size = (width // QUARTER, height // QUARTER)
+    opacity = np.asarray(cv2.resize(alpha, size, interpolation=cv2.INTER_AREA), np.float32)
+    mean = _mean(colour, unit)
+    least, most = tile_extremes(opacity)
+    certain = np.asarray(cv2.merge([*cv2.split(mean), np.ones_like(opacity)]), np.float32)
+    opaque, clear = _in_tiles(certain, least == 1), _in_tiles(certain, most == 0)
+    tiles = soft_tiles(colour, alpha, (least < 1) & (most > 0))
+
+    believed = opaque.copy()
+    for some in tiles:
+        _believe(some, _observed(some, unit), believed)
+    near = continued(believed, *COLOUR_TRUST)
+    alike = _alike(mean, opacity, near)
+    spread = _spread(tiles, opacity.shape, unit)
+    padding = continued(_padded(tiles, clear, near, unit), *COLOUR_TRUST)
+    behind = windows_of([*split(padding), spread])
+    unmixed = _unmixed(tiles, opaque, behind, unit)
+    smooth = continued(unmixed, *COLOUR_TRUST_AGAIN)
+    front = windows_of([*split(smooth), alike])
+    restored = []
+    believed = opaque.copy()
+    for some in tiles:
+        planes, share = _restored(some, front, behind, unit)
+        _believe(some, planes, believed)
+        restored.append((replace(some, colour=_rounded(planes, colour.dtype, unit)), share))
+    result = _enlarged(continued(believed, *COLOUR_TRUST), colour.dtype, unit)
+    cv2.copyTo(colour, cv2.inRange(alpha, 1.0, 1.0), result)
+    for some, share in restored:
+        planes = _faded(some, share, some.colour_of(result))
+        some.put_colour(_rounded(planes, colour.dtype, 1.0), result)
     return result
 
 
-def _alike(padded: Plane, smooth: Plane, limit: float) -> Plane:
-    """How far the padding about a pixel is the smooth foreground: 0 (not) to 1, (H, W) float32."""
-    height, width = padded.shape[:2]
+def _rounded(planes: Sequence[Plane], kind: np.dtype[Any], unit: float) -> list[Samples]:
+    return [_converted(plane, kind, 1 / unit) for plane in planes]
+
+
+def _converted(values: Plane, kind: np.dtype[Any], scale: float) -> Samples:
+    """Values times a scale, rounded and clipped to a type."""
+    depth = cv2.CV_8U if kind == np.uint8 else cv2.CV_16U
+    return cast("Samples", cv2.addWeighted(values, scale, values, 0, 0, dtype=depth))
+
+
+def _enlarged(quarter: Plane, kind: np.dtype[Any], unit: float) -> Pixels:
+    """A quarter plane of colour in 255ths as a picture of a type, by way of 16 bits."""
+    fine = 256.0 if kind == np.uint8 else 1.0
+    values = _converted(quarter, np.dtype(np.uint16), fine / unit)
+    edged = cv2.copyMakeBorder(values, 1, 1, 0, 0, cv2.BORDER_REPLICATE)
+    height, width = quarter.shape[0] * QUARTER, quarter.shape[1] * QUARTER
+    result = np.empty((height, width, 3), kind)
+    for top in range(0, height // QUARTER, TILE):
+        part = edged[top : top + TILE + 2]
+        size = (width, len(part) * QUARTER)
+        large = cv2.resize(part, size, interpolation=cv2.INTER_LINEAR)[QUARTER:-QUARTER]
+        rows = result[top * QUARTER : top * QUARTER + len(large)]
+        rows[...] = cv2.convertScaleAbs(large, alpha=1 / fine) if fine > 1 else large
+    return cast("Pixels", result)
+
+
+def _mean(colour: Pixels, unit: float) -> Plane:
+    """Quarter plane of colour in 255ths, (h, w, 3) float32."""
+    height, width = colour.shape[0] // QUARTER, colour.shape[1] // QUARTER
+    result = np.empty((height, width, 3), np.float32)
+    for top in range(0, height, TILE):
+        rows = colour[top * QUARTER : (top + TILE) * QUARTER].astype(np.float32)
+        part = result[top : top + TILE]
+        cv2.resize(rows, (width, len(part)), dst=part, interpolation=cv2.INTER_AREA)
+    return result if unit == 1 else result * np.float32(unit)
+
+
+def _observed(tiles: Tiles, unit: float) -> list[Plane]:
+    """Colour of tiles in 255ths, float32."""
+    planes = [plane.astype(np.float32) for plane in tiles.colour]
+    return planes if unit == 1 else [plane * np.float32(unit) for plane in planes]
+
+
+def _in_tiles(weighted: Plane, tiles: NDArray[np.bool_]) -> Plane:
+    """A quarter plane in some tiles, and 0 in the others."""
+    return np.asarray(cv2.copyTo(weighted, over_cells(tiles)), np.float32)
+
+
+def _power_8(plane: Plane) -> Plane:
+    result = plane * plane
+    result *= result
+    result *= result
+    return result
+
+
+def _believe(tiles: Tiles, planes: Sequence[Plane], weighted: Plane) -> None:
+    """Put colour by alpha ** 8 into a quarter plane."""
+    weight = _power_8(tiles.alpha)
+    tiles.put_means([*(weight * plane for plane in planes), weight], weighted)
+
+
+def _padded(tiles: Sequence[Tiles], weighted: Plane, near: Plane, unit: float) -> Plane:
+    """What the foreground leaves of the colour by (1 - alpha) ** 8, soft tiles filled in."""
+    windows = windows_of(split(near))
+    for some in tiles:
+        rest = 1 - some.alpha
+        weight = _power_8(rest)
+        share = weight / np.maximum(rest, np.float32(1e-6))
+        planes = []
+        for plane, front in zip(_observed(some, unit), some.enlarged(windows), strict=True):
+            front *= some.alpha
+            plane -= front
+            plane *= share
+            planes.append(plane)
+        some.put_means([*planes, weight], weighted)
+    return weighted
+
+
+def _spread(tiles: Sequence[Tiles], shape: tuple[int, ...], unit: float) -> Plane:
+    """By how much more padding varies than foreground: a standard deviation, quarter plane.
+
+    Both are variances of brightness: of alpha 0 in 3 x 3 soft tiles, where padding comes from,
+    and of high alpha in one, because hair differs from the face beside it.
+    """
+    height, width = shape[0] * QUARTER // TILE, shape[1] * QUARTER // TILE
+    moments = np.zeros((2, height, width, 3), np.float32)
+    for some in tiles:
+        red, green, blue = _observed(some, unit)
+        light = (red + green + blue) * np.float32(1 / 3)
+        for side, mask in zip(moments, (some.alpha == 0, some.alpha > COLOUR_OPAQUE), strict=True):
+            weight = mask.astype(np.float32)
+            first = weight * light
+            for order, plane in enumerate((weight, first, first * first)):
+                side[some.rows, some.columns, order] = some.means(plane)
+    plain, textured = _variance(cv2.blur(moments[0], (3, 3))), _variance(moments[1])
+    spread = np.sqrt(1 + plain / (COLOUR_PLAIN**2 + textured))
+    size = (shape[1], shape[0])
+    return np.asarray(cv2.resize(spread, size, interpolation=cv2.INTER_LINEAR), np.float32)
+
+
+def _variance(moments: NDArray[Any]) -> Plane:
+    """Variance of tiles from their moments (h, w, 3), continued where there are none."""
+    weight, first, second = cv2.split(moments)
+    over = second - first * first / np.maximum(weight, np.float32(1e-6))
+    weighted = cv2.merge([np.maximum(over, np.float32(0)), weight])
+    return continued(np.asarray(weighted, np.float32), *COLOUR_TRUST)[..., 0]
+
+
+def _unmixed(
+    tiles: Sequence[Tiles], weighted: Plane, behind: Sequence[Plane], unit: float
+) -> Plane:
+    """What the padding leaves of the colour, by how much it tells of the foreground."""
+    weighted = weighted.copy()
+    for some in tiles:
+        *padding, spread = some.enlarged(behind)
+        rest = 1 - some.alpha
+        spread *= rest
+        spread *= spread
+        spread += np.float32(COLOUR_NOISE)
+        share = some.alpha * np.float32(COLOUR_NOISE)
+        share /= spread
+        rest *= share
+        planes = []
+        for plane, back in zip(_observed(some, unit), padding, strict=True):
+            plane *= share
+            back *= rest
+            plane -= back
+            planes.append(plane)
+        some.put_means([*planes, some.alpha * share], weighted)
+    return weighted
+
+
+def _restored(
+    tiles: Tiles, front: Sequence[Plane], behind: Sequence[Plane], unit: float
+) -> tuple[list[Plane], Plane]:
+    """Foreground colour of tiles in 255ths, and its share where alpha nears 0.
+
+    It is the smooth foreground and a gain times what the mixture leaves unexplained; where
+    padding and smooth foreground are alike, the observed colour.
+    """
+    alpha = tiles.alpha
+    *smooth, alike = tiles.enlarged(front)
+    *padding, spread = tiles.enlarged(behind)
+    rest = 1 - alpha
+    spread *= rest
+    kin = spread * np.float32(COLOUR_KINSHIP)
+    gain = alpha + kin
+    variance = (gain + kin) * alpha
+    spread *= spread
+    variance += spread
+    variance += np.float32(COLOUR_NOISE)
+    gain *= np.float32(1 + COLOUR_NOISE)
+    gain /= variance
+    # Smooth + gain (observed - alpha smooth - rest padding), then alike of the observed colour.
+    gain *= 1 - alike
+    of_smooth = 1 - alike - gain * alpha
+    of_padding = gain * rest
+    of_observed = gain + alike
+    planes = _observed(tiles, unit)
+    for observed, fore, back in zip(planes, smooth, padding, strict=True):
+        observed *= of_observed
+        fore *= of_smooth
+        back *= of_padding
+        observed += fore
+        observed -= back
+    alike += alpha * np.float32(1 / COLOUR_FAINT)
+    return planes, np.minimum(alike, np.float32(1))
+
+
+def _faded(tiles: Tiles, share: Plane, smooth: Sequence[Samples]) -> list[Plane]:
+    """Colour of tiles mixed with the continued foreground, by the share of the first.
+
+    What is continued then is what a second estimation would continue, which finds it alike.
+    """
+    planes = [plane.astype(np.float32) for plane in tiles.colour]
+    for plane, end in zip(planes, smooth, strict=True):
+        plane -= end
+        plane *= share
+        plane += end
+    return planes
+
+
+def _alike(mean: Plane, opacity: Plane, smooth: Plane) -> Plane:
+    """How far the padding about a pixel is the smooth foreground: 0 (not) to 1, quarter plane."""
+    height, width = opacity.shape
     size = (-(-width // _CELL), -(-height // _CELL))
-    clear = cv2.inRange(cv2.extractChannel(padded, 3), 0.999, 1.0)  # alpha 0, not faint strands
+    clear = cv2.inRange(opacity, 0.0, 0.0)  # alpha 0, not faint strands
     if not cv2.countNonZero(clear):
         return np.zeros((height, width), np.float32)
-    apart = cv2.subtract(cv2.cvtColor(padded, cv2.COLOR_BGRA2BGR), smooth, mask=clear)
-    apart = np.abs(cv2.resize(apart, size, interpolation=cv2.INTER_AREA)).max(-1)
-    weight = cv2.resize(clear, size, interpolation=cv2.INTER_AREA) / np.float32(255)
-    cells = cv2.blur(cv2.merge([apart, apart, apart, weight]), (3, 3))
-    apart = _continue(np.asarray(cells, np.float32))[..., 0] * (255.0 / limit)
+    again = cv2.sepFilter2D(smooth, -1, _AGAIN, _AGAIN, borderType=cv2.BORDER_REPLICATE)
+    apart = cv2.subtract(mean, again, mask=clear)
+    red, green, blue = cv2.split(np.abs(cv2.resize(apart, size, interpolation=cv2.INTER_AREA)))
+    apart = cv2.max(cv2.max(red, green), blue)
+    weight = cv2.resize(clear, size, interpolation=cv2.INTER_AREA) * np.float32(1 / 255)
+    cells = cv2.blur(cv2.merge([apart, weight]), (3, 3))
+    apart = continued(np.asarray(cells, np.float32), *COLOUR_TRUST)[..., 0]
     near, far = COLOUR_ALIKE
     share = np.clip((far - apart) / (far - near), 0, 1)
-    return cv2.resize(share, (width, height), interpolation=cv2.INTER_LINEAR)
-
-
-def _restore(
-    colour: Pixels,
-    alpha: Plane,
-    smooth: Plane,
-    padding: Plane,
-    alike: Plane,
-    result: Pixels,
-) -> None:
-    """Smooth + gain (observed - alpha smooth - (1 - alpha) padding) of a strip, into result.
-
-    Where padding and smooth are alike, the observed colour is kept.
-    """
-    observed: Plane = colour.astype(np.float32)
-    observed -= padding
-    padding -= smooth
-    padding *= _threefold(alpha)
-    padding += observed
-    padding *= _threefold((1 + COLOUR_RIDGE) * alpha / (alpha * alpha + COLOUR_RIDGE))
-    padding += smooth
-    if alike.any():
-        padding += _threefold(alike) * (colour - padding)
-    np.rint(np.clip(padding, 0, np.iinfo(colour.dtype).max, out=padding), out=padding)
-    result[...] = padding
-
-
-def _resized(plane: Plane, size: tuple[int, int], interpolation: int) -> Plane:
-    return np.asarray(cv2.resize(plane, size, interpolation=interpolation), np.float32)
-
-
-def _halved(plane: Plane) -> Plane:
-    height, width = plane.shape[:2]
-    return _resized(plane, (width // 2, height // 2), cv2.INTER_AREA)
-
-
-def _doubled(grid: Plane, rows: slice) -> Plane:
-    """Rows of the grid enlarged twice, as if all of it had been."""
-    first, last = rows.start // 2, rows.stop // 2
-    low, high = max(first - 1, 0), min(last + 1, grid.shape[0])
-    size = (2 * grid.shape[1], 2 * (high - low))
-    double = _resized(grid[low:high], size, cv2.INTER_LINEAR)
-    return double[2 * (first - low) : 2 * (last - low)]
-
-
-def _power(alpha: Plane) -> Plane:
-    result = alpha * alpha
-    for _ in range(COLOUR_BELIEF.bit_length() - 2):
-        result *= result
-    return result
-
-
-def _weighted(colour: Plane, weight: Plane) -> Plane:
-    """Pixels times weight, and weight, (H, W, 4) float32."""
-    return np.asarray(cv2.merge([*cv2.split(_threefold(weight) * colour), weight]), np.float32)
-
-
-def _threefold(plane: Plane) -> Plane:
-    """A plane for each of three colours; numpy is slow at spreading it over a short axis."""
-    return np.asarray(cv2.merge([plane, plane, plane]), np.float32)
-
-
-def _continue(weighted: Plane) -> Plane:
-    """Mean colour by weight, continued over where the weight is low, by a pyramid."""
-    levels = [weighted]
-    while min(levels[-1].shape[:2]) > 2:
-        height, width = levels[-1].shape[:2]
-        size = ((width + 1) // 2, (height + 1) // 2)
-        levels.append(_resized(levels[-1], size, cv2.INTER_AREA))
-    coarsest = levels[-1]
-    estimate = np.asarray(coarsest[..., :3] / np.maximum(coarsest[..., 3:], 1e-6), np.float32)
-    for level in reversed(levels[:-1]):
-        height, width = level.shape[:2]
-        estimate = _resized(estimate, (width, height), cv2.INTER_LINEAR)
-        belief = np.asarray(cv2.extractChannel(level, 3), np.float32)
-        own = np.asarray(cv2.cvtColor(level, cv2.COLOR_BGRA2BGR), np.float32)
-        own *= _threefold(np.reciprocal(np.maximum(belief, np.float32(1e-6))))
-        own -= estimate
-        own *= _threefold(np.minimum(belief * np.float32(COLOUR_TRUST), np.float32(1)))
-        estimate += own
-    return estimate
+    return np.asarray(
+        cv2.resize(share, (width, height), interpolation=cv2.INTER_LINEAR), np.float32
+    )
