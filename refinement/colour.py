@@ -33,7 +33,7 @@ from refinement.thresholds import (
     COLOUR_TRUST_AGAIN,
 )
 
-_CELL = 2  # cells of padding and foreground compared, in values of a quarter plane
+_EIGHTH = 8
 _AGAIN = np.array([0.125, 0.75, 0.125], np.float32)  # a quarter plane enlarged and reduced
 
 
@@ -78,34 +78,64 @@ def estimate_foreground(colour: Pixels, alpha: Plane) -> Pixels:
     size = (width // QUARTER, height // QUARTER)
     opacity = np.asarray(cv2.resize(alpha, size, interpolation=cv2.INTER_AREA), np.float32)
     mean = _mean(colour, unit)
+    certain = np.asarray(cv2.merge([*split(mean), np.ones_like(opacity)]), np.float32)
     least, most = tile_extremes(opacity)
-    certain = np.asarray(cv2.merge([*cv2.split(mean), np.ones_like(opacity)]), np.float32)
-    opaque, clear = _in_tiles(certain, least == 1), _in_tiles(certain, most == 0)
     tiles = soft_tiles(colour, alpha, (least < 1) & (most > 0))
+    opaque, clear = _in_tiles(certain, least == 1), _in_tiles(certain, most == 0)
+    behind, front = _planes(tiles, opaque, clear, unit, (mean, opacity))
 
-    believed = opaque.copy()
-    for some in tiles:
-        _believe(some, _observed(some, unit), believed)
-    near = continued(believed, *COLOUR_TRUST)
-    alike = _alike(mean, opacity, near)
-    spread = _spread(tiles, opacity.shape, unit)
-    padding = continued(_padded(tiles, clear, near, unit), *COLOUR_TRUST)
-    behind = windows_of([*split(padding), spread])
-    unmixed = _unmixed(tiles, opaque, behind, unit)
-    smooth = continued(unmixed, *COLOUR_TRUST_AGAIN)
-    front = windows_of([*split(smooth), alike])
     restored = []
     believed = opaque.copy()
     for some in tiles:
         planes, share = _restored(some, front, behind, unit)
         _believe(some, planes, believed)
         restored.append((replace(some, colour=_rounded(planes, colour.dtype, unit)), share))
-    result = _enlarged(continued(believed, *COLOUR_TRUST), colour.dtype, unit)
+    result = _enlarged(_near(believed), colour.dtype, unit)
     cv2.copyTo(colour, cv2.inRange(alpha, 1.0, 1.0), result)
     for some, share in restored:
         planes = _faded(some, share, some.colour_of(result))
         some.put_colour(_rounded(planes, colour.dtype, 1.0), result)
     return result
+
+
+def _planes(
+    tiles: Sequence[Tiles], opaque: Plane, clear: Plane, unit: float, whole: tuple[Plane, Plane]
+) -> tuple[list[Plane], list[Plane]]:
+    """Windows of padding and how it varies, and of smooth foreground and how alike they are.
+
+    Args:
+        tiles: The soft ones.
+        opaque: Quarter plane of colour and 1 in opaque tiles, 0 elsewhere.
+        clear: The same of clear tiles.
+        unit: What makes 255ths of the picture's values.
+        whole: Mean colour and mean alpha, quarter planes.
+    """
+    mean, opacity = whole
+    believed = opaque.copy()
+    for some in tiles:
+        _believe(some, _observed(some, unit), believed)
+    near = _near(believed)
+    alike = _alike(mean, opacity, near)
+    spread = _spread(tiles, opacity.shape, unit)
+    padding = continued(_padded(tiles, clear, near, unit), *COLOUR_TRUST)
+    behind = windows_of([*split(padding), spread])
+    smooth = continued(_unmixed(tiles, opaque, behind, unit), *COLOUR_TRUST_AGAIN)
+    return behind, windows_of([*split(smooth), alike])
+
+
+def _near(believed: Plane) -> Plane:
+    """The foreground continued, at an eighth of the picture's size."""
+    return continued(_halved(believed), *COLOUR_TRUST)
+
+
+def _halved(quarter: Plane) -> Plane:
+    size = (quarter.shape[1] // 2, quarter.shape[0] // 2)
+    return np.asarray(cv2.resize(quarter, size, interpolation=cv2.INTER_AREA), np.float32)
+
+
+def _doubled(eighth: Plane) -> Plane:
+    size = (eighth.shape[1] * 2, eighth.shape[0] * 2)
+    return np.asarray(cv2.resize(eighth, size, interpolation=cv2.INTER_LINEAR), np.float32)
 
 
 def _rounded(planes: Sequence[Plane], kind: np.dtype[Any], unit: float) -> list[Samples]:
@@ -118,18 +148,18 @@ def _converted(values: Plane, kind: np.dtype[Any], scale: float) -> Samples:
     return cast("Samples", cv2.addWeighted(values, scale, values, 0, 0, dtype=depth))
 
 
-def _enlarged(quarter: Plane, kind: np.dtype[Any], unit: float) -> Pixels:
-    """A quarter plane of colour in 255ths as a picture of a type, by way of 16 bits."""
+def _enlarged(near: Plane, kind: np.dtype[Any], unit: float) -> Pixels:
+    """The continued foreground as a picture of a type, by way of 16 bits."""
     fine = 256.0 if kind == np.uint8 else 1.0
-    values = _converted(quarter, np.dtype(np.uint16), fine / unit)
+    values = _converted(near, np.dtype(np.uint16), fine / unit)
     edged = cv2.copyMakeBorder(values, 1, 1, 0, 0, cv2.BORDER_REPLICATE)
-    height, width = quarter.shape[0] * QUARTER, quarter.shape[1] * QUARTER
+    height, width = near.shape[0] * _EIGHTH, near.shape[1] * _EIGHTH
     result = np.empty((height, width, 3), kind)
-    for top in range(0, height // QUARTER, TILE):
-        part = edged[top : top + TILE + 2]
-        size = (width, len(part) * QUARTER)
-        large = cv2.resize(part, size, interpolation=cv2.INTER_LINEAR)[QUARTER:-QUARTER]
-        rows = result[top * QUARTER : top * QUARTER + len(large)]
+    for top in range(0, len(near), _EIGHTH):
+        part = edged[top : top + _EIGHTH + 2]
+        size = (width, len(part) * _EIGHTH)
+        large = cv2.resize(part, size, interpolation=cv2.INTER_LINEAR)[_EIGHTH:-_EIGHTH]
+        rows = result[top * _EIGHTH : top * _EIGHTH + len(large)]
         rows[...] = cv2.convertScaleAbs(large, alpha=1 / fine) if fine > 1 else large
     return cast("Pixels", result)
 
@@ -171,7 +201,7 @@ def _believe(tiles: Tiles, planes: Sequence[Plane], weighted: Plane) -> None:
 
 def _padded(tiles: Sequence[Tiles], weighted: Plane, near: Plane, unit: float) -> Plane:
     """What the foreground leaves of the colour by (1 - alpha) ** 8, soft tiles filled in."""
-    windows = windows_of(split(near))
+    windows = windows_of(split(_doubled(near)))
     for some in tiles:
         rest = 1 - some.alpha
         weight = _power_8(rest)
@@ -290,22 +320,19 @@ def _faded(tiles: Tiles, share: Plane, smooth: Sequence[Samples]) -> list[Plane]
     return planes
 
 
-def _alike(mean: Plane, opacity: Plane, smooth: Plane) -> Plane:
-    """How far the padding about a pixel is the smooth foreground: 0 (not) to 1, quarter plane."""
+def _alike(mean: Plane, opacity: Plane, near: Plane) -> Plane:
+    """How far the padding about a pixel is the continued foreground: 0 (not) to 1, quarter plane.
+
+    They are compared as means of squares of 8 x 8 pixels, where all of them have alpha 0.
+    """
     height, width = opacity.shape
-    size = (-(-width // _CELL), -(-height // _CELL))
-    clear = cv2.inRange(opacity, 0.0, 0.0)  # alpha 0, not faint strands
+    clear = cv2.inRange(_halved(opacity), 0.0, 0.0)
     if not cv2.countNonZero(clear):
         return np.zeros((height, width), np.float32)
-    again = cv2.sepFilter2D(smooth, -1, _AGAIN, _AGAIN, borderType=cv2.BORDER_REPLICATE)
-    apart = cv2.subtract(mean, again, mask=clear)
-    red, green, blue = cv2.split(np.abs(cv2.resize(apart, size, interpolation=cv2.INTER_AREA)))
+    again = cv2.sepFilter2D(near, -1, _AGAIN, _AGAIN, borderType=cv2.BORDER_REPLICATE)
+    red, green, blue = split(np.abs(cv2.subtract(_halved(mean), again, mask=clear)))
     apart = cv2.max(cv2.max(red, green), blue)
-    weight = cv2.resize(clear, size, interpolation=cv2.INTER_AREA) * np.float32(1 / 255)
-    cells = cv2.blur(cv2.merge([apart, weight]), (3, 3))
-    apart = continued(np.asarray(cells, np.float32), *COLOUR_TRUST)[..., 0]
-    near, far = COLOUR_ALIKE
-    share = np.clip((far - apart) / (far - near), 0, 1)
-    return np.asarray(
-        cv2.resize(share, (width, height), interpolation=cv2.INTER_LINEAR), np.float32
-    )
+    cells = cv2.blur(cv2.merge([apart, clear * np.float32(1 / 255)]), (3, 3))
+    far = continued(np.asarray(cells, np.float32), *COLOUR_TRUST)[..., 0]
+    least, most = COLOUR_ALIKE
+    return _doubled(np.clip((most - far) / np.float32(most - least), 0, 1))

@@ -38,7 +38,8 @@ def continued(weighted: Plane, trust: float, growth: float) -> Plane:
         level = cv2.resize(levels[-1], half, interpolation=cv2.INTER_AREA)
         levels.append(np.asarray(level, np.float32).reshape(half[1], half[0], channels))
     *planes, weight = split(levels[-1])
-    estimate: list[Plane] = [plane / np.maximum(weight, np.float32(_LEAST)) for plane in planes]
+    floor = np.maximum(weight, np.float32(_LEAST))
+    estimate = [np.asarray(plane / floor, np.float32) for plane in planes]
     for number in reversed(range(len(levels) - 1)):
         *planes, weight = split(levels[number])
         share = np.minimum(weight * np.float32(trust * growth**number), np.float32(1))
