@@ -78,6 +78,69 @@ def test_any_even_alpha_is_no_trouble(level: float) -> None:
     assert level == 0 or np.abs(result - 90.0).max() <= 1
 
 
+def unrelated(kind: str, seed: int, height: int, width: int) -> NDArray[Any]:
+    """A padding that has nothing to do with the subject, (H, W, 3) float."""
+    rng = np.random.default_rng([seed, 5])
+    if kind == "gradient":
+        along = (np.linspace(0, 1, height)[:, None] + np.linspace(0, 1, width)) / 2
+        return 40 + 180 * along[..., None] * np.array((1.0, 0.6, 0.2))
+    if kind == "noise":
+        spots = rng.uniform(0, 255, (height // 6 + 1, width // 6 + 1, 3)).astype(np.float32)
+        large = cv2.resize(spots, (width, height), interpolation=cv2.INTER_CUBIC)
+        return np.clip(large + rng.normal(0, 12, (height, width, 3)), 0, 255)
+    level = {"black": 0.0, "grey": 128.0, "white": 255.0}[kind]
+    return np.full((height, width, 3), level)
+
+
+# Mean error of multi-level estimation (pymatting 1.1.15, Germer et al. 2020) on these pictures, of
+# 255. `estimate_foreground` had 1.26, 0.76, 2.64, 0.56 and 4.61 in version 1.3, and has 0.24, 0.24,
+# 0.27, 0.26 and 1.96 in 1.4.
+MULTI_LEVEL = {"black": 0.44, "grey": 0.46, "white": 0.44, "gradient": 0.47, "noise": 3.37}
+
+
+@pytest.mark.parametrize("kind", MULTI_LEVEL)
+def test_unrelated_padding_does_not_bleed_into_hair(kind: str) -> None:
+    errors = []
+    for seed, hair in enumerate(("wavy", "curly", "flyaway")):
+        subject = synthetic.subject(seed, (256, 256), hair=hair)
+        share = subject.alpha[..., None]
+        mixed = share * subject.rgb + (1 - share) * unrelated(kind, seed, 256, 256)
+        estimate = estimate_foreground(np.rint(mixed).astype(np.uint8), subject.alpha)
+        band = (subject.alpha > 0) & (subject.alpha < 1)
+        error = share * np.abs(estimate.astype(np.float32) - subject.rgb)
+        errors.append(error.mean(-1)[band].mean())
+    assert np.mean(errors) < MULTI_LEVEL[kind]
+
+
+def test_textured_padding_leaves_no_colour_noise_in_faint_hair() -> None:
+    subject = synthetic.subject(2, (256, 256), hair="curly")
+    share = subject.alpha[..., None]
+    mixed = share * subject.rgb + (1 - share) * unrelated("noise", 2, 256, 256)
+    estimate = estimate_foreground(np.rint(mixed).astype(np.uint8), subject.alpha)
+    faint = (subject.alpha > 0.05) & (subject.alpha < 0.4)
+    before, after = (
+        np.abs(picture.astype(np.float32) - subject.rgb)[faint].mean()
+        for picture in (np.rint(mixed), estimate)
+    )
+    assert after < 0.25 * before
+
+
+@pytest.mark.parametrize("size", [(255, 256), (256, 250), (241, 263), (16, 17), (5, 3), (1, 1)])
+def test_sizes_that_are_no_multiple_of_a_tile_give_the_same_colour(size: tuple[int, int]) -> None:
+    mixed, _, alpha = spilled(1, (272, 272))
+    height, width = size
+    part = estimate_foreground(
+        np.ascontiguousarray(mixed[:height, :width]), np.ascontiguousarray(alpha[:height, :width])
+    )
+    assert part.shape == (height, width, 3)
+    far = (slice(0, height - 64), slice(0, width - 64))
+    if min(size) > 200:
+        whole = estimate_foreground(mixed, alpha)
+        band = (alpha > 0.2)[far]
+        apart = np.abs(part[far].astype(np.float32) - whole[far])[band]
+        assert apart.mean() < 0.1
+
+
 def changed_again(once: NDArray[Any], alpha: NDArray[Any]) -> NDArray[Any]:
     """What a second estimation changes in the band, weighted by alpha, of 255."""
     twice = estimate_foreground(once, alpha)
@@ -92,8 +155,8 @@ def test_a_second_estimation_changes_next_to_nothing(seed: int, kind: Any) -> No
     scale = kind(257 if kind is np.uint16 else 1)
     once = estimate_foreground((mixed.astype(kind) * scale).astype(kind), alpha)
     change = changed_again(once, alpha)
-    assert change.mean() < 0.1
-    assert (change > 2).mean() < 0.01
+    assert change.mean() < 0.01
+    assert (change > 2).mean() < 0.001
 
 
 def test_a_second_estimation_of_real_portraits_changes_next_to_nothing(shared: Path) -> None:
@@ -102,5 +165,5 @@ def test_a_second_estimation_of_real_portraits_changes_next_to_nothing(shared: P
     for file in files:
         result = refine(pictures.read(file.read_bytes()).rgba)
         change = changed_again(result.foreground, result.alpha)
-        assert change.mean() < 0.02, file.name
-        assert (change > 2).mean() < 0.002, file.name
+        assert change.mean() < 0.01, file.name
+        assert (change > 2).mean() < 0.001, file.name
