@@ -31,6 +31,7 @@ from refinement.thresholds import (
     COLOUR_PLAIN,
     COLOUR_TRUST,
     COLOUR_TRUST_AGAIN,
+    COLOUR_TRUST_NEAR,
 )
 
 _EIGHTH = 8
@@ -125,7 +126,7 @@ def _planes(
 
 def _near(believed: Plane) -> Plane:
     """The foreground continued, at an eighth of the picture's size."""
-    return continued(_halved(believed), *COLOUR_TRUST)
+    return continued(_halved(believed), *COLOUR_TRUST_NEAR)
 
 
 def _halved(quarter: Plane) -> Plane:

@@ -90,8 +90,8 @@ def paddings(
     one, other = rng.uniform(0, 255, (2, 3))
     found["gradient"] = one + (other - one) * along[..., None]
     spots = rng.uniform(0, 255, (height // 6 + 1, width // 6 + 1, 3)).astype(np.float32)
-    spots = cv2.resize(spots, (width, height), interpolation=cv2.INTER_CUBIC)
-    found["noise"] = np.clip(spots + rng.normal(0, 12, true.shape), 0, 255)
+    large = cv2.resize(spots, (width, height), interpolation=cv2.INTER_CUBIC)
+    found["noise"] = np.clip(large + rng.normal(0, 12, true.shape), 0, 255)
     found["portrait"] = draw(900 + seed, {}, width, height).foreground.astype(np.float32)
     if photos:
         photo = photos[seed % len(photos)]
