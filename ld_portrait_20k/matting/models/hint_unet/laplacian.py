@@ -34,13 +34,13 @@ def matting_laplacian(colour: Tensor, epsilon: float) -> Tensor:
     # What pixel d of a window takes from pixel e: (B, 9, 9, h, w).
     shares = 1 + (centred.unsqueeze(2) * solved.unsqueeze(1)).sum(3)
     shares *= 1 / 81
-    planes = colour.new_zeros(batch, 25, height, width)
+    planes = colour.new_zeros(batch, 5, 5, height, width)
     for d, (r, c) in enumerate(_OFFSETS):
         here = planes[..., r : r + rows, c : c + columns]
-        here[:, 12] += 1 / 9
-        for e, (r2, c2) in enumerate(_OFFSETS):
-            here[:, 5 * (r2 - r + 2) + c2 - c + 2] -= shares[:, d, e]
-    return planes
+        here[:, 2, 2] += 1 / 9
+        # Seen from pixel d, the window is a part of 3 x 3 of the 5 x 5 around it.
+        here[:, 2 - r : 5 - r, 2 - c : 5 - c] -= shares[:, d].unflatten(1, (3, 3))
+    return planes.flatten(1, 2)
 
 
 def apply(planes: Tensor, values: Tensor) -> Tensor:
