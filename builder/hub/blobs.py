@@ -108,7 +108,7 @@ class BlobStore:
             header = upload.get("header") or {}
             try:
                 if "chunk_size" in header:
-                    self._put_parts(what, path, sha256, upload["href"], header)
+                    self._put_parts(what, path, size, sha256, upload["href"], header)
                 else:
                     self._put(what, path, 0, size, upload["href"])
             except _ExpiredError:
@@ -157,11 +157,10 @@ class BlobStore:
         return str(response.headers.get("ETag", ""))
 
     def _put_parts(
-        self, what: str, path: Path, sha256: str, url: str, header: Mapping[str, str]
+        self, what: str, path: Path, total: int, sha256: str, url: str, header: Mapping[str, str]
     ) -> None:
         chunk = int(header["chunk_size"])
         addresses = sorted((int(name), href) for name, href in header.items() if name.isdigit())
-        total = path.stat().st_size
         if chunk < 1 or len(addresses) != -(-total // chunk):
             raise HubError(f"{what}: the server's plan of {len(addresses)} parts does not fit")
         parts = []
@@ -176,7 +175,12 @@ class BlobStore:
 
     def _pieces(self, path: Path, start: int, size: int) -> Iterator[bytes]:
         left = size
-        with path.open("rb") as stream:
+        try:
+            # Between two tries a build may move the file to its final name.
+            stream = path.open("rb")
+        except OSError as problem:
+            raise LocalError(f"{path}: cannot be read ({problem.strerror})") from None
+        with stream:
             stream.seek(start)
             while left:
                 self._client.retries.check_stop()

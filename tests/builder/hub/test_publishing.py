@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -251,6 +252,23 @@ def test_shards_go_up_while_others_are_built(hub: HubServer, dataset: Path) -> N
     # Provisional names do not matter: the content is there, only the pointers are new.
     assert on_the_hub(hub) == published_files(dataset) and hub.stored_twice() == 0
     assert report.tag == "v1" and set(hub.repo(REPO).branches) == {"main"}
+
+
+def test_a_shard_moves_to_its_final_name_between_two_tries(hub: HubServer, dataset: Path) -> None:
+    shard = Manifest.load(dataset).shards[0]
+    work = dataset / ".work" / "unit.tar"
+    work.parent.mkdir(exist_ok=True)
+    work.write_bytes((dataset / shard.path).read_bytes())
+    fault = hub.add_fault(method="PUT", path="/lfs/object/", times=1, delay=0.5, status=503)
+    with Uploader(REPO, token=hub.token, endpoint=hub.url, policy=QUICK) as uploader:
+        uploader.add("data/unit.tar", work, shard.sha256, shard.bytes)
+        while not fault.fired:
+            time.sleep(0.01)
+        work.unlink()
+        uploader.wait()
+        assert uploader.error is None and list(uploader.skipped) == ["data/unit.tar"]
+        finish_publication(dataset, uploader)
+    assert on_the_hub(hub) == published_files(dataset)
 
 
 def test_a_broken_network_does_not_break_the_build(hub: HubServer, dataset: Path) -> None:
