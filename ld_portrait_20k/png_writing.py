@@ -16,10 +16,12 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ld_portrait_20k.zlib_library import fastest_zlib
 
 VERSION: Final = "2"
 """Raise it when the same pixels would give other bytes. 1, which plans do not name, was Pillow."""
@@ -67,24 +69,15 @@ def encode(picture: NDArray[np.uint8]) -> bytes:
     header = struct.pack(">IIBBBBB", width, height, 8, colour, 0, 0, 0)
     # Run lengths are coded alike at every level. With memory level 8 a block has fewer symbols than
     # the window has bytes, so every zlib can still store a block that would not become smaller.
-    packer = _zlib().compressobj(1, zlib.DEFLATED, zlib.MAX_WBITS, 8, zlib.Z_RLE)
+    packer = fastest_zlib().compressobj(1, zlib.DEFLATED, zlib.MAX_WBITS, 8, zlib.Z_RLE)
     parts = [packer.compress(band) for band in _filtered(picture)]
     data = b"".join([*parts, packer.flush()])
     chunks = (*_chunk(b"IHDR", header), *_chunk(b"IDAT", data), *_chunk(b"IEND", b""))
     return b"".join((_SIGNATURE, *chunks))
 
 
-def _zlib() -> Any:
-    """zlib-ng where it is installed, else the standard library's zlib."""
-    try:
-        from zlib_ng import zlib_ng
-    except ImportError:
-        return zlib
-    return zlib_ng
-
-
 def _chunk(kind: bytes, body: bytes) -> tuple[bytes, ...]:
-    check = _zlib().crc32(body, zlib.crc32(kind))
+    check = fastest_zlib().crc32(body, zlib.crc32(kind))
     return struct.pack(">I", len(body)), kind, body, struct.pack(">I", check)
 
 

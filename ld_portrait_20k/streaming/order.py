@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 
 REMAINDERS: Final = ("drop", "pad", "uneven")
 
-_U64 = np.uint64
 _MASK = 2**64 - 1
 
 
@@ -34,25 +33,26 @@ def mix(values: NDArray[np.integer[Any]], *keys: int) -> NDArray[np.uint64]:
     Returns:
         (N,) uint64.
     """
-    state = values.astype(_U64)
-    with np.errstate(over="ignore"):
-        for key in (*keys, 0):
-            state = state * _U64(0x9E3779B97F4A7C15) + _U64(key & _MASK)
-            state = (state ^ (state >> _U64(30))) * _U64(0xBF58476D1CE4E5B9)
-            state = (state ^ (state >> _U64(27))) * _U64(0x94D049BB133111EB)
-            state ^= state >> _U64(31)
+    state: NDArray[np.uint64] = values.astype(np.uint64)
+    for key in (*keys, 0):
+        state = _stirred(state, key)
     return state
+
+
+def _stirred(state: Any, key: int) -> Any:
+    """One round of :func:`mix`, for numbers of 64 bits or for one integer of Python's."""
+    state = (state * 0x9E3779B97F4A7C15 + (key & _MASK)) & _MASK
+    state = ((state ^ (state >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
+    state = ((state ^ (state >> 27)) * 0x94D049BB133111EB) & _MASK
+    return state ^ (state >> 31)
 
 
 def sample_seed(number: int, seed: int, epoch: int) -> int:
     """The seed, 0..2**63-1, for all random choices about one sample in one epoch."""
-    # As mix does it, on Python's integers: for one number that takes a tenth of the time.
-    state = number
+    # As mix does it; for one number Python's integers take a tenth of the time.
+    state: int = number
     for key in (seed, epoch, 3, 0):
-        state = (state * 0x9E3779B97F4A7C15 + (key & _MASK)) & _MASK
-        state = ((state ^ (state >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
-        state = ((state ^ (state >> 27)) * 0x94D049BB133111EB) & _MASK
-        state ^= state >> 31
+        state = _stirred(state, key)
     # An int64 is the largest integer that a tensor holds.
     return state >> 1
 

@@ -20,7 +20,7 @@ in four parts that ``--parts`` chooses from, for a machine that is lent by the m
     compiled  as batches, all networks compiled; each batch size is compiled anew
 
 ``--tiny`` runs that with tiny models on the CPU, to check the script: its figures say
-nothing of a GPU. In six minutes of a GPU:
+nothing of a GPU. In four minutes of a GPU, but for the last, which took longer than 160 s:
 
     ... --sizes --parts loop batches --rounds 1
     ... --sizes --parts build --batch-sizes 8

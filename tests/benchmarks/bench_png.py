@@ -126,11 +126,11 @@ def ours(library: Any) -> Callable[[Picture], bytes]:
     """Our encoder with another deflater."""
 
     def encode(picture: Picture) -> bytes:
-        found, png_writing._zlib = png_writing._zlib, lambda: library
+        found, png_writing.fastest_zlib = png_writing.fastest_zlib, lambda: library
         try:
             return png_writing.encode(picture)
         finally:
-            png_writing._zlib = found
+            png_writing.fastest_zlib = found
 
     return encode
 
