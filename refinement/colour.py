@@ -1,4 +1,4 @@
-"""Foreground colour where alpha is soft, continued smoothly outside."""
+"""Foreground colour where alpha is soft, continued smoothly outside, and even far outside."""
 
 from __future__ import annotations
 
@@ -35,6 +35,10 @@ from refinement.thresholds import (
 )
 
 _EIGHTH = 8
+_MARGIN = 2
+"""Tiles about the subject in which colour is continued: at least 32 px, farther than a blur or
+shrinking to a sixteenth reads."""
+_SOFTENED = np.array([0.25, 0.5, 0.25], np.float32)  # that this turns gradually into the mean
 _AGAIN = np.array([0.125, 0.75, 0.125], np.float32)  # a quarter plane enlarged and reduced
 
 
@@ -64,7 +68,9 @@ def estimate_foreground(colour: Pixels, alpha: Plane) -> Pixels:
 
     Returns:
         (H, W, 3), dtype of ``colour``: equal to ``colour`` where alpha is 1, a smooth
-        continuation of the foreground where alpha is 0.
+        continuation of the foreground where alpha is 0, and the foreground's mean colour from
+        40 to 56 px on. There a smooth field would show nowhere, but take a tenth of a PNG
+        and of the time of decoding it.
     """
     height, width = alpha.shape
     missing = (-height % TILE, -width % TILE)
@@ -83,7 +89,8 @@ def estimate_foreground(colour: Pixels, alpha: Plane) -> Pixels:
     least, most = tile_extremes(opacity)
     tiles = soft_tiles(colour, alpha, (least < 1) & (most > 0))
     opaque, clear = _in_tiles(certain, least == 1), _in_tiles(certain, most == 0)
-    behind, front = _planes(tiles, opaque, clear, unit, (mean, opacity))
+    far = _far(most == 0)
+    behind, front = _planes(tiles, opaque, clear, unit, (mean, opacity, far))
 
     restored = []
     believed = opaque.copy()
@@ -91,7 +98,7 @@ def estimate_foreground(colour: Pixels, alpha: Plane) -> Pixels:
         planes, share = _restored(some, front, behind, unit)
         _believe(some, planes, believed)
         restored.append((replace(some, colour=_rounded(planes, colour.dtype, unit)), share))
-    result = _enlarged(_near(believed), colour.dtype, unit)
+    result = _enlarged(_even_far(_near(believed), far, believed), colour.dtype, unit)
     cv2.copyTo(colour, cv2.inRange(alpha, 1.0, 1.0), result)
     for some, share in restored:
         planes = _faded(some, share, some.colour_of(result))
@@ -99,8 +106,38 @@ def estimate_foreground(colour: Pixels, alpha: Plane) -> Pixels:
     return result
 
 
+def _far(clear: NDArray[np.bool_]) -> Plane:
+    """How far from the subject, 0 (up to 24 px) to 1 (from 40 to 56 px on), an eighth plane.
+
+    Args:
+        clear: (H / TILE, W / TILE), the tiles in which alpha is 0.
+    """
+    far = cv2.erode(clear.view(np.uint8), np.ones((2 * _MARGIN + 1,) * 2, np.uint8))
+    cells = far.repeat(TILE // _EIGHTH, axis=0).repeat(TILE // _EIGHTH, axis=1).astype(np.float32)
+    # Sums of whole 16ths are exactly 1 inside.
+    share = cv2.sepFilter2D(cells, -1, _SOFTENED, _SOFTENED, borderType=cv2.BORDER_REPLICATE)
+    return np.asarray(share, np.float32)
+
+
+def _even_far(near: Plane, far: Plane, believed: Plane) -> Plane:
+    """The continued foreground, which turns into its mean colour far from the subject.
+
+    Args:
+        near: (h, w, 3), an eighth plane.
+        far: (h, w), see :func:`_far`.
+        believed: Quarter plane of colour by weight, and of the weight.
+    """
+    *colour, weight = cv2.sumElems(believed)
+    mean = np.array(colour, np.float32) / np.float32(max(weight, 1e-6))
+    return np.asarray(near + far[..., None] * (mean - near), np.float32)
+
+
 def _planes(
-    tiles: Sequence[Tiles], opaque: Plane, clear: Plane, unit: float, whole: tuple[Plane, Plane]
+    tiles: Sequence[Tiles],
+    opaque: Plane,
+    clear: Plane,
+    unit: float,
+    whole: tuple[Plane, Plane, Plane],
 ) -> tuple[list[Plane], list[Plane]]:
     """Windows of padding and how it varies, and of smooth foreground and how alike they are.
 
@@ -109,14 +146,14 @@ def _planes(
         opaque: Quarter plane of colour and 1 in opaque tiles, 0 elsewhere.
         clear: The same of clear tiles.
         unit: What makes 255ths of the picture's values.
-        whole: Mean colour and mean alpha, quarter planes.
+        whole: Mean colour and mean alpha, quarter planes, and what :func:`_far` gives.
     """
-    mean, opacity = whole
+    mean, opacity, far = whole
     believed = opaque.copy()
     for some in tiles:
         _believe(some, _observed(some, unit), believed)
     near = _near(believed)
-    alike = _alike(mean, opacity, near)
+    alike = _alike(mean, opacity, _even_far(near, far, believed))
     spread = _spread(tiles, opacity.shape, unit)
     padding = continued(_padded(tiles, clear, near, unit), *COLOUR_TRUST)
     behind = windows_of([*split(padding), spread])

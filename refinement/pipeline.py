@@ -29,7 +29,7 @@ from refinement.thresholds import (
 )
 from refinement.trimap import trimap
 
-VERSION: Final = "1.4"
+VERSION: Final = "1.5"
 """Changes whenever the outputs for the same input change."""
 
 _LARGEST_BLOCK: Final = 32 * 2**20 - 2**16

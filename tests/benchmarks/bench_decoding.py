@@ -109,14 +109,7 @@ def filtered(rgb: NDArray[np.uint8], band: int) -> Iterator[bytes]:
     here = rgb.reshape(height, 3 * width).astype(np.int16)
     left, above = np.zeros_like(here), np.zeros_like(here)
     left[:, 3:], above[1:] = here[:, :-3], here[:-1]
-    corner = np.zeros_like(here)
-    corner[1:, 3:] = here[:-1, :-3]
-    guess = left + above - corner
-    far = np.abs(guess - left), np.abs(guess - above), np.abs(guess - corner)
-    paeth = np.where(
-        (far[0] <= far[1]) & (far[0] <= far[2]), left, np.where(far[1] <= far[2], above, corner)
-    )
-    guesses = (np.zeros_like(here), left, above, (left + above) >> 1, paeth)
+    guesses = (np.zeros_like(here), left, above, (left + above) >> 1)
     lines = np.stack([(here - value).astype(np.uint8) for value in guesses])
     cost = np.abs(lines.view(np.int8).astype(np.int16)).sum(2)
     cost[2:, ::band] = np.iinfo(cost.dtype).max

@@ -43,10 +43,10 @@ def inflated(data: bytes) -> bytes:
     return zlib.decompress(data[start + 4 : start + 4 + length])
 
 
-def test_every_filter_is_used_and_exact() -> None:
+def test_every_filter_but_paeth_is_used_and_exact() -> None:
     rgb = textures()
     rows = np.frombuffer(inflated(codec.encode_foreground(rgb)), np.uint8)
-    assert set(rows.reshape(len(rgb), -1)[:, 0]) == {0, 1, 2, 3, 4}
+    assert set(rows.reshape(len(rgb), -1)[:, 0]) == {0, 1, 2, 3}
     for data, pixels in (
         (codec.encode_foreground(rgb), rgb),
         (codec.encode_alpha(rgb[..., 1]), rgb[..., 1]),
@@ -63,7 +63,7 @@ def test_bytes_are_these_everywhere() -> None:
         hashlib.sha256(data).hexdigest()[:16]
         for data in (codec.encode_foreground(rgb), codec.encode_alpha(rgb[..., 1]))
     ]
-    assert digests == ["d9d51b281fb43263", "924c2921fbeb6601"], "raise png_writing.VERSION"
+    assert digests == ["ccf3ed8a3b1873be", "c57a9e53aa5839cf"], "raise png_writing.VERSION"
 
 
 def without_zlib_ng(monkeypatch: pytest.MonkeyPatch, rgb: NDArray[np.uint8]) -> list[bytes]:
@@ -124,11 +124,11 @@ def pillow_size(pixels: NDArray[np.uint8]) -> int:
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="needs LD_PORTRAIT_SHARED")
-def test_real_pictures_take_no_more_than_with_pillow() -> None:
+def test_real_pictures_take_little_more_than_with_pillow_and_paeth() -> None:
     ours = pillows = 0
     for path in sorted(SHARED.glob("portrait*.png")):
         rgba = np.asarray(Image.open(path))
         rgb, alpha = np.ascontiguousarray(rgba[..., :3]), np.ascontiguousarray(rgba[..., 3])
         ours += len(codec.encode_foreground(rgb)) + len(codec.encode_alpha(alpha))
         pillows += pillow_size(rgb) + pillow_size(alpha)
-    assert ours < pillows
+    assert ours < 1.025 * pillows

@@ -70,6 +70,14 @@ def test_outside_is_smooth_and_strips_do_not_show() -> None:
     assert steps[both & seams].mean() <= 1.5 * steps[both].mean() + 0.1
 
 
+def test_far_outside_the_colour_is_the_mean_of_the_foreground() -> None:
+    mixed, _, alpha = spilled(3, (512, 512))
+    result = estimate_foreground(mixed, alpha)
+    far = cv2.distanceTransform((alpha == 0).astype(np.uint8), cv2.DIST_L2, 5) > 80
+    (even,) = np.unique(result[far], axis=0)
+    assert np.abs(even - result[alpha == 1].mean(0)).max() < 12
+
+
 @pytest.mark.parametrize("level", [0.0, 0.4, 1.0])
 def test_any_even_alpha_is_no_trouble(level: float) -> None:
     grey = np.full((32, 32, 3), 90, np.uint8)

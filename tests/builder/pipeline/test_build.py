@@ -165,7 +165,7 @@ def test_a_build_begun_with_another_png_encoder_is_refused(
     # As a plan was saved when Pillow encoded.
     header = {key: value for key, value in plan.header.items() if key != "png_version"}
     Plan(header, plan.environment, plan.rows).save(tmp_path / "out" / ".work")
-    with pytest.raises(PortraitError, match=r"png_version was None, now '2'; try: the version of"):
+    with pytest.raises(PortraitError, match=r"png_version was None, now '3'; try: the version of"):
         run(config, tmp_path / "out")
     assert digest(tmp_path / "out") == {}
 
