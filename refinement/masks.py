@@ -6,8 +6,11 @@ nothing, whatever the radius, and a mask takes an eighth of a byte a pixel.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Final, Self
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,6 +21,47 @@ Places = NDArray[np.intp]
 
 _BITS: Final = 64
 _WORD: Final = np.dtype("<u8")
+
+
+@dataclass(frozen=True)
+class Runs:
+    """The runs of pixels in the rows of a mask, in the order of the rows.
+
+    A pixel has the position ``row * pitch + column``; rows are followed by pixels of nothing.
+
+    Attributes:
+        starts: (n,) positions of the first pixels.
+        stops: (n,) positions behind the last pixels.
+        pitch: Positions from a row to the next, more than the picture is wide.
+        width: Columns of the picture.
+    """
+
+    starts: NDArray[np.intp]
+    stops: NDArray[np.intp]
+    pitch: int
+    width: int
+
+    @cached_property
+    def rows(self) -> NDArray[np.intp]:
+        """(n,), the row of each run."""
+        return self.starts // self.pitch
+
+    @cached_property
+    def columns(self) -> NDArray[np.intp]:
+        """(n,), the column in which each run begins."""
+        return self.starts - self.rows * self.pitch
+
+    @cached_property
+    def lengths(self) -> NDArray[np.intp]:
+        """(n,), how many pixels each run has."""
+        return self.stops - self.starts
+
+    def places(self, chosen: NDArray[np.bool_] | None = None) -> Places:
+        """The flat indices of the pixels of the chosen runs, or of all."""
+        first = self.rows * self.width + self.columns
+        if chosen is None:
+            return ranges(first, self.lengths)
+        return ranges(first[chosen], self.lengths[chosen])
 
 
 class Mask:
@@ -99,13 +143,19 @@ class Mask:
 
     def count(self) -> int:
         """How many pixels the mask holds."""
-        return int(np.bitwise_count(self._words).sum(dtype=np.int64))
+        return int(cv2.sumElems(np.bitwise_count(self._words))[0])
 
-    def runs(self) -> int:
-        """How many runs of pixels the rows have; the mask has no more connected regions."""
-        before = self._words << np.uint64(1)
-        before[:, 1:] |= self._words[:, :-1] >> (_BITS - 1)
-        return (self - self._of(before, self.shape)).count()
+    def runs(self) -> Runs:
+        """The runs of pixels in the rows."""
+        height, count = self._words.shape
+        # A word of nothing parts the rows, so that they are one line, in which every run has a
+        # bit where it begins and one behind its end that differ from the bit before.
+        line = np.zeros(height * (count + 1), _WORD)
+        line.reshape(height, -1)[:, :count] = self._words
+        changes = line ^ (line << np.uint64(1))
+        changes[1:] ^= line[:-1] >> (_BITS - 1)
+        at = _set_bits(changes)
+        return Runs(at[::2], at[1::2], _BITS * (count + 1), self.shape[1])
 
     def pixels(self) -> Mask8:
         """The mask as (H, W) uint8, 0 or 1."""
@@ -123,7 +173,9 @@ class Mask:
 
     def places(self) -> Places:
         """The flat indices of the pixels."""
-        return np.flatnonzero(self.pixels().view(bool))
+        at = _set_bits(self._words.reshape(-1))
+        beyond = -self.shape[1] % _BITS
+        return at - at // (self.shape[1] + beyond) * beyond if beyond else at
 
     def at(self, places: Places) -> NDArray[np.bool_]:
         """Whether the mask holds each of the places, (n,)."""
@@ -223,6 +275,23 @@ def _words_of(rows: NDArray[np.uint8]) -> NDArray[np.uint64]:
     words = np.zeros((height, -(-count * 8 // _BITS)), _WORD)
     words.view(np.uint8)[:, :count] = rows
     return words
+
+
+def _set_bits(line: NDArray[np.uint64]) -> NDArray[np.intp]:
+    """The numbers of the bits of a line that are set, ascending."""
+    some = np.flatnonzero(line)
+    if 2 * some.size > line.size:
+        return np.flatnonzero(np.unpackbits(line.view(np.uint8), bitorder="little").view(bool))
+    bits = np.unpackbits(line[some].view(np.uint8), bitorder="little")
+    at = np.flatnonzero(bits.view(bool))
+    return some[at // _BITS] * _BITS + at % _BITS
+
+
+def ranges(first: NDArray[np.intp], lengths: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Successive numbers from each of the first ones on, one after the other."""
+    behind = np.cumsum(lengths)
+    total = int(behind[-1]) if behind.size else 0
+    return np.repeat(first - behind + lengths, lengths) + np.arange(total)
 
 
 def _cut(words: NDArray[np.uint64], width: int) -> NDArray[np.uint64]:

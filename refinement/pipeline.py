@@ -175,8 +175,7 @@ def _has_dents(final: Alpha8, scale: float) -> bool:
     if (soft - open_rim.grow_within(soft, 8)).count() < least:
         return False
     regions = label(soft, connectivity=8)
-    area = np.bincount(regions.names, minlength=regions.count)
-    area[regions.main] = soft.count() - regions.names.size
+    area = regions.areas.copy()
     area[regions.meeting(open_rim)] = 0
     return bool(area[1:].max() >= least)
 

@@ -25,7 +25,7 @@ from refinement.grid import (
     rough_cell_share,
     square_kernel,
 )
-from refinement.labels import label, labels_at, regions_meeting
+from refinement.labels import label, regions_meeting
 from refinement.masks import Mask
 from refinement.options import Options
 from refinement.panels import Panels, find_panels
@@ -272,8 +272,8 @@ def crisp_rims(quantised: Alpha8, background: Mask, scale: float) -> Mask:
     # The level that alpha reaches within a few pixels, and the level it reaches farther in.
     soon = dilate(quantised * faint.pixels(), square_kernel(4 * scale))
     level = dilate(soon, square_kernel(12 * scale))
-    beside = (faint & background.dilate(1)).places()
-    names = labels_at(regions.labels, beside)
+    runs, names = regions.within(faint & background.dilate(1))
+    names, beside = np.repeat(names, runs.lengths), runs.places()
     soon, level = soon.ravel()[beside], level.ravel()[beside]
     edge = (soon > CRISP_RISE * level.astype(np.float32)) & (level > VISIBLE)
     rim = np.bincount(names, minlength=regions.count)
