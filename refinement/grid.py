@@ -133,12 +133,13 @@ def spread(value: Plane, weight: Plane) -> Plane:
     if total <= 0:
         return np.zeros_like(value)
     result = np.full_like(value, float((value * weight).sum()) / total)
+    weighted = value * weight
     side = 1
     while side < max(value.shape):
         side = 2 * side + 1
     while side > 1:
         side //= 2
-        known, mean = blur(weight, side), blur(value * weight, side)
+        known, mean = blur(weight, side), blur(weighted, side)
         mean /= np.maximum(known, 1e-9)
         trust = np.minimum(known * (4.0 if side > 1 else 1.0) * side, 1.0)
         result += trust * (mean - result)
@@ -212,5 +213,5 @@ def distance_from(region: Mask) -> Plane:
     # The way to the nearest pixel of the region leaves a box about all others by two at most.
     part = others.box(2)
     result = np.zeros(region.shape, np.float32)
-    result[part] = distance_to(region.pixels()[part])
+    cv2.distanceTransform(others.pixels()[part], cv2.DIST_L2, 5, dst=result[part])
     return result

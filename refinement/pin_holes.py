@@ -134,20 +134,18 @@ def _alone(
     dents: _Dents, unsolid: Mask, narrow: Mask, scale: float
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Which of the dents lie alone nearby, and which in far wider surroundings, each (n,)."""
-    margin = np.maximum(max(4, 8 * scale), dents.side)
-    ((found, size),) = dents.others(narrow, margin)
-    apart = found <= PIN_HOLE_ALONE * size
-    near, far = apart.copy(), apart.copy()
-    if not apart.any():
-        return near, far
-    # There is more that is not solid than what is narrow, so no other dent can lie alone.
-    dents, margin = dents.those(apart), margin[apart]
     widths, pixels = PIN_HOLE_SURROUNDINGS
-    ((found, size),) = dents.others(narrow, np.maximum(pixels * scale, widths * dents.side))
-    alone = found <= PIN_HOLE_ALONE * size
-    # Beside background there is more that is not solid: body all round, and no other dents.
-    rim_margin = np.maximum(PIN_HOLE_RIM, dents.side)
-    (found, size), (rim, _) = dents.others(unsolid, margin, rim_margin)
-    near[apart] = (found <= PIN_HOLE_ALONE * size) | (rim == 0)
-    far[apart] = (rim == 0) & alone
-    return near, far
+    margin = np.maximum(max(4, 8 * scale), dents.side)
+    wide = np.maximum(pixels * scale, widths * dents.side)
+    (found, size), (farther, wider) = dents.others(narrow, margin, wide)
+    near, far = found <= PIN_HOLE_ALONE * size, farther <= PIN_HOLE_ALONE * wider
+    apart = near.copy()
+    if apart.any():
+        # More is not solid than what is narrow, so only what has no narrow dents nearby can be alone.
+        some = dents.those(apart)
+        # Beside background there is more that is not solid: body all round, and no other dents.
+        rims = np.maximum(PIN_HOLE_RIM, some.side)
+        (found, size), (rim, _) = some.others(unsolid, margin[apart], rims)
+        near[apart] = (found <= PIN_HOLE_ALONE * size) | (rim == 0)
+        far[apart] &= rim == 0
+    return near, near & far

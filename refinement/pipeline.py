@@ -170,14 +170,14 @@ def _has_dents(final: Alpha8, scale: float) -> bool:
     """Whether wide parts of the body are still see-through, with no way to background."""
     soft = Mask(final) & Mask(final < SOLID)
     least = (DENT_LEFT * scale) ** 2
-    open_rim = soft & Mask(final == 0).dilate(1)
-    # Most of what is soft lies within a few pixels of background, and labelling takes longer.
-    if (soft - open_rim.grow_within(soft, 8)).count() < least:
+    # Most of what is soft lies within a few pixels of background. A region of the rest that does
+    # not touch that is a whole one of soft alpha, far from background.
+    near = (soft & Mask(final == 0).dilate(1)).grow_within(soft, 8)
+    rest = soft - near
+    if rest.count() < least:
         return False
-    regions = label(soft, connectivity=8)
-    area = regions.areas.copy()
-    area[regions.meeting(open_rim)] = 0
-    return bool(area[1:].max() >= least)
+    regions = label(rest, connectivity=8)
+    return bool((regions.areas >= least)[~regions.meeting(near.dilate(1))].any())
 
 
 def _fill_pin_holes(
