@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 from refinement.grid import (
     Alpha8,
+    Interpolated,
     Plane,
     as_mask8,
     blur,
     cell_means,
     dilate,
     distance_from,
-    interpolate_cells,
     mask_from_cells,
     rough_cell_share,
 )
@@ -104,8 +104,8 @@ def background_core(
         small, names = regions.places[listed], regions.names[listed]
         broken = cv2.blur(rough_cell_share(Mask(quantised < SOLID), step), (5, 5))
         near = depth.ravel()[small] <= 48 * scale
-        broken = interpolate_cells(np.asarray(broken, np.float32), quantised.shape)
-        near |= broken.ravel()[small] > 0.02
+        broken = np.asarray(broken, np.float32)
+        near |= Interpolated(broken, quantised.shape).at(small) > 0.02
         keep[names[near]] = True
         keep[lone] = False
         keep &= areas >= 2

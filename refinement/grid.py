@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from refinement.masks import Mask, Mask8
+from refinement.masks import Mask, Mask8, Places
 
 Alpha8 = NDArray[np.uint8]
 """(H, W), alpha in 255ths."""
@@ -179,6 +179,52 @@ def interpolate_cells(grid: Plane | Alpha8, shape: tuple[int, ...]) -> Plane:
     """A coarse grid brought to (H, W) by linear interpolation; keeps its dtype."""
     size = (shape[1], shape[0])
     return np.asarray(cv2.resize(grid, size, interpolation=cv2.INTER_LINEAR))
+
+
+class Interpolated:
+    """A coarse grid brought to (H, W) by linear interpolation, where it is asked for.
+
+    Where a cell has 8 x 8 pixels, as in a picture of 1024 x 1024, a few rows are made at a time,
+    which stay in the cache. That gives the same to the last bit, because all positions between
+    cells are then exact numbers, wherever the part begins.
+    """
+
+    def __init__(self, grid: Plane, shape: tuple[int, ...]) -> None:
+        """Take a grid (h, w) float32 for a picture of (H, W)."""
+        self._grid, self._shape = grid, shape
+        exact = grid.shape[0] * 8 == shape[0] and grid.shape[1] * 8 == shape[1]
+        self._whole = None if exact else interpolate_cells(grid, shape)
+
+    def part(self, rows: slice, columns: slice) -> Plane:
+        """Some rows and columns of the picture."""
+        if self._whole is not None:
+            return self._whole[rows, columns]
+        corner, cells = [], []
+        for wanted, count in zip((rows, columns), self._grid.shape, strict=True):
+            first = max(0, wanted.start // 8 - 1)  # half a cell beyond the part counts in it
+            corner.append(8 * first)
+            cells.append(slice(first, min(count, -(-wanted.stop // 8) + 1)))
+        large = interpolate_cells(
+            few := self._grid[cells[0], cells[1]], (8 * few.shape[0], 8 * few.shape[1])
+        )
+        return large[
+            rows.start - corner[0] : rows.stop - corner[0],
+            columns.start - corner[1] : columns.stop - corner[1],
+        ]
+
+    def at(self, places: Places) -> Plane:
+        """The values at some pixels, (n,)."""
+        if self._whole is not None:
+            return self._whole.ravel()[places]
+        height, width = self._shape
+        found = np.empty(places.size, np.float32)
+        tops = range(0, height, _STRIP)
+        bounds = np.searchsorted(places, [top * width for top in (*tops, height)])
+        for top, first, behind in zip(tops, bounds[:-1], bounds[1:], strict=True):
+            if behind > first:
+                strip = self.part(slice(top, min(top + _STRIP, height)), slice(0, width))
+                found[first:behind] = strip.ravel()[places[first:behind] - top * width]
+        return found
 
 
 def mask_from_cells(holds: NDArray[np.bool_] | Mask8, shape: tuple[int, ...]) -> Mask:

@@ -147,15 +147,12 @@ class Mask:
 
     def runs(self) -> Runs:
         """The runs of pixels in the rows."""
-        height, count = self._words.shape
-        # A word of nothing parts the rows, so that they are one line, in which every run has a
-        # bit where it begins and one behind its end that differ from the bit before.
-        line = np.zeros(height * (count + 1), _WORD)
-        line.reshape(height, -1)[:, :count] = self._words
+        # A run begins, and ends before, a bit that differs from the one before it.
+        line = self._line(self._words)
         changes = line ^ (line << np.uint64(1))
         changes[1:] ^= line[:-1] >> (_BITS - 1)
         at = _set_bits(changes)
-        return Runs(at[::2], at[1::2], _BITS * (count + 1), self.shape[1])
+        return Runs(at[::2], at[1::2], _BITS * (self._words.shape[1] + 1), self.shape[1])
 
     def pixels(self) -> Mask8:
         """The mask as (H, W) uint8, 0 or 1."""
@@ -200,6 +197,8 @@ class Mask:
         Args:
             radius: Half the square's side less the pixel itself, rounded, at least 1.
         """
+        if not self:
+            return self
         reach = max(1, round(radius))
         height, width = self.shape
         count = self._words.shape[1]
@@ -228,14 +227,23 @@ class Mask:
         return ~(~self).dilate(radius)
 
     def grow_within(self, allowed: Mask, pixels: int) -> Mask:
-        """Grow by so many pixels over what is allowed and connected with the mask."""
-        height, count = self._words.shape
-        # A word of nothing parts the rows, which are shifted as one line.
+        """Grow by so many pixels over what is allowed and connected with the mask.
+
+        Args:
+            allowed: What it may grow over. Parts of the mask that it leaves out are lost.
+            pixels: How many pixels far, at least 1.
+        """
+        free = allowed - self
+        if not free:
+            return self & allowed
+        # All that is new lies in the box about what is free, one pixel from what is there.
+        rows, columns = free.box(1)
+        words = slice(columns.start // _BITS, -(-columns.stop // _BITS))
+        floor = self._line(allowed._words[rows, words])
+        line = self._line(self._words[rows, words])
+        height, count = allowed._words[rows, words].shape
         row = count + 1
-        floor, line = np.zeros((2, height * row), _WORD)
-        floor.reshape(height, row)[:, :count] = allowed._words
-        line.reshape(height, row)[:, :count] = self._words
-        for _ in range(pixels):
+        for step in range(pixels):
             before, tall = line, line.copy()
             tall[:-row] |= line[row:]
             tall[row:] |= line[:-row]
@@ -244,9 +252,19 @@ class Mask:
             line[1:] |= tall[:-1] >> (_BITS - 1)
             line[:-1] |= tall[1:] << (_BITS - 1)
             line &= floor
-            if np.array_equal(line, before):
+            if step % 4 == 3 and np.array_equal(line, before):
                 break
-        return self._of(np.ascontiguousarray(line.reshape(height, row)[:, :count]), self.shape)
+        grown = (self & allowed)._words.copy()
+        grown[rows, words] = line.reshape(height, row)[:, :count]
+        return self._of(grown, self.shape)
+
+    @staticmethod
+    def _line(words: NDArray[np.uint64]) -> NDArray[np.uint64]:
+        """Rows as one line, in which a word of nothing parts them."""
+        height, count = words.shape
+        line = np.zeros(height * (count + 1), _WORD)
+        line.reshape(height, -1)[:, :count] = words
+        return line
 
     def erode_octagon(self, radius: int) -> Mask:
         """Erosion by an octagon; the frame takes nothing away."""

@@ -141,7 +141,7 @@ def _alone(
     near, far = found <= PIN_HOLE_ALONE * size, farther <= PIN_HOLE_ALONE * wider
     apart = near.copy()
     if apart.any():
-        # More is not solid than what is narrow, so only what has no narrow dents nearby can be alone.
+        # More is not solid than what is narrow, so what has narrow dents nearby is not alone.
         some = dents.those(apart)
         # Beside background there is more that is not solid: body all round, and no other dents.
         rims = np.maximum(PIN_HOLE_RIM, some.side)
