@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from refinement.grid import (
     Alpha8,
+    Distances,
     Interpolated,
     Plane,
     as_mask8,
@@ -70,7 +71,7 @@ def clear_level(mean: Plane, mean_square: Plane) -> int:
 
 
 def background_core(
-    quantised: Alpha8, clear: int, step: int, scale: float
+    quantised: Alpha8, clear: int, step: int, scale: float, distances: Distances
 ) -> tuple[Mask, Plane, int]:
     """Definite background: the clear regions, enclosed or not.
 
@@ -83,6 +84,7 @@ def background_core(
         clear: From :func:`clear_level`.
         step: Side of a coarse cell in pixels.
         scale: Size of the picture relative to 1024 x 1024.
+        distances: Those known already.
 
     Returns:
         The mask, the distance of every pixel from the larger regions (float32), and how many
@@ -97,7 +99,7 @@ def background_core(
     lone = pin_holes(quantised, regions, few & large, areas, clear, step, scale)
     large[lone] = False
     core = regions.mask_of(large)
-    depth = distance_from(core)
+    depth = distances.of("background", core, distance_from)
     keep = large.copy()
     if not large[regions.of].all():
         listed = ~large[regions.names]

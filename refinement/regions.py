@@ -15,6 +15,7 @@ from refinement import background as backgrounds
 from refinement.connectivity import unknown_border
 from refinement.grid import (
     Alpha8,
+    Distances,
     Plane,
     blur,
     cell_means,
@@ -92,16 +93,19 @@ class Regions:
         return not self.tail
 
 
-def divide(quantised: Alpha8, scale: float, options: Options) -> Regions:
+def divide(
+    quantised: Alpha8, scale: float, options: Options, distances: Distances | None = None
+) -> Regions:
     """Divide a picture into definite foreground, definite background and the border band.
 
     Args:
         quantised: (H, W) uint8, raw alpha.
         scale: Size of the picture relative to 1024 x 1024.
         options: See :class:`Options`.
+        distances: Those known from another pass over the same matte.
     """
-    step = max(2, round(8 * scale))
-    unknown, depth = _unknown(quantised, step, scale, options)
+    step, distances = max(2, round(8 * scale)), distances or Distances()
+    unknown, depth = _unknown(quantised, step, scale, options, distances)
     seen = ~(unknown.background | unknown.haze)
     found = belonging(seen, quantised, scale, options)
     stray = (seen | unknown.haze) - found.mask
@@ -110,8 +114,7 @@ def divide(quantised: Alpha8, scale: float, options: Options) -> Regions:
     border = border - unknown.background - stray
 
     thick, crisp = thickness(border, depth, step)
-    del depth  # four bytes a pixel
-    rings = measure_rings(border, thick, step, scale, options.band_width)
+    rings = measure_rings(border, thick, step, scale, options.band_width, distances)
     inside = found.mask - border - _soft(quantised, unknown, rings, thick, step)
     outside = ~(found.mask | rings.near)
     solid = (seen & Mask(quantised >= OPAQUE_VEIL)).count()
@@ -203,15 +206,15 @@ class _Unknown:
 
 
 def _unknown(
-    quantised: Alpha8, step: int, scale: float, options: Options
+    quantised: Alpha8, step: int, scale: float, options: Options, distances: Distances
 ) -> tuple[_Unknown, Plane]:
     """What is unknown, and the distance of every pixel from background (float32)."""
     mean, mean_square = backgrounds.moments(quantised, step)
     clear = backgrounds.clear_level(mean, mean_square)
-    core = backgrounds.background_core(quantised, clear, step, scale)
+    core = backgrounds.background_core(quantised, clear, step, scale, distances)
     if core[0].count() < 0.02 * quantised.size:
         # The picture has no background, or all of it lies under haze.
-        hazy = backgrounds.background_core(quantised, HAZE_AT_MOST, step, scale)
+        hazy = backgrounds.background_core(quantised, HAZE_AT_MOST, step, scale, distances)
         if hazy[0].count() > 0.05 * quantised.size:
             clear, core = HAZE_AT_MOST, hazy
     background, depth, openings = core

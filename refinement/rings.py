@@ -9,7 +9,7 @@ from typing import Final
 import cv2
 import numpy as np
 
-from refinement.grid import Interpolated, Plane, distance_to
+from refinement.grid import Distances, Interpolated, Plane, distance_to
 from refinement.masks import Mask
 
 _STRIP: Final = 64  # rows; strips keep memory low and stay in the cache
@@ -64,7 +64,14 @@ class Rings:
         return Mask(whole)
 
 
-def measure_rings(border: Mask, thick: Plane, step: int, scale: float, band_width: float) -> Rings:
+def measure_rings(
+    border: Mask,
+    thick: Plane,
+    step: int,
+    scale: float,
+    band_width: float,
+    distances: Distances | None = None,
+) -> Rings:
     """Mark how near the border every pixel lies.
 
     Args:
@@ -73,6 +80,7 @@ def measure_rings(border: Mask, thick: Plane, step: int, scale: float, band_widt
         step: Side of a coarse cell in pixels.
         scale: Size of the picture relative to 1024 x 1024.
         band_width: See :class:`Options`.
+        distances: Those known already.
     """
     reach = 1.5 + 3 * scale
     # Pixels, and the part of the border's thickness that is added to them. Chosen by eye.
@@ -89,7 +97,10 @@ def measure_rings(border: Mask, thick: Plane, step: int, scale: float, band_widt
     rows, across = border.box(1 + round(max(4 * step, *pixels)))
     start, end = across.start // 8, -(-min(across.stop, columns) // 8)  # in bytes of eight pixels
     part = slice(rows.start, min(rows.stop, height)), slice(8 * start, min(8 * end, columns))
-    away = distance_to(border.pixels()[part]) if border else np.zeros((0, 0), np.float32)
+    distances = distances or Distances()
+    away = np.zeros((0, 0), np.float32)
+    if border:
+        away = distances.of("border", border, lambda border: distance_to(border.pixels()[part]))
     width = Interpolated(thick, border.shape)
     packed = {name: np.zeros((height, -(-columns // 8)), np.uint8) for name in limits}
     for top in range(0, away.shape[0], _STRIP):
