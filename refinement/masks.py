@@ -197,30 +197,16 @@ class Mask:
         Args:
             radius: Half the square's side less the pixel itself, rounded, at least 1.
         """
-        if not self:
-            return self
         reach = max(1, round(radius))
         height, width = self.shape
-        count = self._words.shape[1]
-        steps = _doubling(2 * reach + 1)
-        # Rows of nothing are added on both sides, so that each row of the result is what
-        # 2 * reach + 1 successive ones hold.
-        words = np.zeros((height + 2 * reach, count), _WORD)
-        words[reach : reach + height] = self._words
-        for step in steps:
-            words = words[:-step] | words[step:]
-        # So are columns: words of nothing part the rows, which are then shifted as one line.
-        far, near = divmod(reach, _BITS)
-        apart = far + 1
-        line = np.zeros(apart + height * (count + apart), _WORD)
-        line[apart:].reshape(height, -1)[:, :count] = words
-        for step in steps:
-            _add_earlier(line, step)
-        moved = line[: line.size - far] << np.uint64(near)
-        if near:
-            moved[1:] |= line[: line.size - far - 1] >> (_BITS - near)
-        words = moved[apart - far :].reshape(height, -1)[:, :count]
-        return self._of(_cut(np.ascontiguousarray(words), width), self.shape)
+        third = height // 3
+        if self._words[:third].any() and self._words[-third:].any():
+            return self._of(_dilated(self._words, reach, width), self.shape)
+        rows = self.box(reach)[0]  # of a mask that may be small or empty
+        words = np.zeros_like(self._words)
+        if rows.stop:
+            words[rows] = _dilated(self._words[rows], reach, width)
+        return self._of(words, self.shape)
 
     def erode(self, radius: float) -> Mask:
         """The pixels whose whole square lies in the mask; the frame takes nothing away."""
@@ -283,6 +269,29 @@ class Mask:
             cross[:-1] |= words[1:]
             rest = self._of(_cut(cross, self.shape[1]), self.shape)
         return ~rest
+
+
+def _dilated(words: NDArray[np.uint64], reach: int, width: int) -> NDArray[np.uint64]:
+    """Some rows of a mask, each pixel widened to a square with so many more on each side."""
+    height, count = words.shape
+    steps = _doubling(2 * reach + 1)
+    # Rows of nothing are added on both sides, so that each row of the result is what
+    # 2 * reach + 1 successive ones hold.
+    tall = np.zeros((height + 2 * reach, count), _WORD)
+    tall[reach : reach + height] = words
+    for step in steps:
+        tall = tall[:-step] | tall[step:]
+    # So are columns: words of nothing part the rows, which are then shifted as one line.
+    far, near = divmod(reach, _BITS)
+    apart = far + 1
+    line = np.zeros(apart + height * (count + apart), _WORD)
+    line[apart:].reshape(height, -1)[:, :count] = tall
+    for step in steps:
+        _add_earlier(line, step)
+    moved = line[: line.size - far] << np.uint64(near)
+    if near:
+        moved[1:] |= line[: line.size - far - 1] >> (_BITS - near)
+    return _cut(np.ascontiguousarray(moved[apart - far :].reshape(height, -1)[:, :count]), width)
 
 
 def _words_of(rows: NDArray[np.uint8]) -> NDArray[np.uint64]:

@@ -123,8 +123,9 @@ class _Pieces:
         strand &= long >= 16 * scale
         # Strands that left the picture and came back.
         returned = self._cut & ~thick & (long >= 24 * scale)
+        latest = keep
         for _ in range(STRAND_FADES):
-            belongs = self.mask_of(keep)
+            belongs = self.mask_of(latest)
             more = self._within(belongs, STRAND_REACH * scale) & strand
             more |= self._within(belongs, THIN_REACH * scale) & thin
             more |= self._within(belongs, 1 + 3 * scale)
@@ -134,6 +135,7 @@ class _Pieces:
             if not more.any():
                 break
             keep |= more
+            latest = more  # what lies near the others belongs already
         return keep
 
     def strong(self) -> Chosen:

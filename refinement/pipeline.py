@@ -168,11 +168,12 @@ def _matte(rgba: Pixels, options: Options, without: str | None) -> tuple[Plane, 
 
 def _has_dents(final: Alpha8, scale: float) -> bool:
     """Whether wide parts of the body are still see-through, with no way to background."""
-    soft = Mask(final) & Mask(final < SOLID)
+    visible = Mask(final)
+    soft = visible & Mask(final < SOLID)
     least = (DENT_LEFT * scale) ** 2
     # Most of what is soft lies within a few pixels of background. A region of the rest that does
     # not touch that is a whole one of soft alpha, far from background.
-    near = (soft & Mask(final == 0).dilate(1)).grow_within(soft, 8)
+    near = (soft & (~visible).dilate(1)).grow_within(soft, 8)
     rest = soft - near
     if rest.count() < least:
         return False

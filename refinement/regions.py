@@ -124,7 +124,7 @@ def divide(
         faint=Mask.empty(inside.shape),
         ground=outside | stray,
         belongs=found.mask,
-        veiling=unknown.beyond & Mask(quantised < SOLID) & Mask(quantised > VISIBLE),
+        veiling=_veiling(unknown.beyond, quantised),
         tail=0,
         step=step,
         pieces_removed=found.removed,
@@ -138,7 +138,7 @@ def divide(
         quantised,
         (inside & crisp) - unknown.dents.dilate(3 * scale) - rings.edge,
         (outside & crisp) - skirts - rings.tail,
-        rings.ring,
+        rings,
     )
     tails = faint_tails(quantised)
     if undamaged:
@@ -229,7 +229,9 @@ def _unknown(
     if beyond:
         beyond &= backgrounds.near_cells(level_cells, quantised.shape)
         beyond &= Mask(depth > options.band_width * scale)
-    haze = _wide(beyond & Mask(quantised < HAZE_AT_MOST), HAZE_SIDE * scale)
+    haze = beyond
+    if beyond:
+        haze = _wide(beyond & Mask(quantised < HAZE_AT_MOST), HAZE_SIDE * scale)
     if clear == CLEAR and haze:
         haze -= crisp_rims(quantised, background, scale)
     found = _Unknown(
@@ -242,16 +244,23 @@ def _soft(quantised: Alpha8, unknown: _Unknown, rings: Rings, thick: Plane, step
     """What may be soft inside: beside the border, and where gaps are so dense that it is hair."""
     gaps = unknown.unsolid - unknown.connected - unknown.dents
     soft = rings.close | (rings.nearby & strands(gaps, rings.nearby, step))
-    soft |= rings.band & tresses(quantised, thick, step)
+    locks = tresses(quantised, thick, step)
+    if locks:
+        soft |= rings.band & locks
     return soft - unknown.dents
 
 
-def _undamaged(quantised: Alpha8, inside: Mask, outside: Mask, ring: Mask) -> bool:
+def _veiling(beyond: Mask, quantised: Alpha8) -> Mask:
+    """What is half transparent of the level regions beyond the band."""
+    return beyond & Mask(quantised < SOLID) & Mask(quantised > VISIBLE) if beyond else beyond
+
+
+def _undamaged(quantised: Alpha8, inside: Mask, outside: Mask, rings: Rings) -> bool:
     """Whether the absolute regions are exact already, far enough from the border to tell."""
     return (
         _exact(quantised, inside, 255, DIRTY)
-        and _exact(quantised, outside & ring, 0, HAZY)
-        and _exact(quantised, outside - ring, 0, HAZY)
+        and _exact(quantised, outside & rings.ring, 0, HAZY)
+        and _exact(quantised, outside - rings.ring, 0, HAZY)
     )
 
 
