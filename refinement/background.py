@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from refinement.earlier import Earlier
 from refinement.grid import (
     Alpha8,
-    Distances,
     Interpolated,
     Plane,
     as_mask8,
@@ -71,7 +71,7 @@ def clear_level(mean: Plane, mean_square: Plane) -> int:
 
 
 def background_core(
-    quantised: Alpha8, clear: int, step: int, scale: float, distances: Distances
+    quantised: Alpha8, clear: int, step: int, scale: float, earlier: Earlier
 ) -> tuple[Mask, Plane, int]:
     """Definite background: the clear regions, enclosed or not.
 
@@ -84,7 +84,7 @@ def background_core(
         clear: From :func:`clear_level`.
         step: Side of a coarse cell in pixels.
         scale: Size of the picture relative to 1024 x 1024.
-        distances: Those known already.
+        earlier: What is known from another pass over the same matte.
 
     Returns:
         The mask, the distance of every pixel from the larger regions (float32), and how many
@@ -99,7 +99,7 @@ def background_core(
     lone = pin_holes(quantised, regions, few & large, areas, clear, step, scale)
     large[lone] = False
     core = regions.mask_of(large)
-    depth = distances.of("background", core, distance_from)
+    depth = earlier.of("depth", (core,), lambda: distance_from(core))
     keep = large.copy()
     if not large[regions.of].all():
         listed = ~large[regions.names]

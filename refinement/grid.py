@@ -261,26 +261,3 @@ def distance_from(region: Mask) -> Plane:
     result = np.zeros(region.shape, np.float32)
     cv2.distanceTransform(others.pixels()[part], cv2.DIST_L2, 5, dst=result[part])
     return result
-
-
-class Distances:
-    """Distances that were measured already, and for what.
-
-    A further pass over a matte often asks for the same ones, and they take a tenth of its time.
-    """
-
-    def __init__(self) -> None:
-        """Know nothing."""
-        self._known: dict[str, tuple[Mask, Plane]] = {}
-
-    def of(self, name: str, region: Mask, measure: Callable[[Mask], Plane]) -> Plane:
-        """Distances from a region, which are not to be changed; the last of each name is kept."""
-        known = self._known.get(name)
-        if known is None or known[0] != region:
-            self._known.pop(name, None)  # or there would be two at once
-            known = self._known[name] = region, measure(region)
-        return known[1]
-
-    def forget(self) -> None:
-        """Give their memory back."""
-        self._known.clear()

@@ -199,10 +199,9 @@ class Mask:
         """
         reach = max(1, round(radius))
         height, width = self.shape
-        third = height // 3
-        if self._words[:third].any() and self._words[-third:].any():
+        if self._words[height // 8 :: max(1, height // 4)].any():
             return self._of(_dilated(self._words, reach, width), self.shape)
-        rows = self.box(reach)[0]  # of a mask that may be small or empty
+        rows = self.box(reach)[0]  # nothing in a few rows: it may be small or empty
         words = np.zeros_like(self._words)
         if rows.stop:
             words[rows] = _dilated(self._words[rows], reach, width)
@@ -311,7 +310,7 @@ def _set_bits(line: NDArray[np.uint64]) -> NDArray[np.intp]:
         return np.flatnonzero(np.unpackbits(line.view(np.uint8), bitorder="little").view(bool))
     bits = np.unpackbits(line[some].view(np.uint8), bitorder="little")
     at = np.flatnonzero(bits.view(bool))
-    return some[at // _BITS] * _BITS + at % _BITS
+    return (some << 6)[at >> 6] + (at & 63)  # bits of words of 64
 
 
 def ranges(first: NDArray[np.intp], lengths: NDArray[np.intp]) -> NDArray[np.intp]:

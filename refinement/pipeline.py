@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 
 from refinement import colour, halo, inputs, levels, veil
-from refinement.grid import Alpha8, Distances, Pixels, Plane, to_8_bit
+from refinement.earlier import Earlier
+from refinement.grid import Alpha8, Pixels, Plane, to_8_bit
 from refinement.inputs import Layout, Rgba, RgbaLike
 from refinement.labels import label
 from refinement.masks import Mask
@@ -140,14 +141,14 @@ def _matte(rgba: Pixels, options: Options, without: str | None) -> tuple[Plane, 
     unchanged = raw is read and rgba.dtype == np.uint8
     original = np.asarray(channel, np.uint8) if unchanged else to_8_bit(raw)
     quantised, _ = _fill_pin_holes(raw, original, without)
-    divided, distances = None, Distances()
+    divided, earlier = None, Earlier()
     if without != "levels":
         lower = halo.take_off_wide_halo(raw, quantised, scale)
         if lower is not raw:
-            divided = divide(quantised, scale, options, distances)
+            divided = divide(quantised, scale, options, earlier)
             if not divided.clean:
                 raw, quantised, divided = lower, to_8_bit(lower), None
-    alpha, final, regions = _pass(raw, quantised, options, without, distances, divided)
+    alpha, final, regions = _pass(raw, quantised, options, without, earlier, divided)
     before = quantised
     again = regions.clean or _has_dents(final, scale)
     for _ in range(_PASSES if again else 0):
@@ -156,7 +157,7 @@ def _matte(rgba: Pixels, options: Options, without: str | None) -> tuple[Plane, 
         # A gap stays because of the gaps beside it, and a dent because of what is not body
         # beside it. What was filled may change the decision, so repeat until nothing changes.
         before = final
-        alpha, final, more = _pass(alpha, before, options, without, distances)
+        alpha, final, more = _pass(alpha, before, options, without, earlier)
         regions.inside |= more.inside
     for _ in range(_PASSES):  # what stood among other dents may stand alone now
         final, holes = _fill_pin_holes(alpha, final, without, regions.outside)
@@ -204,7 +205,7 @@ def _pass(
     quantised: Alpha8,
     options: Options,
     without: str | None,
-    distances: Distances,
+    earlier: Earlier,
     divided: Regions | None = None,
 ) -> tuple[Plane, Alpha8, Regions]:
     """Divide the picture and compose the refined alpha, which takes the memory of the raw one.
@@ -214,15 +215,15 @@ def _pass(
         quantised: (H, W) uint8, the same in 255ths.
         options: See :class:`Options`.
         without: See :func:`refine`.
-        distances: Those known from another pass.
+        earlier: What is known from another pass.
         divided: The regions, where they are known already.
 
     Returns:
         Alpha, the same in 255ths, and the regions.
     """
-    regions = divided or divide(quantised, _scale(raw), options, distances)
+    regions = divided or divide(quantised, _scale(raw), options, earlier)
     if not regions.clean:
-        distances.forget()  # levels are taken off next, which needs memory
+        earlier.forget()  # levels are taken off next, which needs memory
     levelled = not regions.clean and without != "levels"
     unfilled = raw.copy() if without == "holes" else None
     found = veil.follow_veil(raw, quantised, regions) if levelled else None

@@ -13,9 +13,9 @@ import numpy as np
 
 from refinement import background as backgrounds
 from refinement.connectivity import unknown_border
+from refinement.earlier import Earlier
 from refinement.grid import (
     Alpha8,
-    Distances,
     Plane,
     blur,
     cell_means,
@@ -94,7 +94,7 @@ class Regions:
 
 
 def divide(
-    quantised: Alpha8, scale: float, options: Options, distances: Distances | None = None
+    quantised: Alpha8, scale: float, options: Options, earlier: Earlier | None = None
 ) -> Regions:
     """Divide a picture into definite foreground, definite background and the border band.
 
@@ -102,10 +102,10 @@ def divide(
         quantised: (H, W) uint8, raw alpha.
         scale: Size of the picture relative to 1024 x 1024.
         options: See :class:`Options`.
-        distances: Those known from another pass over the same matte.
+        earlier: What is known from another pass over the same matte.
     """
-    step, distances = max(2, round(8 * scale)), distances or Distances()
-    unknown, depth = _unknown(quantised, step, scale, options, distances)
+    step, earlier = max(2, round(8 * scale)), earlier or Earlier()
+    unknown, depth = _unknown(quantised, step, scale, options, earlier)
     seen = ~(unknown.background | unknown.haze)
     found = belonging(seen, quantised, scale, options)
     stray = (seen | unknown.haze) - found.mask
@@ -113,8 +113,12 @@ def divide(
     border = (unknown.connected - unknown.haze) | unknown.background.dilate(1)
     border = border - unknown.background - stray
 
-    thick, crisp = thickness(border, depth, step)
-    rings = measure_rings(border, thick, step, scale, options.band_width, distances)
+    thick, crisp = earlier.of("thick", (border, depth), lambda: thickness(border, depth, step))
+    rings = earlier.of(
+        "rings",
+        (border, thick),
+        lambda: measure_rings(border, thick, step, scale, options.band_width),
+    )
     inside = found.mask - border - _soft(quantised, unknown, rings, thick, step)
     outside = ~(found.mask | rings.near)
     solid = (seen & Mask(quantised >= OPAQUE_VEIL)).count()
@@ -206,15 +210,15 @@ class _Unknown:
 
 
 def _unknown(
-    quantised: Alpha8, step: int, scale: float, options: Options, distances: Distances
+    quantised: Alpha8, step: int, scale: float, options: Options, earlier: Earlier
 ) -> tuple[_Unknown, Plane]:
     """What is unknown, and the distance of every pixel from background (float32)."""
     mean, mean_square = backgrounds.moments(quantised, step)
     clear = backgrounds.clear_level(mean, mean_square)
-    core = backgrounds.background_core(quantised, clear, step, scale, distances)
+    core = backgrounds.background_core(quantised, clear, step, scale, earlier)
     if core[0].count() < 0.02 * quantised.size:
         # The picture has no background, or all of it lies under haze.
-        hazy = backgrounds.background_core(quantised, HAZE_AT_MOST, step, scale, distances)
+        hazy = backgrounds.background_core(quantised, HAZE_AT_MOST, step, scale, earlier)
         if hazy[0].count() > 0.05 * quantised.size:
             clear, core = HAZE_AT_MOST, hazy
     background, depth, openings = core

@@ -9,7 +9,7 @@ from typing import Final
 import cv2
 import numpy as np
 
-from refinement.grid import Distances, Interpolated, Plane, distance_to
+from refinement.grid import Interpolated, Plane, distance_to
 from refinement.masks import Mask
 
 _STRIP: Final = 64  # rows; strips keep memory low and stay in the cache
@@ -46,7 +46,8 @@ class Rings:
     @cached_property
     def trusted(self) -> Mask:
         """As far as an undamaged matte is believed without question."""
-        return self._within(0.5 * self.band_width * self.scale) | self.nearby
+        reach = 0.5 * self.band_width
+        return (self.ring if reach == 32 else self._within(reach * self.scale)) | self.nearby
 
     @cached_property
     def band(self) -> Mask:
@@ -70,7 +71,6 @@ def measure_rings(
     step: int,
     scale: float,
     band_width: float,
-    distances: Distances | None = None,
 ) -> Rings:
     """Mark how near the border every pixel lies.
 
@@ -80,7 +80,6 @@ def measure_rings(
         step: Side of a coarse cell in pixels.
         scale: Size of the picture relative to 1024 x 1024.
         band_width: See :class:`Options`.
-        distances: Those known already.
     """
     reach = 1.5 + 3 * scale
     # Pixels, and the part of the border's thickness that is added to them. Chosen by eye.
@@ -97,10 +96,7 @@ def measure_rings(
     rows, across = border.box(1 + round(max(4 * step, *pixels)))
     start, end = across.start // 8, -(-min(across.stop, columns) // 8)  # in bytes of eight pixels
     part = slice(rows.start, min(rows.stop, height)), slice(8 * start, min(8 * end, columns))
-    distances = distances or Distances()
-    away = np.zeros((0, 0), np.float32)
-    if border:
-        away = distances.of("border", border, lambda border: distance_to(border.pixels()[part]))
+    away = distance_to(border.pixels()[part]) if border else np.zeros((0, 0), np.float32)
     width = Interpolated(thick, border.shape)
     packed = {name: np.zeros((height, -(-columns // 8)), np.uint8) for name in limits}
     for top in range(0, away.shape[0], _STRIP):
