@@ -7,6 +7,7 @@ has one cell for about ``step`` x ``step`` pixels.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import cache
 from typing import Final
 
 import cv2
@@ -231,8 +232,34 @@ def mask_from_cells(holds: NDArray[np.bool_] | Mask8, shape: tuple[int, ...]) ->
     """The pixels where a condition on cells, interpolated linearly, holds by more than half."""
     if not holds.any():
         return Mask.empty(shape)
+    if holds.shape[0] * 8 == shape[0] and holds.shape[1] * 8 == shape[1]:
+        found = _cell_patterns()[_neighbourhoods(holds.astype(np.uint8))]
+        rows = found.view(np.uint8).reshape(*holds.shape, 8).transpose(0, 2, 1)
+        return Mask.packed(np.ascontiguousarray(rows).reshape(shape[0], -1), (shape[0], shape[1]))
     grid = holds.astype(np.uint8) * np.uint8(255)
     return Mask(interpolate_cells(grid, shape) > 127)
+
+
+def _neighbourhoods(cells: Mask8) -> NDArray[np.uint16]:
+    """Nine bits for each cell: those of the 3 x 3 cells about it; the frame repeats its cells."""
+    edged = cv2.copyMakeBorder(cells, 1, 1, 1, 1, cv2.BORDER_REPLICATE).astype(np.uint16)
+    three = edged[:, :-2] | edged[:, 1:-1] << 1 | edged[:, 2:] << 2
+    return np.asarray(three[:-2] | three[1:-1] << 3 | three[2:] << 6)
+
+
+@cache
+def _cell_patterns() -> NDArray[np.uint64]:
+    """What :func:`mask_from_cells` makes of a cell of 8 x 8 pixels, which nine cells decide.
+
+    Returns:
+        (512,), of each neighbourhood: eight rows of eight pixels, as :class:`Mask` packs them.
+    """
+    words = []
+    for bits in range(512):
+        cells = ((bits >> np.arange(9)) & 1).astype(np.uint8).reshape(3, 3)
+        pixels = interpolate_cells(cells * np.uint8(255), (24, 24))[8:16, 8:16] > 127
+        words.append(np.packbits(pixels, axis=1, bitorder="little").tobytes())
+    return np.frombuffer(b"".join(words), np.uint64)
 
 
 def mask_where_all_cells(holds: NDArray[np.bool_], shape: tuple[int, ...]) -> Mask:
