@@ -161,18 +161,20 @@ def local_level(alpha: Alpha8, core: Mask8, step: int) -> Alpha8:
     share = cell_mean(core, step)
     mean = cell_mean(alpha * core, step) / np.maximum(share, 1e-6)
     level = spread(np.asarray(mean, np.float32), np.minimum(share * 4, 1))
-    rounded = round_level(interpolate_cells(level, alpha.shape))
+    rounded = interpolate_level(level, alpha.shape)
     near = dilate(as_mask8(share > 0), np.ones((5, 5), np.uint8))
     return rounded * mask_from_cells(near, alpha.shape).pixels()
 
 
-def round_level(level: Plane) -> Alpha8:
-    """A level of 0..255 as an integer; halves go up, whichever way the picture is turned."""
+def interpolate_level(grid: Plane, shape: tuple[int, ...]) -> Alpha8:
+    """A grid of 0..255 as integers of (H, W); halves go up, however the picture is turned."""
     # Sums over turned pictures differ in their last bits, and many means end in a half.
-    result = np.empty(level.shape, np.uint8)
-    for top in range(0, level.shape[0], _STRIP):
-        rows = slice(top, top + _STRIP)
-        np.copyto(result[rows], level[rows] + np.float32(0.501), casting="unsafe")
+    level = Interpolated(grid, shape)
+    result = np.empty(shape, np.uint8)
+    for top in range(0, shape[0], _STRIP):
+        rows = slice(top, min(top + _STRIP, shape[0]))
+        part = level.part(rows, slice(0, shape[1]))
+        np.copyto(result[rows], part + np.float32(0.501), casting="unsafe")
     return result
 
 

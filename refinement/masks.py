@@ -201,10 +201,12 @@ class Mask:
         height, width = self.shape
         if self._words[height // 8 :: max(1, height // 4)].any():
             return self._of(_dilated(self._words, reach, width), self.shape)
-        rows = self.box(reach)[0]  # nothing in a few rows: it may be small or empty
+        some = np.flatnonzero(self._words.any(axis=1))  # nothing in a few rows: it may be small
+        if not some.size:
+            return self
+        rows = slice(max(0, int(some[0]) - reach), int(some[-1]) + reach + 1)
         words = np.zeros_like(self._words)
-        if rows.stop:
-            words[rows] = _dilated(self._words[rows], reach, width)
+        words[rows] = _dilated(self._words[rows], reach, width)
         return self._of(words, self.shape)
 
     def erode(self, radius: float) -> Mask:

@@ -18,10 +18,9 @@ from refinement.grid import (
     as_mask8,
     dilate,
     erode,
-    interpolate_cells,
+    interpolate_level,
     local_level,
     mask_from_cells,
-    round_level,
     spread,
     square_kernel,
 )
@@ -80,8 +79,7 @@ def find_panels(
     shape = quantised.shape
     found = Panels(Mask.empty(shape), Mask.empty(shape), np.zeros_like(quantised))
     if veiled.any():
-        about = interpolate_cells(spread(mean, high.astype(np.float32)), shape)
-        found.level = round_level(about)
+        found.level = interpolate_level(spread(mean, high.astype(np.float32)), shape)
         core = mask_from_cells(veiled, shape)
         found.mask = _grow(core, found.level, smooth, VEIL_REACH * scale)
     _add_panels(found, quantised, smooth, scale)
