@@ -106,8 +106,8 @@ def background_core(
         small, names = regions.places[listed], regions.names[listed]
         broken = cv2.blur(rough_cell_share(Mask(quantised < SOLID), step), (5, 5))
         near = depth.ravel()[small] <= 48 * scale
-        broken = np.asarray(broken, np.float32)
-        near |= Interpolated(broken, quantised.shape).at(small) > 0.02
+        share = Interpolated(np.asarray(broken, np.float32), quantised.shape)
+        near |= share.at(small) > 0.02
         keep[names[near]] = True
         keep[lone] = False
         keep &= areas >= 2

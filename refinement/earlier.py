@@ -34,7 +34,7 @@ class Earlier:
         if step in self._found:
             before, found = self._found[step]
             if all(map(_same, before, inputs)):
-                return found  # type: ignore[no-any-return]
+                return found
             del self._found[step]  # or there would be two at once
         found = find()
         self._found[step] = inputs, found

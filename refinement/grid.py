@@ -14,7 +14,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from refinement.masks import Mask, Mask8, Places
+from refinement.masks import Mask, Mask8
+from refinement.runs import Places
 
 Alpha8 = NDArray[np.uint8]
 """(H, W), alpha in 255ths."""

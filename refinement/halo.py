@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from refinement.grid import Alpha8, Plane, as_mask8, dilate, erode, local_level, square_kernel
 from refinement.labels import Labelled, count_beside, label
-from refinement.masks import Mask, Places
+from refinement.masks import Mask
 from refinement.regions import Regions
+from refinement.runs import Places
 from refinement.thresholds import (
     CLEAR,
     CRISP_RIM,

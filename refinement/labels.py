@@ -16,12 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refinement.grid import as_mask8
-from refinement.masks import Mask, Mask8, Places, Runs, ranges
+from refinement.masks import Mask, Mask8
+from refinement.runs import Places, Runs, ranges
 
 Labels = NDArray[np.int32 | np.uint16]
 """(H, W), number of the region a pixel belongs to; 0 is none."""
-Corners = tuple[NDArray[np.int64], NDArray[np.int64]]
-"""First and last row and column of every region, two (2, count) arrays: rows, then columns."""
 _SAMPLE = 16  # one pixel of so many in a row and a column tells the dominant region
 
 
@@ -46,7 +45,8 @@ class Labelled:
     @cached_property
     def areas(self) -> NDArray[np.int64]:
         """(count,), how many pixels each region has."""
-        return self._total(self.runs.lengths)
+        areas = np.bincount(self.of, weights=self.runs.lengths, minlength=self.count)
+        return areas.astype(np.int64)
 
     @cached_property
     def main(self) -> int:
@@ -70,10 +70,6 @@ class Labelled:
     def names(self) -> NDArray[np.intp]:
         """(n,), their labels."""
         return np.repeat(self.of[self._listed], self.runs.lengths[self._listed])
-
-    def _total(self, values: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The sum of values of runs over each region."""
-        return np.bincount(self.of, weights=values, minlength=self.count).astype(np.int64)
 
     def mask_of(self, chosen: NDArray[np.bool_]) -> Mask:
         """The mask of the chosen ones of the regions.
@@ -99,8 +95,8 @@ class Labelled:
         runs = part.runs()
         return runs, self.of[np.searchsorted(self.runs.starts, runs.starts, "right") - 1]
 
-    def corners(self) -> Corners:
-        """First and last row and column of every region."""
+    def corners(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """First and last row and column of every region, (2, count) each: rows, then columns."""
         low = np.full((2, self.count), max(self.mask.shape), np.int64)
         high = np.full((2, self.count), -1, np.int64)
         rows, first = self.runs.rows, self.runs.columns
@@ -122,8 +118,7 @@ class Labelled:
         """The labels as (H, W), uint16 where so few numbers do."""
         few = self.count <= np.iinfo(np.uint16).max
         labels: Labels = np.zeros(self.mask.shape, np.uint16 if few else np.int32)
-        every = np.ones(self.of.size, np.bool_)
-        labels.ravel()[self.runs.places(every)] = np.repeat(self.of, self.runs.lengths)
+        labels.ravel()[self.runs.places()] = np.repeat(self.of, self.runs.lengths)
         return labels
 
 

@@ -18,8 +18,9 @@ from refinement.grid import (
     to_8_bit,
 )
 from refinement.labels import regions_meeting
-from refinement.masks import Mask, Places
+from refinement.masks import Mask
 from refinement.regions import Regions
+from refinement.runs import Places
 from refinement.thresholds import (
     CAUTION,
     FRAME_BODY,

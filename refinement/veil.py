@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refinement.grid import Alpha8, Plane, erode, square_kernel
-from refinement.masks import Mask, Places
+from refinement.masks import Mask
 from refinement.regions import Regions
+from refinement.runs import Places
 from refinement.thresholds import VEIL, VEIL_TOLERANCE, VEILED
 
 
