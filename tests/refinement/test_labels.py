@@ -24,8 +24,8 @@ Pixels = NDArray[np.uint8]
 def curls(seed: int, height: int, width: int) -> Pixels:
     """Winding lines and blobs, whose runs meet many others."""
     field = np.random.default_rng(seed).random((height // 3 + 2, width // 3 + 2)).astype(np.float32)
-    field = cv2.resize(field, (width, height), interpolation=cv2.INTER_CUBIC)
-    return (np.abs(field - 0.5) < 0.14).astype(np.uint8)
+    large = cv2.resize(field, (width, height), interpolation=cv2.INTER_CUBIC)
+    return (np.abs(np.asarray(large) - 0.5) < 0.14).astype(np.uint8)
 
 
 shapes = st.one_of(

@@ -40,7 +40,7 @@ def on_whole_planes(
     body = inside.astype(np.uint8)
     known = cv2.boxFilter(body, cv2.CV_32S, window, normalize=False).ravel()[places]
     total = cv2.boxFilter((alpha >> 1) * body, cv2.CV_32S, window, normalize=False).ravel()[places]
-    level = 2 * total.astype(np.float32) / known.astype(np.float32)
+    level = np.asarray(2 * total.astype(np.float32) / known.astype(np.float32), np.float32)
     shows = (level >= VEIL) & (level < VEILED)
     return places[shows], level[shows]
 
@@ -54,7 +54,7 @@ def test_a_veil_is_the_same_in_its_box_as_in_the_picture(
     field = cv2.resize(rng.random((4, 4)).astype(np.float32), (width, height))
     inside, outside = field > 0.55, field < 0.4
     alpha = np.where(outside, 0, rng.integers(VEIL - 30, 256, field.shape)).astype(np.uint8)
-    raw = alpha / np.float32(255)
+    raw = np.asarray(alpha / np.float32(255), np.float32)
     regions = regions_of(inside, outside)
     found = follow_veil(raw, alpha, regions)
     places, level = on_whole_planes(alpha, inside, outside)
