@@ -126,10 +126,11 @@ class _Pieces:
         latest = keep
         for _ in range(STRAND_FADES):
             belongs = self.mask_of(latest)
-            more = self._within(belongs, STRAND_REACH * scale) & strand
-            more |= self._within(belongs, THIN_REACH * scale) & thin
-            more |= self._within(belongs, 1 + 3 * scale)
-            more |= returned
+            near = self._within(belongs, STRAND_REACH * scale) & ~keep
+            more = (near & strand) | returned
+            if near.any():  # this is the farthest that any of them reaches
+                more |= self._within(belongs, THIN_REACH * scale) & thin
+                more |= self._within(belongs, 1 + 3 * scale)
             more &= ~keep
             more[0] = False
             if not more.any():
