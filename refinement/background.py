@@ -10,19 +10,20 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from refinement.earlier import Earlier
 from refinement.grid import (
     Alpha8,
+    Interpolated,
     Plane,
     as_mask8,
     blur,
     cell_means,
     dilate,
     distance_from,
-    interpolate_cells,
     mask_from_cells,
     rough_cell_share,
 )
-from refinement.labels import Labelled, bounding_corners, label, labels_at, touching_frame
+from refinement.labels import Labelled, label
 from refinement.masks import Mask
 from refinement.thresholds import (
     CLEAR,
@@ -70,7 +71,7 @@ def clear_level(mean: Plane, mean_square: Plane) -> int:
 
 
 def background_core(
-    quantised: Alpha8, clear: int, step: int, scale: float
+    quantised: Alpha8, clear: int, step: int, scale: float, earlier: Earlier
 ) -> tuple[Mask, Plane, int]:
     """Definite background: the clear regions, enclosed or not.
 
@@ -83,34 +84,35 @@ def background_core(
         clear: From :func:`clear_level`.
         step: Side of a coarse cell in pixels.
         scale: Size of the picture relative to 1024 x 1024.
+        earlier: What is known from another pass over the same matte.
 
     Returns:
         The mask, the distance of every pixel from the larger regions (float32), and how many
         regions are enclosed, that is, touch no side of the picture.
     """
     regions = label(Mask(quantised <= clear), connectivity=4)
-    places, names, main = regions.places, regions.names, regions.main
-    areas = np.bincount(names, minlength=regions.count)
+    main, areas = regions.main, regions.areas.copy()
     areas[main] = quantised.size if main else 0
     large = areas >= gap_area(scale)
     large[main] = main > 0  # however small the picture is
     few = areas < round(PIN_HOLE * scale * scale)
-    lone = pin_holes(quantised, regions, (few & large)[names], areas, clear, step, scale)
+    lone = pin_holes(quantised, regions, few & large, areas, clear, step, scale)
     large[lone] = False
-    small = places[~large[names]]
     core = regions.mask_of(large)
-    depth = distance_from(core)
+    depth = earlier.of("depth", (core,), lambda: distance_from(core))
     keep = large.copy()
-    if small.size:
+    if not large[regions.of].all():
+        listed = ~large[regions.names]
+        small, names = regions.places[listed], regions.names[listed]
         broken = cv2.blur(rough_cell_share(Mask(quantised < SOLID), step), (5, 5))
         near = depth.ravel()[small] <= 48 * scale
-        broken = interpolate_cells(np.asarray(broken, np.float32), quantised.shape)
-        near |= broken.ravel()[small] > 0.02
-        keep[labels_at(regions.labels, small[near])] = True
+        share = Interpolated(np.asarray(broken, np.float32), quantised.shape)
+        near |= share.at(small) > 0.02
+        keep[names[near]] = True
         keep[lone] = False
         keep &= areas >= 2
         core = regions.mask_of(keep)
-    enclosed = keep & ~touching_frame(regions.labels, regions.count)
+    enclosed = keep & ~regions.touching_frame()
     return core, depth, int(np.count_nonzero(enclosed[1:]))
 
 
@@ -118,7 +120,7 @@ def pin_holes(
     quantised: Alpha8,
     regions: Labelled,
     asked: NDArray[np.bool_],
-    areas: NDArray[np.intp],
+    areas: NDArray[np.int64],
     clear: int,
     step: int,
     scale: float,
@@ -132,7 +134,7 @@ def pin_holes(
     Args:
         quantised: (H, W) uint8.
         regions: The clear regions.
-        asked: Which of their listed pixels are of the regions in question.
+        asked: (count,), which of them are in question.
         areas: Pixels of every clear region.
         clear: From :func:`clear_level`.
         step: Side of a coarse cell in pixels.
@@ -141,15 +143,14 @@ def pin_holes(
     Returns:
         Their labels.
     """
-    places, marked, labels = regions.places[asked], regions.names[asked], regions.labels
-    names = np.flatnonzero(np.bincount(marked, minlength=areas.size))
-    index = np.zeros(areas.size, np.int64)
-    index[names] = np.arange(names.size)
-    low, high = bounding_corners(index[marked], places, labels.shape, names.size)
+    names = np.flatnonzero(asked)
+    if not names.size:
+        return names
+    low, high = (corners[:, names] for corners in regions.corners())
     area = areas[names]
     across = np.sqrt(area)
     compact = area > 0.5 * np.square((high - low).max(axis=0) + 1)
-    large = areas >= round(PIN_HOLE * scale * scale)
+    large = regions.mask_of(areas >= round(PIN_HOLE * scale * scale)).pixels()
     unsolid = quantised < SOLID
     lone = []
     for k in np.flatnonzero(compact):
@@ -157,11 +158,12 @@ def pin_holes(
         if np.count_nonzero(near) > 0.02 * near.size + (across[k] + 4) ** 2:
             continue
         reach = round(max(48 * scale, 8 * across[k]))
-        if not large[labels[_window(low[:, k], high[:, k], reach)]].any():
+        if not large[_window(low[:, k], high[:, k], reach)].any():
             lone.append(int(k))
     if not lone:
         return names[:0]
-    floor = np.array([quantised.ravel()[places[marked == names[k]]].min() for k in lone], np.int64)
+    levels = quantised.ravel()[regions.places]
+    floor = np.array([levels[regions.names == names[k]].min() for k in lone], np.int64)
     haze = median_clear(quantised, clear)
     alike = np.abs(floor - haze) <= 1 if haze else np.zeros(len(lone), np.bool_)
     return np.asarray(names[lone][~alike])

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refinement.grid import Alpha8
-from refinement.labels import label, labels_at
+from refinement.labels import label
 from refinement.masks import Mask
 from refinement.thresholds import DENT, ROUGH
 
@@ -55,9 +55,9 @@ def unknown_border(
     plateau = (unsolid & Mask(quantised > DENT)).erode(5 * scale)
     wide = np.zeros(regions.count, np.bool_)
     if plateau:
-        inner = plateau.places()
+        runs, names = regions.within(plateau)
         rough = np.asarray(cv2.absdiff(quantised, cv2.blur(quantised, (3, 3))), np.uint8)
-        names = labels_at(regions.labels, inner)
+        names, inner = np.repeat(names, runs.lengths), runs.places()
         area, unevenness = _means(names, regions.count, rough.ravel()[inner])
         wide = (area > 0) & (unevenness < ROUGH) & ~touched
     connected = (unsolid & regions.mask_of(touched)) | background

@@ -7,6 +7,7 @@ has one cell for about ``step`` x ``step`` pixels.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import cache
 from typing import Final
 
 import cv2
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refinement.masks import Mask, Mask8
+from refinement.runs import Places
 
 Alpha8 = NDArray[np.uint8]
 """(H, W), alpha in 255ths."""
@@ -133,12 +135,13 @@ def spread(value: Plane, weight: Plane) -> Plane:
     if total <= 0:
         return np.zeros_like(value)
     result = np.full_like(value, float((value * weight).sum()) / total)
+    weighted = value * weight
     side = 1
     while side < max(value.shape):
         side = 2 * side + 1
     while side > 1:
         side //= 2
-        known, mean = blur(weight, side), blur(value * weight, side)
+        known, mean = blur(weight, side), blur(weighted, side)
         mean /= np.maximum(known, 1e-9)
         trust = np.minimum(known * (4.0 if side > 1 else 1.0) * side, 1.0)
         result += trust * (mean - result)
@@ -159,18 +162,20 @@ def local_level(alpha: Alpha8, core: Mask8, step: int) -> Alpha8:
     share = cell_mean(core, step)
     mean = cell_mean(alpha * core, step) / np.maximum(share, 1e-6)
     level = spread(np.asarray(mean, np.float32), np.minimum(share * 4, 1))
-    rounded = round_level(interpolate_cells(level, alpha.shape))
+    rounded = interpolate_level(level, alpha.shape)
     near = dilate(as_mask8(share > 0), np.ones((5, 5), np.uint8))
     return rounded * mask_from_cells(near, alpha.shape).pixels()
 
 
-def round_level(level: Plane) -> Alpha8:
-    """A level of 0..255 as an integer; halves go up, whichever way the picture is turned."""
+def interpolate_level(grid: Plane, shape: tuple[int, ...]) -> Alpha8:
+    """A grid of 0..255 as integers of (H, W); halves go up, however the picture is turned."""
     # Sums over turned pictures differ in their last bits, and many means end in a half.
-    result = np.empty(level.shape, np.uint8)
-    for top in range(0, level.shape[0], _STRIP):
-        rows = slice(top, top + _STRIP)
-        np.copyto(result[rows], level[rows] + np.float32(0.501), casting="unsafe")
+    level = Interpolated(grid, shape)
+    result = np.empty(shape, np.uint8)
+    for top in range(0, shape[0], _STRIP):
+        rows = slice(top, min(top + _STRIP, shape[0]))
+        part = level.part(rows, slice(0, shape[1]))
+        np.copyto(result[rows], part + np.float32(0.501), casting="unsafe")
     return result
 
 
@@ -180,12 +185,84 @@ def interpolate_cells(grid: Plane | Alpha8, shape: tuple[int, ...]) -> Plane:
     return np.asarray(cv2.resize(grid, size, interpolation=cv2.INTER_LINEAR))
 
 
+class Interpolated:
+    """A coarse grid brought to (H, W) by linear interpolation, where it is asked for.
+
+    Where a cell has 8 x 8 pixels, as in a picture of 1024 x 1024, a few rows are made at a time,
+    which stay in the cache. That gives the same to the last bit, because all positions between
+    cells are then exact numbers, wherever the part begins.
+    """
+
+    def __init__(self, grid: Plane, shape: tuple[int, ...]) -> None:
+        """Take a grid (h, w) float32 for a picture of (H, W)."""
+        self._grid, self._shape = grid, shape
+        exact = grid.shape[0] * 8 == shape[0] and grid.shape[1] * 8 == shape[1]
+        self._whole = None if exact else interpolate_cells(grid, shape)
+
+    def part(self, rows: slice, columns: slice) -> Plane:
+        """Some rows and columns of the picture."""
+        if self._whole is not None:
+            return self._whole[rows, columns]
+        corner, cells = [], []
+        for wanted, count in zip((rows, columns), self._grid.shape, strict=True):
+            first = max(0, wanted.start // 8 - 1)  # half a cell beyond the part counts in it
+            corner.append(8 * first)
+            cells.append(slice(first, min(count, -(-wanted.stop // 8) + 1)))
+        large = interpolate_cells(
+            few := self._grid[cells[0], cells[1]], (8 * few.shape[0], 8 * few.shape[1])
+        )
+        return large[
+            rows.start - corner[0] : rows.stop - corner[0],
+            columns.start - corner[1] : columns.stop - corner[1],
+        ]
+
+    def at(self, places: Places) -> Plane:
+        """The values at some pixels, (n,)."""
+        if self._whole is not None:
+            return self._whole.ravel()[places]
+        height, width = self._shape
+        found = np.empty(places.size, np.float32)
+        tops = range(0, height, _STRIP)
+        bounds = np.searchsorted(places, [top * width for top in (*tops, height)])
+        for top, first, behind in zip(tops, bounds[:-1], bounds[1:], strict=True):
+            if behind > first:
+                strip = self.part(slice(top, min(top + _STRIP, height)), slice(0, width))
+                found[first:behind] = strip.ravel()[places[first:behind] - top * width]
+        return found
+
+
 def mask_from_cells(holds: NDArray[np.bool_] | Mask8, shape: tuple[int, ...]) -> Mask:
     """The pixels where a condition on cells, interpolated linearly, holds by more than half."""
     if not holds.any():
         return Mask.empty(shape)
+    if holds.shape[0] * 8 == shape[0] and holds.shape[1] * 8 == shape[1]:
+        found = _cell_patterns()[_neighbourhoods(holds.astype(np.uint8))]
+        rows = found.view(np.uint8).reshape(*holds.shape, 8).transpose(0, 2, 1)
+        return Mask.packed(np.ascontiguousarray(rows).reshape(shape[0], -1), (shape[0], shape[1]))
     grid = holds.astype(np.uint8) * np.uint8(255)
     return Mask(interpolate_cells(grid, shape) > 127)
+
+
+def _neighbourhoods(cells: Mask8) -> NDArray[np.uint16]:
+    """Nine bits for each cell: those of the 3 x 3 cells about it; the frame repeats its cells."""
+    edged = cv2.copyMakeBorder(cells, 1, 1, 1, 1, cv2.BORDER_REPLICATE).astype(np.uint16)
+    three = edged[:, :-2] | edged[:, 1:-1] << 1 | edged[:, 2:] << 2
+    return np.asarray(three[:-2] | three[1:-1] << 3 | three[2:] << 6)
+
+
+@cache
+def _cell_patterns() -> NDArray[np.uint64]:
+    """What :func:`mask_from_cells` makes of a cell of 8 x 8 pixels, which nine cells decide.
+
+    Returns:
+        (512,), of each neighbourhood: eight rows of eight pixels, as :class:`Mask` packs them.
+    """
+    words = []
+    for bits in range(512):
+        cells = ((bits >> np.arange(9)) & 1).astype(np.uint8).reshape(3, 3)
+        pixels = interpolate_cells(cells * np.uint8(255), (24, 24))[8:16, 8:16] > 127
+        words.append(np.packbits(pixels, axis=1, bitorder="little").tobytes())
+    return np.frombuffer(b"".join(words), np.uint64)
 
 
 def mask_where_all_cells(holds: NDArray[np.bool_], shape: tuple[int, ...]) -> Mask:
@@ -212,5 +289,5 @@ def distance_from(region: Mask) -> Plane:
     # The way to the nearest pixel of the region leaves a box about all others by two at most.
     part = others.box(2)
     result = np.zeros(region.shape, np.float32)
-    result[part] = distance_to(region.pixels()[part])
+    cv2.distanceTransform(others.pixels()[part], cv2.DIST_L2, 5, dst=result[part])
     return result

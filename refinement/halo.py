@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from refinement.grid import Alpha8, Plane, as_mask8, dilate, erode, local_level, square_kernel
 from refinement.labels import Labelled, count_beside, label
-from refinement.masks import Mask, Places
+from refinement.masks import Mask
 from refinement.regions import Regions
+from refinement.runs import Places
 from refinement.thresholds import (
     CLEAR,
     CRISP_RIM,
@@ -99,7 +100,7 @@ def _halos(
     scale: float,
 ) -> NDArray[np.bool_]:
     """Which regions are halos, (count,): abrupt towards the subject, gradual outward."""
-    labels, count = regions.labels, regions.count
+    labels, count = regions.plane(), regions.count
     near = square_kernel(4 * scale)
     highest = dilate(alpha, near)
     # The rim towards what is higher: abrupt beside a halo, gradual on a slope.
@@ -113,9 +114,8 @@ def _halos(
     edge = (inner > HALO_EDGE) & (highest.ravel()[lower] > CRISP_RISE * inner)
     outer = np.bincount(labels.ravel()[lower], minlength=count)
     crisp = np.bincount(labels.ravel()[lower[edge]], minlength=count)
-    area = np.bincount(labels.ravel()[regions.mask.places()], minlength=count)
     chosen = (steep > HALO_ABRUPT * rim) & (rim > 0) & (outer > HALO_OPEN * rim)
-    chosen &= (crisp <= CRISP_RIM * outer) & (area > (HALO_SIDE * scale) ** 2)
+    chosen &= (crisp <= CRISP_RIM * outer) & (regions.areas > (HALO_SIDE * scale) ** 2)
     chosen[0] = False
     return chosen
 

@@ -7,19 +7,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refinement.grid import (
+    Interpolated,
     Plane,
     as_mask8,
     cell_means,
     cell_share,
     dilate,
-    interpolate_cells,
     spread,
     square_kernel,
     to_8_bit,
 )
 from refinement.labels import regions_meeting
-from refinement.masks import Mask, Places
+from refinement.masks import Mask
 from refinement.regions import Regions
+from refinement.runs import Places
 from refinement.thresholds import (
     CAUTION,
     FRAME_BODY,
@@ -152,13 +153,13 @@ def take_off_levels(
     gain_grid, haze_grid = plateaus(alpha, regions)
     hazy, veiled = haze_grid > 0.25 / 255, gain_grid < 1 - 0.5 / 255
     if hazy.any():
-        haze = interpolate_cells(np.where(hazy, haze_grid, 0), alpha.shape).ravel()[band]
+        haze = Interpolated(np.where(hazy, haze_grid, np.float32(0)), alpha.shape).at(band)
         # haze * (FADE - alpha / haze) / (FADE - 1), which needs no division
         taken = (HAZE_FADE * haze - values) * np.float32(1 / (HAZE_FADE - 1))
         values -= np.clip(taken, 0, haze)
         np.maximum(values, 0, out=values)
     if veiled.any():
-        gain = interpolate_cells(np.where(veiled, gain_grid, 1), alpha.shape).ravel()[band]
+        gain = Interpolated(np.where(veiled, gain_grid, np.float32(1)), alpha.shape).at(band)
         values /= gain
         np.minimum(values, 1, out=values)
 
@@ -176,5 +177,8 @@ def drop_crumbs(alpha: Plane, band: Places, regions: Regions) -> None:
     if not loose:
         return
     attached = regions_meeting(loose, (visible & regions.belongs).dilate(1))
-    crumbs = loose - (attached & regions.belongs.dilate(regions.tail))
+    beyond = attached - regions.belongs.dilate(min(16, regions.tail))
+    if beyond:  # seldom, and a wider dilation takes longer
+        beyond -= regions.belongs.dilate(regions.tail)
+    crumbs = (loose - attached) | beyond
     alpha.ravel()[crumbs.places()] = 0

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from typing import Final, Self
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from refinement.runs import Places, Runs
+
 Mask8 = NDArray[np.uint8]
 """(H, W), 0 or 1; as OpenCV takes masks."""
-Places = NDArray[np.intp]
-"""(n,), flat indices of pixels, ascending."""
 
 _BITS: Final = 64
 _WORD: Final = np.dtype("<u8")
@@ -99,13 +100,16 @@ class Mask:
 
     def count(self) -> int:
         """How many pixels the mask holds."""
-        return int(np.bitwise_count(self._words).sum(dtype=np.int64))
+        return int(cv2.sumElems(np.bitwise_count(self._words))[0])
 
-    def runs(self) -> int:
-        """How many runs of pixels the rows have; the mask has no more connected regions."""
-        before = self._words << np.uint64(1)
-        before[:, 1:] |= self._words[:, :-1] >> (_BITS - 1)
-        return (self - self._of(before, self.shape)).count()
+    def runs(self) -> Runs:
+        """The runs of pixels in the rows."""
+        # A run begins, and ends before, a bit that differs from the one before it.
+        line = self._line(self._words)
+        changes = line ^ (line << np.uint64(1))
+        changes[1:] ^= line[:-1] >> (_BITS - 1)
+        at = _set_bits(changes)
+        return Runs(at[::2], at[1::2], _BITS * (self._words.shape[1] + 1), self.shape[1])
 
     def pixels(self) -> Mask8:
         """The mask as (H, W) uint8, 0 or 1."""
@@ -123,7 +127,9 @@ class Mask:
 
     def places(self) -> Places:
         """The flat indices of the pixels."""
-        return np.flatnonzero(self.pixels().view(bool))
+        at = _set_bits(self._words.reshape(-1))
+        beyond = -self.shape[1] % _BITS
+        return at - at // (self.shape[1] + beyond) * beyond if beyond else at
 
     def at(self, places: Places) -> NDArray[np.bool_]:
         """Whether the mask holds each of the places, (n,)."""
@@ -150,40 +156,38 @@ class Mask:
         """
         reach = max(1, round(radius))
         height, width = self.shape
-        count = self._words.shape[1]
-        steps = _doubling(2 * reach + 1)
-        # Rows of nothing are added on both sides, so that each row of the result is what
-        # 2 * reach + 1 successive ones hold.
-        words = np.zeros((height + 2 * reach, count), _WORD)
-        words[reach : reach + height] = self._words
-        for step in steps:
-            words = words[:-step] | words[step:]
-        # So are columns: words of nothing part the rows, which are then shifted as one line.
-        far, near = divmod(reach, _BITS)
-        apart = far + 1
-        line = np.zeros(apart + height * (count + apart), _WORD)
-        line[apart:].reshape(height, -1)[:, :count] = words
-        for step in steps:
-            _add_earlier(line, step)
-        moved = line[: line.size - far] << np.uint64(near)
-        if near:
-            moved[1:] |= line[: line.size - far - 1] >> (_BITS - near)
-        words = moved[apart - far :].reshape(height, -1)[:, :count]
-        return self._of(_cut(np.ascontiguousarray(words), width), self.shape)
+        if self._words[height // 8 :: max(1, height // 4)].any():
+            return self._of(_dilated(self._words, reach, width), self.shape)
+        some = np.flatnonzero(self._words.any(axis=1))  # nothing in a few rows: it may be small
+        if not some.size:
+            return self
+        rows = slice(max(0, int(some[0]) - reach), int(some[-1]) + reach + 1)
+        words = np.zeros_like(self._words)
+        words[rows] = _dilated(self._words[rows], reach, width)
+        return self._of(words, self.shape)
 
     def erode(self, radius: float) -> Mask:
         """The pixels whose whole square lies in the mask; the frame takes nothing away."""
         return ~(~self).dilate(radius)
 
     def grow_within(self, allowed: Mask, pixels: int) -> Mask:
-        """Grow by so many pixels over what is allowed and connected with the mask."""
-        height, count = self._words.shape
-        # A word of nothing parts the rows, which are shifted as one line.
+        """Grow by so many pixels over what is allowed and connected with the mask.
+
+        Args:
+            allowed: What it may grow over. Parts of the mask that it leaves out are lost.
+            pixels: How many pixels far, at least 1.
+        """
+        free = allowed - self
+        if not free:
+            return self & allowed
+        # All that is new lies in the box about what is free, one pixel from what is there.
+        rows, columns = free.box(1)
+        words = slice(columns.start // _BITS, -(-columns.stop // _BITS))
+        floor = self._line(allowed._words[rows, words])
+        line = self._line(self._words[rows, words])
+        height, count = allowed._words[rows, words].shape
         row = count + 1
-        floor, line = np.zeros((2, height * row), _WORD)
-        floor.reshape(height, row)[:, :count] = allowed._words
-        line.reshape(height, row)[:, :count] = self._words
-        for _ in range(pixels):
+        for step in range(pixels):
             before, tall = line, line.copy()
             tall[:-row] |= line[row:]
             tall[row:] |= line[:-row]
@@ -192,9 +196,19 @@ class Mask:
             line[1:] |= tall[:-1] >> (_BITS - 1)
             line[:-1] |= tall[1:] << (_BITS - 1)
             line &= floor
-            if np.array_equal(line, before):
+            if step % 4 == 3 and np.array_equal(line, before):
                 break
-        return self._of(np.ascontiguousarray(line.reshape(height, row)[:, :count]), self.shape)
+        grown = (self & allowed)._words.copy()
+        grown[rows, words] = line.reshape(height, row)[:, :count]
+        return self._of(grown, self.shape)
+
+    @staticmethod
+    def _line(words: NDArray[np.uint64]) -> NDArray[np.uint64]:
+        """Rows as one line, in which a word of nothing parts them."""
+        height, count = words.shape
+        line = np.zeros(height * (count + 1), _WORD)
+        line.reshape(height, -1)[:, :count] = words
+        return line
 
     def erode_octagon(self, radius: int) -> Mask:
         """Erosion by an octagon; the frame takes nothing away."""
@@ -215,6 +229,29 @@ class Mask:
         return ~rest
 
 
+def _dilated(words: NDArray[np.uint64], reach: int, width: int) -> NDArray[np.uint64]:
+    """Some rows of a mask, each pixel widened to a square with so many more on each side."""
+    height, count = words.shape
+    steps = _doubling(2 * reach + 1)
+    # Rows of nothing are added on both sides, so that each row of the result is what
+    # 2 * reach + 1 successive ones hold.
+    tall = np.zeros((height + 2 * reach, count), _WORD)
+    tall[reach : reach + height] = words
+    for step in steps:
+        tall = tall[:-step] | tall[step:]
+    # So are columns: words of nothing part the rows, which are then shifted as one line.
+    far, near = divmod(reach, _BITS)
+    apart = far + 1
+    line = np.zeros(apart + height * (count + apart), _WORD)
+    line[apart:].reshape(height, -1)[:, :count] = tall
+    for step in steps:
+        _add_earlier(line, step)
+    moved = line[: line.size - far] << np.uint64(near)
+    if near:
+        moved[1:] |= line[: line.size - far - 1] >> (_BITS - near)
+    return _cut(np.ascontiguousarray(moved[apart - far :].reshape(height, -1)[:, :count]), width)
+
+
 def _words_of(rows: NDArray[np.uint8]) -> NDArray[np.uint64]:
     """Rows of packed pixels as words."""
     height, count = rows.shape
@@ -223,6 +260,16 @@ def _words_of(rows: NDArray[np.uint8]) -> NDArray[np.uint64]:
     words = np.zeros((height, -(-count * 8 // _BITS)), _WORD)
     words.view(np.uint8)[:, :count] = rows
     return words
+
+
+def _set_bits(line: NDArray[np.uint64]) -> NDArray[np.intp]:
+    """The numbers of the bits of a line that are set, ascending."""
+    some = np.flatnonzero(line)
+    if 2 * some.size > line.size:
+        return np.flatnonzero(np.unpackbits(line.view(np.uint8), bitorder="little").view(bool))
+    bits = np.unpackbits(line[some].view(np.uint8), bitorder="little")
+    at = np.flatnonzero(bits.view(bool))
+    return (some << 6)[at >> 6] + (at & 63)  # bits of words of 64
 
 
 def _cut(words: NDArray[np.uint64], width: int) -> NDArray[np.uint64]:

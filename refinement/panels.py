@@ -18,14 +18,13 @@ from refinement.grid import (
     as_mask8,
     dilate,
     erode,
-    interpolate_cells,
+    interpolate_level,
     local_level,
     mask_from_cells,
-    round_level,
     spread,
     square_kernel,
 )
-from refinement.labels import Labelled, count_beside, label
+from refinement.labels import Labelled, Labels, count_beside, label
 from refinement.masks import Mask
 from refinement.thresholds import (
     DENT,
@@ -80,8 +79,7 @@ def find_panels(
     shape = quantised.shape
     found = Panels(Mask.empty(shape), Mask.empty(shape), np.zeros_like(quantised))
     if veiled.any():
-        about = interpolate_cells(spread(mean, high.astype(np.float32)), shape)
-        found.level = round_level(about)
+        found.level = interpolate_level(spread(mean, high.astype(np.float32)), shape)
         core = mask_from_cells(veiled, shape)
         found.mask = _grow(core, found.level, smooth, VEIL_REACH * scale)
     _add_panels(found, quantised, smooth, scale)
@@ -113,10 +111,11 @@ def _add_panels(found: Panels, quantised: Alpha8, smooth: Alpha8, scale: float) 
     regions = label(grown, connectivity=8)
     if regions.count == 1 or regions.count >= np.iinfo(np.uint16).max:
         return
-    chosen = _surrounded(alpha, regions, scale)
+    labels = regions.plane()
+    chosen = _surrounded(alpha, regions, labels, scale)
     rough = np.asarray(cv2.absdiff(alpha, cv2.blur(alpha, (3, 3))), np.uint8)
     inner = core.view(bool)
-    names = regions.labels[inner]
+    names = labels[inner]
     total = np.bincount(names, weights=rough[inner], minlength=regions.count)
     chosen &= total < SMOOTH * np.maximum(np.bincount(names, minlength=regions.count), 1)
     chosen[0] = False
@@ -128,8 +127,10 @@ def _add_panels(found: Panels, quantised: Alpha8, smooth: Alpha8, scale: float) 
     np.copyto(found.level[part], level, where=mask.view(bool))
 
 
-def _surrounded(alpha: Alpha8, regions: Labelled, scale: float) -> NDArray[np.bool_]:
+def _surrounded(
+    alpha: Alpha8, regions: Labelled, labels: Labels, scale: float
+) -> NDArray[np.bool_]:
     """Which of the grown regions have body along most of their rim, (count,)."""
     rim = (~regions.mask.dilate(1)).pixels()
-    beside = count_beside(regions.labels, rim, square_kernel(3 * scale + 1), regions.count)
+    beside = count_beside(labels, rim, square_kernel(3 * scale + 1), regions.count)
     return beside(as_mask8(alpha >= SOLID)) > PANEL_BODY * np.maximum(beside(rim), 1)

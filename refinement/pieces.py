@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refinement.grid import Alpha8
-from refinement.labels import bounding_corners, label, touching_frame
+from refinement.labels import label
 from refinement.masks import Mask
 from refinement.options import Options
 from refinement.thresholds import (
@@ -80,7 +80,7 @@ def belonging(seen: Mask, quantised: Alpha8, scale: float, options: Options) -> 
 class _Pieces:
     """The connected visible pieces, with their areas and corners.
 
-    The main piece is not listed, see :class:`refinement.grid.Labelled`.
+    The main piece is not listed, see :class:`refinement.labels.Labelled`.
     """
 
     def __init__(self, seen: Mask, quantised: Alpha8, scale: float) -> None:
@@ -89,13 +89,12 @@ class _Pieces:
         self.count, main = regions.count, regions.main
         self._names, self._places = regions.names, regions.places
         self._levels = quantised.ravel()[self._places]
-        self._area = np.bincount(self._names, minlength=self.count)
+        self._area = regions.areas
         self._opaque = np.bincount(self._names[self._levels >= SOLID], minlength=self.count)
         if main:
             solid = (seen & Mask(quantised >= SOLID)).count()
-            self._area[main] = seen.count() - self._places.size
             self._opaque[main] = solid - int(self._opaque.sum())
-        self._cut = touching_frame(regions.labels, self.count)
+        self._cut = regions.touching_frame()
 
     def bodies(self, options: Options) -> tuple[Chosen, Chosen]:
         """The bodies, and all the pieces that are kept for their opaque area."""
@@ -114,10 +113,9 @@ class _Pieces:
     def with_strands(self, keep: Chosen) -> Chosen:
         """The kept pieces and the strands that go on from them, across gaps."""
         scale, keep = self._scale, keep.copy()
-        low, high = bounding_corners(
-            self._names, self._places, self._regions.mask.shape, self.count
-        )
+        low, high = self._regions.corners()
         long = np.hypot(*np.maximum(high - low + 1, 0))
+        long[self._regions.main] = 0  # it is not asked
         thick = self._any_of(self._regions.mask.erode(2 * scale))
         slim = self._area <= long * np.maximum(1.5 + 3 * scale, 0.2 * long)
         thin = ~thick | slim | (long <= 2 + 6 * scale)
@@ -125,17 +123,20 @@ class _Pieces:
         strand &= long >= 16 * scale
         # Strands that left the picture and came back.
         returned = self._cut & ~thick & (long >= 24 * scale)
+        latest = keep
         for _ in range(STRAND_FADES):
-            belongs = self.mask_of(keep)
-            more = self._within(belongs, STRAND_REACH * scale) & strand
-            more |= self._within(belongs, THIN_REACH * scale) & thin
-            more |= self._within(belongs, 1 + 3 * scale)
-            more |= returned
+            belongs = self.mask_of(latest)
+            near = self._within(belongs, STRAND_REACH * scale) & ~keep
+            more = (near & strand) | returned
+            if near.any():  # this is the farthest that any of them reaches
+                more |= self._within(belongs, THIN_REACH * scale) & thin
+                more |= self._within(belongs, 1 + 3 * scale)
             more &= ~keep
             more[0] = False
             if not more.any():
                 break
             keep |= more
+            latest = more  # what lies near the others belongs already
         return keep
 
     def strong(self) -> Chosen:

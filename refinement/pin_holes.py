@@ -6,7 +6,8 @@ Alpha is (H, W) uint8; lengths are in pixels of a picture of
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Self
 
 import cv2
 import numpy as np
@@ -14,8 +15,8 @@ from numpy.typing import NDArray
 
 from refinement.background import gap_area, median_clear
 from refinement.grid import Alpha8
-from refinement.labels import bounding_corners, labels_at
-from refinement.masks import Mask, Mask8, Places
+from refinement.labels import Labelled, label
+from refinement.masks import Mask
 from refinement.thresholds import (
     CLEAR,
     PIN_HOLE_ALONE,
@@ -46,34 +47,28 @@ def find_pin_holes(quantised: Alpha8, scale: float, openings: Mask | None = None
     narrow = unsolid - unsolid.erode(widest / 2).dilate(widest / 2)
     if not narrow:
         return narrow
-    widths, pixels = PIN_HOLE_SURROUNDINGS
-    part = narrow.box(1 + int(max(pixels * scale, widths * widest)))
-    gaps = np.ascontiguousarray(narrow.pixels()[part])
-    where = np.flatnonzero(gaps.view(bool))
-    count, labels = cv2.connectedComponents(gaps, connectivity=8)
-    names = labels_at(np.asarray(labels, np.int32), where)
-    levels = quantised[part].ravel()[where]
-    opened = np.zeros(where.size, np.bool_)
+    regions = label(narrow, connectivity=8)
+    small = _small(regions, widest)
     if openings is not None:
-        opened = openings.pixels()[part].ravel()[where] > 0
-    chosen, dents = _small(names, where, gaps.shape, count, widest, opened)
-    floor = np.full(count, 255, np.uint8)
-    np.minimum.at(floor, names, levels)
-    floor = floor[chosen]
-    near, far = _alone(dents, unsolid.pixels()[part], gaps, scale)
-    clear = np.bincount(names[levels <= CLEAR], minlength=count)[chosen]
+        small &= ~regions.meeting(openings)
+    chosen = np.flatnonzero(small)
+    if not chosen.size:
+        return Mask.empty(quantised.shape)
+    listed = small[regions.of]
+    places = regions.runs.places(listed)
+    number = np.cumsum(small)[regions.of[listed]] - 1
+    number = np.repeat(number, regions.runs.lengths[listed])
+    levels = quantised.ravel()[places]
+    near, far = _alone(_Dents.of(regions, chosen), unsolid, narrow, scale)
+    clear = np.bincount(number[levels <= CLEAR], minlength=chosen.size)
     opening = clear >= gap_area(scale)
     if (near & far & (clear > 0)).any():
+        floor = np.full(chosen.size, 255, np.int32)
+        np.minimum.at(floor, number, levels.astype(np.int32))
         haze = median_clear(quantised, CLEAR)
-        opening |= (haze > 0) & (np.abs(floor.astype(np.int32) - haze) <= 1)
-    holes = np.zeros(count, np.bool_)
-    holes[chosen[near & ((clear == 0) | (far & ~opening))]] = True
-    if not holes.any():
-        return Mask.empty(quantised.shape)
-    found = np.zeros_like(quantised)
-    rows, columns = np.divmod(where[holes[names]], gaps.shape[1])
-    found[part][rows, columns] = 1
-    return Mask(found).dilate(2)
+        opening |= (haze > 0) & (np.abs(floor - haze) <= 1)
+    holes = near & ((clear == 0) | (far & ~opening))
+    return Mask.of_places(places[holes[number]], quantised.shape).dilate(2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,58 +82,70 @@ class _Dents:
     right: NDArray[np.int64]
     area: NDArray[np.int64]
 
+    @classmethod
+    def of(cls, regions: Labelled, chosen: NDArray[np.intp]) -> Self:
+        """The boxes about the chosen regions."""
+        (top, left), (bottom, right) = (corners[:, chosen] for corners in regions.corners())
+        side = np.maximum(right - left, bottom - top) + 1
+        return cls(side, top, bottom, left, right, regions.areas[chosen])
+
+    def those(self, chosen: NDArray[np.bool_]) -> Self:
+        """Some of them."""
+        return type(self)(
+            **{field.name: getattr(self, field.name)[chosen] for field in fields(self)}
+        )
+
     def others(
-        self, sums: NDArray[np.int32], margin: NDArray[np.number]
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Pixels of a mask within a margin about each dent, itself left out, and all pixels there.
+        self, mask: Mask, *margins: NDArray[np.number]
+    ) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+        """Pixels of a mask within margins about each dent, itself left out, and all pixels there.
 
         Args:
-            sums: (H + 1, W + 1), the integral of the mask.
-            margin: (n,), in pixels.
+            mask: Any mask that holds the dents.
+            margins: (n,) each, in pixels.
         """
+        wide = [margin.astype(np.int64) for margin in margins]
+        most = max(int(margin.max()) for margin in wide)
+        top, left = max(0, int(self.top.min()) - most), max(0, int(self.left.min()) - most)
+        bottom, right = int(self.bottom.max()) + 1 + most, int(self.right.max()) + 1 + most
+        sums = np.asarray(cv2.integral(mask.pixels()[top:bottom, left:right]), np.int32)
         rows, columns = sums.shape[0] - 1, sums.shape[1] - 1
-        wide = margin.astype(np.int64)
-        y0, y1 = np.maximum(self.top - wide, 0), np.minimum(self.bottom + 1 + wide, rows)
-        x0, x1 = np.maximum(self.left - wide, 0), np.minimum(self.right + 1 + wide, columns)
-        inside = sums[y1, x1].astype(np.int64) - sums[y0, x1] - sums[y1, x0] + sums[y0, x0]
-        return inside - self.area, (y1 - y0) * (x1 - x0)
+        found = []
+        for margin in wide:
+            y0 = np.maximum(self.top - top - margin, 0)
+            y1 = np.minimum(self.bottom - top + 1 + margin, rows)
+            x0 = np.maximum(self.left - left - margin, 0)
+            x1 = np.minimum(self.right - left + 1 + margin, columns)
+            inside = sums[y1, x1].astype(np.int64) - sums[y0, x1] - sums[y1, x0] + sums[y0, x0]
+            found.append((inside - self.area, (y1 - y0) * (x1 - x0)))
+        return found
 
 
-def _small(
-    names: NDArray[np.intp],
-    where: Places,
-    shape: tuple[int, ...],
-    count: int,
-    widest: float,
-    opened: NDArray[np.bool_],
-) -> tuple[NDArray[np.intp], _Dents]:
-    """The labels of the small compact dents that hold no opening, and the boxes about them."""
-    (top, left), (bottom, right) = bounding_corners(names, where, shape, count)
-    area = np.bincount(names, minlength=count)
+def _small(regions: Labelled, widest: float) -> NDArray[np.bool_]:
+    """Which of the dents are small and compact, (count,)."""
+    (top, left), (bottom, right) = regions.corners()
     side = np.maximum(right - left, bottom - top) + 1
-    small = (side <= widest) & (area > PIN_HOLE_COMPACT * side * side)
+    small = (side <= widest) & (regions.areas > PIN_HOLE_COMPACT * side * side)
     small[0] = False
-    small[names[opened]] = False
-    chosen = np.flatnonzero(small)
-    corners = (side, top, bottom, left, right, area)
-    return chosen, _Dents(*(np.asarray(values[chosen], np.int64) for values in corners))
+    return np.asarray(small)
 
 
 def _alone(
-    dents: _Dents, unsolid: Mask8, narrow: Mask8, scale: float
+    dents: _Dents, unsolid: Mask, narrow: Mask, scale: float
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Which of the dents lie alone nearby, and which in far wider surroundings, each (n,)."""
-    sums = np.asarray(cv2.integral(narrow), np.int32)
-    margin = np.maximum(max(4, 8 * scale), dents.side)
-    found, size = dents.others(sums, margin)
-    apart = found <= PIN_HOLE_ALONE * size
-    if not apart.any():
-        return apart, apart
     widths, pixels = PIN_HOLE_SURROUNDINGS
-    found, size = dents.others(sums, np.maximum(pixels * scale, widths * dents.side))
-    far = found <= PIN_HOLE_ALONE * size
-    sums = np.asarray(cv2.integral(unsolid), np.int32)
-    found, size = dents.others(sums, margin)
-    # Beside background there is more that is not solid: body all round, and no other dents.
-    rim, _ = dents.others(sums, np.maximum(PIN_HOLE_RIM, dents.side))
-    return (found <= PIN_HOLE_ALONE * size) | ((rim == 0) & apart), (rim == 0) & far
+    margin = np.maximum(max(4, 8 * scale), dents.side)
+    wide = np.maximum(pixels * scale, widths * dents.side)
+    (found, size), (farther, wider) = dents.others(narrow, margin, wide)
+    near, far = found <= PIN_HOLE_ALONE * size, farther <= PIN_HOLE_ALONE * wider
+    apart = near.copy()
+    if apart.any():
+        # More is not solid than what is narrow, so what has narrow dents nearby is not alone.
+        some = dents.those(apart)
+        # Beside background there is more that is not solid: body all round, and no other dents.
+        rims = np.maximum(PIN_HOLE_RIM, some.side)
+        (found, size), (rim, _) = some.others(unsolid, margin[apart], rims)
+        near[apart] = (found <= PIN_HOLE_ALONE * size) | (rim == 0)
+        far[apart] &= rim == 0
+    return near, near & far

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from refinement import colour, halo, inputs, levels, veil
+from refinement.earlier import Earlier
 from refinement.grid import Alpha8, Pixels, Plane, to_8_bit
 from refinement.inputs import Layout, Rgba, RgbaLike
 from refinement.labels import label
@@ -140,14 +141,14 @@ def _matte(rgba: Pixels, options: Options, without: str | None) -> tuple[Plane, 
     unchanged = raw is read and rgba.dtype == np.uint8
     original = np.asarray(channel, np.uint8) if unchanged else to_8_bit(raw)
     quantised, _ = _fill_pin_holes(raw, original, without)
-    divided: Regions | None = None
+    divided, earlier = None, Earlier()
     if without != "levels":
         lower = halo.take_off_wide_halo(raw, quantised, scale)
         if lower is not raw:
-            divided = divide(quantised, scale, options)
+            divided = divide(quantised, scale, options, earlier)
             if not divided.clean:
                 raw, quantised, divided = lower, to_8_bit(lower), None
-    alpha, final, regions = _pass(raw, quantised, options, without, divided)
+    alpha, final, regions = _pass(raw, quantised, options, without, earlier, divided)
     before = quantised
     again = regions.clean or _has_dents(final, scale)
     for _ in range(_PASSES if again else 0):
@@ -156,7 +157,7 @@ def _matte(rgba: Pixels, options: Options, without: str | None) -> tuple[Plane, 
         # A gap stays because of the gaps beside it, and a dent because of what is not body
         # beside it. What was filled may change the decision, so repeat until nothing changes.
         before = final
-        alpha, final, more = _pass(alpha, before, options, without)
+        alpha, final, more = _pass(alpha, before, options, without, earlier)
         regions.inside |= more.inside
     for _ in range(_PASSES):  # what stood among other dents may stand alone now
         final, holes = _fill_pin_holes(alpha, final, without, regions.outside)
@@ -168,17 +169,17 @@ def _matte(rgba: Pixels, options: Options, without: str | None) -> tuple[Plane, 
 
 def _has_dents(final: Alpha8, scale: float) -> bool:
     """Whether wide parts of the body are still see-through, with no way to background."""
-    soft = Mask(final) & Mask(final < SOLID)
+    visible = Mask(final)
+    soft = visible & Mask(final < SOLID)
     least = (DENT_LEFT * scale) ** 2
-    open_rim = soft & Mask(final == 0).dilate(1)
-    # Most of what is soft lies within a few pixels of background, and labelling takes longer.
-    if (soft - open_rim.grow_within(soft, 8)).count() < least:
+    # Most of what is soft lies within a few pixels of background. A region of the rest that does
+    # not touch that is a whole one of soft alpha, far from background.
+    near = (soft & (~visible).dilate(1)).grow_within(soft, 8)
+    rest = soft - near
+    if rest.count() < least:
         return False
-    regions = label(soft, connectivity=8)
-    area = np.bincount(regions.names, minlength=regions.count)
-    area[regions.main] = soft.count() - regions.names.size
-    area[regions.meeting(open_rim)] = 0
-    return bool(area[1:].max() >= least)
+    regions = label(rest, connectivity=8)
+    return bool((regions.areas >= least)[~regions.meeting(near.dilate(1))].any())
 
 
 def _fill_pin_holes(
@@ -204,6 +205,7 @@ def _pass(
     quantised: Alpha8,
     options: Options,
     without: str | None,
+    earlier: Earlier,
     divided: Regions | None = None,
 ) -> tuple[Plane, Alpha8, Regions]:
     """Divide the picture and compose the refined alpha, which takes the memory of the raw one.
@@ -213,12 +215,15 @@ def _pass(
         quantised: (H, W) uint8, the same in 255ths.
         options: See :class:`Options`.
         without: See :func:`refine`.
+        earlier: What is known from another pass.
         divided: The regions, where they are known already.
 
     Returns:
         Alpha, the same in 255ths, and the regions.
     """
-    regions = divided or divide(quantised, _scale(raw), options)
+    regions = divided or divide(quantised, _scale(raw), options, earlier)
+    if not regions.clean:
+        earlier.forget()  # levels are taken off next, which needs memory
     levelled = not regions.clean and without != "levels"
     unfilled = raw.copy() if without == "holes" else None
     found = veil.follow_veil(raw, quantised, regions) if levelled else None

@@ -13,6 +13,7 @@ import numpy as np
 
 from refinement import background as backgrounds
 from refinement.connectivity import unknown_border
+from refinement.earlier import Earlier
 from refinement.grid import (
     Alpha8,
     Plane,
@@ -25,7 +26,7 @@ from refinement.grid import (
     rough_cell_share,
     square_kernel,
 )
-from refinement.labels import label, labels_at, regions_meeting
+from refinement.labels import label, regions_meeting
 from refinement.masks import Mask
 from refinement.options import Options
 from refinement.panels import Panels, find_panels
@@ -92,16 +93,19 @@ class Regions:
         return not self.tail
 
 
-def divide(quantised: Alpha8, scale: float, options: Options) -> Regions:
+def divide(
+    quantised: Alpha8, scale: float, options: Options, earlier: Earlier | None = None
+) -> Regions:
     """Divide a picture into definite foreground, definite background and the border band.
 
     Args:
         quantised: (H, W) uint8, raw alpha.
         scale: Size of the picture relative to 1024 x 1024.
         options: See :class:`Options`.
+        earlier: What is known from another pass over the same matte.
     """
-    step = max(2, round(8 * scale))
-    unknown, depth = _unknown(quantised, step, scale, options)
+    step, earlier = max(2, round(8 * scale)), earlier or Earlier()
+    unknown, depth = _unknown(quantised, step, scale, options, earlier)
     seen = ~(unknown.background | unknown.haze)
     found = belonging(seen, quantised, scale, options)
     stray = (seen | unknown.haze) - found.mask
@@ -109,9 +113,12 @@ def divide(quantised: Alpha8, scale: float, options: Options) -> Regions:
     border = (unknown.connected - unknown.haze) | unknown.background.dilate(1)
     border = border - unknown.background - stray
 
-    thick, crisp = thickness(border, depth, step)
-    del depth  # four bytes a pixel
-    rings = measure_rings(border, thick, step, scale, options.band_width)
+    thick, crisp = earlier.of("thick", (border, depth), lambda: thickness(border, depth, step))
+    rings = earlier.of(
+        "rings",
+        (border, thick),
+        lambda: measure_rings(border, thick, step, scale, options.band_width),
+    )
     inside = found.mask - border - _soft(quantised, unknown, rings, thick, step)
     outside = ~(found.mask | rings.near)
     solid = (seen & Mask(quantised >= OPAQUE_VEIL)).count()
@@ -121,7 +128,7 @@ def divide(quantised: Alpha8, scale: float, options: Options) -> Regions:
         faint=Mask.empty(inside.shape),
         ground=outside | stray,
         belongs=found.mask,
-        veiling=unknown.beyond & Mask(quantised < SOLID) & Mask(quantised > VISIBLE),
+        veiling=_veiling(unknown.beyond, quantised),
         tail=0,
         step=step,
         pieces_removed=found.removed,
@@ -135,7 +142,7 @@ def divide(quantised: Alpha8, scale: float, options: Options) -> Regions:
         quantised,
         (inside & crisp) - unknown.dents.dilate(3 * scale) - rings.edge,
         (outside & crisp) - skirts - rings.tail,
-        rings.ring,
+        rings,
     )
     tails = faint_tails(quantised)
     if undamaged:
@@ -203,15 +210,15 @@ class _Unknown:
 
 
 def _unknown(
-    quantised: Alpha8, step: int, scale: float, options: Options
+    quantised: Alpha8, step: int, scale: float, options: Options, earlier: Earlier
 ) -> tuple[_Unknown, Plane]:
     """What is unknown, and the distance of every pixel from background (float32)."""
     mean, mean_square = backgrounds.moments(quantised, step)
     clear = backgrounds.clear_level(mean, mean_square)
-    core = backgrounds.background_core(quantised, clear, step, scale)
+    core = backgrounds.background_core(quantised, clear, step, scale, earlier)
     if core[0].count() < 0.02 * quantised.size:
         # The picture has no background, or all of it lies under haze.
-        hazy = backgrounds.background_core(quantised, HAZE_AT_MOST, step, scale)
+        hazy = backgrounds.background_core(quantised, HAZE_AT_MOST, step, scale, earlier)
         if hazy[0].count() > 0.05 * quantised.size:
             clear, core = HAZE_AT_MOST, hazy
     background, depth, openings = core
@@ -226,7 +233,9 @@ def _unknown(
     if beyond:
         beyond &= backgrounds.near_cells(level_cells, quantised.shape)
         beyond &= Mask(depth > options.band_width * scale)
-    haze = _wide(beyond & Mask(quantised < HAZE_AT_MOST), HAZE_SIDE * scale)
+    haze = beyond
+    if beyond:
+        haze = _wide(beyond & Mask(quantised < HAZE_AT_MOST), HAZE_SIDE * scale)
     if clear == CLEAR and haze:
         haze -= crisp_rims(quantised, background, scale)
     found = _Unknown(
@@ -239,16 +248,23 @@ def _soft(quantised: Alpha8, unknown: _Unknown, rings: Rings, thick: Plane, step
     """What may be soft inside: beside the border, and where gaps are so dense that it is hair."""
     gaps = unknown.unsolid - unknown.connected - unknown.dents
     soft = rings.close | (rings.nearby & strands(gaps, rings.nearby, step))
-    soft |= rings.band & tresses(quantised, thick, step)
+    locks = tresses(quantised, thick, step)
+    if locks:
+        soft |= rings.band & locks
     return soft - unknown.dents
 
 
-def _undamaged(quantised: Alpha8, inside: Mask, outside: Mask, ring: Mask) -> bool:
+def _veiling(beyond: Mask, quantised: Alpha8) -> Mask:
+    """What is half transparent of the level regions beyond the band."""
+    return beyond & Mask(quantised < SOLID) & Mask(quantised > VISIBLE) if beyond else beyond
+
+
+def _undamaged(quantised: Alpha8, inside: Mask, outside: Mask, rings: Rings) -> bool:
     """Whether the absolute regions are exact already, far enough from the border to tell."""
     return (
         _exact(quantised, inside, 255, DIRTY)
-        and _exact(quantised, outside & ring, 0, HAZY)
-        and _exact(quantised, outside - ring, 0, HAZY)
+        and _exact(quantised, outside & rings.ring, 0, HAZY)
+        and _exact(quantised, outside - rings.ring, 0, HAZY)
     )
 
 
@@ -272,8 +288,8 @@ def crisp_rims(quantised: Alpha8, background: Mask, scale: float) -> Mask:
     # The level that alpha reaches within a few pixels, and the level it reaches farther in.
     soon = dilate(quantised * faint.pixels(), square_kernel(4 * scale))
     level = dilate(soon, square_kernel(12 * scale))
-    beside = (faint & background.dilate(1)).places()
-    names = labels_at(regions.labels, beside)
+    runs, names = regions.within(faint & background.dilate(1))
+    names, beside = np.repeat(names, runs.lengths), runs.places()
     soon, level = soon.ravel()[beside], level.ravel()[beside]
     edge = (soon > CRISP_RISE * level.astype(np.float32)) & (level > VISIBLE)
     rim = np.bincount(names, minlength=regions.count)

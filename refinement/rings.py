@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import cv2
 import numpy as np
 
-from refinement.grid import Plane, distance_to, interpolate_cells
+from refinement.grid import Interpolated, Plane, distance_to
 from refinement.masks import Mask
 
 _STRIP: Final = 64  # rows; strips keep memory low and stay in the cache
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True)
 class Rings:
     """Masks of what lies near the border.
 
@@ -22,25 +23,55 @@ class Rings:
         near: Outside, where only the border's tail may lie.
         close: Inside, within a good part of the border's thickness.
         nearby: Twice as far and a little more.
-        trusted: As far as an undamaged matte is believed without question.
-        band: As far as the widest border.
-        ring: Where halo is looked for.
         tail: ``near`` with a margin. It is left out of the test for damage, so that refining
             twice changes nothing.
         edge: ``close`` with a margin, left out of that test too.
+        away: Distance from the border in ``part`` of the picture, beyond which all is farther from
+            it than any of the masks reaches; float32.
+        part: Rows and columns.
+        scale: Size of the picture relative to 1024 x 1024.
+        band_width: See :class:`Options`.
     """
 
     near: Mask
     close: Mask
     nearby: Mask
-    trusted: Mask
-    band: Mask
-    ring: Mask
     tail: Mask
     edge: Mask
+    away: Plane
+    part: tuple[slice, slice]
+    scale: float
+    band_width: float
+
+    @cached_property
+    def trusted(self) -> Mask:
+        """As far as an undamaged matte is believed without question."""
+        reach = 0.5 * self.band_width
+        return (self.ring if reach == 32 else self._within(reach * self.scale)) | self.nearby
+
+    @cached_property
+    def band(self) -> Mask:
+        """As far as the widest border."""
+        return self._within(self.band_width * self.scale)
+
+    @cached_property
+    def ring(self) -> Mask:
+        """Where halo is looked for."""
+        return self._within(32 * self.scale)
+
+    def _within(self, pixels: float) -> Mask:
+        whole = np.zeros(self.near.shape, np.bool_)
+        np.less_equal(self.away, pixels, out=whole[self.part])
+        return Mask(whole)
 
 
-def measure_rings(border: Mask, thick: Plane, step: int, scale: float, band_width: float) -> Rings:
+def measure_rings(
+    border: Mask,
+    thick: Plane,
+    step: int,
+    scale: float,
+    band_width: float,
+) -> Rings:
     """Mark how near the border every pixel lies.
 
     Args:
@@ -56,30 +87,24 @@ def measure_rings(border: Mask, thick: Plane, step: int, scale: float, band_widt
         "near": (0.5, 0.35),
         "close": (reach, 0.75),
         "nearby": (2 * reach + 12 * scale, 1.5),
-        "trusted": (0.5 * band_width * scale, 0.0),
-        "band": (band_width * scale, 0.0),
-        "ring": (32 * scale, 0.0),
         "tail": (2.0, 0.6),
         "edge": (reach + 2, 1.25),
     }
-    if not border:
-        return Rings(**dict.fromkeys(limits, border))
     height, columns = border.shape
     # Farther away nothing is near: there is no thickness a few cells beyond the border.
-    farthest = max(4 * step, *(pixels for pixels, _ in limits.values()))
-    rows, across = border.box(1 + round(farthest))
+    pixels = (band_width * scale, 32 * scale, *(pixels for pixels, _ in limits.values()))
+    rows, across = border.box(1 + round(max(4 * step, *pixels)))
     start, end = across.start // 8, -(-min(across.stop, columns) // 8)  # in bytes of eight pixels
-    part = rows, slice(8 * start, 8 * end)
-    away = distance_to(border.pixels()[part])
-    width = interpolate_cells(thick, border.shape)[part]
-    packed = {limit: np.zeros((height, -(-columns // 8)), np.uint8) for limit in limits.values()}
+    part = slice(rows.start, min(rows.stop, height)), slice(8 * start, min(8 * end, columns))
+    away = distance_to(border.pixels()[part]) if border else np.zeros((0, 0), np.float32)
+    width = Interpolated(thick, border.shape)
+    packed = {name: np.zeros((height, -(-columns // 8)), np.uint8) for name in limits}
     for top in range(0, away.shape[0], _STRIP):
-        strip = slice(top, top + _STRIP)
-        target = slice(rows.start + top, rows.start + min(top + _STRIP, away.shape[0]))
-        for (pixels, share), mask in packed.items():
-            left = cv2.scaleAdd(width[strip], -share, away[strip]) if share else away[strip]
-            near = np.packbits(left <= pixels, axis=1, bitorder="little")
-            mask[target, start:end] = near
-    masks = {name: Mask.packed(packed[limit], border.shape) for name, limit in limits.items()}
-    masks["trusted"] |= masks["nearby"]
-    return Rings(**masks)
+        target = slice(part[0].start + top, min(part[0].start + top + _STRIP, part[0].stop))
+        thickness, strip = width.part(target, part[1]), away[top : top + _STRIP]
+        for name, (least, share) in limits.items():
+            left = cv2.scaleAdd(thickness, -share, strip)
+            near = np.packbits(left <= least, axis=1, bitorder="little")
+            packed[name][target, start:end] = near
+    masks = {name: Mask.packed(bits, border.shape) for name, bits in packed.items()}
+    return Rings(**masks, away=away, part=part, scale=scale, band_width=band_width)

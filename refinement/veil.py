@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refinement.grid import Alpha8, Plane, erode, square_kernel
-from refinement.masks import Mask, Places
+from refinement.masks import Mask
 from refinement.regions import Regions
+from refinement.runs import Places
 from refinement.thresholds import VEIL, VEIL_TOLERANCE, VEILED
 
 
@@ -58,21 +59,25 @@ def follow_veil(raw: Plane, quantised: Alpha8, regions: Regions) -> Veil:
     reach = regions.step
     # Only what is veiled itself lowers the level beside it.
     near = (inside & Mask(quantised < VEILED)).dilate(reach) & Mask(quantised >= VEIL)
-    places = (near - inside - regions.outside).places()
+    dense = near - inside - regions.outside
+    places = dense.places()
     if not places.size:
         return Veil(places, np.zeros(0, np.float32))
+    part = dense.box(reach)
+    alpha, pixels = quantised[part], inside.pixels()[part]
+    rows, columns = np.divmod(places, inside.shape[1])
+    here = (rows - part[0].start) * alpha.shape[1] + columns - part[1].start
     window = (2 * reach + 1,) * 2
-    pixels = inside.pixels()
     # Halved, so that the sums fit 16 bits where the grid is the usual one.
     depth = cv2.CV_16U if window[0] <= 17 else cv2.CV_32S
     known, total = (
-        cv2.boxFilter(plane, depth, window, normalize=False).ravel()[places].astype(np.float32)
-        for plane in (pixels, (quantised >> 1) * pixels)
+        cv2.boxFilter(plane, depth, window, normalize=False).ravel()[here].astype(np.float32)
+        for plane in (pixels, (alpha >> 1) * pixels)
     )
     level = 2 * total / known
-    lowest = erode(quantised | (pixels - np.uint8(1)), square_kernel(reach))  # 255 elsewhere
+    lowest = erode(alpha | (pixels - np.uint8(1)), square_kernel(reach)).ravel()[here]
     least, most = VEIL_TOLERANCE
-    tolerance = np.clip(level - lowest.ravel()[places], least, most)
+    tolerance = np.clip(level - lowest, least, most)
     shows = (level >= VEIL) & (level < VEILED)
     veiled = shows & (quantised.ravel()[places] >= level - tolerance)
     band = inside | Mask.of_places(places[veiled], inside.shape)

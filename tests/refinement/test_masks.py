@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from refinement import grid
-from refinement.labels import label
 from refinement.masks import Mask
 from refinement.pin_holes import find_pin_holes
 from refinement.rings import Rings, measure_rings
@@ -54,8 +53,15 @@ def test_a_mask_holds_what_it_was_made_of(pixels: NDArray[np.uint8], margin: int
         rows, columns = mask.box(margin)
         assert rows == slice(max(0, top - margin), top + tall + margin)
         assert columns == slice(max(0, left - margin), left + wide + margin)
-    assert mask.runs() >= cv2.connectedComponents(pixels, connectivity=4)[0] - 1
-    assert mask.runs() <= height * ((width + 1) // 2)
+    runs = mask.runs()
+    edges = np.diff(np.pad(pixels.astype(np.int8), ((0, 0), (1, 1))), axis=1)
+    row, column = np.nonzero(edges == 1)
+    assert np.array_equal(runs.rows, row)
+    assert np.array_equal(runs.columns, column)
+    assert np.array_equal(runs.lengths, np.nonzero(edges == -1)[1] - column)
+    assert np.array_equal(runs.places(), mask.places())
+    assert runs.width == width < runs.pitch
+    assert len(runs.starts) <= height * ((width + 1) // 2)
 
 
 @settings(max_examples=60, deadline=None)
@@ -105,31 +111,27 @@ def test_growth_goes_step_by_step_over_what_is_allowed(
 
 
 @settings(max_examples=40, deadline=None)
-@given(masks(), st.integers(0, 2**32 - 1), st.sampled_from((4, 8)))
-def test_regions_that_meet_others_are_whole(
-    pixels: NDArray[np.uint8], seed: int, connectivity: int
+@given(masks(), st.integers(0, 2**32 - 1), st.sampled_from((0.0, 0.05, 0.6, 1.0)))
+def test_growth_may_begin_beside_what_is_allowed(
+    pixels: NDArray[np.uint8], seed: int, share: float
 ) -> None:
-    other = (np.random.default_rng(seed).random(pixels.shape) < 0.03).astype(np.uint8)
-    _, labels = cv2.connectedComponents(pixels, connectivity=connectivity)
-    names = np.unique(labels[(pixels & other) > 0])
-    regions = label(Mask(pixels), connectivity=connectivity)
-    met = regions.meeting(Mask(other))
-    assert np.array_equal(regions.mask_of(met).pixels(), np.isin(labels, names) & (labels > 0))
-    assert np.array_equal(regions.mask_of(~met).pixels(), ~np.isin(labels, names) & (labels > 0))
+    allowed = (np.random.default_rng(seed).random(pixels.shape) < share).astype(np.uint8)
+    expected = pixels
+    for _ in range(5):
+        expected = np.asarray(cv2.dilate(expected, square(1)), np.uint8) & allowed
+    assert np.array_equal(Mask(pixels).grow_within(Mask(allowed), 5).pixels(), expected)
 
 
-@pytest.mark.parametrize(("side", "missing"), [(200, 0), (512, 2), (512, 1), (640, 0)])
-@pytest.mark.parametrize("connectivity", [4, 8])
-def test_as_many_regions_as_16_bits_can_number_and_more(
-    side: int, missing: int, connectivity: int
-) -> None:
-    points = np.zeros((side, side), np.uint8)
-    points[::2, ::2] = 1
-    points.ravel()[np.flatnonzero(points)[:missing]] = 0
-    regions = label(Mask(points), connectivity=connectivity)
-    assert regions.count == 1 + points.sum()
-    assert int(regions.labels.max()) == points.sum()
-    assert regions.labels.itemsize == (2 if points.sum() < 65535 else 4)
+@pytest.mark.parametrize("width", [64, 130])
+@pytest.mark.parametrize("at", [(0, 0), (49, 63), (99, 10), (30, 30)])
+def test_a_small_mask_is_dilated_as_a_large_one(width: int, at: tuple[int, int]) -> None:
+    pixels = np.zeros((100, width), np.uint8)
+    pixels[at] = 1
+    for radius in (1, 7, 33, 120):
+        assert np.array_equal(
+            Mask(pixels).dilate(radius).pixels(), cv2.dilate(pixels, square(radius))
+        )
+    assert not Mask(np.zeros_like(pixels)).dilate(5)
 
 
 @settings(max_examples=40, deadline=None)
@@ -153,6 +155,34 @@ def test_means_over_cells_taken_in_strips_are_those_of_the_plane(
     assert means[1].shape == means[0].shape
 
 
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(1, 30),
+    st.integers(1, 30),
+    st.sampled_from(((8, 8), (8, 6), (5, 5))),
+    st.sampled_from((0.02, 0.3, 0.5, 0.9)),
+    st.integers(0, 2**32 - 1),
+)
+def test_cells_are_interpolated_part_by_part_as_in_the_whole(
+    rows: int, columns: int, cell: tuple[int, int], share: float, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    shape = height, width = rows * cell[0], columns * cell[1]
+    holds = (rng.random((rows, columns)) < share).astype(np.uint8)
+    whole = cv2.resize(holds * np.uint8(255), (width, height), interpolation=cv2.INTER_LINEAR)
+    assert np.array_equal(grid.mask_from_cells(holds, shape).pixels() > 0, whole > 127)
+    values = (255 * rng.random((rows, columns))).astype(np.float32)
+    plane = cv2.resize(values, (width, height), interpolation=cv2.INTER_LINEAR)
+    found = grid.Interpolated(values, shape)
+    (top, bottom), (left, right) = (np.sort(rng.permutation(n + 1)[:2]) for n in shape)
+    part = slice(int(top), int(bottom)), slice(int(left), int(right))
+    assert np.array_equal(found.part(*part), plane[part])
+    places = np.flatnonzero(rng.random(shape) < 0.1)
+    assert np.array_equal(found.at(places), plane.ravel()[places])
+    rounded = (plane + np.float32(0.501)).astype(np.uint8)
+    assert np.array_equal(grid.interpolate_level(values, shape), rounded)
+
+
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 999), st.integers(30, 300), st.integers(30, 300), st.floats(0.2, 1.2))
 def test_rings_in_a_box_are_those_in_the_picture(
@@ -169,6 +199,7 @@ def test_rings_in_a_box_are_those_in_the_picture(
     away = grid.distance_to(border)
     width_there = grid.interpolate_cells(thick, border.shape)
     wanted = {"ring": away <= 32 * scale, "band": away <= 64 * scale}
+    wanted["trusted"] = wanted["ring"] | found.nearby.pixels().astype(bool)
     wanted["near"] = cv2.scaleAdd(width_there, -0.35, away) <= 0.5
     wanted["nearby"] = cv2.scaleAdd(width_there, -1.5, away) <= 2 * (1.5 + 3 * scale) + 12 * scale
     for name, expected in wanted.items():
@@ -178,7 +209,8 @@ def test_rings_in_a_box_are_those_in_the_picture(
 def test_without_a_border_nothing_is_near_it() -> None:
     found = measure_rings(Mask.empty((40, 50)), np.zeros((5, 7), np.float32), 8, 1.0, 64.0)
     assert isinstance(found, Rings)
-    assert not any(getattr(found, name) for name in Rings.__slots__)
+    masks = ("near", "close", "nearby", "tail", "edge", "trusted", "band", "ring")
+    assert not any(getattr(found, name) for name in masks)
 
 
 @settings(max_examples=15, deadline=None)
