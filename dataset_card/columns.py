@@ -39,9 +39,11 @@ DESCRIPTIONS: Final[dict[str, str]] = {
     "refinement.openings_kept": "enclosed openings (curls, arms) kept open",
     "refinement.band_area": "share of the picture in the kept soft border",
     "refinement.raw_haze": "mean raw alpha over the cleared background, 0 to 1",
-    "refinement.doubtful_area": "share of the picture filled from below 0.9, or half transparent "
-    "farther from background than the band is wide (kept or cleared)",
-    "refinement.confidence": "how sure the refinement is, 0 to 1",
+    "refinement.doubtful_area": "share of the picture whose alpha refinement moved by 0.08 or more "
+    "(filled, cleared or levelled), or that is level and half transparent farther from background "
+    "than the band is wide and was kept",
+    "refinement.confidence": "how sure the refinement is, 0 to 1: 0.0055 / (0.0055 + the mean "
+    "error of alpha that it expects to be left), 0 where it found a reason to reject",
     "quality": "figures of quality control, of the refined matte",
     "quality.coverage": "mean alpha, 0 to 1",
     "quality.opaque_area": "share of the picture with alpha of at least 250",

@@ -17,17 +17,9 @@ from refinement.options import Options, RefinementError
 from refinement.pictures import Picture
 from refinement.pin_holes import find_pin_holes
 from refinement.regions import Regions, divide
-from refinement.report import Report
+from refinement.report import Report, assemble
 from refinement.result import RefinedMatte
-from refinement.thresholds import (
-    BAND_DOUBT,
-    DENT_LEFT,
-    EMPTY_SOFT_AREA,
-    HAZE_REJECTED,
-    MOVED_VISIBLY,
-    SOLID,
-    TRANSLUCENT_AT_MOST,
-)
+from refinement.thresholds import DENT_LEFT, SOLID
 from refinement.trimap import trimap
 
 VERSION: Final = "1.5"
@@ -164,7 +156,7 @@ def _matte(rgba: Pixels, options: Options, without: str | None) -> tuple[Plane, 
         regions.inside |= holes
         if not holes:
             break
-    return alpha, final, _report(original, final, regions, options)
+    return alpha, final, assemble(original, final, regions, options)
 
 
 def _has_dents(final: Alpha8, scale: float) -> bool:
@@ -260,54 +252,3 @@ def _keep_heap() -> None:
     allocators.
     """
     np.empty(_LARGEST_BLOCK, np.uint8)
-
-
-def _report(quantised: Alpha8, final: Alpha8, regions: Regions, options: Options) -> Report:
-    size = float(quantised.size)
-    filled = (regions.inside & Mask(quantised < 255)).count() / size
-    cleared = (regions.outside & Mask(quantised)).count() / size
-    ground = regions.ground.count()
-    thin = regions.ground & Mask(quantised < 128)  # a removed piece or body is denser
-    haze = cv2.mean(quantised, mask=thin.pixels())[0] / 255 * thin.count() / max(1, ground)
-    opaque = cv2.countNonZero(np.equal(final, 255).view(np.uint8)) / size
-    soft = cv2.countNonZero(final) / size - opaque
-    reasons = []
-    if opaque == 0 and soft < EMPTY_SOFT_AREA:
-        reasons.append("empty")
-    elif regions.bodies == 0 or regions.translucent > TRANSLUCENT_AT_MOST:
-        reasons.append("no-opaque-body")
-    elif ground == 0 and regions.openings_kept == 0:
-        reasons.append("no-background")
-    if regions.bodies > 1 and options.several_bodies == "reject":
-        reasons.append("several-bodies")
-    if haze > HAZE_REJECTED:
-        reasons.append("haze")
-    moved = np.asarray(cv2.absdiff(quantised, final), np.uint8)
-    doubtful = (Mask(moved >= MOVED_VISIBLY) | regions.veiling).count() / size
-    doubt = min(1.0, doubtful + BAND_DOUBT * _band_doubt(moved, final))
-    return Report(
-        filled_area=float(filled),
-        cleared_area=float(cleared),
-        pieces_removed=regions.pieces_removed,
-        openings_kept=regions.openings_kept,
-        band_area=1.0 - (regions.inside | regions.outside).count() / size,
-        raw_haze=haze,
-        doubtful_area=float(doubtful),
-        bodies=regions.bodies,
-        opaque_area=float(opaque),
-        soft_area=float(soft),
-        confidence=0.0 if reasons else float(1.0 - doubt),
-        reasons=tuple(reasons),
-    )
-
-
-def _band_doubt(moved: Alpha8, final: Alpha8) -> float:
-    """How much of the soft alpha is open to doubt.
-
-    The geometric mean of two means over the picture: how far soft alpha was moved, and how far
-    it is from 0 and 1. What is left of an error lies where both are large.
-    """
-    soft = np.minimum(final, ~final)
-    planes = (moved * (soft > 0).view(np.uint8), soft)
-    means = [cv2.sumElems(plane)[0] / (255 * plane.size) for plane in planes]
-    return float(np.sqrt(means[0] * means[1]))
