@@ -14,7 +14,15 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from refinement.grid import Alpha8, Plane, blur, cell_means, cell_share, square_kernel
+from refinement.grid import (
+    Alpha8,
+    Plane,
+    as_mask8,
+    blur,
+    cell_means,
+    cell_share,
+    square_kernel,
+)
 from refinement.masks import Mask
 from refinement.thresholds import (
     ERROR_HALF,
@@ -117,7 +125,9 @@ def _unevenness(raw: Alpha8, final: Alpha8, clear: Mask, step: int) -> float:
     The standard deviation of what was cleared nearby, to the power of 1.5 because good mattes
     have faint tails there, weighs the transparent part of soft alpha.
     """
-    cleared = raw * clear.pixels()
+    cleared = raw * as_mask8(final == 0)
+    if not cleared.any():
+        return 0.0
 
     def planes(rows: slice) -> tuple[Plane, Plane]:
         plane = cleared[rows].astype(np.float32)

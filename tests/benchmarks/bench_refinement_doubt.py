@@ -7,7 +7,7 @@
 Every subject is damaged by nine designs, at three of five strengths each. The correlations are rank
 correlations of expected and remaining error over pictures that no reason rejects, pooled over
 strengths. ``border``, ``codec`` and ``cuts`` move or blur the border, or cut the subject: of much
-of that the raw matte shows nothing.
+of that the raw matte shows no trace.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from tests.benchmarks.bench_refinement import (
 from tests.benchmarks.refinement_damage import DESIGNS, damage, others
 
 OLD = ("builder", "multiplied", "subtracted", "seethrough")
-SHOWN = (*OLD, "drift", "smoky")  # the raw matte shows what was done
+SHOWN = (*OLD, "drift", "smoky")  # it leaves traces away from the border
 STRENGTHS = (0.25, 0.5, 1.0, 1.5, 2.0)
 PARTS = [field.name for field in fields(Doubt) if field.name != "moved_visibly"]
 FAINT = 1e-5  # errors far below this are all alike
@@ -114,7 +114,7 @@ def main() -> None:
 
     print(f"{'':30}{'n':>6}{'rank':>8}{'expected / left, median':>26}")
     line("all", expected, np.ones_like(shown))
-    line(", ".join(SHOWN)[:28], expected, shown)
+    line("damage that leaves traces", expected, shown)
     for kind in dict.fromkeys(labels[:, 0]):
         line(f"  of these, {kind}", expected, shown & (labels[:, 0] == kind))
     for design in dict.fromkeys(labels[:, 1]):
@@ -126,9 +126,10 @@ def main() -> None:
                 out = labels[:, column] == label
                 factors = fitted(parts[~out], errors[~out])
                 held_out[out] = parts[out] @ factors
-                print(f"without {label:22}", dict(zip(PARTS, factors.round(2), strict=True)))
+                told = zip(PARTS, factors, strict=True)
+                print(f"without {label:22}" + ", ".join(f"{name} {f:.2f}" for name, f in told))
             line("held out, all", held_out, np.ones_like(shown))
-            line("held out, shown", held_out, shown)
+            line("held out, with traces", held_out, shown)
 
 
 if __name__ == "__main__":
