@@ -130,9 +130,9 @@ def _matte(rgba: Pixels, options: Options, without: str | None) -> tuple[Plane, 
     read = channel / np.float32(np.iinfo(rgba.dtype).max)
     raw = levels.repair_frame(read)
     scale = _scale(raw)
-    unchanged = raw is read and rgba.dtype == np.uint8
-    original = np.asarray(channel, np.uint8) if unchanged else to_8_bit(raw)
-    quantised, _ = _fill_pin_holes(raw, original, without)
+    original = np.asarray(channel, np.uint8) if rgba.dtype == np.uint8 else to_8_bit(read)
+    quantised = original if raw is read else to_8_bit(raw)
+    quantised, _ = _fill_pin_holes(raw, quantised, without)
     divided, earlier = None, Earlier()
     if without != "levels":
         lower = halo.take_off_wide_halo(raw, quantised, scale)

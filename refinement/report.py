@@ -71,7 +71,7 @@ def assemble(raw: Alpha8, final: Alpha8, regions: Regions, options: Options) -> 
     """Measure what was changed.
 
     Args:
-        raw: (H, W) uint8, alpha as generated; the frame's darkened line may be repaired.
+        raw: (H, W) uint8, alpha as generated.
         final: (H, W) uint8, alpha after refinement.
         regions: What was found definite.
         options: See :class:`Options`.
