@@ -87,7 +87,7 @@ def find_doubt(raw: Alpha8, final: Alpha8, kept: Mask, step: int) -> Doubt:
     scale = math.sqrt(size) / 1024
     moved = np.asarray(cv2.absdiff(raw, final), np.uint8)
     clear = Mask(final == 0)
-    soft = ~(clear | Mask(final == 255))
+    soft = Mask(final - np.uint8(1) < 254)  # 0 becomes 255
     visibly = Mask(moved >= MOVED_VISIBLY)
     damage = cv2.sumElems(moved)[0] / (255 * size)
     level = ERROR_LEVEL * _level(final, soft, clear, scale) / size
@@ -125,22 +125,20 @@ def _unevenness(raw: Alpha8, final: Alpha8, clear: Mask, step: int) -> float:
     The standard deviation of what was cleared nearby, to the power of 1.5 because good mattes
     have faint tails there, weighs the transparent part of soft alpha.
     """
-    cleared = raw * as_mask8(final == 0)
-    if not cleared.any():
-        return 0.0
+    cleared = np.asarray(cv2.copyTo(raw, as_mask8(final == 0)), np.uint8)
 
     def planes(rows: slice) -> tuple[Plane, Plane]:
         plane = cleared[rows].astype(np.float32)
         return plane, plane * plane
 
-    share = np.maximum(blur(cell_share(clear, step), 5), 1e-3)
-    mean, square = (blur(p, 5) / share for p in cell_means(planes, raw.shape, step))
+    share = cell_share(clear, step)
+    known = np.maximum(blur(share, 5), 1e-3)
+    mean, square = (blur(plane, 5) / known for plane in cell_means(planes, raw.shape, step))
     deviation = np.sqrt(np.maximum(square - mean * mean, 0)) / 255
-    # What of soft pixels is transparent: 255 - alpha, and nothing where alpha is 0.
-    through = cv2.threshold(~final, 254, 0, cv2.THRESH_TOZERO_INV)[1]
-    cells = (mean.shape[1], mean.shape[0])
-    through = cv2.resize(through, cells, interpolation=cv2.INTER_AREA).astype(np.float32) / 255
-    return float((through * deviation**1.5).mean())
+    height, width = share.shape
+    alpha = cv2.resize(final, (width, height), interpolation=cv2.INTER_AREA)
+    transparent = np.maximum(1 - share - alpha / np.float32(255), 0)  # what of soft alpha is
+    return float((transparent * deviation**1.5).mean())
 
 
 def _level(final: Alpha8, soft: Mask, clear: Mask, scale: float) -> float:
