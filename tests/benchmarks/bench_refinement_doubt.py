@@ -26,6 +26,7 @@ from scipy.optimize import minimize
 from refinement import refine
 from refinement.doubt import Doubt, find_doubt
 from refinement.masks import Mask
+from refinement.thresholds import ERROR_HALF
 from tests.benchmarks.bench_refinement import (
     MATTE_ONLY,
     damaged,
@@ -78,7 +79,7 @@ def measure(truth: Path | None, count: int) -> tuple[NDArray[Any], NDArray[Any],
                 values = {name: getattr(doubt, name) for name in PARTS}
                 confidence = result.report.confidence
                 # What stays half transparent is known to the report alone.
-                values["kept"] = 0.0055 / confidence - 0.0055 - sum(values.values())
+                values["kept"] = ERROR_HALF / confidence - ERROR_HALF - sum(values.values())
                 labels.append((kind, design))
                 parts.append([values[name] for name in PARTS])
                 errors.append(np.abs(final.astype(int) - true).mean() / 255)
