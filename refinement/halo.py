@@ -100,20 +100,20 @@ def _halos(
     scale: float,
 ) -> NDArray[np.bool_]:
     """Which regions are halos, (count,): abrupt towards the subject, gradual outward."""
-    labels, count = regions.plane(), regions.count
     near = square_kernel(4 * scale)
     highest = dilate(alpha, near)
     # The rim towards what is higher: abrupt beside a halo, gradual on a slope.
     higher = (Mask(alpha > ceiling) - grown).pixels()
-    beside_halo = count_beside(labels, higher, square_kernel(1), count)
+    beside_halo = count_beside(regions, higher, square_kernel(1))
     least = np.asarray(cv2.add(level, np.full_like(level, HALO_RISE)), np.uint8)
     rim, steep = beside_halo(higher), beside_halo(as_mask8(highest > least))
     # The rim towards background: gradual beside a halo, an edge round cloth.
-    lower = (Mask(alpha <= CLEAR).dilate(1) & regions.mask).places()
+    runs, names = regions.within(Mask(alpha <= CLEAR).dilate(1) & regions.mask)
+    names, lower = np.repeat(names, runs.lengths), runs.places()
     inner = dilate(level, near).ravel()[lower].astype(np.int32)
     edge = (inner > HALO_EDGE) & (highest.ravel()[lower] > CRISP_RISE * inner)
-    outer = np.bincount(labels.ravel()[lower], minlength=count)
-    crisp = np.bincount(labels.ravel()[lower[edge]], minlength=count)
+    outer = np.bincount(names, minlength=regions.count)
+    crisp = np.bincount(names[edge], minlength=regions.count)
     chosen = (steep > HALO_ABRUPT * rim) & (rim > 0) & (outer > HALO_OPEN * rim)
     chosen &= (crisp <= CRISP_RIM * outer) & (regions.areas > (HALO_SIDE * scale) ** 2)
     chosen[0] = False

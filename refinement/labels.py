@@ -172,33 +172,32 @@ def regions_meeting(mask: Mask, other: Mask) -> Mask:
 
 
 def count_beside(
-    labels: Labels, where: Mask8, kernel: Mask8, count: int
+    regions: Labelled, where: Mask8, kernel: Mask8
 ) -> Callable[[Mask8], NDArray[np.intp]]:
     """A function that counts pixels beside each region.
 
     A pixel beside two regions counts for both, so that the numbering decides nothing.
 
     Args:
-        labels: (H, W), at most 65534 regions.
+        regions: At most 65534.
         where: (H, W), the pixels that may count.
         kernel: What is beside: the structuring element that regions are dilated by.
-        count: How many labels there are.
 
     Returns:
         A function of an (H, W) mask that gives (count,), the pixels of ``where`` in the mask beside
         each region.
     """
-    none = np.iinfo(np.uint16).max
-    names = labels.astype(np.uint16)
+    part, count = regions.mask.box(kernel.shape[0] // 2), regions.count
+    names = regions.plane()[part].astype(np.uint16)
     last = np.asarray(cv2.dilate(names, kernel), np.uint16)
-    places = np.flatnonzero((where & as_mask8(last > 0)).view(bool))
+    places = np.flatnonzero((where[part] & as_mask8(last > 0)).view(bool))
     last = last.ravel()[places]
-    names[names == 0] = none
-    first = np.asarray(cv2.erode(names, kernel), np.uint16).ravel()[places]
-    both = (first != last) & (first != none)
+    names -= 1  # no region becomes the highest number
+    first = np.asarray(cv2.erode(names, kernel), np.uint16).ravel()[places] + np.uint16(1)
+    both = (first != last) & (first > 0)
 
     def counted(mask: Mask8) -> NDArray[np.intp]:
-        chosen = mask.ravel()[places].view(bool)
+        chosen = mask[part].ravel()[places].view(bool)
         result = np.bincount(last[chosen], minlength=count)
         return result + np.bincount(first[chosen & both], minlength=count)
 

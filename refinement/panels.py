@@ -24,7 +24,7 @@ from refinement.grid import (
     spread,
     square_kernel,
 )
-from refinement.labels import Labelled, Labels, count_beside, label
+from refinement.labels import Labelled, count_beside, label
 from refinement.masks import Mask
 from refinement.thresholds import (
     DENT,
@@ -111,12 +111,11 @@ def _add_panels(found: Panels, quantised: Alpha8, smooth: Alpha8, scale: float) 
     regions = label(grown, connectivity=8)
     if regions.count == 1 or regions.count >= np.iinfo(np.uint16).max:
         return
-    labels = regions.plane()
-    chosen = _surrounded(alpha, regions, labels, scale)
+    chosen = _surrounded(alpha, regions, scale)
     rough = np.asarray(cv2.absdiff(alpha, cv2.blur(alpha, (3, 3))), np.uint8)
-    inner = core.view(bool)
-    names = labels[inner]
-    total = np.bincount(names, weights=rough[inner], minlength=regions.count)
+    runs, names = regions.within(Mask(core) & regions.mask)
+    names = np.repeat(names, runs.lengths)
+    total = np.bincount(names, weights=rough.ravel()[runs.places()], minlength=regions.count)
     chosen &= total < SMOOTH * np.maximum(np.bincount(names, minlength=regions.count), 1)
     chosen[0] = False
     mask = regions.mask_of(chosen).pixels()
@@ -127,10 +126,8 @@ def _add_panels(found: Panels, quantised: Alpha8, smooth: Alpha8, scale: float) 
     np.copyto(found.level[part], level, where=mask.view(bool))
 
 
-def _surrounded(
-    alpha: Alpha8, regions: Labelled, labels: Labels, scale: float
-) -> NDArray[np.bool_]:
+def _surrounded(alpha: Alpha8, regions: Labelled, scale: float) -> NDArray[np.bool_]:
     """Which of the grown regions have body along most of their rim, (count,)."""
     rim = (~regions.mask.dilate(1)).pixels()
-    beside = count_beside(labels, rim, square_kernel(3 * scale + 1), regions.count)
+    beside = count_beside(regions, rim, square_kernel(3 * scale + 1))
     return beside(as_mask8(alpha >= SOLID)) > PANEL_BODY * np.maximum(beside(rim), 1)
