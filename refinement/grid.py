@@ -188,29 +188,31 @@ def interpolate_cells(grid: Plane | Alpha8, shape: tuple[int, ...]) -> Plane:
 class Interpolated:
     """A coarse grid brought to (H, W) by linear interpolation, where it is asked for.
 
-    Where a cell has 8 x 8 pixels, as in a picture of 1024 x 1024, a few rows are made at a time,
-    which stay in the cache. That gives the same to the last bit, because all positions between
-    cells are then exact numbers, wherever the part begins.
+    Where a cell has 8 x 8 pixels, as in a picture of 1024 x 1024, or another power of two, a few
+    rows are made at a time, which stay in the cache. That gives the same to the last bit, because
+    all positions between cells are then exact numbers, wherever the part begins.
     """
 
     def __init__(self, grid: Plane, shape: tuple[int, ...]) -> None:
         """Take a grid (h, w) float32 for a picture of (H, W)."""
         self._grid, self._shape = grid, shape
-        exact = grid.shape[0] * 8 == shape[0] and grid.shape[1] * 8 == shape[1]
+        self._cell = cell = shape[0] // grid.shape[0]
+        exact = cell & (cell - 1) == 0 and (shape[0], shape[1]) == tuple(
+            cell * n for n in grid.shape
+        )
         self._whole = None if exact else interpolate_cells(grid, shape)
 
     def part(self, rows: slice, columns: slice) -> Plane:
         """Some rows and columns of the picture."""
         if self._whole is not None:
             return self._whole[rows, columns]
-        corner, cells = [], []
+        cell, corner, cells = self._cell, [], []
         for wanted, count in zip((rows, columns), self._grid.shape, strict=True):
-            first = max(0, wanted.start // 8 - 1)  # half a cell beyond the part counts in it
-            corner.append(8 * first)
-            cells.append(slice(first, min(count, -(-wanted.stop // 8) + 1)))
-        large = interpolate_cells(
-            few := self._grid[cells[0], cells[1]], (8 * few.shape[0], 8 * few.shape[1])
-        )
+            first = max(0, wanted.start // cell - 1)  # half a cell beyond the part counts in it
+            corner.append(cell * first)
+            cells.append(slice(first, min(count, -(-wanted.stop // cell) + 1)))
+        few = self._grid[cells[0], cells[1]]
+        large = interpolate_cells(few, (cell * few.shape[0], cell * few.shape[1]))
         return large[
             rows.start - corner[0] : rows.stop - corner[0],
             columns.start - corner[1] : columns.stop - corner[1],
