@@ -6,7 +6,7 @@ has one cell for about ``step`` x ``step`` pixels.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from typing import Final
 
@@ -23,12 +23,23 @@ Pixels = NDArray[np.uint8 | np.uint16]
 """(H, W, 3) or (H, W, 4), straight sRGB of 8 or 16 bits."""
 Plane = NDArray[np.float32]
 """(H, W) or (h, w) float32."""
-_STRIP: Final = 64  # rows; strips stay in the cache
+_STRIP: Final = 64  # rows of a picture 1024 wide; a float32 plane of them stays in the cache
 
 
 def as_mask8(condition: NDArray[np.bool_]) -> Mask8:
     """A boolean array as zeros and ones, without a copy."""
     return condition.view(np.uint8)
+
+
+def strip_rows(width: int) -> int:
+    """How many rows of a picture are worked on at a time: 64, and more where they are short."""
+    return _STRIP * max(1, 1024 // width)
+
+
+def strips(height: int, width: int) -> Iterator[slice]:
+    """All rows of a picture, a few at a time."""
+    rows = strip_rows(width)
+    return (slice(top, min(top + rows, height)) for top in range(0, height, rows))
 
 
 def to_8_bit(alpha: Plane) -> Alpha8:
@@ -69,7 +80,7 @@ def cell_means(
     width, height = _cells(shape, step)
     # Cells that are not whole pixels reach into other strips.
     whole = shape[0] % step == 0 and shape[1] % step == 0
-    strip = max(1, _STRIP // step) if whole else height
+    strip = max(1, strip_rows(shape[1]) // step) if whole else height
     parts = []
     for top in range(0, height, strip):
         size = width, min(strip, height - top)
@@ -172,8 +183,7 @@ def interpolate_level(grid: Plane, shape: tuple[int, ...]) -> Alpha8:
     # Sums over turned pictures differ in their last bits, and many means end in a half.
     level = Interpolated(grid, shape)
     result = np.empty(shape, np.uint8)
-    for top in range(0, shape[0], _STRIP):
-        rows = slice(top, min(top + _STRIP, shape[0]))
+    for rows in strips(*result.shape):
         part = level.part(rows, slice(0, shape[1]))
         np.copyto(result[rows], part + np.float32(0.501), casting="unsafe")
     return result
@@ -224,12 +234,11 @@ class Interpolated:
             return self._whole.ravel()[places]
         height, width = self._shape
         found = np.empty(places.size, np.float32)
-        tops = range(0, height, _STRIP)
-        bounds = np.searchsorted(places, [top * width for top in (*tops, height)])
-        for top, first, behind in zip(tops, bounds[:-1], bounds[1:], strict=True):
+        for rows in strips(height, width):
+            first, behind = np.searchsorted(places, (rows.start * width, rows.stop * width))
             if behind > first:
-                strip = self.part(slice(top, min(top + _STRIP, height)), slice(0, width))
-                found[first:behind] = strip.ravel()[places[first:behind] - top * width]
+                strip = self.part(rows, slice(0, width)).ravel()
+                found[first:behind] = strip[places[first:behind] - rows.start * width]
         return found
 
 

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final
 
 import cv2
 import numpy as np
 
-from refinement.grid import Interpolated, Plane, distance_to
+from refinement.grid import Interpolated, Plane, distance_to, strips
 from refinement.masks import Mask
-
-_STRIP: Final = 64  # rows; strips keep memory low and stay in the cache
 
 
 @dataclass(frozen=True)
@@ -96,14 +93,14 @@ def measure_rings(
     rows, across = border.box(1 + round(max(4 * step, *pixels)))
     start, end = across.start // 8, -(-min(across.stop, columns) // 8)  # in bytes of eight pixels
     part = slice(rows.start, min(rows.stop, height)), slice(8 * start, min(8 * end, columns))
-    away = distance_to(border.pixels()[part]) if border else np.zeros((0, 0), np.float32)
+    away = distance_to(border.pixels()[part]) if border else np.zeros((0, 1), np.float32)
     width = Interpolated(thick, border.shape)
     packed = {name: np.zeros((height, -(-columns // 8)), np.uint8) for name in limits}
-    for top in range(0, away.shape[0], _STRIP):
-        target = slice(part[0].start + top, min(part[0].start + top + _STRIP, part[0].stop))
-        thickness, strip = width.part(target, part[1]), away[top : top + _STRIP]
+    for strip in strips(*away.shape):
+        target = slice(part[0].start + strip.start, part[0].start + strip.stop)
+        thickness = width.part(target, part[1])
         for name, (least, share) in limits.items():
-            left = cv2.scaleAdd(thickness, -share, strip)
+            left = cv2.scaleAdd(thickness, -share, away[strip])
             near = np.packbits(left <= least, axis=1, bitorder="little")
             packed[name][target, start:end] = near
     masks = {name: Mask.packed(bits, border.shape) for name, bits in packed.items()}
