@@ -12,7 +12,19 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from refinement.grid import Alpha8, Plane, as_mask8, dilate, erode, local_level, square_kernel
+from refinement.grid import (
+    Alpha8,
+    Interpolated,
+    Plane,
+    as_mask8,
+    cell_mean,
+    cell_share,
+    dilate,
+    erode,
+    local_level,
+    spread,
+    square_kernel,
+)
 from refinement.labels import Labelled, count_beside, label
 from refinement.masks import Mask
 from refinement.regions import Regions
@@ -25,8 +37,8 @@ from refinement.thresholds import (
     HALO_AT_MOST,
     HALO_EDGE,
     HALO_FADE,
-    HALO_FADE_WIDE,
     HALO_LEAST,
+    HALO_NEAR,
     HALO_OPEN,
     HALO_RANGE,
     HALO_REACH,
@@ -121,7 +133,7 @@ def _halos(
 
 
 def take_off_wide_halo(alpha: Plane, quantised: Alpha8, scale: float) -> Plane:
-    """Clear wide halos, and take their level off the subject's edge beside them.
+    """Take the level of wide halos off, and off the subject's edge beside them.
 
     Args:
         alpha: (H, W) float32, 0..1.
@@ -135,23 +147,29 @@ def take_off_wide_halo(alpha: Plane, quantised: Alpha8, scale: float) -> Plane:
     if found is None:
         return alpha
     result = alpha.copy()
-    places = (found.mask.dilate(2 + 6 * scale) - found.mask & Mask(found.level)).places()
-    halo = found.level.ravel()[places].astype(np.float32) / np.float32(255)
-    value = alpha.ravel()[places]
-    taken = (HALO_FADE_WIDE * halo - value) / (HALO_FADE_WIDE - 1)
-    result.ravel()[places] = value - np.clip(taken, 0, np.minimum(halo, value))
-    result.ravel()[found.mask.places()] = 0
+    beside = found.mask.dilate(2 + 6 * scale) & Mask(found.level)
+    places = beside.places()
+    level = found.level.ravel()[places].astype(np.float32) / np.float32(255)
+    result.ravel()[places] = _without(alpha.ravel()[places], level)
+    result.ravel()[(found.mask - beside).places()] = 0
     return result
+
+
+def _without(alpha: NDArray[np.float32], level: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Alpha less a halo of some level, each (n,) float32.
+
+    What is no higher than the halo goes, what has HALO_FADE times its level stays, and what lies
+    between is stretched. So no step is left where the halo ends, and neither a halo that was added
+    to the matte nor one that only shows where it is higher is served best.
+    """
+    taken = (HALO_FADE * level - alpha) / (HALO_FADE - 1)
+    return np.asarray(alpha - np.clip(taken, 0, np.minimum(level, alpha)), np.float32)
 
 
 def take_off_halo(
     values: NDArray[np.float32], band: Places, quantised: Alpha8, regions: Regions
 ) -> None:
-    """Take off, in place, halo that runs on from the background into the band.
-
-    Halo falls off fast, so the highest of the nearest few pixels beside the band tells its level
-    better than the coarse grid, and leaves no step at the edge of what was cleared. A pixel about
-    as low is halo; a higher one stays.
+    """Take off, in place, halo and haze that run on from the background into the band.
 
     Args:
         values: (n,) float32, raw alpha in the band.
@@ -159,10 +177,26 @@ def take_off_halo(
         quantised: (H, W) uint8, raw alpha in 255ths.
         regions: What is definite.
     """
-    levels = quantised.ravel()[band]
-    highest = dilate(quantised * regions.outside.pixels(), square_kernel(2)).ravel()[band]
-    faint = (levels <= HALO_FADE * regions.clear) & (levels > 0) & (highest > 0)
-    halo = highest[faint].astype(np.float32) / np.float32(255)
-    value = values[faint]
-    taken = np.clip((HALO_FADE * halo - value) / (HALO_FADE - 1), 0, halo)
-    values[faint] = np.maximum(value - taken, 0)
+    alpha = quantised.ravel()[band]
+    faint = np.flatnonzero((alpha > 0) & (alpha <= HALO_FADE * regions.clear))
+    if faint.size:
+        values[faint] = _without(values[faint], _background_level(quantised, regions, band[faint]))
+
+
+def _background_level(quantised: Alpha8, regions: Regions, places: Places) -> NDArray[np.float32]:
+    """The level of the background beside each of the places, (n,) float32, 0..1.
+
+    A halo falls off fast, so the highest of the nearest pixels tells it best. It is smoothed,
+    because neighbours must not be treated differently. Farther away, as between locks of hair, the
+    mean over the nearest background takes its place.
+    """
+    ground = quantised * regions.outside.pixels()
+    side = 2 * HALO_NEAR - 1
+    highest = cv2.blur(dilate(ground, square_kernel(HALO_NEAR)), (side, side))
+    share = cell_share(regions.outside, regions.step)
+    mean = np.asarray(cell_mean(ground, regions.step) / np.maximum(share, 1e-6), np.float32)
+    near = dilate(as_mask8(share > 0), np.ones((5, 5), np.uint8))
+    grid = np.asarray(near * spread(mean, np.minimum(share * 4, 1)), np.float32)
+    level = Interpolated(grid, quantised.shape).at(places)
+    level = np.maximum(np.asarray(highest, np.float32).ravel()[places], level)
+    return np.asarray(level / np.float32(255), np.float32)

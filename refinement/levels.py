@@ -28,8 +28,6 @@ from refinement.thresholds import (
     FRAME_LEVEL,
     FRAME_RUN,
     GAIN_AT_LEAST,
-    HAZE_FADE,
-    HAZE_TAKEN_AT_MOST,
 )
 
 
@@ -70,25 +68,23 @@ def repair_frame(alpha: Plane) -> Plane:
     return result
 
 
-def plateaus(alpha: Plane, regions: Regions) -> tuple[Plane, Plane]:
-    """The levels of opaque and of clear near the border, as smooth coarse fields.
+def opaque_level(alpha: Plane, regions: Regions) -> Plane:
+    """The level of opaque near the border, as a smooth coarse field.
 
     Args:
         alpha: (H, W) float32, raw.
         regions: What is definite.
 
     Returns:
-        Gain and haze, each on the coarse grid, float32, 0..1: the mean of alpha over the
-        nearest definite foreground (dents left out) and over the nearest definite background.
+        On the coarse grid, float32, 0..1: the mean of alpha over the nearest definite foreground
+        (dents left out), and more where it varies.
     """
     step = regions.step
-    solid = regions.inside & Mask(alpha >= GAIN_AT_LEAST)
-    gain, known = _level(alpha, solid, step, CAUTION)
-    haze, clear = _level(alpha, regions.faint, step, 0.0)
+    gain, known = _level(alpha, regions.inside & Mask(alpha >= GAIN_AT_LEAST), step)
     gain = spread(gain, known) if known.any() else np.ones_like(gain)
     if gain.min() < 1:
         gain = np.maximum(np.clip(gain, GAIN_AT_LEAST, 1.0), peaks(alpha, step))
-    return gain, np.clip(spread(haze, clear), 0.0, HAZE_TAKEN_AT_MOST)
+    return gain
 
 
 def peaks(alpha: Plane, step: int) -> Plane:
@@ -117,32 +113,28 @@ def peaks(alpha: Plane, step: int) -> Plane:
     return result.astype(np.float32) / np.float32(255)
 
 
-def _level(alpha: Plane, mask: Mask, step: int, deviations: float) -> tuple[Plane, Plane]:
-    """Of each cell: mean alpha over the mask plus so many deviations, and the mask's share."""
+def _level(alpha: Plane, mask: Mask, step: int) -> tuple[Plane, Plane]:
+    """Of each cell: mean alpha over the mask plus some deviations, and the mask's share."""
     share, pixels = cell_share(mask, step), mask.pixels()
 
     def planes(rows: slice) -> list[Plane]:
         masked = alpha[rows] * pixels[rows]
-        return [masked, masked * masked] if deviations else [masked]
+        return [masked, masked * masked]
 
-    mean, *squares = cell_means(planes, alpha.shape, step)
-    if not deviations:
-        return np.asarray(mean / np.maximum(share, 1e-6), np.float32), share
     window = (3, 3)
     total = np.maximum(cv2.blur(share, window), 1e-6)
-    mean = np.asarray(cv2.blur(mean, window) / total, np.float32)
-    mean_square = np.asarray(cv2.blur(squares[0], window) / total, np.float32)
+    mean, mean_square = (
+        np.asarray(cv2.blur(plane, window) / total, np.float32)
+        for plane in cell_means(planes, alpha.shape, step)
+    )
     deviation = np.sqrt(np.maximum(mean_square - mean * mean, 0))
-    return np.asarray(mean + deviations * deviation, np.float32), share
+    return np.asarray(mean + CAUTION * deviation, np.float32), share
 
 
-def take_off_levels(
+def divide_by_opaque(
     values: NDArray[np.float32], band: Places, alpha: Plane, regions: Regions
 ) -> None:
-    """Bring the alpha of the band, in place, between the levels of opaque and clear beside it.
-
-    Alpha is divided by the level of opaque, and the level of clear is taken off where alpha is
-    about as low.
+    """Divide the alpha of the band, in place, by the level of opaque beside it.
 
     Args:
         values: (n,) float32, alpha in the band.
@@ -150,14 +142,8 @@ def take_off_levels(
         alpha: (H, W) float32, 0..1, with the same values in the band and raw ones beside it.
         regions: What is definite.
     """
-    gain_grid, haze_grid = plateaus(alpha, regions)
-    hazy, veiled = haze_grid > 0.25 / 255, gain_grid < 1 - 0.5 / 255
-    if hazy.any():
-        haze = Interpolated(np.where(hazy, haze_grid, np.float32(0)), alpha.shape).at(band)
-        # haze * (FADE - alpha / haze) / (FADE - 1), which needs no division
-        taken = (HAZE_FADE * haze - values) * np.float32(1 / (HAZE_FADE - 1))
-        values -= np.clip(taken, 0, haze)
-        np.maximum(values, 0, out=values)
+    gain_grid = opaque_level(alpha, regions)
+    veiled = gain_grid < 1 - 0.5 / 255
     if veiled.any():
         gain = Interpolated(np.where(veiled, gain_grid, np.float32(1)), alpha.shape).at(band)
         values /= gain

@@ -19,6 +19,7 @@ from refinement.pin_holes import find_pin_holes
 from refinement.regions import Regions, divide
 from refinement.report import Report, assemble
 from refinement.result import RefinedMatte
+from refinement.texture import find_fine_structure
 from refinement.thresholds import DENT_LEFT, SOLID
 from refinement.trimap import trimap
 
@@ -219,16 +220,19 @@ def _pass(
     levelled = not regions.clean and without != "levels"
     unfilled = raw.copy() if without == "holes" else None
     found = veil.follow_veil(raw, quantised, regions) if levelled else None
+    fine = find_fine_structure(quantised, regions, _scale(raw)) if levelled else None
     band = (~(regions.inside | regions.outside)).places()
     values = raw.ravel()[band]
     if levelled:
         halo.take_off_halo(values, band, quantised, regions)
         raw.ravel()[band] = values
-        levels.take_off_levels(values, band, raw, regions)
+        levels.divide_by_opaque(values, band, raw, regions)
     inside = regions.inside.pixels()
     alpha = raw
     np.copyto(alpha, inside)
     alpha.ravel()[band] = values
+    if fine is not None:
+        fine.put_back(alpha)
     if found is not None:
         found.take_off(alpha)
     if unfilled is not None:

@@ -39,6 +39,7 @@ from refinement.thresholds import (
     DENSE,
     DIRTY,
     FAINT_GAP,
+    FINE_REACH,
     GAP,
     HAZE_AT_MOST,
     HAZE_SIDE,
@@ -59,11 +60,12 @@ class Regions:
     Attributes:
         inside: Definite foreground: alpha becomes 1.
         outside: Definite background: alpha becomes 0.
-        faint: Background whose alpha shows the level of clear; empty where that is 0.
         ground: What is background away from the border, whether it was changed or not.
         belongs: What is visible and belongs to the body.
         veiling: What is level and half transparent, farther from background than the border
             band may be wide.
+        sound: Body far from the border, which shows the damage.
+        fine: Hair in the body that is hardly soft; empty for an undamaged matte.
         tail: How many pixels of faint tail the body may have at most; 0 for an undamaged matte.
         step: Side of a cell of the coarse grid, in pixels.
         pieces_removed: Visible detached pieces in ``outside``.
@@ -75,10 +77,11 @@ class Regions:
 
     inside: Mask
     outside: Mask
-    faint: Mask
     ground: Mask
     belongs: Mask
     veiling: Mask
+    sound: Mask
+    fine: Mask
     tail: int
     step: int
     pieces_removed: int = 0
@@ -125,10 +128,11 @@ def divide(
     regions = Regions(
         inside=inside,
         outside=outside,
-        faint=Mask.empty(inside.shape),
         ground=outside | stray,
         belongs=found.mask,
         veiling=_veiling(unknown.beyond, quantised),
+        sound=(inside & crisp) - unknown.dents.dilate(3 * scale) - rings.edge,
+        fine=Mask.empty(inside.shape),
         tail=0,
         step=step,
         pieces_removed=found.removed,
@@ -140,7 +144,7 @@ def divide(
     skirts = stray.dilate(6 * scale)
     undamaged = _undamaged(
         quantised,
-        (inside & crisp) - unknown.dents.dilate(3 * scale) - rings.edge,
+        regions.sound,
         (outside & crisp) - skirts - rings.tail,
         rings,
     )
@@ -152,9 +156,15 @@ def divide(
     else:
         regions.tail = 2 + round(TAIL_REACH * scale)
         regions.pieces_removed += found.faint_pieces
-        _clear_around(regions, quantised, found.faint, scale)
+        _clear_around(regions, found.faint, scale)
         # Fragments of hair that faint tails connect with the body stay.
         regions.outside = (regions.outside | stray | found.faint) - tails
+        # Beside a soft border its own tail is as faint as a halo. The level of the background
+        # farther out tells them apart.
+        regions.outside -= rings.skirt - stray - found.faint
+        hair = (regions.inside & rings.trusted) - crisp
+        dents = (hair & Mask(quantised < SOLID)).dilate(2 + FINE_REACH * scale)
+        regions.fine = hair - dents
     return regions
 
 
@@ -174,13 +184,11 @@ def _spare_fine_structure(
     regions.outside &= skirts | ~rings.ring  # nothing fine reaches that far
 
 
-def _clear_around(regions: Regions, quantised: Alpha8, fragile: Mask, scale: float) -> None:
-    """In a damaged matte, remove faint pieces and note where the level of clear shows."""
+def _clear_around(regions: Regions, fragile: Mask, scale: float) -> None:
+    """In a damaged matte, remove faint pieces."""
     regions.belongs -= fragile
     regions.inside &= regions.belongs
-    beyond_tails = ~regions.belongs.dilate(1 + 2 * scale)
-    regions.outside |= fragile.dilate(6 * scale) & beyond_tails
-    regions.faint = Mask(quantised <= regions.clear) & beyond_tails
+    regions.outside |= fragile.dilate(6 * scale) - regions.belongs.dilate(1 + 2 * scale)
 
 
 @dataclass(slots=True)

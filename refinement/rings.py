@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Final
 
 import cv2
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from refinement.grid import Interpolated, Plane, distance_to, strips
 from refinement.masks import Mask
 
+_SKIRT: Final = (-1.0, 0.15)  # pixels, and the part of the thickness that is added. Trade.
 
 @dataclass(frozen=True)
 class Rings:
@@ -23,6 +25,7 @@ class Rings:
         tail: ``near`` with a margin. It is left out of the test for damage, so that refining
             twice changes nothing.
         edge: ``close`` with a margin, left out of that test too.
+        thick: From :func:`refinement.regions.thickness`.
         away: Distance from the border in ``part`` of the picture, beyond which all is farther from
             it than any of the masks reaches; float32.
         part: Rows and columns.
@@ -35,6 +38,7 @@ class Rings:
     nearby: Mask
     tail: Mask
     edge: Mask
+    thick: Plane
     away: Plane
     part: tuple[slice, slice]
     scale: float
@@ -55,6 +59,21 @@ class Rings:
     def ring(self) -> Mask:
         """Where halo is looked for."""
         return self._within(32 * self.scale)
+
+    @cached_property
+    def skirt(self) -> Mask:
+        """Outside, where a soft border's tail may lie even if it is as faint as a halo.
+
+        There is none beside crisp borders.
+        """
+        shape = self.near.shape
+        mask = np.zeros(shape, np.bool_)
+        if self.away.size:
+            # Depth grows inward, so how thick a border is as a whole shows some cells farther in.
+            whole = np.asarray(cv2.dilate(self.thick, np.ones((7, 7), np.uint8)), np.float32)
+            reach = Interpolated(whole, shape).part(*self.part)
+            mask[self.part] = cv2.scaleAdd(reach, -_SKIRT[1], self.away) <= _SKIRT[0]
+        return Mask(mask)
 
     def _within(self, pixels: float) -> Mask:
         whole = np.zeros(self.near.shape, np.bool_)
@@ -104,4 +123,4 @@ def measure_rings(
             near = np.packbits(left <= least, axis=1, bitorder="little")
             packed[name][target, start:end] = near
     masks = {name: Mask.packed(bits, border.shape) for name, bits in packed.items()}
-    return Rings(**masks, away=away, part=part, scale=scale, band_width=band_width)
+    return Rings(**masks, thick=thick, away=away, part=part, scale=scale, band_width=band_width)

@@ -97,7 +97,7 @@ VEIL_REACH: Final = 16
 """A veil goes on for so many pixels beyond the cells that are level: two cells."""
 VEILED: Final = 248
 """Body below this level beside the band shows a veil that may run on into it. Chosen by eye."""
-VEIL_TOLERANCE: Final = (6, 18)
+VEIL_TOLERANCE: Final = (2, 12)
 """What is connected with veiled body and not lower than the lowest of it nearby is veiled too, but
 for at least the first and at most the second below its mean. Trade."""
 PIN_HOLE_SIDE: Final = (8, 8.0)
@@ -136,6 +136,11 @@ GAP: Final = 12
 """Depth of the narrow gaps by which hair is told from body. Trade."""
 FAINT_GAP: Final = 4
 """The same in a matte that is right elsewhere, where nothing else is narrow. Trade."""
+FINE_REACH: Final = 6
+"""Fine structure of hair that is hardly soft is at most twice so many pixels wide. Trade."""
+FINE_NOISE: Final = 16.0
+"""It is kept where its power is more than so many times that of the texture in the body away from
+hair, that is, where it is four times as deep. Trade: 4 keeps more of a textured veil."""
 DENSE: Final = 0.03
 """A cell with a larger share of narrow gaps may be hair. Trade."""
 STRANDS_SHARE: Final = (0.015, 4.0)
@@ -158,11 +163,13 @@ so that compression noise of good mattes does not count."""
 CAUTION: Final = 2.0
 """A textured veil is taken to be weaker near the border by so many standard deviations. Trade:
 it trades one damage design against the other."""
-HAZE_FADE: Final = 2.0
-"""The level of clear is taken off fully up to itself and not at all from so many times it. Trade:
-it trades one damage design against the other."""
-HALO_FADE: Final = 1.4
-"""The same for the level of the nearest pixels, which is known better. Trade."""
+HALO_FADE: Final = 2.0
+"""Halo is taken off fully up to its own level and not at all from so many times it. Trade between
+a halo that adds to alpha, which wants more, and one that is a maximum, which wants less. What lies
+between is stretched by this at most, so no step over 8 is made where raw had less than 5."""
+HALO_NEAR: Final = 3
+"""The level of the halo is the highest within so many pixels, smoothed over nearly as many. Trade:
+2 leaves more steps."""
 HALO_AT_MOST: Final = 77
 """A wide halo is fainter than this (0.3). Chosen between halos and tulle."""
 HALO_LEAST: Final = 2
@@ -189,8 +196,6 @@ halo. Chosen by eye."""
 HALO_SIDE: Final = 24
 """A wide halo covers the area of a square with a side of so many pixels. Trade: smaller ones took
 faint hair of undamaged mattes."""
-HALO_FADE_WIDE: Final = 2.0
-"""As HALO_FADE, beside a wide halo, whose level varies more."""
 TAIL_REACH: Final = 160
 """A faint strand is followed for so many pixels from what is visible. Chosen by eye."""
 TAIL_RISE: Final = 1.5
@@ -198,8 +203,6 @@ TAIL_RISE: Final = 1.5
 hair, and none saves a few pixels of halo."""
 GAIN_AT_LEAST: Final = 0.75
 """A veil in the band is never divided by less. Chosen by eye."""
-HAZE_TAKEN_AT_MOST: Final = 0.25
-"""Never more than this is taken off as haze. Chosen by eye: hazier pictures are rejected."""
 FRAME_BODY: Final = 0.9
 """The frame cuts body where the line behind the outermost one is at least this. Chosen by eye."""
 FRAME_LEVEL: Final = 0.05

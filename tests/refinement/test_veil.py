@@ -21,10 +21,11 @@ def regions_of(inside: NDArray[np.bool_], outside: NDArray[np.bool_]) -> Regions
     return Regions(
         inside=Mask(inside),
         outside=Mask(outside),
-        faint=nothing,
         ground=nothing,
         belongs=nothing,
         veiling=nothing,
+        sound=nothing,
+        fine=nothing,
         tail=1,
         step=STEP,
     )
