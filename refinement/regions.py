@@ -162,7 +162,7 @@ def divide(
         # Beside a soft border its own tail is as faint as a halo. The level of the background
         # farther out tells them apart.
         regions.outside -= rings.skirt - stray - found.faint
-        hair = (regions.inside & rings.trusted) - crisp
+        hair = (regions.inside & rings.nearby) - crisp
         dents = (hair & Mask(quantised < SOLID)).dilate(2 + FINE_REACH * scale)
         regions.fine = hair - dents
     return regions

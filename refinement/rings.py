@@ -66,13 +66,16 @@ class Rings:
 
         There is none beside crisp borders.
         """
-        shape = self.near.shape
-        mask = np.zeros(shape, np.bool_)
-        if self.away.size:
-            # Depth grows inward, so how thick a border is as a whole shows some cells farther in.
-            whole = np.asarray(cv2.dilate(self.thick, np.ones((7, 7), np.uint8)), np.float32)
-            reach = Interpolated(whole, shape).part(*self.part)
-            mask[self.part] = cv2.scaleAdd(reach, -_SKIRT[1], self.away) <= _SKIRT[0]
+        shape, mask = self.near.shape, np.zeros(self.near.shape, np.bool_)
+        rows, columns = self.part
+        # Depth grows inward, so how thick a border is as a whole shows some cells farther in.
+        whole = np.asarray(cv2.dilate(self.thick, np.ones((7, 7), np.uint8)), np.float32)
+        width = Interpolated(whole, shape)
+        for top in range(0, self.away.shape[0], _STRIP):
+            strip = self.away[top : top + _STRIP]
+            target = slice(rows.start + top, rows.start + top + strip.shape[0])
+            left = cv2.scaleAdd(width.part(target, columns), -_SKIRT[1], strip)
+            np.less_equal(left, _SKIRT[0], out=mask[target, columns])
         return Mask(mask)
 
     def _within(self, pixels: float) -> Mask:

@@ -65,9 +65,8 @@ def find_fine_structure(quantised: Alpha8, regions: Regions, scale: float) -> Fi
         return FineStructure(np.zeros(0, np.intp), np.zeros(0, np.float32))
     closed = cv2.morphologyEx(quantised, cv2.MORPH_CLOSE, square_kernel(FINE_REACH * scale))
     depth = np.asarray(cv2.subtract(closed, quantised), np.uint8)
-    texture, known = _power(depth, regions.sound, regions.step)
+    (texture, known), (power, share) = _powers(depth, regions)
     usual = spread(texture, known)
-    power, share = _power(depth, regions.fine, regions.step)
     here = blur(power * share, 3) / np.maximum(blur(share, 3), 1e-6)
     believed = np.clip(1 - FINE_NOISE * usual / np.maximum(here, 1e-6), 0, 1)
     places = (regions.fine & Mask(depth)).places()
@@ -76,13 +75,21 @@ def find_fine_structure(quantised: Alpha8, regions: Regions, scale: float) -> Fi
     return FineStructure(places, 1 - weight * depth.ravel()[places] / level)
 
 
-def _power(depth: Alpha8, mask: Mask, step: int) -> tuple[Plane, Plane]:
-    """Of each cell: the mean square of a depth over the mask, and the mask's share."""
-    share, pixels = cell_share(mask, step), mask.pixels()
+def _powers(depth: Alpha8, regions: Regions) -> list[tuple[Plane, Plane]]:
+    """Of each cell: the mean square of a depth over a mask and the mask's share.
+
+    The masks are the body away from hair, and hair.
+    """
+    masks = regions.sound, regions.fine
+    pixels = [mask.pixels() for mask in masks]
 
     def planes(rows: slice) -> list[Plane]:
-        masked = (depth[rows] * pixels[rows]).astype(np.float32)
-        return [masked * masked]
+        square = cv2.multiply(depth[rows], depth[rows], dtype=cv2.CV_32F)
+        return [np.asarray(square * part[rows], np.float32) for part in pixels]
 
-    mean = cell_means(planes, depth.shape, step)[0]
-    return np.asarray(mean / np.maximum(share, 1e-6), np.float32), share
+    shares = [cell_share(mask, regions.step) for mask in masks]
+    means = cell_means(planes, depth.shape, regions.step)
+    return [
+        (np.asarray(mean / np.maximum(share, 1e-6), np.float32), share)
+        for mean, share in zip(means, shares, strict=True)
+    ]
