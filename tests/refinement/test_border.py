@@ -62,7 +62,7 @@ def test_gaps_between_hairs_that_are_hardly_soft_stay_under_a_veil_that_is_smoot
     true, gaps = np.rint(cv2.GaussianBlur(body(), (0, 0), 6)), np.zeros((SIZE, SIZE), np.uint8)
     for x in range(180, 333, 6):
         edge = 384 - int(np.sqrt(218**2 - (x - 256) ** 2))
-        cv2.line(gaps, (x, edge + 10), (x, edge + 20), 1, 2)
+        cv2.line(gaps, (x, edge + 9), (x, edge + 17), 1, 2)
     true = np.where(gaps > 0, np.minimum(true, 238), true)
     smooth = worn(true * (1 - 0.03 * soft_disc(256, 190, 60, 30)))
     result, _ = refined(smooth)
