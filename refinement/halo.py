@@ -45,6 +45,7 @@ from refinement.thresholds import (
     HALO_RISE,
     HALO_SIDE,
     HALO_TOLERANCE,
+    HALO_UNEVEN,
     HALO_WIDE,
 )
 
@@ -150,6 +151,7 @@ def take_off_wide_halo(alpha: Plane, quantised: Alpha8, scale: float) -> Plane:
     beside = found.mask.dilate(2 + 6 * scale) & Mask(found.level)
     places = beside.places()
     level = found.level.ravel()[places].astype(np.float32) / np.float32(255)
+    level[found.mask.at(places)] *= np.float32(HALO_UNEVEN)
     result.ravel()[places] = _without(alpha.ravel()[places], level)
     result.ravel()[(found.mask - beside).places()] = 0
     return result
