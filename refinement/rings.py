@@ -14,6 +14,7 @@ from refinement.masks import Mask
 
 _SKIRT: Final = (-1.0, 0.15)  # pixels, and the part of the thickness that is added. Trade.
 
+
 @dataclass(frozen=True)
 class Rings:
     """Masks of what lies near the border.
@@ -71,10 +72,9 @@ class Rings:
         # Depth grows inward, so how thick a border is as a whole shows some cells farther in.
         whole = np.asarray(cv2.dilate(self.thick, np.ones((7, 7), np.uint8)), np.float32)
         width = Interpolated(whole, shape)
-        for top in range(0, self.away.shape[0], _STRIP):
-            strip = self.away[top : top + _STRIP]
-            target = slice(rows.start + top, rows.start + top + strip.shape[0])
-            left = cv2.scaleAdd(width.part(target, columns), -_SKIRT[1], strip)
+        for strip in strips(*self.away.shape):
+            target = slice(rows.start + strip.start, rows.start + strip.stop)
+            left = cv2.scaleAdd(width.part(target, columns), -_SKIRT[1], self.away[strip])
             np.less_equal(left, _SKIRT[0], out=mask[target, columns])
         return Mask(mask)
 
