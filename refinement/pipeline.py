@@ -11,15 +11,15 @@ from refinement import colour, halo, inputs, levels, veil
 from refinement.earlier import Earlier
 from refinement.grid import Alpha8, Pixels, Plane, to_8_bit
 from refinement.inputs import Layout, Rgba, RgbaLike
-from refinement.labels import label
 from refinement.masks import Mask
 from refinement.options import Options, RefinementError
+from refinement.panels import has_panels
 from refinement.pictures import Picture
 from refinement.pin_holes import find_pin_holes
 from refinement.regions import Regions, divide
 from refinement.report import Report, assemble
 from refinement.result import RefinedMatte
-from refinement.thresholds import DENT_LEFT, SOLID
+from refinement.thresholds import PIN_HOLE_SHALLOW, SOLID
 from refinement.trimap import trimap
 
 VERSION: Final = "1.5"
@@ -142,7 +142,7 @@ def _matte(rgba: Pixels, options: Options, without: str | None) -> tuple[Plane, 
                 raw, quantised, divided = lower, to_8_bit(lower), None
     alpha, final, regions = _pass(raw, quantised, options, without, earlier, divided)
     before = quantised
-    again = regions.clean or _has_dents(final, scale)
+    again = regions.clean or has_panels(final, scale)
     for _ in range(_PASSES if again else 0):
         if np.array_equal(final, before):
             break
@@ -152,35 +152,29 @@ def _matte(rgba: Pixels, options: Options, without: str | None) -> tuple[Plane, 
         alpha, final, more = _pass(alpha, before, options, without, earlier)
         regions.inside |= more.inside
     for _ in range(_PASSES):  # what stood among other dents may stand alone now
-        final, holes = _fill_pin_holes(alpha, final, without, regions.outside)
+        final, holes = _fill_pin_holes(alpha, final, without)
+        final, more = _fill_pin_holes(alpha, final, without, None, PIN_HOLE_SHALLOW)
+        holes |= more
         regions.inside |= holes
         if not holes:
             break
+    framed = levels.repair_frame(alpha)  # the body behind the line may be whole only now
+    if framed is not alpha:
+        alpha, final = framed, to_8_bit(framed)
     return alpha, final, assemble(original, final, regions, options)
 
 
-def _has_dents(final: Alpha8, scale: float) -> bool:
-    """Whether wide parts of the body are still see-through, with no way to background."""
-    visible = Mask(final)
-    soft = visible & Mask(final < SOLID)
-    least = (DENT_LEFT * scale) ** 2
-    # Most of what is soft lies within a few pixels of background. A region of the rest that does
-    # not touch that is a whole one of soft alpha, far from background.
-    near = (soft & (~visible).dilate(1)).grow_within(soft, 8)
-    rest = soft - near
-    if rest.count() < least:
-        return False
-    regions = label(rest, connectivity=8)
-    return bool((regions.areas >= least)[~regions.meeting(near.dilate(1))].any())
-
-
 def _fill_pin_holes(
-    alpha: Plane, quantised: Alpha8, without: str | None, openings: Mask | None = None
+    alpha: Plane,
+    quantised: Alpha8,
+    without: str | None,
+    openings: Mask | None = None,
+    solid: int = SOLID,
 ) -> tuple[Alpha8, Mask]:
     """Fill the pin holes of alpha in place; the same in 255ths, and what was filled."""
     if without == "holes":
         return quantised, Mask.empty(quantised.shape)
-    holes = find_pin_holes(quantised, _scale(alpha), openings)
+    holes = find_pin_holes(quantised, _scale(alpha), openings, solid)
     if holes:
         holes &= Mask(quantised < 255)
     if not holes:
