@@ -132,7 +132,8 @@ def _matte(rgba: Pixels, options: Options, without: str | None) -> tuple[Plane, 
     scale = _scale(raw)
     original = np.asarray(channel, np.uint8) if rgba.dtype == np.uint8 else to_8_bit(read)
     quantised = original if raw is read else to_8_bit(raw)
-    quantised, _ = _fill_pin_holes(raw, quantised, without)
+    quantised, first = _fill_pin_holes(raw, quantised, without)
+    asked = quantised
     divided, earlier = None, Earlier()
     if without != "levels":
         lower = halo.take_off_wide_halo(raw, quantised, scale)
@@ -151,30 +152,49 @@ def _matte(rgba: Pixels, options: Options, without: str | None) -> tuple[Plane, 
         before = final
         alpha, final, more = _pass(alpha, before, options, without, earlier)
         regions.inside |= more.inside
-    for _ in range(_PASSES):  # what stood among other dents may stand alone now
-        final, holes = _fill_pin_holes(alpha, final, without)
-        final, more = _fill_pin_holes(alpha, final, without, None, PIN_HOLE_SHALLOW)
-        holes |= more
-        regions.inside |= holes
-        if not holes:
-            break
+    settled = not first and np.array_equal(final, asked)
+    final, holes = _fill_more_pin_holes(alpha, final, without, settled)
+    regions.inside |= holes
     framed = levels.repair_frame(alpha)  # the body behind the line may be whole only now
     if framed is not alpha:
         alpha, final = framed, to_8_bit(framed)
     return alpha, final, assemble(original, final, regions, options)
 
 
+def _fill_more_pin_holes(
+    alpha: Plane, final: Alpha8, without: str | None, settled: bool
+) -> tuple[Alpha8, Mask]:
+    """Fill the pin holes of refined alpha in place, until none is left.
+
+    What stood among other dents may stand alone now, and over a body that is whole shallow dents
+    show too.
+
+    Args:
+        alpha: (H, W) float32, 0..1.
+        final: (H, W) uint8, the same in 255ths.
+        without: See :func:`refine`.
+        settled: Whether none of the usual depth is left for certain.
+
+    Returns:
+        Alpha in 255ths, and what was filled.
+    """
+    found, quiet = Mask.empty(final.shape), int(settled)
+    for solid in _PASSES * (PIN_HOLE_SHALLOW, SOLID):
+        final, holes = _fill_pin_holes(alpha, final, without, solid)
+        found |= holes
+        quiet = 0 if holes else quiet + 1
+        if quiet == 2:
+            break
+    return final, found
+
+
 def _fill_pin_holes(
-    alpha: Plane,
-    quantised: Alpha8,
-    without: str | None,
-    openings: Mask | None = None,
-    solid: int = SOLID,
+    alpha: Plane, quantised: Alpha8, without: str | None, solid: int = SOLID
 ) -> tuple[Alpha8, Mask]:
     """Fill the pin holes of alpha in place; the same in 255ths, and what was filled."""
     if without == "holes":
         return quantised, Mask.empty(quantised.shape)
-    holes = find_pin_holes(quantised, _scale(alpha), openings, solid)
+    holes = find_pin_holes(quantised, _scale(alpha), solid)
     if holes:
         holes &= Mask(quantised < 255)
     if not holes:
