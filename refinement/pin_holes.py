@@ -114,7 +114,7 @@ class _Groups:
     places: Places
     names: NDArray[np.intp]
     side: NDArray[np.int64]
-    area: NDArray[np.float64]
+    area: NDArray[np.intp]
     clear: NDArray[np.intp]
     floor: NDArray[np.int32]
     small: NDArray[np.bool_]
@@ -132,7 +132,7 @@ class _Groups:
         """
         regions = label(dents.dilate(reach), connectivity=8)
         runs, of = regions.within(dents)
-        area = np.bincount(of, weights=runs.lengths, minlength=regions.count)
+        area = np.bincount(of, weights=runs.lengths, minlength=regions.count).astype(np.intp)
         asked = area <= widest * widest
         asked[regions.within(dents & beside)[1]] = False
         asked[0] = False
