@@ -72,7 +72,7 @@ def find_panels(
         level_cells: From the same.
         scale: Size of the picture relative to 1024 x 1024.
     """
-    smooth = np.asarray(cv2.blur(quantised, (2 * round(2 * scale) + 1,) * 2), np.uint8)
+    smooth = _smooth(quantised, scale)
     high = level_cells & (mean > VEIL)
     # Body that is hardly veiled needs nothing.
     veiled = high & (mean < SOLID + PANEL_TOLERANCE)
@@ -84,6 +84,18 @@ def find_panels(
         found.mask = _grow(core, found.level, smooth, VEIL_REACH * scale)
     _add_panels(found, quantised, smooth, scale)
     return found
+
+
+def has_panels(quantised: Alpha8, scale: float) -> bool:
+    """Whether :func:`find_panels` would find panels other than veils."""
+    smooth = _smooth(quantised, scale)
+    found = Panels(Mask.empty(quantised.shape), Mask.empty(quantised.shape), quantised.copy())
+    _add_panels(found, quantised, smooth, scale)
+    return bool(found.sure)
+
+
+def _smooth(quantised: Alpha8, scale: float) -> Alpha8:
+    return np.asarray(cv2.blur(quantised, (2 * round(2 * scale) + 1,) * 2), np.uint8)
 
 
 def _grow(core: Mask, level: Alpha8, alpha: Alpha8, pixels: float) -> Mask:

@@ -1,4 +1,4 @@
-"""Pin holes: small, compact dents that lie alone in the body.
+"""Pin holes: small dents that lie alone in the body.
 
 Alpha is (H, W) uint8; lengths are in pixels of a picture of
 1024 x 1024 times ``scale``.
@@ -6,146 +6,160 @@ Alpha is (H, W) uint8; lengths are in pixels of a picture of
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import Self
+from dataclasses import dataclass
+from typing import Final
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from refinement.background import gap_area, median_clear
 from refinement.grid import Alpha8
-from refinement.labels import Labelled, label
+from refinement.labels import label
 from refinement.masks import Mask
+from refinement.runs import Places
 from refinement.thresholds import (
     CLEAR,
-    PIN_HOLE_ALONE,
+    PIN_HOLE_APART,
     PIN_HOLE_COMPACT,
-    PIN_HOLE_RIM,
     PIN_HOLE_SIDE,
-    PIN_HOLE_SURROUNDINGS,
     SOLID,
 )
 
+_STEPS: Final = 1
+"""How far rows of dents are followed before the rest is labelled. Chosen for speed alone."""
 
-def find_pin_holes(quantised: Alpha8, scale: float, openings: Mask | None = None) -> Mask:
-    """The small compact dents that lie alone in the body.
 
-    Body of the dent's own width must lie on all sides of it. Gaps of hair, nets and meshes lie near
-    each other. A dent that reaches the level of clear may be an opening, so it has to be farther
-    from other dents. It is one if it is clear over more than a few pixels, or if the haze over the
-    background shows in it too.
+def find_pin_holes(quantised: Alpha8, scale: float, solid: int = SOLID) -> Mask:
+    """The small dents that lie alone in the body.
+
+    Gaps of hair, nets and meshes lie near each other or near the border, and such rows of gaps lead
+    to background. What is small and leads nowhere is a pin hole. So is, nearer to others, a compact
+    dent of more than two pixels' width that does not reach the level of clear: a gap as wide would.
+    One that is clear over more than a few pixels, or as clear as the background, may be an opening.
 
     Args:
         quantised: (H, W) uint8.
         scale: Size of the picture relative to 1024 x 1024.
-        openings: Definite background, where it is known already; it has no pin holes.
+        solid: Dents are below this level.
     """
-    unsolid = Mask(quantised < SOLID)
+    unsolid = Mask(quantised < solid)
     widest = max(PIN_HOLE_SIDE[0], PIN_HOLE_SIDE[1] * scale)
-    # Closing by a square fills whatever is narrower than it, and that alone need be labelled.
+    # Closing by a square fills whatever is narrower than it, and that alone need be asked.
     narrow = unsolid - unsolid.erode(widest / 2).dilate(widest / 2)
     if not narrow:
         return narrow
-    regions = label(narrow, connectivity=8)
-    small = _small(regions, widest)
-    if openings is not None:
-        small &= ~regions.meeting(openings)
-    chosen = np.flatnonzero(small)
-    if not chosen.size:
-        return Mask.empty(quantised.shape)
-    listed = small[regions.of]
-    places = regions.runs.places(listed)
-    number = np.cumsum(small)[regions.of[listed]] - 1
-    number = np.repeat(number, regions.runs.lengths[listed])
-    levels = quantised.ravel()[places]
-    near, far = _alone(_Dents.of(regions, chosen), unsolid, narrow, scale)
-    clear = np.bincount(number[levels <= CLEAR], minlength=chosen.size)
-    opening = clear >= gap_area(scale)
-    if (near & far & (clear > 0)).any():
-        floor = np.full(chosen.size, 255, np.int32)
-        np.minimum.at(floor, number, levels.astype(np.int32))
+    found = _thick(quantised, narrow, unsolid, widest) | _lone(
+        quantised, narrow, unsolid, widest, scale
+    )
+    if not found:
+        return found
+    # The skirts of a hole are its own, those of what lies beside it are not.
+    return found.dilate(2) - (unsolid - found).dilate(1)
+
+
+def _thick(quantised: Alpha8, narrow: Mask, unsolid: Mask, widest: float) -> Mask:
+    """The compact dents wider than two pixels that are nowhere clear."""
+    core = narrow.erode_octagon(1)
+    if not core:
+        return core
+    dents = core.dilate(widest) & narrow
+    groups = _Groups.of(dents, (unsolid - dents).dilate(2), 1, widest, quantised)
+    has_core = np.bincount(groups.names[core.at(groups.places)], minlength=groups.side.size) > 0
+    compact = groups.area > PIN_HOLE_COMPACT * groups.side * groups.side
+    return groups.mask_of(groups.small & has_core & compact & (groups.clear == 0))
+
+
+def _lone(quantised: Alpha8, narrow: Mask, unsolid: Mask, widest: float, scale: float) -> Mask:
+    """The groups of dents that lead to nothing else."""
+    apart = max(PIN_HOLE_APART[0], round(PIN_HOLE_APART[1] * scale))
+    joined = (unsolid - narrow).dilate(2 * apart) & narrow
+    dents = narrow
+    # Most dents lie beside the border, and following them takes less time than labelling them.
+    for _ in range(_STEPS):
+        dents -= joined
+        if not dents or not joined:
+            break
+        joined = joined.dilate(2 * apart + 1) & dents
+    if not dents:
+        return dents
+    groups = _Groups.of(dents, joined, apart, widest, quantised)
+    chosen = groups.small & (groups.clear < gap_area(scale))
+    if (chosen & (groups.clear > 0)).any():
         haze = median_clear(quantised, CLEAR)
-        opening |= (haze > 0) & (np.abs(floor - haze) <= 1)
-    holes = near & ((clear == 0) | (far & ~opening))
-    return Mask.of_places(places[holes[number]], quantised.shape).dilate(2)
+        chosen &= (haze == 0) | (groups.clear == 0) | (np.abs(groups.floor - haze) > 1)
+    # A dent in the outermost line may be the edge of a strand that goes on beyond it.
+    height, width = quantised.shape
+    rows, columns = np.divmod(groups.places, width)
+    framed = (rows % (height - 1) == 0) | (columns % (width - 1) == 0)
+    chosen[groups.names[framed]] = False
+    return groups.mask_of(chosen)
 
 
 @dataclass(frozen=True, slots=True)
-class _Dents:
-    """Boxes about dents, first and last row and column, each (n,) int64."""
+class _Groups:
+    """Groups of dents, by number; no pixel is in group 0.
 
+    Attributes:
+        shape: (H, W) of the picture.
+        places: (n,), the pixels of the dents.
+        names: (n,), the group of each; pixels of large groups are left out.
+        side: (count,), of the square about the group.
+        area: (count,), pixels.
+        clear: (count,), how many of them are at the level of clear.
+        floor: (count,) int32, the lowest level.
+        small: (count,), whether it is small and nothing else that is no body lies near.
+    """
+
+    shape: tuple[int, int]
+    places: Places
+    names: NDArray[np.intp]
     side: NDArray[np.int64]
-    top: NDArray[np.int64]
-    bottom: NDArray[np.int64]
-    left: NDArray[np.int64]
-    right: NDArray[np.int64]
-    area: NDArray[np.int64]
+    area: NDArray[np.intp]
+    clear: NDArray[np.intp]
+    floor: NDArray[np.int32]
+    small: NDArray[np.bool_]
 
     @classmethod
-    def of(cls, regions: Labelled, chosen: NDArray[np.intp]) -> Self:
-        """The boxes about the chosen regions."""
-        (top, left), (bottom, right) = (corners[:, chosen] for corners in regions.corners())
-        side = np.maximum(right - left, bottom - top) + 1
-        return cls(side, top, bottom, left, right, regions.areas[chosen])
-
-    def those(self, chosen: NDArray[np.bool_]) -> Self:
-        """Some of them."""
-        return type(self)(
-            **{field.name: getattr(self, field.name)[chosen] for field in fields(self)}
-        )
-
-    def others(
-        self, mask: Mask, *margins: NDArray[np.number]
-    ) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-        """Pixels of a mask within margins about each dent, itself left out, and all pixels there.
+    def of(cls, dents: Mask, beside: Mask, reach: int, widest: float, quantised: Alpha8) -> _Groups:
+        """Group the dents between which no more than twice the reach of body lies.
 
         Args:
-            mask: Any mask that holds the dents.
-            margins: (n,) each, in pixels.
+            dents: The dents.
+            beside: What lies near something else that is no body.
+            reach: In pixels.
+            widest: The largest side of a small group.
+            quantised: (H, W) uint8.
         """
-        wide = [margin.astype(np.int64) for margin in margins]
-        most = max(int(margin.max()) for margin in wide)
-        top, left = max(0, int(self.top.min()) - most), max(0, int(self.left.min()) - most)
-        bottom, right = int(self.bottom.max()) + 1 + most, int(self.right.max()) + 1 + most
-        sums = np.asarray(cv2.integral(mask.pixels()[top:bottom, left:right]), np.int32)
-        rows, columns = sums.shape[0] - 1, sums.shape[1] - 1
-        found = []
-        for margin in wide:
-            y0 = np.maximum(self.top - top - margin, 0)
-            y1 = np.minimum(self.bottom - top + 1 + margin, rows)
-            x0 = np.maximum(self.left - left - margin, 0)
-            x1 = np.minimum(self.right - left + 1 + margin, columns)
-            inside = sums[y1, x1].astype(np.int64) - sums[y0, x1] - sums[y1, x0] + sums[y0, x0]
-            found.append((inside - self.area, (y1 - y0) * (x1 - x0)))
-        return found
+        regions = label(dents.dilate(reach), connectivity=8)
+        runs, of = regions.within(dents)
+        area = np.bincount(of, weights=runs.lengths, minlength=regions.count).astype(np.intp)
+        asked = area <= widest * widest
+        asked[regions.within(dents & beside)[1]] = False
+        asked[0] = False
+        kept = asked[of]
+        of, lengths = of[kept], runs.lengths[kept]
+        low, high = np.full((2, 2, regions.count), max(dents.shape), np.int64)
+        high[:] = -1
+        rows, first = runs.rows[kept], runs.columns[kept]
+        for axis, (begin, end) in enumerate(((rows, rows), (first, first + lengths - 1))):
+            np.minimum.at(low[axis], of, begin)
+            np.maximum.at(high[axis], of, end)
+        side = (high - low).max(axis=0) + 1
+        places, names = runs.places(kept), np.repeat(of, lengths)
+        levels = quantised.ravel()[places]
+        floor = np.full(regions.count, 255, np.int32)
+        np.minimum.at(floor, names, levels.astype(np.int32))
+        return cls(
+            shape=dents.shape,
+            places=places,
+            names=names,
+            side=side,
+            area=area,
+            clear=np.bincount(names[levels <= CLEAR], minlength=regions.count),
+            floor=floor,
+            small=asked & (side <= widest),
+        )
 
-
-def _small(regions: Labelled, widest: float) -> NDArray[np.bool_]:
-    """Which of the dents are small and compact, (count,)."""
-    (top, left), (bottom, right) = regions.corners()
-    side = np.maximum(right - left, bottom - top) + 1
-    small = (side <= widest) & (regions.areas > PIN_HOLE_COMPACT * side * side)
-    small[0] = False
-    return np.asarray(small)
-
-
-def _alone(
-    dents: _Dents, unsolid: Mask, narrow: Mask, scale: float
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Which of the dents lie alone nearby, and which in far wider surroundings, each (n,)."""
-    widths, pixels = PIN_HOLE_SURROUNDINGS
-    margin = np.maximum(max(4, 8 * scale), dents.side)
-    wide = np.maximum(pixels * scale, widths * dents.side)
-    (found, size), (farther, wider) = dents.others(narrow, margin, wide)
-    near, far = found <= PIN_HOLE_ALONE * size, farther <= PIN_HOLE_ALONE * wider
-    apart = near.copy()
-    if apart.any():
-        # More is not solid than what is narrow, so what has narrow dents nearby is not alone.
-        some = dents.those(apart)
-        # Beside background there is more that is not solid: body all round, and no other dents.
-        rims = np.maximum(PIN_HOLE_RIM, some.side)
-        (found, size), (rim, _) = some.others(unsolid, margin[apart], rims)
-        near[apart] = (found <= PIN_HOLE_ALONE * size) | (rim == 0)
-        far[apart] &= rim == 0
-    return near, near & far
+    def mask_of(self, chosen: NDArray[np.bool_]) -> Mask:
+        """The mask of the chosen groups, given by (count,)."""
+        return Mask.of_places(self.places[chosen[self.names]], self.shape)

@@ -11,16 +11,16 @@ from refinement import colour, halo, inputs, levels, veil
 from refinement.earlier import Earlier
 from refinement.grid import Alpha8, Pixels, Plane, to_8_bit
 from refinement.inputs import Layout, Rgba, RgbaLike
-from refinement.labels import label
 from refinement.masks import Mask
 from refinement.options import Options, RefinementError
+from refinement.panels import has_panels
 from refinement.pictures import Picture
 from refinement.pin_holes import find_pin_holes
 from refinement.regions import Regions, divide
 from refinement.report import Report, assemble
 from refinement.result import RefinedMatte
 from refinement.texture import find_fine_structure
-from refinement.thresholds import DENT_LEFT, SOLID
+from refinement.thresholds import PIN_HOLE_SHALLOW, SOLID
 from refinement.trimap import trimap
 
 VERSION: Final = "1.5"
@@ -133,7 +133,8 @@ def _matte(rgba: Pixels, options: Options, without: str | None) -> tuple[Plane, 
     scale = _scale(raw)
     original = np.asarray(channel, np.uint8) if rgba.dtype == np.uint8 else to_8_bit(read)
     quantised = original if raw is read else to_8_bit(raw)
-    quantised, _ = _fill_pin_holes(raw, quantised, without)
+    quantised, first = _fill_pin_holes(raw, quantised, without)
+    asked = quantised
     divided, earlier = None, Earlier()
     if without != "levels":
         lower = halo.take_off_wide_halo(raw, quantised, scale)
@@ -143,7 +144,7 @@ def _matte(rgba: Pixels, options: Options, without: str | None) -> tuple[Plane, 
                 raw, quantised, divided = lower, to_8_bit(lower), None
     alpha, final, regions = _pass(raw, quantised, options, without, earlier, divided)
     before = quantised
-    again = regions.clean or _has_dents(final, scale)
+    again = regions.clean or has_panels(final, scale)
     for _ in range(_PASSES if again else 0):
         if np.array_equal(final, before):
             break
@@ -152,36 +153,49 @@ def _matte(rgba: Pixels, options: Options, without: str | None) -> tuple[Plane, 
         before = final
         alpha, final, more = _pass(alpha, before, options, without, earlier)
         regions.inside |= more.inside
-    for _ in range(_PASSES):  # what stood among other dents may stand alone now
-        final, holes = _fill_pin_holes(alpha, final, without, regions.outside)
-        regions.inside |= holes
-        if not holes:
-            break
+    settled = not first and np.array_equal(final, asked)
+    final, holes = _fill_more_pin_holes(alpha, final, without, settled)
+    regions.inside |= holes
+    framed = levels.repair_frame(alpha)  # the body behind the line may be whole only now
+    if framed is not alpha:
+        alpha, final = framed, to_8_bit(framed)
     return alpha, final, assemble(original, final, regions, options)
 
 
-def _has_dents(final: Alpha8, scale: float) -> bool:
-    """Whether wide parts of the body are still see-through, with no way to background."""
-    visible = Mask(final)
-    soft = visible & Mask(final < SOLID)
-    least = (DENT_LEFT * scale) ** 2
-    # Most of what is soft lies within a few pixels of background. A region of the rest that does
-    # not touch that is a whole one of soft alpha, far from background.
-    near = (soft & (~visible).dilate(1)).grow_within(soft, 8)
-    rest = soft - near
-    if rest.count() < least:
-        return False
-    regions = label(rest, connectivity=8)
-    return bool((regions.areas >= least)[~regions.meeting(near.dilate(1))].any())
+def _fill_more_pin_holes(
+    alpha: Plane, final: Alpha8, without: str | None, settled: bool
+) -> tuple[Alpha8, Mask]:
+    """Fill the pin holes of refined alpha in place, until none is left.
+
+    What stood among other dents may stand alone now, and over a body that is whole shallow dents
+    show too.
+
+    Args:
+        alpha: (H, W) float32, 0..1.
+        final: (H, W) uint8, the same in 255ths.
+        without: See :func:`refine`.
+        settled: Whether none of the usual depth is left for certain.
+
+    Returns:
+        Alpha in 255ths, and what was filled.
+    """
+    found, quiet = Mask.empty(final.shape), int(settled)
+    for solid in _PASSES * (PIN_HOLE_SHALLOW, SOLID):
+        final, holes = _fill_pin_holes(alpha, final, without, solid)
+        found |= holes
+        quiet = 0 if holes else quiet + 1
+        if quiet == 2:
+            break
+    return final, found
 
 
 def _fill_pin_holes(
-    alpha: Plane, quantised: Alpha8, without: str | None, openings: Mask | None = None
+    alpha: Plane, quantised: Alpha8, without: str | None, solid: int = SOLID
 ) -> tuple[Alpha8, Mask]:
     """Fill the pin holes of alpha in place; the same in 255ths, and what was filled."""
     if without == "holes":
         return quantised, Mask.empty(quantised.shape)
-    holes = find_pin_holes(quantised, _scale(alpha), openings)
+    holes = find_pin_holes(quantised, _scale(alpha), solid)
     if holes:
         holes &= Mask(quantised < 255)
     if not holes:

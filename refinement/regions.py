@@ -38,13 +38,14 @@ from refinement.thresholds import (
     CRISP_RISE,
     DENSE,
     DIRTY,
-    FAINT_GAP,
+    DIRTY_SIDE,
     FINE_REACH,
     GAP,
     HAZE_AT_MOST,
     HAZE_SIDE,
     HAZY,
     OPAQUE_VEIL,
+    PANEL_RIM,
     SOLID,
     STRANDS_SHARE,
     TAIL_REACH,
@@ -150,9 +151,15 @@ def divide(
     )
     tails = faint_tails(quantised)
     if undamaged:
-        _spare_fine_structure(regions, quantised, unknown, rings, skirts)
-        regions.outside &= stray.dilate(2) | ~tails
-        regions.outside |= stray
+        seen_stray = regions_meeting(stray, unknown.haze | Mask(quantised >= VISIBLE))
+        kept = seen_stray & tails
+        if kept:  # what a damaged matte keeps: fragments that faint tails connect with the body
+            seen_stray -= kept & regions_meeting(Mask(quantised) - (seen_stray - kept), found.mask)
+        regions.outside -= stray - seen_stray
+        skirts = seen_stray.dilate(6 * scale)
+        _spare_fine_structure(regions, quantised, unknown, rings, skirts, scale)
+        regions.outside &= seen_stray.dilate(2) | ~tails
+        regions.outside |= seen_stray
     else:
         regions.tail = 2 + round(TAIL_REACH * scale)
         regions.pieces_removed += found.faint_pieces
@@ -174,13 +181,13 @@ def _spare_fine_structure(
     unknown: _Unknown,
     rings: Rings,
     skirts: Mask,
+    scale: float,
 ) -> None:
     """In an undamaged matte, leave alone what may be hair near the border."""
     panels = unknown.panels.sure
-    gaps = _narrow_gaps(quantised, regions.step, FAINT_GAP) - unknown.connected - panels
-    hair = rings.trusted | strands(gaps, rings.trusted, regions.step)
-    veils = unknown.panels.mask & Mask(unknown.panels.level < SOLID)
-    regions.inside &= ~(hair | unknown.connected | veils) | panels
+    if panels:  # with the rim about them, which is steeper
+        panels |= panels.dilate(1 + PANEL_RIM * scale) - unknown.connected
+    regions.inside &= panels | Mask(quantised == 255)
     regions.outside &= skirts | ~rings.ring  # nothing fine reaches that far
 
 
@@ -269,8 +276,9 @@ def _veiling(beyond: Mask, quantised: Alpha8) -> Mask:
 
 def _undamaged(quantised: Alpha8, inside: Mask, outside: Mask, rings: Rings) -> bool:
     """Whether the absolute regions are exact already, far enough from the border to tell."""
+    least = round(DIRTY_SIDE**2 * quantised.size / 1024**2)
     return (
-        _exact(quantised, inside, 255, DIRTY)
+        _exact(quantised, inside, 255, DIRTY, least)
         and _exact(quantised, outside & rings.ring, 0, HAZY)
         and _exact(quantised, outside - rings.ring, 0, HAZY)
     )
@@ -377,7 +385,9 @@ def _wide(mask: Mask, side: float) -> Mask:
     return regions_meeting(mask, core) if core else core
 
 
-def _exact(quantised: Alpha8, region: Mask, level: int, share_off: float) -> bool:
-    """Whether all but a share of a definite region is at its level already."""
+def _exact(
+    quantised: Alpha8, region: Mask, level: int, share_off: float, pixels_off: int = 0
+) -> bool:
+    """Whether all but a share of a definite region, or a few pixels, is at its level already."""
     off = (region & Mask(quantised != level)).count()
-    return off <= share_off * region.count()
+    return off <= max(pixels_off, share_off * region.count())

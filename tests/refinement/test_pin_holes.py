@@ -1,0 +1,141 @@
+"""Pin holes of several designs and sizes, gaps that are none, and second passes.
+
+Everything goes through ``refine``. Alpha is 0..255 in and out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from refinement import Options, refine
+from tests.refinement import synthetic
+
+MATTE = Options(estimate_colour=False)
+SIZES = (96, 128, 192, 256, 384, 512)
+Damage = Callable[[NDArray[Any], int, float], NDArray[Any]]
+DAMAGES: tuple[Damage, ...] = (
+    synthetic.damage_multiplied,
+    synthetic.damage_subtracted,
+    synthetic.damage_seethrough,
+)
+
+
+def refined(alpha: NDArray[Any]) -> NDArray[Any]:
+    grey = np.full((*alpha.shape, 3), 128, np.uint8)
+    rgba = np.dstack([grey, np.rint(alpha).astype(np.uint8)])
+    return np.rint(255 * refine(rgba, options=MATTE).alpha)
+
+
+def body(size: int) -> NDArray[Any]:
+    canvas = np.zeros((4 * size, 4 * size), np.uint8)
+    cv2.circle(canvas, (2 * size, 3 * size), int(1.7 * size), 255, -1)
+    return cv2.resize(canvas, (size, size), interpolation=cv2.INTER_AREA).astype(np.float64)
+
+
+def hole(design: str, rng: np.random.Generator) -> NDArray[Any]:
+    """Of 13 x 13 pixels, 0..1: what is taken away."""
+    y, x = np.mgrid[-6:7, -6:7]
+    if design == "smooth":
+        return np.asarray(np.exp(-(x * x + y * y) / (2 * rng.uniform(0.5, 1.4) ** 2)))
+    if design == "round":
+        return np.asarray(np.clip(rng.uniform(1, 2.6) + 0.5 - np.hypot(x, y), 0, 1))
+    if design == "slit":
+        angle = rng.uniform(0, np.pi)
+        along = x * np.cos(angle) + y * np.sin(angle)
+        across = y * np.cos(angle) - x * np.sin(angle)
+        long, wide = rng.uniform(1.5, 3), rng.uniform(0.6, 1.1)
+        return np.asarray(np.clip(long - abs(along), 0, 1) * np.clip(wide - abs(across), 0, 1))
+    ragged, at = np.zeros((13, 13)), np.array([6, 6])
+    for _ in range(9):
+        ragged[tuple(at)] = rng.uniform(0.3, 1)
+        at = np.clip(at + rng.integers(-1, 2, 2), 4, 8)
+    return ragged
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("design", ["smooth", "round", "slit", "ragged"])
+def test_pin_holes_of_any_design_are_filled(design: str, size: int) -> None:
+    rng = np.random.default_rng(size)
+    true = body(size)
+    for least in (20, 100, 180, 225):  # no level of clear: that may be an opening
+        raw = true.copy()
+        for y, x in ((0.5, 0.5), (0.6, 0.27), (0.75, 0.5), (0.8, 0.8)):
+            top, left = round(y * size) - 6, round(x * size) - 6
+            part = raw[top : top + 13, left : left + 13]
+            part *= 1 - (1 - least / 255) * hole(design, rng)
+        result = refined(raw)
+        assert result[true == 255].min() >= 245
+        assert np.abs(result - true)[true < 255].max() <= 1
+
+
+def test_a_hole_near_the_border_or_another_is_filled() -> None:
+    true = body(256)
+    raw = true.copy()
+    edge = int(np.flatnonzero(true[192] == 255)[0])
+    for x in (edge + 6, edge + 20, edge + 26):
+        cv2.circle(raw, (x, 192), 2, 120, -1)
+    assert np.abs(refined(raw) - true).max() <= 1
+
+
+def test_gaps_between_strands_stay_open() -> None:
+    size = 384
+    canvas = np.zeros((4 * size, 4 * size), np.uint8)
+    cv2.circle(canvas, (2 * size, 3 * size), int(1.2 * size), 255, -1)
+    for x in range(1000, 2080, 22):  # strands that meet over the head: gaps far into it
+        cv2.line(canvas, (x, 1300), (1536 + (x - 1536) // 3, 560), 255, 13)
+    true = cv2.resize(canvas, (size, size), interpolation=cv2.INTER_AREA).astype(np.float64)
+    assert np.count_nonzero((true > 20) & (true < 200)) > 1000
+    assert np.count_nonzero(np.abs(refined(true) - true) > 8) <= 3
+
+
+@pytest.mark.parametrize("hair", synthetic.HAIR)
+def test_undamaged_mattes_hardly_change(hair: str) -> None:
+    for seed in range(3):
+        true = np.rint(255 * synthetic.subject(60 + seed, (384, 384), hair=hair).alpha)
+        assert np.abs(refined(true) - true).sum() / 255 < 12
+
+
+@settings(max_examples=30, deadline=None, derandomize=True)
+@given(
+    seed=st.integers(0, 9999),
+    hair=st.sampled_from(synthetic.HAIR),
+    damage=st.sampled_from(DAMAGES),
+    strength=st.sampled_from((0.0, 0.5, 1.0, 2.0)),
+    size=st.sampled_from(((160, 192), (256, 224), (320, 320))),
+)
+def test_a_second_refinement_moves_nothing(
+    seed: int, hair: str, damage: Damage, strength: float, size: tuple[int, int]
+) -> None:
+    subject = synthetic.subject(seed, size, hair=hair, arm_gap=seed % 2 == 0)
+    raw = damage(subject.alpha, seed, strength) if strength else subject.alpha
+    once = refined(255 * raw)
+    moved = np.count_nonzero(np.abs(refined(once) - once) > 1)
+    assert moved <= 8  # of 243 such pictures one moved, by 8 pixels
+
+
+def test_the_line_of_the_frame_is_raised_beside_body_that_was_veiled() -> None:
+    true = body(384)
+    raw = true * 0.9
+    raw[-1] *= 0.93
+    once = refined(raw)
+    assert once[-1, 120:260].min() == 255
+    assert np.abs(refined(once) - once).max() <= 1
+
+
+def test_a_few_soft_pixels_of_a_thin_subject_are_no_damage() -> None:
+    true = np.zeros((384, 384))
+    for x in range(60, 330, 18):
+        cv2.line(true, (x, 380), (x + 30, 60), 255, 3, cv2.LINE_AA)
+    cv2.circle(true, (190, 300), 34, 255, -1, cv2.LINE_AA)
+    raw = true.copy()
+    raw[296:300, 186:189] = 235
+    result = refined(raw)
+    assert np.count_nonzero(np.abs(result - true) > 8) <= 4
