@@ -9,12 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from refinement import Options, pipeline
+from refinement import Options
 from refinement.earlier import Earlier
 from refinement.labels import label
 from refinement.masks import Mask
 from refinement.regions import divide
-from refinement.thresholds import SOLID
 from tests.refinement import synthetic
 from tests.refinement.test_masks import masks
 
@@ -99,23 +98,6 @@ def test_as_many_regions_as_16_bits_can_number_and_more(
     plane = regions.plane()
     assert int(plane.max()) == points.sum()
     assert plane.itemsize == (2 if points.sum() < 65535 else 4)
-
-
-@settings(max_examples=40, deadline=None)
-@given(st.integers(0, 999), st.integers(2, 120), st.integers(2, 150), st.floats(0.05, 1.0))
-def test_dents_left_are_told_from_soft_alpha_that_reaches_background(
-    seed: int, height: int, width: int, scale: float
-) -> None:
-    rng = np.random.default_rng(seed)
-    body = cv2.resize(rng.random((6, 6)).astype(np.float32), (width, height), None, 0, 0, 2)
-    soft = cv2.resize(rng.random((12, 12)).astype(np.float32), (width, height), None, 0, 0, 2)
-    alpha = np.where(body < 0.2, 0, np.where(soft < 0.4, 120, 255)).astype(np.uint8)
-    inside = ((alpha > 0) & (alpha < SOLID)).astype(np.uint8)
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(inside, connectivity=8)
-    rim = cv2.dilate((alpha == 0).astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
-    area = stats[:, cv2.CC_STAT_AREA].copy()
-    area[0] = area[labels[rim]] = 0
-    assert pipeline._has_dents(alpha, scale) == bool(area.max() >= (12 * scale) ** 2 > 0)
 
 
 def test_what_a_pass_found_serves_the_next_one_only_for_the_same_input() -> None:
