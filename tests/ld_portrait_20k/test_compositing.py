@@ -377,7 +377,8 @@ def test_training_samples(root: Path) -> None:
     assert same(found, batches(2)) and same(found, batches(0, batch_size=1))
     assert same(found, batches({"threads": 3})) and same(found, batches({"device": "cpu"}))
     # And whether floats are made before samples cross to this process or after.
-    assert same(found, batches({"num_workers": 1, "collate": finished}))
+    forked = {"num_workers": 1, "context": "fork"}  # elsewhere `finished` could not be sent
+    assert same(found, batches({**forked, "collate": finished}))
     layout = batches(2, channels_last=True)
     assert same(found, layout)
     assert all(b["image"].is_contiguous(memory_format=torch.channels_last) for b in layout)

@@ -137,7 +137,7 @@ def test_a_flipped_bit_gives_no_other_pixels(data: st.DataObject) -> None:
     rows = data.draw(st.integers(1, 30))
     try:
         found = codec.decode_foreground(bytes(whole), rows=rows)
-    except codec.ImageError:
+    except (codec.ImageError, ValueError):  # ValueError: the header says fewer rows now
         return
     assert (found == rgb[:rows]).all()
 

@@ -35,7 +35,9 @@ def loader(root: Path, *, keep: tuple[str, ...] = ("id",), **options: Any) -> Po
         ]
     )  # fmt: skip
     stream = PortraitStream(root, shuffle=True, batch_size=2, transform=transform)
-    return PortraitLoader(stream, **options)
+    # Python 3.14 starts workers by a server, which could not send `add`.
+    how = {"context": "fork"} if options.get("num_workers") else {}
+    return PortraitLoader(stream, **how, **options)
 
 
 def test_batches_that_are_held_keep_their_values(root: Path) -> None:
