@@ -36,7 +36,7 @@ def loader(root: Path, *, keep: tuple[str, ...] = ("id",), **options: Any) -> Po
     )  # fmt: skip
     stream = PortraitStream(root, shuffle=True, batch_size=2, transform=transform)
     # Python 3.14 starts workers by a server, which could not send `add`.
-    how = {"context": "fork"} if options.get("num_workers") else {}
+    how: dict[str, Any] = {"context": "fork"} if options.get("num_workers") else {}
     return PortraitLoader(stream, **how, **options)
 
 
