@@ -55,9 +55,8 @@ def unknown_border(
     plateau = (unsolid & Mask(quantised > DENT)).erode(5 * scale)
     wide = np.zeros(regions.count, np.bool_)
     if plateau:
-        runs, names = regions.within(plateau)
+        inner, names = regions.pixels_of(plateau)
         rough = np.asarray(cv2.absdiff(quantised, cv2.blur(quantised, (3, 3))), np.uint8)
-        names, inner = np.repeat(names, runs.lengths), runs.places()
         area, unevenness = _means(names, regions.count, rough.ravel()[inner])
         wide = (area > 0) & (unevenness < ROUGH) & ~touched
     connected = (unsolid & regions.mask_of(touched)) | background

@@ -170,12 +170,24 @@ def local_level(alpha: Alpha8, core: Mask8, step: int) -> Alpha8:
     Returns:
         (H, W) uint8; 0 farther than about two cells from the mask.
     """
-    share = cell_mean(core, step)
-    mean = cell_mean(alpha * core, step) / np.maximum(share, 1e-6)
-    level = spread(np.asarray(mean, np.float32), np.minimum(share * 4, 1))
-    rounded = interpolate_level(level, alpha.shape)
+    level, near = level_beside(alpha * core, cell_mean(core, step), step)
+    return interpolate_level(level, alpha.shape) * mask_from_cells(near, alpha.shape).pixels()
+
+
+def level_beside(masked: Alpha8, share: Plane, step: int) -> tuple[Plane, Mask8]:
+    """The mean of alpha over the nearest part of a mask, about each cell.
+
+    Args:
+        masked: (H, W) uint8, alpha in the mask and 0 elsewhere.
+        share: Of each cell: the mask's share.
+        step: Side of a cell in pixels.
+
+    Returns:
+        The mean, and which cells are no farther than two from the mask.
+    """
+    mean = np.asarray(cell_mean(masked, step) / np.maximum(share, 1e-6), np.float32)
     near = dilate(as_mask8(share > 0), np.ones((5, 5), np.uint8))
-    return rounded * mask_from_cells(near, alpha.shape).pixels()
+    return spread(mean, np.minimum(share * 4, 1)), near
 
 
 def interpolate_level(grid: Plane, shape: tuple[int, ...]) -> Alpha8:

@@ -17,12 +17,11 @@ from refinement.grid import (
     Interpolated,
     Plane,
     as_mask8,
-    cell_mean,
     cell_share,
     dilate,
     erode,
+    level_beside,
     local_level,
-    spread,
     square_kernel,
 )
 from refinement.labels import Labelled, count_beside, label
@@ -121,8 +120,7 @@ def _halos(
     least = np.asarray(cv2.add(level, np.full_like(level, HALO_RISE)), np.uint8)
     rim, steep = beside_halo(higher), beside_halo(as_mask8(highest > least))
     # The rim towards background: gradual beside a halo, an edge round cloth.
-    runs, names = regions.within(Mask(alpha <= CLEAR).dilate(1) & regions.mask)
-    names, lower = np.repeat(names, runs.lengths), runs.places()
+    lower, names = regions.pixels_of(Mask(alpha <= CLEAR).dilate(1) & regions.mask)
     inner = dilate(level, near).ravel()[lower].astype(np.int32)
     edge = (inner > HALO_EDGE) & (highest.ravel()[lower] > CRISP_RISE * inner)
     outer = np.bincount(names, minlength=regions.count)
@@ -196,9 +194,7 @@ def _background_level(quantised: Alpha8, regions: Regions, places: Places) -> ND
     side = 2 * HALO_NEAR - 1
     highest = cv2.blur(dilate(ground, square_kernel(HALO_NEAR)), (side, side))
     share = cell_share(regions.outside, regions.step)
-    mean = np.asarray(cell_mean(ground, regions.step) / np.maximum(share, 1e-6), np.float32)
-    near = dilate(as_mask8(share > 0), np.ones((5, 5), np.uint8))
-    grid = np.asarray(near * spread(mean, np.minimum(share * 4, 1)), np.float32)
-    level = Interpolated(grid, quantised.shape).at(places)
+    mean, near = level_beside(ground, share, regions.step)
+    level = Interpolated(near * mean, quantised.shape).at(places)
     level = np.maximum(np.asarray(highest, np.float32).ravel()[places], level)
     return np.asarray(level / np.float32(255), np.float32)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from refinement.grid import as_mask8
 from refinement.masks import Mask, Mask8
-from refinement.runs import Places, Runs, ranges
+from refinement.runs import Places, Runs, corners, ranges
 
 Labels = NDArray[np.int32 | np.uint16]
 """(H, W), number of the region a pixel belongs to; 0 is none."""
@@ -95,15 +95,14 @@ class Labelled:
         runs = part.runs()
         return runs, self.of[np.searchsorted(self.runs.starts, runs.starts, "right") - 1]
 
+    def pixels_of(self, part: Mask) -> tuple[Places, NDArray[np.intp]]:
+        """The pixels of a part of the mask, and the label of each of them."""
+        runs, of = self.within(part)
+        return runs.places(), np.repeat(of, runs.lengths)
+
     def corners(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """First and last row and column of every region, (2, count) each: rows, then columns."""
-        low = np.full((2, self.count), max(self.mask.shape), np.int64)
-        high = np.full((2, self.count), -1, np.int64)
-        rows, first = self.runs.rows, self.runs.columns
-        for axis, (begin, end) in enumerate(((rows, rows), (first, first + self.runs.lengths - 1))):
-            np.minimum.at(low[axis], self.of, begin)
-            np.maximum.at(high[axis], self.of, end)
-        return low, high
+        return corners(self.runs, self.of, self.count, self.mask.shape)
 
     def touching_frame(self) -> NDArray[np.bool_]:
         """Which regions touch a side of the picture, (count,)."""

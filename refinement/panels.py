@@ -125,9 +125,8 @@ def _add_panels(found: Panels, quantised: Alpha8, smooth: Alpha8, scale: float) 
         return
     chosen = _surrounded(alpha, regions, scale)
     rough = np.asarray(cv2.absdiff(alpha, cv2.blur(alpha, (3, 3))), np.uint8)
-    runs, names = regions.within(Mask(core) & regions.mask)
-    names = np.repeat(names, runs.lengths)
-    total = np.bincount(names, weights=rough.ravel()[runs.places()], minlength=regions.count)
+    inner, names = regions.pixels_of(Mask(core) & regions.mask)
+    total = np.bincount(names, weights=rough.ravel()[inner], minlength=regions.count)
     chosen &= total < SMOOTH * np.maximum(np.bincount(names, minlength=regions.count), 1)
     chosen[0] = False
     mask = regions.mask_of(chosen).pixels()

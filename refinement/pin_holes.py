@@ -16,7 +16,7 @@ from refinement.background import gap_area, median_clear
 from refinement.grid import Alpha8
 from refinement.labels import label
 from refinement.masks import Mask
-from refinement.runs import Places
+from refinement.runs import Places, corners
 from refinement.thresholds import (
     CLEAR,
     PIN_HOLE_APART,
@@ -137,15 +137,10 @@ class _Groups:
         asked[regions.within(dents & beside)[1]] = False
         asked[0] = False
         kept = asked[of]
-        of, lengths = of[kept], runs.lengths[kept]
-        low, high = np.full((2, 2, regions.count), max(dents.shape), np.int64)
-        high[:] = -1
-        rows, first = runs.rows[kept], runs.columns[kept]
-        for axis, (begin, end) in enumerate(((rows, rows), (first, first + lengths - 1))):
-            np.minimum.at(low[axis], of, begin)
-            np.maximum.at(high[axis], of, end)
+        runs, of = runs.only(kept), of[kept]
+        low, high = corners(runs, of, regions.count, dents.shape)
         side = (high - low).max(axis=0) + 1
-        places, names = runs.places(kept), np.repeat(of, lengths)
+        places, names = runs.places(), np.repeat(of, runs.lengths)
         levels = quantised.ravel()[places]
         floor = np.full(regions.count, 255, np.int32)
         np.minimum.at(floor, names, levels.astype(np.int32))

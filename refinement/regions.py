@@ -304,8 +304,7 @@ def crisp_rims(quantised: Alpha8, background: Mask, scale: float) -> Mask:
     # The level that alpha reaches within a few pixels, and the level it reaches farther in.
     soon = dilate(quantised * faint.pixels(), square_kernel(4 * scale))
     level = dilate(soon, square_kernel(12 * scale))
-    runs, names = regions.within(faint & background.dilate(1))
-    names, beside = np.repeat(names, runs.lengths), runs.places()
+    beside, names = regions.pixels_of(faint & background.dilate(1))
     soon, level = soon.ravel()[beside], level.ravel()[beside]
     edge = (soon > CRISP_RISE * level.astype(np.float32)) & (level > VISIBLE)
     rim = np.bincount(names, minlength=regions.count)
@@ -348,7 +347,7 @@ def tresses(quantised: Alpha8, thick: Plane, step: int) -> Mask:
     hair = thick > THICK
     if not hair.any():
         return Mask.empty(quantised.shape)
-    narrow = rough_cell_share(_narrow_gaps(quantised, step, GAP), step)
+    narrow = rough_cell_share(_narrow_gaps(quantised, step), step)
     dense = blur(narrow, 3) > DENSE
     _, labels = cv2.connectedComponents((dense | hair).astype(np.uint8), connectivity=8)
     reached = np.isin(labels, labels[hair]) & dense
@@ -373,10 +372,10 @@ def strands(dents: Mask, nearby: Mask, step: int) -> Mask:
     return mask_from_cells(around > least + factor * usual, dents.shape)
 
 
-def _narrow_gaps(quantised: Alpha8, step: int, depth: int) -> Mask:
-    """Pixels between two sides a few pixels apart, both higher by ``depth`` (of 255)."""
+def _narrow_gaps(quantised: Alpha8, step: int) -> Mask:
+    """Pixels between two sides a few pixels apart, both clearly higher."""
     closed = cv2.morphologyEx(quantised, cv2.MORPH_CLOSE, square_kernel(step / 4))
-    return Mask(np.asarray(cv2.subtract(closed, quantised)) >= depth)
+    return Mask(np.asarray(cv2.subtract(closed, quantised)) >= GAP)
 
 
 def _wide(mask: Mask, side: float) -> Mask:

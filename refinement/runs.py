@@ -45,12 +45,36 @@ class Runs:
         """(n,), how many pixels each run has."""
         return self.stops - self.starts
 
+    def only(self, chosen: NDArray[np.bool_]) -> Runs:
+        """The chosen ones of the runs, given by (n,)."""
+        return Runs(self.starts[chosen], self.stops[chosen], self.pitch, self.width)
+
     def places(self, chosen: NDArray[np.bool_] | None = None) -> Places:
         """The flat indices of the pixels of the chosen runs, or of all."""
         first = self.rows * self.width + self.columns
         if chosen is None:
             return ranges(first, self.lengths)
         return ranges(first[chosen], self.lengths[chosen])
+
+
+def corners(
+    runs: Runs, of: NDArray[np.intp], count: int, shape: tuple[int, ...]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """First and last row and column of groups of runs, (2, count) each: rows, then columns.
+
+    Args:
+        runs: The runs.
+        of: (n,), the group of each.
+        count: How many groups there are. Of one without runs the first lies behind the last.
+        shape: (H, W) of the picture.
+    """
+    low = np.full((2, count), max(shape), np.int64)
+    high = np.full((2, count), -1, np.int64)
+    rows, first = runs.rows, runs.columns
+    for axis, (begin, end) in enumerate(((rows, rows), (first, first + runs.lengths - 1))):
+        np.minimum.at(low[axis], of, begin)
+        np.maximum.at(high[axis], of, end)
+    return low, high
 
 
 def ranges(first: NDArray[np.intp], lengths: NDArray[np.intp]) -> NDArray[np.intp]:
