@@ -69,8 +69,8 @@ def estimate_foreground(colour: Pixels, alpha: Plane) -> Pixels:
     Returns:
         (H, W, 3), dtype of ``colour``: equal to ``colour`` where alpha is 1, a smooth
         continuation of the foreground where alpha is 0, and the foreground's mean colour from
-        40 to 56 px on. There a smooth field would show nowhere, but take a tenth of a PNG
-        and of the time of decoding it.
+        40 to 56 px on. There a smooth field would show nowhere, but take 6 % of a PNG's bytes
+        and 7 % of the time of decoding it.
     """
     height, width = alpha.shape
     missing = (-height % TILE, -width % TILE)
