@@ -21,7 +21,6 @@ from refinement.report import Report, assemble
 from refinement.result import RefinedMatte
 from refinement.texture import find_fine_structure
 from refinement.thresholds import PIN_HOLE_SHALLOW, SOLID
-from refinement.trimap import trimap
 
 VERSION: Final = "1.5"
 """Changes whenever the outputs for the same input change."""
@@ -111,7 +110,7 @@ def refine(
 def _refined(picture: Picture, options: Options, without: str | None) -> RefinedMatte:
     rgba = picture.rgba
     _keep_heap()
-    alpha, final, report = _matte(rgba, options, without)
+    alpha, report = _matte(rgba, options, without)
     straight = cast("Pixels", cv2.cvtColor(rgba, cv2.COLOR_RGBA2RGB))
     estimate = options.estimate_colour and without != "colour"
     foreground = colour.estimate_foreground(straight, alpha) if estimate else straight
@@ -119,14 +118,14 @@ def _refined(picture: Picture, options: Options, without: str | None) -> Refined
     return RefinedMatte(
         alpha=alpha,
         foreground=foreground,
-        trimap=trimap(final, unknown),
+        unknown=unknown,
         report=report,
         colour_space=picture.colour_space(),
     )
 
 
-def _matte(rgba: Pixels, options: Options, without: str | None) -> tuple[Plane, Alpha8, Report]:
-    """The refined alpha, the same in 255ths (uint8), and the report."""
+def _matte(rgba: Pixels, options: Options, without: str | None) -> tuple[Plane, Report]:
+    """The refined alpha and the report."""
     channel = cv2.extractChannel(rgba, 3)
     read = channel / np.float32(np.iinfo(rgba.dtype).max)
     raw = levels.repair_frame(read)
@@ -159,7 +158,7 @@ def _matte(rgba: Pixels, options: Options, without: str | None) -> tuple[Plane, 
     framed = levels.repair_frame(alpha)  # the body behind the line may be whole only now
     if framed is not alpha:
         alpha, final = framed, to_8_bit(framed)
-    return alpha, final, assemble(original, final, regions, options)
+    return alpha, assemble(original, final, regions, options)
 
 
 def _fill_more_pin_holes(

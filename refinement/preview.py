@@ -48,8 +48,9 @@ def sheet(raw: Pixels, result: RefinedMatte) -> NDArray[np.uint8]:
     step = 1
     while max(height, width) > _SIDE * step:
         step *= 2
+    trimap = result.trimap
     strips = [
-        _panels(raw[rows], result, rows, step)
+        _panels(raw[rows], result, trimap[rows], rows, step)
         for rows in (slice(top, top + _STRIP * step) for top in range(0, height, _STRIP * step))
     ]
     cells = [_cell(np.vstack(parts)) for parts in zip(*strips, strict=True)]
@@ -69,8 +70,10 @@ def sheet(raw: Pixels, result: RefinedMatte) -> NDArray[np.uint8]:
     return np.vstack([*rows, _bar(said, rows[0].shape[1], zoom)])
 
 
-def _panels(raw: Pixels, result: RefinedMatte, rows: slice, step: int) -> list[NDArray[np.uint8]]:
-    """The panels of a strip of rows, made smaller by ``step``."""
+def _panels(
+    raw: Pixels, result: RefinedMatte, trimap: NDArray[np.uint8], rows: slice, step: int
+) -> list[NDArray[np.uint8]]:
+    """The panels of a strip of rows, made smaller by ``step``; the strip of raw and trimap."""
     scale = 255 / np.float32(np.iinfo(raw.dtype).max)
     before = raw[..., :3] * scale
     after = result.foreground[rows] * scale
@@ -84,7 +87,7 @@ def _panels(raw: Pixels, result: RefinedMatte, rows: slice, step: int) -> list[N
         np.dstack([np.maximum(-change, 0), np.maximum(change, 0), 0 * change]),
         *(colour * a + _DARK * (1 - a) for colour, a in pairs),
         np.repeat(255 * new, 3, axis=2),
-        np.repeat(result.trimap[rows, :, None], 3, axis=2),
+        np.repeat(trimap[..., None], 3, axis=2),
     ]
     height, width = old.shape[:2]
     border = (0, -height % step, 0, -width % step, cv2.BORDER_REPLICATE)

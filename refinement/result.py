@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from refinement import pictures
 from refinement.files import write_whole
-from refinement.grid import Pixels
+from refinement.grid import Pixels, to_8_bit
 from refinement.options import RefinementError
 from refinement.report import Report
+from refinement.trimap import trimap
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -23,7 +24,7 @@ class RefinedMatte:
     Attributes:
         alpha: (H, W) float32, 0..1.
         foreground: (H, W, 3) straight sRGB; uint8, or uint16 for 16-bit and float input.
-        trimap: (H, W) uint8: 0 background, 128 unknown, 255 foreground.
+        unknown: How far the trimap's unknown region reaches beyond the soft alpha, in pixels.
         report: What was changed, and whether the result can serve as ground truth.
         colour_space: The PNG chunks that say what the colours mean (ICC profile, gamma), where
             the input was a file or a PIL image that said so.
@@ -31,9 +32,14 @@ class RefinedMatte:
 
     alpha: NDArray[np.float32]
     foreground: Pixels
-    trimap: NDArray[np.uint8]
+    unknown: int
     report: Report
     colour_space: bytes = b""
+
+    @property
+    def trimap(self) -> NDArray[np.uint8]:
+        """(H, W) uint8: 0 background, 128 unknown, 255 foreground; made at each access."""
+        return trimap(to_8_bit(self.alpha), self.unknown)
 
     @property
     def rgba(self) -> Pixels:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -51,16 +52,14 @@ def measure(foreground: NDArray[np.uint8], alpha: NDArray[np.uint8], bodies: int
     """
     height, width = alpha.shape
     pixels = alpha.size
-    body = alpha > BODY_ABOVE
-    columns = np.flatnonzero(body.any(axis=0))
-    rows = np.flatnonzero(body.any(axis=1))
+    columns, rows = (np.flatnonzero(alpha.max(axis) > BODY_ABOVE) for axis in (0, 1))
     return Figures(
-        coverage=float(alpha.mean(dtype=np.float64)) / 255.0,
+        coverage=cv2.sumElems(alpha)[0] / pixels / 255.0,
         opaque_area=np.count_nonzero(alpha >= OPAQUE_FROM) / pixels,
-        soft_area=np.count_nonzero((alpha > 0) & (alpha < 255)) / pixels,
+        soft_area=(np.count_nonzero(alpha) - np.count_nonzero(alpha == 255)) / pixels,
         bodies=bodies,
         body_width=float(np.ptp(columns) + 1) / width if columns.size else 0.0,
         body_height=float(np.ptp(rows) + 1) / height if rows.size else 0.0,
-        touches_bottom=bool(body[-1].any()),
+        touches_bottom=bool((alpha[-1] > BODY_ABOVE).any()),
         perceptual_hash=perceptual_hash(foreground, alpha),
     )

@@ -94,21 +94,21 @@ def _composite_u8(
     foreground: NDArray[np.uint8], alpha: NDArray[np.uint8], background: NDArray[np.uint8]
 ) -> NDArray[np.uint8]:
     result = np.empty_like(foreground, order="C")
-    rows = max(1, _BAND // max(1, alpha.shape[1]))
-    for first in range(0, alpha.shape[0], rows):
+    height, width = alpha.shape
+    rows = max(1, min(height, _BAND // max(1, width)))
+    scratch = np.empty((2, rows, width, 3), np.uint16)
+    for first in range(0, height, rows):
         band = slice(first, first + rows)
-        weight = cv2.merge((alpha[band],) * 3).astype(np.uint16)
-        total = foreground[band].astype(np.uint16)
-        total *= weight
-        np.subtract(255, weight, out=weight)
-        weight *= background[band]
-        total += weight
-        # (x + 128 + (x + 128 >> 8)) >> 8 is x / 255 to nearest.
-        total += 128
-        np.right_shift(total, 8, out=weight)
-        total += weight
-        total >>= 8
-        result[band] = total
+        total, behind = scratch[:, : height - first]
+        np.copyto(total, foreground[band])
+        np.copyto(behind, background[band])
+        # 255 b + (f - b) a: differences below 0 wrap, but the sum is 255 * 255 at most.
+        total -= behind
+        total *= cv2.merge((alpha[band].astype(np.uint16),) * 3)
+        behind *= 255
+        total += behind
+        # Rounded to nearest. No sum lies half-way, because 255 is odd.
+        cv2.convertScaleAbs(total, result[band], 1 / 255)
     return result
 
 

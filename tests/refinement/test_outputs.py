@@ -290,8 +290,7 @@ def report(*reasons: str) -> Report:
 
 
 def shown(raw: NDArray[Any], alpha: NDArray[np.float32]) -> NDArray[np.uint8]:
-    trimap = np.full(alpha.shape, 128, np.uint8)
-    return preview.sheet(raw, RefinedMatte(alpha, raw[..., :3], trimap, report("haze")))
+    return preview.sheet(raw, RefinedMatte(alpha, raw[..., :3], 8, report("haze")))
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
@@ -317,7 +316,8 @@ def test_a_preview_shows_both_mattes_the_change_and_the_trimap(dtype: type) -> N
         assert panels[f"refined on {ground}"][-10].tolist() == [grey] * 3
     assert panels["raw alpha"][[10, -10]].tolist() == [[128] * 3, [0] * 3]
     assert panels["refined alpha"][[10, -10]].tolist() == [[255] * 3, [0] * 3]
-    assert panels["trimap"][10].tolist() == [128] * 3
+    edge = [panels["trimap"][row].tolist() for row in (10, 262, -10)]
+    assert edge == [[255] * 3, [128] * 3, [0] * 3]
     assert panels["change x 8: + green, - red"][10].tolist() == [0, 255, 0]
 
 
