@@ -46,12 +46,6 @@ class Rings:
     band_width: float
 
     @cached_property
-    def trusted(self) -> Mask:
-        """As far as an undamaged matte is believed without question."""
-        reach = 0.5 * self.band_width
-        return (self.ring if reach == 32 else self._within(reach * self.scale)) | self.nearby
-
-    @cached_property
     def band(self) -> Mask:
         """As far as the widest border."""
         return self._within(self.band_width * self.scale)

@@ -199,7 +199,6 @@ def test_rings_in_a_box_are_those_in_the_picture(
     away = grid.distance_to(border)
     width_there = grid.interpolate_cells(thick, border.shape)
     wanted = {"ring": away <= 32 * scale, "band": away <= 64 * scale}
-    wanted["trusted"] = wanted["ring"] | found.nearby.pixels().astype(bool)
     wanted["near"] = cv2.scaleAdd(width_there, -0.35, away) <= 0.5
     wanted["nearby"] = cv2.scaleAdd(width_there, -1.5, away) <= 2 * (1.5 + 3 * scale) + 12 * scale
     for name, expected in wanted.items():
@@ -209,7 +208,7 @@ def test_rings_in_a_box_are_those_in_the_picture(
 def test_without_a_border_nothing_is_near_it() -> None:
     found = measure_rings(Mask.empty((40, 50)), np.zeros((5, 7), np.float32), 8, 1.0, 64.0)
     assert isinstance(found, Rings)
-    masks = ("near", "close", "nearby", "tail", "edge", "trusted", "band", "ring")
+    masks = ("near", "close", "nearby", "tail", "edge", "band", "ring")
     assert not any(getattr(found, name) for name in masks)
 
 
