@@ -31,6 +31,7 @@ from refinement.masks import Mask
 from refinement.options import Options
 from refinement.panels import Panels, find_panels
 from refinement.pieces import belonging, faint_tails
+from refinement.plateaus import find_plateaus
 from refinement.rings import Rings, measure_rings
 from refinement.thresholds import (
     CLEAR,
@@ -172,6 +173,8 @@ def divide(
         hair = (regions.inside & rings.nearby) - crisp
         dents = (hair & Mask(quantised < SOLID)).dilate(2 + FINE_REACH * scale)
         regions.fine = hair - dents
+        thin = find_plateaus(quantised, inside, unknown.clear, step, scale)
+        regions.inside |= (thin & regions.belongs) - regions.outside
     return regions
 
 

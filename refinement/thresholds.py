@@ -101,6 +101,14 @@ VEILED: Final = 248
 VEIL_TOLERANCE: Final = (2, 12)
 """What is connected with veiled body and not lower than the lowest of it nearby is veiled too, but
 for at least the first and at most the second below its mean. Trade."""
+PLATEAU_DROP: Final = (3, 4.0)
+"""A thin body ends abruptly where background lies within so many pixels of its level top, and so
+many at 1024, whichever is more. Chosen by eye: a pixel of top, one of edge, and one more."""
+PLATEAU_RANGE: Final = 18
+"""The top is level where alpha spans no more than this over 3 x 3 pixels. As for panels."""
+PLATEAU_CRISP: Final = 0.5
+"""Level tops are those of thin bodies where they are more than so many times as frequent as soft
+alpha. Trade: 0 takes hairs for them."""
 PIN_HOLE_SIDE: Final = (8, 8.0)
 """A pin hole is at most so many pixels wide, and so many at 1024, whichever is more. Chosen by
 eye."""
