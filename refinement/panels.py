@@ -36,7 +36,9 @@ from refinement.thresholds import (
     SMOOTH,
     SOLID,
     VEIL,
+    VEIL_NARROW,
     VEIL_REACH,
+    VEIL_SLOPES,
 )
 
 
@@ -81,7 +83,8 @@ def find_panels(
     if veiled.any():
         found.level = interpolate_level(spread(mean, high.astype(np.float32)), shape)
         core = mask_from_cells(veiled, shape)
-        found.mask = _grow(core, found.level, smooth, VEIL_REACH * scale)
+        veils = _grow(core, found.level, smooth, VEIL_REACH * scale)
+        found.mask = _without_slopes(veils, quantised, scale)
     _add_panels(found, quantised, smooth, scale)
     return found
 
@@ -103,6 +106,22 @@ def _grow(core: Mask, level: Alpha8, alpha: Alpha8, pixels: float) -> Mask:
     floor = np.asarray(cv2.subtract(level, np.full_like(level, PANEL_TOLERANCE)))
     allowed = Mask(alpha >= floor) & Mask(level)
     return (core & allowed).grow_within(allowed, 2 + round(pixels))
+
+
+def _without_slopes(veils: Mask, quantised: Alpha8, scale: float) -> Mask:
+    """The veils without narrow ones that have slopes about them: tops of what is out of focus."""
+    reach = VEIL_NARROW * scale
+    wide = veils.erode(reach).dilate(reach + 1)
+    regions = label(veils - wide, connectivity=8)
+    alone = ~regions.meeting(wide.dilate(1))
+    alone[0] = False
+    if not alone.any() or regions.count >= np.iinfo(np.uint16).max:
+        return veils
+    rim = (~veils).pixels()
+    beside = count_beside(regions, rim, square_kernel(2))
+    slopes = as_mask8(quantised > DENT) & as_mask8(quantised < SOLID)
+    tops = alone & (beside(slopes) > VEIL_SLOPES * np.maximum(beside(rim), 1))
+    return veils - regions.mask_of(tops)
 
 
 def _add_panels(found: Panels, quantised: Alpha8, smooth: Alpha8, scale: float) -> None:

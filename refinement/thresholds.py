@@ -96,6 +96,11 @@ VEIL: Final = 204
 bodies stay above 0.9 but for 0.1 % of the pixels; denser panels have body about them."""
 VEIL_REACH: Final = 16
 """A veil goes on for so many pixels beyond the cells that are level: two cells."""
+VEIL_NARROW: Final = 24
+"""A veil is narrow where it holds no square of twice so many pixels. Chosen by eye."""
+VEIL_SLOPES: Final = 0.6
+"""A narrow veil is the top of what is out of focus where soft alpha covers more than this share of
+the two pixels about it. Chosen by eye: beside a crisp edge it covers a half."""
 VEILED: Final = 248
 """Body below this level beside the band shows a veil that may run on into it. Chosen by eye."""
 VEIL_TOLERANCE: Final = (2, 12)
