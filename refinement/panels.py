@@ -115,13 +115,15 @@ def _without_slopes(veils: Mask, quantised: Alpha8, scale: float) -> Mask:
     regions = label(veils - wide, connectivity=8)
     alone = ~regions.meeting(wide.dilate(1))
     alone[0] = False
-    if not alone.any() or regions.count >= np.iinfo(np.uint16).max:
+    if not alone.any():
         return veils
-    rim = (~veils).pixels()
-    beside = count_beside(regions, rim, square_kernel(2))
-    slopes = as_mask8(quantised > DENT) & as_mask8(quantised < SOLID)
-    tops = alone & (beside(slopes) > VEIL_SLOPES * np.maximum(beside(rim), 1))
-    return veils - regions.mask_of(tops)
+    narrow = regions.mask_of(alone)
+    groups = label(narrow.dilate(2), connectivity=8)  # those that meet are decided together
+    rim, names = groups.pixels_of(groups.mask - veils)
+    about = quantised.ravel()[rim]
+    slopes = np.bincount(names[(about > DENT) & (about < SOLID)], minlength=groups.count)
+    tops = slopes > VEIL_SLOPES * np.bincount(names, minlength=groups.count)
+    return veils - (narrow & groups.mask_of(tops)) if tops.any() else veils
 
 
 def _add_panels(found: Panels, quantised: Alpha8, smooth: Alpha8, scale: float) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from refinement.grid import Alpha8, as_mask8, dilate, erode, square_kernel
 from refinement.masks import Mask
-from refinement.thresholds import PLATEAU_CRISP, PLATEAU_DROP, PLATEAU_RANGE, VEIL
+from refinement.thresholds import DENT, PLATEAU_CRISP, PLATEAU_DROP, PLATEAU_RANGE, VEIL
 
 
 def find_plateaus(quantised: Alpha8, inside: Mask, clear: int, step: int, scale: float) -> Mask:
@@ -36,17 +36,22 @@ def find_plateaus(quantised: Alpha8, inside: Mask, clear: int, step: int, scale:
         return dense
     part = dense.box(step)
     alpha, window = quantised[part], square_kernel(1)
-    lowest = erode(alpha, window)
-    level = as_mask8(np.asarray(cv2.subtract(dilate(alpha, window), lowest)) <= PLATEAU_RANGE)
-    empty, top = Mask(alpha <= 2 * clear), Mask(lowest >= VEIL)
+    lowest, empty = erode(alpha, window), Mask(alpha <= min(2 * clear, DENT))
+    level = np.asarray(cv2.subtract(dilate(alpha, window), lowest)) <= PLATEAU_RANGE
     least, reach = PLATEAU_DROP
     drops = empty.dilate(max(least, round(reach * scale)))
-    tops = (drops & top & Mask(level)).pixels() & dense.pixels()[part]
-    soft = as_mask8(alpha < VEIL) & (~empty).pixels()
+    tops = (drops & Mask(level & (lowest >= VEIL))).pixels() & dense.pixels()[part]
+    places = np.flatnonzero(tops.view(bool))
+    if not places.size:
+        return Mask.empty(quantised.shape)
+    soft = as_mask8(alpha < VEIL) - empty.pixels()
+    # How many pixels of each are near: sums of ones fit 16 bits.
     about = (2 * step + 1,) * 2
     tops_near, soft_near = (
-        cv2.boxFilter(plane, cv2.CV_32F, about, normalize=False) for plane in (tops, soft)
+        cv2.boxFilter(plane, cv2.CV_16U, about, normalize=False).ravel()[places]
+        for plane in (tops, soft)
     )
+    tops.ravel()[places] = tops_near > PLATEAU_CRISP * soft_near
     found = np.zeros_like(quantised)
-    found[part] = tops & as_mask8(tops_near > PLATEAU_CRISP * soft_near)
+    found[part] = tops
     return Mask(found)
