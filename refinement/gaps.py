@@ -1,0 +1,93 @@
+"""Where gaps begin: at ragged borders, about openings, and at dents that are too large.
+
+Gaps of hair lie beside a border of strands, those of nets and leaves beside larger openings.
+Nothing of that kind lies beside the smooth border of a body, so a small dent there is a pin hole.
+Lengths are in pixels of a picture of 1024 x 1024 times ``scale``.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from refinement.background import gap_area
+from refinement.dents import Dents
+from refinement.labels import label
+from refinement.masks import Mask
+from refinement.thresholds import (
+    OPENING_AREA,
+    OPENING_REACH,
+    PIN_HOLE_OPEN,
+    PIN_HOLE_TOUCHING,
+    RAGGED_REACH,
+    RAGGED_SHARE,
+    RAGGED_SIDE,
+    STRAND_WIDTH,
+)
+
+
+def where_gaps_begin(dents: Dents, openings: Mask, widest: float, apart: int, scale: float) -> Mask:
+    """The dents that are gaps, or lie so near a ragged border or an opening that they may be.
+
+    Args:
+        dents: The dents of a part of a picture.
+        openings: The small openings there.
+        widest: The largest side of a pin hole.
+        apart: Half the body between dents that belong together.
+        scale: Size of the picture relative to 1024 x 1024.
+    """
+    touching, small = PIN_HOLE_TOUCHING
+    largest = max(widest, touching) if scale < small else widest
+    gaps = dents.mask_of(dents.chosen & ((dents.side > largest) | dents.framed))
+    openings |= dents.mask_of(dents.open >= max(PIN_HOLE_OPEN, gap_area(scale)))
+    if openings:
+        gaps |= openings.dilate(OPENING_REACH * apart) & dents.mask
+    border = dents.unsolid - dents.mask
+    reach = RAGGED_REACH * apart
+    asked = border & (dents.mask - gaps).dilate(reach)
+    if asked:
+        gaps |= (asked & _ragged(border, border & dents.clear, scale)).dilate(reach) & dents.mask
+    return gaps
+
+
+def reach_of_gaps(apart: int, scale: float) -> int:
+    """How far from a dent something may lie that decides whether it is a gap."""
+    about = 2 * _radius(scale) + _reach(scale) + RAGGED_REACH * apart
+    return max(OPENING_REACH * apart, round(about)) + 1
+
+
+def small_openings(wide: Mask, scale: float) -> Mask:
+    """Openings as they lie between strands and leaves; arms enclose larger ones."""
+    regions = label(wide, connectivity=8)
+    small = regions.areas < OPENING_AREA * scale * scale
+    small[0] = False
+    return regions.mask_of(small) if small.any() else Mask.empty(wide.shape)
+
+
+def _ragged(border: Mask, clear: Mask, scale: float) -> Mask:
+    """Where strands, narrow gaps and faint alpha that lies by itself are dense.
+
+    A smooth border is soft over two pixels or three, with clear background on one side and body on
+    the other.
+
+    Args:
+        border: Border and background.
+        clear: What of it is clear.
+        scale: Size of the picture relative to 1024 x 1024.
+    """
+    radius, side = _radius(scale), 2 * _reach(scale) + 1
+    inner = border.erode(radius)
+    thin = border.dilate(radius).erode(radius) - border
+    notches = border - inner.dilate(radius)
+    faint = border - clear - (clear.dilate(radius) - inner)
+    found = 255 * (thin | notches | faint).pixels()
+    share = cv2.blur(found, (side, side), borderType=cv2.BORDER_CONSTANT)
+    return Mask(np.asarray(share > round(255 * RAGGED_SHARE)))
+
+
+def _radius(scale: float) -> float:
+    return max(1.0, scale) * STRAND_WIDTH / 2
+
+
+def _reach(scale: float) -> int:
+    return round(max(1.0, scale) * RAGGED_SIDE)
