@@ -26,12 +26,14 @@ from refinement.thresholds import (
 )
 
 
-def where_gaps_begin(dents: Dents, openings: Mask, widest: float, apart: int, scale: float) -> Mask:
+def where_gaps_begin(
+    dents: Dents, openings: Mask | None, widest: float, apart: int, scale: float
+) -> Mask:
     """The dents that are gaps, or lie so near a ragged border or an opening that they may be.
 
     Args:
         dents: The dents of a part of a picture.
-        openings: The small openings there.
+        openings: The small openings there. Without them any border counts as ragged.
         widest: The largest side of a pin hole.
         apart: Half the body between dents that belong together.
         scale: Size of the picture relative to 1024 x 1024.
@@ -39,15 +41,15 @@ def where_gaps_begin(dents: Dents, openings: Mask, widest: float, apart: int, sc
     touching, small = PIN_HOLE_TOUCHING
     largest = max(widest, touching) if scale < small else widest
     gaps = dents.mask_of(dents.chosen & ((dents.side > largest) | dents.framed))
-    openings |= dents.mask_of(dents.open >= max(PIN_HOLE_OPEN, gap_area(scale)))
-    if openings:
-        gaps |= openings.dilate(OPENING_REACH * apart) & dents.mask
-    border = dents.unsolid - dents.mask
-    reach = RAGGED_REACH * apart
-    asked = border & (dents.mask - gaps).dilate(reach)
-    if asked:
-        gaps |= (asked & _ragged(border, border & dents.clear, scale)).dilate(reach) & dents.mask
-    return gaps
+    opened = dents.mask_of(dents.open >= max(PIN_HOLE_OPEN, gap_area(scale)))
+    around = opened if openings is None else opened | openings
+    if around:
+        gaps |= around.dilate(OPENING_REACH * apart) & dents.mask
+    border, reach = dents.unsolid - dents.mask, RAGGED_REACH * apart
+    if openings is not None:
+        border &= (dents.mask - gaps).dilate(reach)
+        border = _ragged(border, dents, scale) if border else border
+    return gaps | border.dilate(reach) & dents.mask
 
 
 def reach_of_gaps(apart: int, scale: float) -> int:
@@ -64,25 +66,29 @@ def small_openings(wide: Mask, scale: float) -> Mask:
     return regions.mask_of(small) if small.any() else Mask.empty(wide.shape)
 
 
-def _ragged(border: Mask, clear: Mask, scale: float) -> Mask:
+def _ragged(asked: Mask, dents: Dents, scale: float) -> Mask:
     """Where strands, narrow gaps and faint alpha that lies by itself are dense.
 
     A smooth border is soft over two pixels or three, with clear background on one side and body on
     the other.
 
     Args:
-        border: Border and background.
-        clear: What of it is clear.
+        asked: The part of the border that is asked.
+        dents: The dents, which count as body.
         scale: Size of the picture relative to 1024 x 1024.
     """
     radius, side = _radius(scale), 2 * _reach(scale) + 1
+    part = asked.box(_reach(scale) + round(2 * radius) + 1)
+    border, clear = (dents.unsolid - dents.mask).crop(part), dents.clear.crop(part)
     inner = border.erode(radius)
     thin = border.dilate(radius).erode(radius) - border
     notches = border - inner.dilate(radius)
-    faint = border - clear - (clear.dilate(radius) - inner)
+    faint = border - clear - ((border & clear).dilate(radius) - inner)
     found = 255 * (thin | notches | faint).pixels()
     share = cv2.blur(found, (side, side), borderType=cv2.BORDER_CONSTANT)
-    return Mask(np.asarray(share > round(255 * RAGGED_SHARE)))
+    ragged = np.zeros(asked.shape, np.bool_)
+    ragged[part] = np.asarray(share) > round(255 * RAGGED_SHARE)
+    return asked & Mask(ragged)
 
 
 def _radius(scale: float) -> float:

@@ -148,6 +148,15 @@ class Mask:
             slice(max(0, left - margin), right + 1 + margin),
         )
 
+    def crop(self, box: tuple[slice, slice]) -> Mask:
+        """The mask of some rows and columns alone."""
+        rows, columns = box
+        first = columns.start // _BITS
+        words = self._words[rows, first : -(-columns.stop // _BITS)]
+        pixels = np.unpackbits(words.view(np.uint8), axis=1, bitorder="little")
+        stop = min(columns.stop, self.shape[1]) - first * _BITS
+        return Mask(pixels[:, columns.start - first * _BITS : stop])
+
     def dilate(self, radius: float) -> Mask:
         """All pixels within a square about a pixel of the mask.
 

@@ -32,7 +32,9 @@ _STEPS: Final = 1
 """How far rows of dents are followed before the rest is labelled. Chosen for speed alone."""
 
 
-def find_pin_holes(quantised: Alpha8, scale: float, solid: int = SOLID) -> Mask:
+def find_pin_holes(
+    quantised: Alpha8, scale: float, solid: int = SOLID, quick: bool = False
+) -> Mask:
     """The small dents that lie alone in the body.
 
     Gaps of hair, nets and meshes lie near each other, and such rows of gaps lead to a ragged border
@@ -45,6 +47,7 @@ def find_pin_holes(quantised: Alpha8, scale: float, solid: int = SOLID) -> Mask:
         quantised: (H, W) uint8.
         scale: Size of the picture relative to 1024 x 1024.
         solid: Dents are below this level.
+        quick: Leave all that lies near the border, however smooth it is.
     """
     unsolid = Mask(quantised < solid)
     widest = max(PIN_HOLE_SIDE[0], PIN_HOLE_SIDE[1] * scale)
@@ -55,12 +58,11 @@ def find_pin_holes(quantised: Alpha8, scale: float, solid: int = SOLID) -> Mask:
         return asked
     apart = max(PIN_HOLE_APART[0], round(PIN_HOLE_APART[1] * scale))
     part = asked.box(reach_of_gaps(apart, scale))
-    dents = Dents.of(quantised, part, solid, Mask(wide.pixels()[part]))
+    dents = Dents.of(quantised, part, solid, wide.crop(part))
     if not dents.mask:
         return Mask.empty(quantised.shape)
-    openings = small_openings(wide, scale)
-    here = Mask(openings.pixels()[part]) if openings else Mask.empty(dents.alpha.shape)
-    begin = where_gaps_begin(dents, here, widest, apart, scale)
+    openings = None if quick else small_openings(wide, scale).crop(part)
+    begin = where_gaps_begin(dents, openings, widest, apart, scale)
     found = _thick(dents, widest) | _lone(quantised, dents, begin, apart, widest)
     if not found:
         return Mask.empty(quantised.shape)

@@ -132,8 +132,7 @@ def _matte(rgba: Pixels, options: Options, without: str | None) -> tuple[Plane, 
     scale = _scale(raw)
     original = np.asarray(channel, np.uint8) if rgba.dtype == np.uint8 else to_8_bit(read)
     quantised = original if raw is read else to_8_bit(raw)
-    quantised, first = _fill_pin_holes(raw, quantised, without)
-    asked = quantised
+    quantised, _ = _fill_pin_holes(raw, quantised, without, quick=True)
     divided, earlier = None, Earlier()
     if without != "levels":
         lower = halo.take_off_wide_halo(raw, quantised, scale)
@@ -152,8 +151,7 @@ def _matte(rgba: Pixels, options: Options, without: str | None) -> tuple[Plane, 
         before = final
         alpha, final, more = _pass(alpha, before, options, without, earlier)
         regions.inside |= more.inside
-    settled = not first and np.array_equal(final, asked)
-    final, holes = _fill_more_pin_holes(alpha, final, without, settled)
+    final, holes = _fill_more_pin_holes(alpha, final, without)
     regions.inside |= holes
     framed = levels.repair_frame(alpha)  # the body behind the line may be whole only now
     if framed is not alpha:
@@ -161,9 +159,7 @@ def _matte(rgba: Pixels, options: Options, without: str | None) -> tuple[Plane, 
     return alpha, assemble(original, final, regions, options)
 
 
-def _fill_more_pin_holes(
-    alpha: Plane, final: Alpha8, without: str | None, settled: bool
-) -> tuple[Alpha8, Mask]:
+def _fill_more_pin_holes(alpha: Plane, final: Alpha8, without: str | None) -> tuple[Alpha8, Mask]:
     """Fill the pin holes of refined alpha in place, until none is left.
 
     What stood among other dents may stand alone now, and over a body that is whole shallow dents
@@ -173,14 +169,13 @@ def _fill_more_pin_holes(
         alpha: (H, W) float32, 0..1.
         final: (H, W) uint8, the same in 255ths.
         without: See :func:`refine`.
-        settled: Whether none of the usual depth is left for certain.
 
     Returns:
         Alpha in 255ths, and what was filled.
     """
-    found, quiet = Mask.empty(final.shape), int(settled)
+    found, quiet = Mask.empty(final.shape), 0
     for solid in _PASSES * (PIN_HOLE_SHALLOW, SOLID):
-        final, holes = _fill_pin_holes(alpha, final, without, solid)
+        final, holes = _fill_pin_holes(alpha, final, without, solid, quick=solid > SOLID)
         found |= holes
         quiet = 0 if holes else quiet + 1
         if quiet == 2:
@@ -189,12 +184,17 @@ def _fill_more_pin_holes(
 
 
 def _fill_pin_holes(
-    alpha: Plane, quantised: Alpha8, without: str | None, solid: int = SOLID
+    alpha: Plane,
+    quantised: Alpha8,
+    without: str | None,
+    solid: int = SOLID,
+    *,
+    quick: bool,
 ) -> tuple[Alpha8, Mask]:
     """Fill the pin holes of alpha in place; the same in 255ths, and what was filled."""
     if without == "holes":
         return quantised, Mask.empty(quantised.shape)
-    holes = find_pin_holes(quantised, _scale(alpha), solid)
+    holes = find_pin_holes(quantised, _scale(alpha), solid, quick)
     if holes:
         holes &= Mask(quantised < 255)
     if not holes:
