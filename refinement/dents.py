@@ -47,17 +47,16 @@ class Dents:
     framed: NDArray[np.bool_]
 
     @classmethod
-    def of(cls, quantised: Alpha8, part: Part, solid: int, wide: Mask) -> Self:
+    def of(cls, quantised: Alpha8, part: Part, unsolid: Mask, wide: Mask) -> Self:
         """Find and measure the dents.
 
         Args:
             quantised: (H, W) uint8, the whole picture.
             part: The part that is asked.
-            solid: Dents are below this level.
+            unsolid: What is no body, in the part.
             wide: What is too wide for a dent, in the part.
         """
         alpha = quantised[part]
-        unsolid = Mask(alpha < solid)
         regions = label(unsolid, connectivity=8)
         chosen = ~regions.meeting(wide)
         chosen[0] = False

@@ -33,7 +33,7 @@ def where_gaps_begin(
 
     Args:
         dents: The dents of a part of a picture.
-        openings: The small openings there. Without them any border counts as ragged.
+        openings: The small openings there. Without them the border is not asked either.
         widest: The largest side of a pin hole.
         apart: Half the body between dents that belong together.
         scale: Size of the picture relative to 1024 x 1024.
@@ -45,11 +45,13 @@ def where_gaps_begin(
     around = opened if openings is None else opened | openings
     if around:
         gaps |= around.dilate(OPENING_REACH * apart) & dents.mask
-    border, reach = dents.unsolid - dents.mask, RAGGED_REACH * apart
-    if openings is not None:
-        border &= (dents.mask - gaps).dilate(reach)
-        border = _ragged(border, dents, scale) if border else border
-    return gaps | border.dilate(reach) & dents.mask
+    if openings is None:
+        return gaps
+    reach = RAGGED_REACH * apart
+    asked = (dents.unsolid - dents.mask) & (dents.mask - gaps).dilate(reach)
+    if asked:
+        gaps |= _ragged(asked, dents, scale).dilate(reach) & dents.mask
+    return gaps
 
 
 def reach_of_gaps(apart: int, scale: float) -> int:

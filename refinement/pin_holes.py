@@ -47,30 +47,50 @@ def find_pin_holes(
         quantised: (H, W) uint8.
         scale: Size of the picture relative to 1024 x 1024.
         solid: Dents are below this level.
-        quick: Leave all that lies near the border, however smooth it is.
+        quick: Leave all that lies near the border, however smooth and however compact it is.
     """
     unsolid = Mask(quantised < solid)
     widest = max(PIN_HOLE_SIDE[0], PIN_HOLE_SIDE[1] * scale)
     # Closing by a square fills whatever is narrower than it, and that alone need be asked.
     wide = unsolid.erode(widest / 2).dilate(widest / 2)
-    asked = unsolid - wide.dilate(1)
+    apart = max(PIN_HOLE_APART[0], round(PIN_HOLE_APART[1] * scale))
+    if quick:
+        asked, joined = _far_from_border(unsolid, wide, apart)
+    else:
+        asked, joined = unsolid - wide.dilate(1), Mask.empty(wide.shape)
     if not asked:
         return asked
-    apart = max(PIN_HOLE_APART[0], round(PIN_HOLE_APART[1] * scale))
     part = asked.box(reach_of_gaps(apart, scale))
-    dents = Dents.of(quantised, part, solid, wide.crop(part))
-    if not dents.mask:
-        return Mask.empty(quantised.shape)
-    openings = None if quick else small_openings(wide, scale).crop(part)
-    begin = where_gaps_begin(dents, openings, widest, apart, scale)
-    found = _thick(dents, widest) | _lone(quantised, dents, begin, apart, widest)
+    around, joined = unsolid.crop(part), joined.crop(part)
+    if quick:
+        dents = Dents.of(quantised, part, asked.crop(part), Mask.empty(around.shape))
+        openings = None
+    else:
+        dents = Dents.of(quantised, part, around, wide.crop(part))
+        openings = small_openings(wide, scale).crop(part)
+    joined |= where_gaps_begin(dents, openings, widest, apart, scale)
+    found = _lone(quantised, dents, joined, apart, widest)
+    if not quick:
+        found |= _thick(dents, widest)
     if not found:
         return Mask.empty(quantised.shape)
     # The skirts of a hole are its own, those of what lies beside it are not.
-    found = found.dilate(2) - (dents.unsolid - found).dilate(1)
+    found = found.dilate(2) - (around - found).dilate(1)
     whole = np.zeros(quantised.shape, np.uint8)
     whole[part] = found.pixels()
     return Mask(whole)
+
+
+def _far_from_border(unsolid: Mask, wide: Mask, apart: int) -> tuple[Mask, Mask]:
+    """The dents that are no part of rows beside the border, and those that rows may lead to."""
+    near = wide.dilate(2 * apart)
+    left, joined = unsolid - near, (unsolid & near) - wide
+    for _ in range(_STEPS + 1):
+        joined = joined.dilate(2 * apart + 1) & left
+        if not joined:
+            break
+        left -= joined
+    return left, joined.dilate(2 * apart + 1) & left
 
 
 def _thick(dents: Dents, widest: float) -> Mask:
