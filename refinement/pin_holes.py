@@ -69,7 +69,9 @@ def find_pin_holes(
         dents = Dents.of(quantised, part, around, wide.crop(part))
         openings = small_openings(wide, scale).crop(part)
     joined |= where_gaps_begin(dents, openings, widest, apart, scale)
-    found = _lone(quantised, dents, joined, apart, widest)
+    # Only openings beside them tell gaps between leaves from pin holes in groups.
+    largest = widest if quick else PIN_HOLE_GROUP * widest
+    found = _lone(quantised, dents, joined, apart, largest)
     if not quick:
         found |= _thick(dents, widest)
     if not found:
@@ -108,7 +110,7 @@ def _thick(dents: Dents, widest: float) -> Mask:
     return groups.mask()
 
 
-def _lone(quantised: Alpha8, dents: Dents, begin: Mask, apart: int, widest: float) -> Mask:
+def _lone(quantised: Alpha8, dents: Dents, begin: Mask, apart: int, largest: float) -> Mask:
     """The groups of dents that lead to nothing else.
 
     Args:
@@ -116,7 +118,7 @@ def _lone(quantised: Alpha8, dents: Dents, begin: Mask, apart: int, widest: floa
         dents: The dents.
         begin: Those of them where gaps begin.
         apart: Half the body between dents that belong together.
-        widest: The largest side of a pin hole.
+        largest: The largest side of a group of pin holes.
     """
     # Most dents lie where gaps begin, and following them takes less time than labelling them.
     joined, left = begin, dents.mask
@@ -128,7 +130,7 @@ def _lone(quantised: Alpha8, dents: Dents, begin: Mask, apart: int, widest: floa
     if not left:
         return left
     groups = _Groups.of_dents(left, apart)
-    groups.small &= groups.side <= PIN_HOLE_GROUP * widest
+    groups.small &= groups.side <= largest
     groups.leave_out(joined & left)
     found = groups.mask()
     clear = found & dents.clear

@@ -132,7 +132,7 @@ PIN_HOLE_GROUP: Final = 2.5
 PIN_HOLE_TOUCHING: Final = (12, 0.3)
 """In pictures smaller than the second (of 1024) holes touch each other, and a pin hole is at most
 so many pixels wide. Trade: at 512 px a gap in the curls of portrait 01 is 10 px wide."""
-PIN_HOLE_OPEN: Final = 6
+PIN_HOLE_OPEN: Final = 5
 """A dent of at least so many clear pixels is an opening. Trade: 4 leave a quarter more of the holes
 at 96 px, 9 fill openings of 4 px at 384 px."""
 STRAND_WIDTH: Final = 4
