@@ -132,7 +132,6 @@ def _matte(rgba: Pixels, options: Options, without: str | None) -> tuple[Plane, 
     scale = _scale(raw)
     original = np.asarray(channel, np.uint8) if rgba.dtype == np.uint8 else to_8_bit(read)
     quantised = original if raw is read else to_8_bit(raw)
-    quantised, _ = _fill_pin_holes(raw, quantised, without, quick=True)
     divided, earlier = None, Earlier()
     if without != "levels":
         lower = halo.take_off_wide_halo(raw, quantised, scale)
