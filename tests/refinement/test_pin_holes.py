@@ -85,6 +85,65 @@ def test_a_hole_near_the_border_or_another_is_filled() -> None:
     assert np.abs(refined(raw) - true).max() <= 1
 
 
+@pytest.mark.parametrize("size", SIZES)
+def test_holes_two_pixels_from_a_smooth_border_are_filled(size: int) -> None:
+    rng = np.random.default_rng(size)
+    true = body(size)
+    raw = true.copy()
+    for y in (0.55, 0.7, 0.85):
+        row = round(y * size)
+        left, right = np.flatnonzero(true[row] == 255)[[0, -1]]
+        for x in (left + 2, right - 4):
+            raw[row - 1 : row + 2, x : x + 3] *= rng.uniform(0.1, 0.8, (3, 3))
+    assert np.count_nonzero(raw < 245) > np.count_nonzero(true < 245)
+    result = refined(raw)
+    assert result[true == 255].min() >= 245
+    assert np.abs(result - true)[true < 255].max() <= 1
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_holes_near_each_other_are_filled(size: int) -> None:
+    rng = np.random.default_rng(size)
+    true = body(size)
+    raw = true.copy()
+    y, x = round(0.7 * size), size // 2
+    for _ in range(5):
+        top, left = y + rng.integers(-5, 6), x + rng.integers(-5, 6)
+        raw[top : top + 2, left : left + 2] = rng.integers(30, 200)
+    assert np.abs(refined(raw) - true).max() <= 1
+
+
+def test_a_hole_that_the_frame_cuts_is_filled_and_a_gap_in_its_line_stays() -> None:
+    true = body(256)
+    raw = true.copy()
+    raw[-3:, 100:103] = 90
+    raw[-1, 150:154] = 90  # it may be the edge of a strand that goes on beyond
+    result = refined(raw)
+    assert result[-3:, 100:103].min() == 255
+    assert result[-1, 150:154].max() <= 91
+
+
+def leaves(size: int) -> NDArray[Any]:
+    """Overlapping leaves, with openings of all sizes between them."""
+    rng = np.random.default_rng(3)
+    canvas = np.zeros((4 * size, 4 * size), np.uint8)
+    for _ in range(130):
+        x, y = (2 * size + rng.normal(0, 0.62 * size, 2)).astype(int).tolist()
+        axes = (int(rng.uniform(0.3, 0.5) * size), int(rng.uniform(0.05, 0.1) * size))
+        cv2.ellipse(canvas, (x, y), axes, rng.uniform(0, 180), 0, 360, 255, -1)
+    return cv2.resize(canvas, (size, size), interpolation=cv2.INTER_AREA).astype(np.float64)
+
+
+@pytest.mark.parametrize("size", [256, 448])
+def test_openings_between_leaves_stay(size: int) -> None:
+    true = leaves(size)
+    inside = cv2.morphologyEx(true, cv2.MORPH_CLOSE, np.ones((9, 9), np.uint8))
+    lost = inside - true
+    assert lost.sum() / 255 > 300
+    filled = np.maximum(refined(true) - true, 0)
+    assert filled.sum() < 0.03 * lost.sum()
+
+
 def test_gaps_between_strands_stay_open() -> None:
     size = 384
     canvas = np.zeros((4 * size, 4 * size), np.uint8)
