@@ -133,8 +133,8 @@ PIN_HOLE_TOUCHING: Final = (12, 0.3)
 """In pictures smaller than the second (of 1024) holes touch each other, and a pin hole is at most
 so many pixels wide. Trade: at 512 px a gap in the curls of portrait 01 is 10 px wide."""
 PIN_HOLE_OPEN: Final = 5
-"""A dent of at least so many clear pixels is an opening. Trade: 4 leave a sixth more of the holes at
-96 px, 9 fill openings of 4 px at 384 px."""
+"""A dent of at least so many clear pixels is an opening. Trade: 4 leave a sixth more of the holes
+at 96 px, 9 fill openings of 4 px at 384 px."""
 STRAND_WIDTH: Final = 4
 """A border is ragged where it has strands and gaps up to so many pixels wide. Measured on dents
 beside the border: 88 in 100 of 297 drawn holes, and 5 in 100 of 352 gaps of undamaged mattes, lie
