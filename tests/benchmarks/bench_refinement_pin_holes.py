@@ -93,9 +93,9 @@ def main() -> None:
                     result = refine(np.dstack([rgb, raw]), options=Options(estimate_colour=False))
                     refined = np.rint(255 * result.alpha)
                     true = alpha == 255
-                    left[design] += np.count_nonzero(true & (refined < 245))
-                    total[design] += np.count_nonzero(true & (raw < 245))
-                    soft += np.count_nonzero(~true & (np.abs(refined - alpha) > 10))
+                    left[design] += int(np.count_nonzero(true & (refined < 245)))
+                    total[design] += int(np.count_nonzero(true & (raw < 245)))
+                    soft += int(np.count_nonzero(~true & (np.abs(refined - alpha) > 10)))
         shares = [left[design] / max(1, total[design]) for design in DESIGNS]
         shares.append(left.total() / max(1, total.total()))
         print(f"{size:5}", *(f"{share:9.3f}" for share in shares), f"{soft:6}", flush=True)

@@ -225,3 +225,12 @@ def test_pin_holes_do_not_depend_on_how_much_background_lies_about(
     found = find_pin_holes(alpha, 0.2).pixels()
     padded = find_pin_holes(np.pad(alpha, padding), 0.2).pixels()
     assert np.array_equal(padded, np.pad(found, padding))
+
+
+@pytest.mark.parametrize("width", [50, 64, 70, 130, 192])
+def test_a_part_of_a_mask_is_that_of_its_pixels(width: int) -> None:
+    pixels = np.random.default_rng(width).random((40, width)) < 0.3
+    for rows in (slice(0, 40), slice(3, 17), slice(30, 90)):
+        for columns in (slice(0, width), slice(5, 48), slice(width - 9, width + 30)):
+            cropped = Mask(pixels).crop((rows, columns))
+            assert np.array_equal(cropped.pixels().astype(bool), pixels[rows, columns])
