@@ -17,11 +17,13 @@ from refinement.grid import (
     Interpolated,
     Plane,
     as_mask8,
+    cell_mean,
     cell_share,
     dilate,
     erode,
+    interpolate_level,
     level_beside,
-    local_level,
+    mask_from_cells,
     square_kernel,
 )
 from refinement.labels import Labelled, count_beside, label
@@ -33,6 +35,9 @@ from refinement.thresholds import (
     CRISP_RIM,
     CRISP_RISE,
     HALO_ABRUPT,
+    HALO_ALIKE_ABRUPT,
+    HALO_ALIKE_OPEN,
+    HALO_ALIKE_SIDE,
     HALO_AT_MOST,
     HALO_EDGE,
     HALO_FADE,
@@ -55,7 +60,7 @@ class Halo:
 
     Attributes:
         mask: Its pixels above the level of clear.
-        level: (H, W) uint8, its alpha within and beside ``mask``; 0 away from it.
+        level: (H, W) uint8, its alpha within and beside ``mask``.
     """
 
     mask: Mask
@@ -88,9 +93,11 @@ def find_halo(quantised: Alpha8, scale: float) -> Halo | None:
         return None
     part = (core & visible).box(round(4 * HALO_REACH * scale) + 8)
     alpha, inner = quantised[part], core.pixels()[part]
-    level = local_level(alpha, inner, max(2, round(8 * scale)))
+    step = max(2, round(8 * scale))
+    mean, near = level_beside(alpha * inner, cell_mean(inner, step), step)
+    level = interpolate_level(mean, alpha.shape)
     ceiling = np.asarray(cv2.add(level, np.full_like(level, HALO_TOLERANCE)), np.uint8)
-    allowed = Mask(alpha <= ceiling) & Mask(level)
+    allowed = Mask(alpha <= ceiling) & mask_from_cells(near, alpha.shape)
     grown = Mask(inner).grow_within(allowed, 2 + round(HALO_REACH * scale))
     regions = label(grown & Mask(alpha > CLEAR), connectivity=8)
     if regions.count == 1 or regions.count >= np.iinfo(np.uint16).max:
@@ -111,7 +118,11 @@ def _halos(
     ceiling: Alpha8,
     scale: float,
 ) -> NDArray[np.bool_]:
-    """Which regions are halos, (count,): abrupt towards the subject, gradual outward."""
+    """Which regions are halos, (count,): abrupt towards the subject, gradual outward.
+
+    Where a picture shows halo for certain, what is no higher counts with less: what lies in the
+    openings of a net, small parts, and parts beside softer borders.
+    """
     near = square_kernel(4 * scale)
     highest = dilate(alpha, near)
     # The rim towards what is higher: abrupt beside a halo, gradual on a slope.
@@ -119,16 +130,32 @@ def _halos(
     beside_halo = count_beside(regions, higher, square_kernel(1))
     least = np.asarray(cv2.add(level, np.full_like(level, HALO_RISE)), np.uint8)
     rim, steep = beside_halo(higher), beside_halo(as_mask8(highest > least))
+    rim = np.maximum(rim, 1)
     # The rim towards background: gradual beside a halo, an edge round cloth.
     lower, names = regions.pixels_of(Mask(alpha <= CLEAR).dilate(1) & regions.mask)
     inner = dilate(level, near).ravel()[lower].astype(np.int32)
     edge = (inner > HALO_EDGE) & (highest.ravel()[lower] > CRISP_RISE * inner)
     outer = np.bincount(names, minlength=regions.count)
-    crisp = np.bincount(names[edge], minlength=regions.count)
-    chosen = (steep > HALO_ABRUPT * rim) & (rim > 0) & (outer > HALO_OPEN * rim)
-    chosen &= (crisp <= CRISP_RIM * outer) & (regions.areas > (HALO_SIDE * scale) ** 2)
-    chosen[0] = False
+    gradual = np.bincount(names[edge], minlength=regions.count) <= CRISP_RIM * outer
+    gradual[0] = False
+    abrupt, sure, less = (steep > share * rim for share in (HALO_ABRUPT, *HALO_ALIKE_ABRUPT))
+    large = (outer > HALO_OPEN * rim) & (regions.areas > (HALO_SIDE * scale) ** 2)
+    chosen = gradual & abrupt & large
+    if chosen.any():  # what is no higher than these may be halo too, if it looks less like one
+        sure &= (regions.areas > (HALO_ALIKE_SIDE * scale) ** 2) & (outer < HALO_ALIKE_OPEN * rim)
+        alike = sure | (less & large)
+        chosen |= alike & gradual & _no_higher(alpha, regions, chosen)
     return chosen
+
+
+def _no_higher(alpha: Alpha8, regions: Labelled, chosen: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which regions are on average no higher than nearly all of the chosen ones, (count,)."""
+    places, names = regions.pixels_of(regions.mask)
+    values = alpha.ravel()[places]
+    known = values[chosen[names]]
+    most = np.partition(known, int(0.95 * known.size))[int(0.95 * known.size)]
+    total = np.bincount(names, weights=values, minlength=regions.count)
+    return np.asarray(total <= (int(most) + HALO_TOLERANCE) * np.maximum(regions.areas, 1))
 
 
 def take_off_wide_halo(alpha: Plane, quantised: Alpha8, scale: float) -> Plane:
@@ -145,13 +172,16 @@ def take_off_wide_halo(alpha: Plane, quantised: Alpha8, scale: float) -> Plane:
     found = find_halo(quantised, scale)
     if found is None:
         return alpha
+    # Its level fades beside it, so that no step is made where it ends.
+    reach = 2 + round(4 * scale)
+    part = found.mask.box(2 * reach + 1)
+    inner = found.mask.pixels()[part] * np.uint8(255)
+    wide = found.mask.dilate(reach).pixels()[part] * np.uint8(255)
+    weight = cv2.blur(wide, (2 * reach + 1,) * 2).astype(np.float32) / 255
+    weight *= 1 + (HALO_UNEVEN - 1) * cv2.blur(inner, (3, 3)).astype(np.float32) / 255
     result = alpha.copy()
-    beside = found.mask.dilate(2 + 6 * scale) & Mask(found.level)
-    places = beside.places()
-    level = found.level.ravel()[places].astype(np.float32) / np.float32(255)
-    level[found.mask.at(places)] *= np.float32(HALO_UNEVEN)
-    result.ravel()[places] = _without(alpha.ravel()[places], level)
-    result.ravel()[(found.mask - beside).places()] = 0
+    level = found.level[part].astype(np.float32) * weight / 255
+    result[part] = _without(alpha[part], level)
     return result
 
 

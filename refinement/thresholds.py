@@ -203,6 +203,16 @@ HALO_RISE: Final = 80
 Chosen by eye; slopes of defocus and of motion rise less."""
 HALO_ABRUPT: Final = 0.7
 """So much of a halo's rim towards the subject is abrupt. Trade."""
+HALO_ALIKE_ABRUPT: Final = (0.95, 0.5)
+"""Where a picture has halo for certain, parts no higher need an abrupt rim along so much: the first
+if they are small or enclosed, else the second. Measured on real mattes: faint hair that is small or
+enclosed has 0.5 to 0.9."""
+HALO_ALIKE_OPEN: Final = 2.0
+"""The rim towards background of a small part is at most so many times that towards the subject:
+longer ones are strands and wisps. Measured on the same."""
+HALO_ALIKE_SIDE: Final = 10
+"""Such a part covers the area of a square with a side of so many pixels. Smaller ones lie along all
+edges, and make steps there. Trade."""
 HALO_OPEN: Final = 0.15
 """A halo's rim towards background is at least this share of that towards the subject. Chosen by
 eye: what body encloses is a panel."""
