@@ -61,6 +61,13 @@ PIN_HOLE: Final = 60
 """A clear region of fewer pixels is a pin hole if nothing else is open near it. Chosen by eye."""
 GAP_AREA: Final = 9
 """A clear region of at least so many pixels is background by itself. Chosen by eye."""
+PANE_WIDE: Final = ((5, 40), (32, 100))
+"""Half the side, in pixels, of a square that a faint enclosed part holds if it is to stay faint,
+and over how much body it may lie from the outside. Chosen by eye: pin holes are narrower, and a rim
+or thread is thinner than the first, an arm than the second."""
+PANE_APART: Final = 12
+"""Such parts belong together where no more than twice so many pixels lie between them: the openings
+of a net. Chosen by eye."""
 FLAT: Final = 9.0
 """A region whose standard deviation is below this counts as level. Chosen by eye."""
 SMOOTH: Final = 2.5
