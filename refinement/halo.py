@@ -42,6 +42,7 @@ from refinement.thresholds import (
     HALO_EDGE,
     HALO_FADE,
     HALO_LEAST,
+    HALO_LOWERED,
     HALO_NEAR,
     HALO_OPEN,
     HALO_RANGE,
@@ -211,6 +212,20 @@ def take_off_halo(
     faint = np.flatnonzero((alpha > 0) & (alpha <= HALO_FADE * regions.clear))
     if faint.size:
         values[faint] = _without(values[faint], _background_level(quantised, regions, band[faint]))
+
+
+def is_clear_now(before: Alpha8, after: Alpha8, scale: float) -> bool:
+    """Whether a visible part of halo was lowered to the level of clear.
+
+    What is left of it is background, and the border beside it is another.
+
+    Args:
+        before: (H, W) uint8, raw alpha.
+        after: (H, W) uint8, refined alpha.
+        scale: Size of the picture relative to 1024 x 1024.
+    """
+    lowered = Mask(before > CLEAR) & Mask(after - np.uint8(1) < CLEAR)  # 0 becomes 255
+    return lowered.erode(1).count() > (HALO_LOWERED * scale) ** 2
 
 
 def _background_level(quantised: Alpha8, regions: Regions, places: Places) -> NDArray[np.float32]:
