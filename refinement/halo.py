@@ -50,7 +50,6 @@ from refinement.thresholds import (
     HALO_RISE,
     HALO_SIDE,
     HALO_TOLERANCE,
-    HALO_UNEVEN,
     HALO_WIDE,
 )
 
@@ -173,16 +172,19 @@ def take_off_wide_halo(alpha: Plane, quantised: Alpha8, scale: float) -> Plane:
     found = find_halo(quantised, scale)
     if found is None:
         return alpha
-    # Its level fades beside it, so that no step is made where it ends.
+    # Its level is the mean of the nearest halo, and fades beside it, so that no step is made.
     reach = 2 + round(4 * scale)
     part = found.mask.box(2 * reach + 1)
-    inner = found.mask.pixels()[part] * np.uint8(255)
-    wide = found.mask.dilate(reach).pixels()[part] * np.uint8(255)
-    weight = cv2.blur(wide, (2 * reach + 1,) * 2).astype(np.float32) / 255
-    weight *= 1 + (HALO_UNEVEN - 1) * cv2.blur(inner, (3, 3)).astype(np.float32) / 255
+    window = (2 * reach + 1,) * 2
+    halo, raw = found.mask.pixels()[part], quantised[part]
+    known = cv2.boxFilter(halo, cv2.CV_32F, window, normalize=False)
+    total = cv2.boxFilter(raw * halo, cv2.CV_32F, window, normalize=False)
+    level = total / np.maximum(known, 1)
+    np.copyto(level, found.level[part], where=known == 0)
+    wide = found.mask.dilate(reach).pixels()[part]
+    level *= cv2.boxFilter(wide, cv2.CV_32F, window)
     result = alpha.copy()
-    level = found.level[part].astype(np.float32) * weight / 255
-    result[part] = _without(alpha[part], level)
+    result[part] = _without(alpha[part], np.asarray(level / 255, np.float32))
     return result
 
 

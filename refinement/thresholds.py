@@ -204,9 +204,6 @@ HALO_RANGE: Final = 18
 """A halo is smooth where alpha spans no more than this over 9 x 9 px. As for panels."""
 HALO_TOLERANCE: Final = 10
 """A halo reaches as far as alpha is not higher than its level by more than this. Trade."""
-HALO_UNEVEN: Final = 1.15
-"""A wide halo counts as so many times its smoothed level where it lies, as it is uneven. Trade: 1
-leaves more of it outside, 1.3 takes more from hair."""
 HALO_REACH: Final = 12
 """How far, in pixels, a halo may go on beyond its smooth part. Trade."""
 HALO_RISE: Final = 80
