@@ -174,17 +174,21 @@ def take_off_wide_halo(alpha: Plane, quantised: Alpha8, scale: float) -> Plane:
         return alpha
     # Its level is the mean of the nearest halo, and fades beside it, so that no step is made.
     reach = 2 + round(4 * scale)
-    part = found.mask.box(2 * reach + 1)
-    window = (2 * reach + 1,) * 2
-    halo, raw = found.mask.pixels()[part], quantised[part]
-    known = cv2.boxFilter(halo, cv2.CV_32F, window, normalize=False)
-    total = cv2.boxFilter(raw * halo, cv2.CV_32F, window, normalize=False)
-    level = total / np.maximum(known, 1)
-    np.copyto(level, found.level[part], where=known == 0)
-    wide = found.mask.dilate(reach).pixels()[part]
-    level *= cv2.boxFilter(wide, cv2.CV_32F, window)
+    beside = found.mask.dilate(2 * reach)
+    part, places = found.mask.box(2 * reach + 1), beside.places()
+    here = np.flatnonzero(beside.pixels()[part])
+    halo, wide = found.mask.pixels()[part], found.mask.dilate(reach).pixels()[part]
+
+    def sums(plane: Alpha8, depth: int) -> NDArray[np.float32]:
+        window = (2 * reach + 1,) * 2
+        total = cv2.boxFilter(plane, depth, window, normalize=False)
+        return total.ravel()[here].astype(np.float32)
+
+    known, total = sums(halo, cv2.CV_16U), sums(quantised[part] * halo, cv2.CV_32F)
+    level = np.where(known, total / np.maximum(known, 1), found.level.ravel()[places])
+    level *= sums(wide, cv2.CV_16U) / (255 * (2 * reach + 1) ** 2)
     result = alpha.copy()
-    result[part] = _without(alpha[part], np.asarray(level / 255, np.float32))
+    result.ravel()[places] = _without(alpha.ravel()[places], np.asarray(level, np.float32))
     return result
 
 
