@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tests.benchmarks.bench_refinement import procedural
 from tests.refinement import synthetic
 from tests.refinement.test_absolute_regions import SIZE, new_steps, refined
 
@@ -121,3 +122,11 @@ def test_wide_halo_beside_hair_is_taken_off_without_steps(hair: str, added: bool
     assert error[true == 0].sum() < 0.06 * before[true == 0].sum()
     assert error[band].sum() < (0.9 if added else 1.1) * before[band].sum()
     assert new_steps(raw, result) <= 30
+
+
+def test_halo_that_was_lowered_to_the_level_of_clear_is_gone_over_again() -> None:
+    """One of twenty-four portraits; a second refinement moved a hundred pixels of it."""
+    *_, (_, _, alpha) = procedural(11, SIZE)
+    raw = 255 * synthetic.damage_seethrough(alpha.astype(np.float32) / 255, 10)
+    result, _ = refined(raw)
+    assert np.abs(refined(result)[0] - result).max() <= 1
