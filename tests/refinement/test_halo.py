@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tests.benchmarks.bench_refinement import procedural
+from builder.generation.procedural import draw
+from builder.prompts.vocabulary import VOCABULARY
 from tests.refinement import synthetic
 from tests.refinement.test_absolute_regions import SIZE, new_steps, refined
 
@@ -126,7 +127,9 @@ def test_wide_halo_beside_hair_is_taken_off_without_steps(hair: str, added: bool
 
 def test_halo_that_was_lowered_to_the_level_of_clear_is_gone_over_again() -> None:
     """One of twenty-four portraits; a second refinement moved a hundred pixels of it."""
-    *_, (_, _, alpha) = procedural(11, SIZE)
-    raw = 255 * synthetic.damage_seethrough(alpha.astype(np.float32) / 255, 10)
+    parts = {"hair_style": 10, "arms": 5, "jewellery": 3}
+    wanted = {kind: VOCABULARY[kind][n % len(VOCABULARY[kind])] for kind, n in parts.items()}
+    true = draw(7010, wanted, SIZE, SIZE).alpha.astype(np.float32) / 255
+    raw = 255 * synthetic.damage_seethrough(true, 10)
     result, _ = refined(raw)
     assert np.abs(refined(result)[0] - result).max() <= 1
