@@ -22,17 +22,25 @@ from refinement.grid import (
     distance_from,
     mask_from_cells,
     rough_cell_share,
+    square_kernel,
 )
-from refinement.labels import Labelled, label
+from refinement.labels import Labelled, label, regions_meeting
 from refinement.masks import Mask
 from refinement.thresholds import (
     CLEAR,
     CLEAR_AT_MOST,
     CLEAR_MARGIN,
+    CRISP_RIM,
+    CRISP_RISE,
+    DENT,
     FLAT,
     GAP_AREA,
+    HAZE_AT_MOST,
+    PANE_APART,
+    PANE_WIDE,
     PIN_HOLE,
     SOLID,
+    VISIBLE,
 )
 
 
@@ -116,6 +124,35 @@ def background_core(
     return core, depth, int(np.count_nonzero(enclosed[1:]))
 
 
+def find_panes(quantised: Alpha8, background: Mask, scale: float) -> Mask:
+    """Faint parts that body encloses: lenses, the meshes of lace, openings that halo fills.
+
+    They are wider than pin holes and fainter than panels, and what encloses them is thin or full of
+    others, so they are not filled. Whether they are glass or halo is not asked here.
+
+    Args:
+        quantised: (H, W) uint8.
+        background: Definite background.
+        scale: Size of the picture relative to 1024 x 1024.
+    """
+    faint = Mask(quantised <= DENT) - background
+    wide = faint.erode(PANE_WIDE[0][0] * scale)
+    if not wide:
+        return wide
+    regions = label(faint, connectivity=8)
+    open_ = regions.meeting(background.dilate(1))
+    enclosed = regions.meeting(wide) & ~open_
+    panes = regions.mask_of(enclosed)
+    if not panes:
+        return panes
+    outside = background | regions.mask_of(open_)
+    near = Mask.empty(panes.shape)
+    for half, body in PANE_WIDE:
+        near |= regions_meeting(panes, faint.erode(half * scale)) & outside.dilate(body * scale)
+    groups = label(panes.dilate(PANE_APART * scale), connectivity=8)
+    return panes & groups.mask_of(groups.meeting(near))
+
+
 def pin_holes(
     quantised: Alpha8,
     regions: Labelled,
@@ -167,6 +204,34 @@ def pin_holes(
     haze = median_clear(quantised, clear)
     alike = np.abs(floor - haze) <= 1 if haze else np.zeros(len(lone), np.bool_)
     return np.asarray(names[lone][~alike])
+
+
+def crisp_rims(quantised: Alpha8, background: Mask, scale: float) -> Mask:
+    """Faint regions that end abruptly towards background: cloth, not haze.
+
+    Haze fades into background over many pixels. Tulle, a veil or a lens has an edge. If most
+    of its rim is an edge the region is kept whole, because a cut through it is wrong whatever
+    it is.
+
+    Args:
+        quantised: (H, W) uint8.
+        background: Definite background.
+        scale: Size of the picture relative to 1024 x 1024.
+
+    Returns:
+        The mask of those regions.
+    """
+    faint = Mask(quantised < HAZE_AT_MOST) - background
+    regions = label(faint, connectivity=4)
+    # The level that alpha reaches within a few pixels, and the level it reaches farther in.
+    soon = dilate(quantised * faint.pixels(), square_kernel(4 * scale))
+    level = dilate(soon, square_kernel(12 * scale))
+    beside, names = regions.pixels_of(faint & background.dilate(1))
+    soon, level = soon.ravel()[beside], level.ravel()[beside]
+    edge = (soon > CRISP_RISE * level.astype(np.float32)) & (level > VISIBLE)
+    rim = np.bincount(names, minlength=regions.count)
+    sharp = np.bincount(names[edge], minlength=regions.count)
+    return regions.mask_of((sharp > CRISP_RIM * rim) & (rim > 0))
 
 
 def gap_area(scale: float) -> int:

@@ -17,11 +17,13 @@ from refinement.grid import (
     Interpolated,
     Plane,
     as_mask8,
+    cell_mean,
     cell_share,
     dilate,
     erode,
+    interpolate_level,
     level_beside,
-    local_level,
+    mask_from_cells,
     square_kernel,
 )
 from refinement.labels import Labelled, count_beside, label
@@ -33,10 +35,14 @@ from refinement.thresholds import (
     CRISP_RIM,
     CRISP_RISE,
     HALO_ABRUPT,
+    HALO_ALIKE_ABRUPT,
+    HALO_ALIKE_OPEN,
+    HALO_ALIKE_SIDE,
     HALO_AT_MOST,
     HALO_EDGE,
     HALO_FADE,
     HALO_LEAST,
+    HALO_LOWERED,
     HALO_NEAR,
     HALO_OPEN,
     HALO_RANGE,
@@ -44,7 +50,6 @@ from refinement.thresholds import (
     HALO_RISE,
     HALO_SIDE,
     HALO_TOLERANCE,
-    HALO_UNEVEN,
     HALO_WIDE,
 )
 
@@ -55,7 +60,7 @@ class Halo:
 
     Attributes:
         mask: Its pixels above the level of clear.
-        level: (H, W) uint8, its alpha within and beside ``mask``; 0 away from it.
+        level: (H, W) uint8, its alpha within and beside ``mask``.
     """
 
     mask: Mask
@@ -88,9 +93,11 @@ def find_halo(quantised: Alpha8, scale: float) -> Halo | None:
         return None
     part = (core & visible).box(round(4 * HALO_REACH * scale) + 8)
     alpha, inner = quantised[part], core.pixels()[part]
-    level = local_level(alpha, inner, max(2, round(8 * scale)))
+    step = max(2, round(8 * scale))
+    mean, near = level_beside(alpha * inner, cell_mean(inner, step), step)
+    level = interpolate_level(mean, alpha.shape)
     ceiling = np.asarray(cv2.add(level, np.full_like(level, HALO_TOLERANCE)), np.uint8)
-    allowed = Mask(alpha <= ceiling) & Mask(level)
+    allowed = Mask(alpha <= ceiling) & mask_from_cells(near, alpha.shape)
     grown = Mask(inner).grow_within(allowed, 2 + round(HALO_REACH * scale))
     regions = label(grown & Mask(alpha > CLEAR), connectivity=8)
     if regions.count == 1 or regions.count >= np.iinfo(np.uint16).max:
@@ -111,7 +118,11 @@ def _halos(
     ceiling: Alpha8,
     scale: float,
 ) -> NDArray[np.bool_]:
-    """Which regions are halos, (count,): abrupt towards the subject, gradual outward."""
+    """Which regions are halos, (count,): abrupt towards the subject, gradual outward.
+
+    Where a picture shows halo for certain, what is no higher counts with less: what lies in the
+    openings of a net, small parts, and parts beside softer borders.
+    """
     near = square_kernel(4 * scale)
     highest = dilate(alpha, near)
     # The rim towards what is higher: abrupt beside a halo, gradual on a slope.
@@ -119,16 +130,32 @@ def _halos(
     beside_halo = count_beside(regions, higher, square_kernel(1))
     least = np.asarray(cv2.add(level, np.full_like(level, HALO_RISE)), np.uint8)
     rim, steep = beside_halo(higher), beside_halo(as_mask8(highest > least))
+    rim = np.maximum(rim, 1)
     # The rim towards background: gradual beside a halo, an edge round cloth.
     lower, names = regions.pixels_of(Mask(alpha <= CLEAR).dilate(1) & regions.mask)
     inner = dilate(level, near).ravel()[lower].astype(np.int32)
     edge = (inner > HALO_EDGE) & (highest.ravel()[lower] > CRISP_RISE * inner)
     outer = np.bincount(names, minlength=regions.count)
-    crisp = np.bincount(names[edge], minlength=regions.count)
-    chosen = (steep > HALO_ABRUPT * rim) & (rim > 0) & (outer > HALO_OPEN * rim)
-    chosen &= (crisp <= CRISP_RIM * outer) & (regions.areas > (HALO_SIDE * scale) ** 2)
-    chosen[0] = False
+    gradual = np.bincount(names[edge], minlength=regions.count) <= CRISP_RIM * outer
+    gradual[0] = False
+    abrupt, sure, less = (steep > share * rim for share in (HALO_ABRUPT, *HALO_ALIKE_ABRUPT))
+    large = (outer > HALO_OPEN * rim) & (regions.areas > (HALO_SIDE * scale) ** 2)
+    chosen = gradual & abrupt & large
+    if chosen.any():  # what is no higher than these may be halo too, if it looks less like one
+        sure &= (regions.areas > (HALO_ALIKE_SIDE * scale) ** 2) & (outer < HALO_ALIKE_OPEN * rim)
+        alike = sure | (less & large)
+        chosen |= alike & gradual & _no_higher(alpha, regions, chosen)
     return chosen
+
+
+def _no_higher(alpha: Alpha8, regions: Labelled, chosen: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which regions are on average no higher than nearly all of the chosen ones, (count,)."""
+    places, names = regions.pixels_of(regions.mask)
+    values = alpha.ravel()[places]
+    known = values[chosen[names]]
+    most = np.partition(known, int(0.95 * known.size))[int(0.95 * known.size)]
+    total = np.bincount(names, weights=values, minlength=regions.count)
+    return np.asarray(total <= (int(most) + HALO_TOLERANCE) * np.maximum(regions.areas, 1))
 
 
 def take_off_wide_halo(alpha: Plane, quantised: Alpha8, scale: float) -> Plane:
@@ -145,13 +172,23 @@ def take_off_wide_halo(alpha: Plane, quantised: Alpha8, scale: float) -> Plane:
     found = find_halo(quantised, scale)
     if found is None:
         return alpha
+    # Its level is the mean of the nearest halo, and fades beside it, so that no step is made.
+    reach = 2 + round(4 * scale)
+    beside = found.mask.dilate(2 * reach)
+    part, places = found.mask.box(2 * reach + 1), beside.places()
+    here = np.flatnonzero(beside.pixels()[part])
+    halo, wide = found.mask.pixels()[part], found.mask.dilate(reach).pixels()[part]
+
+    def sums(plane: Alpha8, depth: int) -> NDArray[np.float32]:
+        window = (2 * reach + 1,) * 2
+        total = cv2.boxFilter(plane, depth, window, normalize=False)
+        return total.ravel()[here].astype(np.float32)
+
+    known, total = sums(halo, cv2.CV_16U), sums(quantised[part] * halo, cv2.CV_32F)
+    level = np.where(known, total / np.maximum(known, 1), found.level.ravel()[places])
+    level *= sums(wide, cv2.CV_16U) / (255 * (2 * reach + 1) ** 2)
     result = alpha.copy()
-    beside = found.mask.dilate(2 + 6 * scale) & Mask(found.level)
-    places = beside.places()
-    level = found.level.ravel()[places].astype(np.float32) / np.float32(255)
-    level[found.mask.at(places)] *= np.float32(HALO_UNEVEN)
-    result.ravel()[places] = _without(alpha.ravel()[places], level)
-    result.ravel()[(found.mask - beside).places()] = 0
+    result.ravel()[places] = _without(alpha.ravel()[places], np.asarray(level, np.float32))
     return result
 
 
@@ -181,6 +218,20 @@ def take_off_halo(
     faint = np.flatnonzero((alpha > 0) & (alpha <= HALO_FADE * regions.clear))
     if faint.size:
         values[faint] = _without(values[faint], _background_level(quantised, regions, band[faint]))
+
+
+def is_clear_now(before: Alpha8, after: Alpha8, scale: float) -> bool:
+    """Whether a visible part of halo was lowered to the level of clear.
+
+    What is left of it is background, and the border beside it is another.
+
+    Args:
+        before: (H, W) uint8, raw alpha.
+        after: (H, W) uint8, refined alpha.
+        scale: Size of the picture relative to 1024 x 1024.
+    """
+    lowered = Mask(before > CLEAR) & Mask(after - np.uint8(1) < CLEAR)  # 0 becomes 255
+    return lowered.erode(1).count() > (HALO_LOWERED * scale) ** 2
 
 
 def _background_level(quantised: Alpha8, regions: Regions, places: Places) -> NDArray[np.float32]:

@@ -22,7 +22,7 @@ from refinement.result import RefinedMatte
 from refinement.texture import find_fine_structure
 from refinement.thresholds import PIN_HOLE_SHALLOW, SOLID
 
-VERSION: Final = "1.5"
+VERSION: Final = "1.6"
 """Changes whenever the outputs for the same input change."""
 
 _LARGEST_BLOCK: Final = 32 * 2**20 - 2**16
@@ -141,7 +141,7 @@ def _matte(rgba: Pixels, options: Options, without: str | None) -> tuple[Plane, 
                 raw, quantised, divided = lower, to_8_bit(lower), None
     alpha, final, regions = _pass(raw, quantised, options, without, earlier, divided)
     before = quantised
-    again = regions.clean or has_panels(final, scale)
+    again = regions.clean or has_panels(final, scale) or halo.is_clear_now(quantised, final, scale)
     for _ in range(_PASSES if again else 0):
         if np.array_equal(final, before):
             break
@@ -154,7 +154,8 @@ def _matte(rgba: Pixels, options: Options, without: str | None) -> tuple[Plane, 
     regions.inside |= holes
     framed = levels.repair_frame(alpha)  # the body behind the line may be whole only now
     if framed is not alpha:
-        alpha, final = framed, to_8_bit(framed)
+        final, holes = _fill_more_pin_holes(framed, to_8_bit(framed), without)
+        alpha, regions.inside = framed, regions.inside | holes
     return alpha, assemble(original, final, regions, options)
 
 

@@ -20,13 +20,13 @@ from refinement.grid import (
     blur,
     cell_means,
     cell_share,
-    dilate,
+    distance_from,
     mask_from_cells,
     mask_where_all_cells,
     rough_cell_share,
     square_kernel,
 )
-from refinement.labels import label, regions_meeting
+from refinement.labels import regions_meeting
 from refinement.masks import Mask
 from refinement.options import Options
 from refinement.panels import Panels, find_panels
@@ -35,8 +35,6 @@ from refinement.plateaus import find_plateaus
 from refinement.rings import Rings, measure_rings
 from refinement.thresholds import (
     CLEAR,
-    CRISP_RIM,
-    CRISP_RISE,
     DENSE,
     DIRTY,
     DIRTY_SIDE,
@@ -125,14 +123,14 @@ def divide(
         lambda: measure_rings(border, thick, step, scale, options.band_width),
     )
     inside = found.mask - border - _soft(quantised, unknown, rings, thick, step)
-    outside = ~(found.mask | rings.near)
+    outside = ~(found.mask | rings.near | unknown.panes)
     solid = (seen & Mask(quantised >= OPAQUE_VEIL)).count()
     regions = Regions(
         inside=inside,
         outside=outside,
         ground=outside | stray,
-        belongs=found.mask,
-        veiling=_veiling(unknown.beyond, quantised),
+        belongs=found.mask | unknown.panes,
+        veiling=_veiling(unknown.beyond | unknown.panes, quantised),
         sound=(inside & crisp) - unknown.dents.dilate(3 * scale) - rings.edge,
         fine=Mask.empty(inside.shape),
         tail=0,
@@ -214,6 +212,8 @@ class _Unknown:
         haze: Those of them that are haze.
         openings: How many background regions are enclosed.
         clear: The clear level, of 255.
+        panels: Panels and veils.
+        panes: Faint enclosed parts of ``background``, which stay.
     """
 
     background: Mask
@@ -225,6 +225,7 @@ class _Unknown:
     openings: int
     clear: int
     panels: Panels
+    panes: Mask
 
 
 def _unknown(
@@ -240,6 +241,10 @@ def _unknown(
         if hazy[0].count() > 0.05 * quantised.size:
             clear, core = HAZE_AT_MOST, hazy
     background, depth, openings = core
+    panes = backgrounds.find_panes(quantised, background, scale)
+    if panes:  # they have a border, as background has
+        background |= panes
+        depth = np.minimum(depth, distance_from(panes))
     mean, level_cells = backgrounds.level_cells(mean, mean_square)
     panels = find_panels(quantised, mean, level_cells, scale)
     unsolid = Mask(quantised < SOLID) - panels.mask
@@ -255,9 +260,18 @@ def _unknown(
     if beyond:
         haze = _wide(beyond & Mask(quantised < HAZE_AT_MOST), HAZE_SIDE * scale)
     if clear == CLEAR and haze:
-        haze -= crisp_rims(quantised, background, scale)
+        haze -= backgrounds.crisp_rims(quantised, background, scale)
     found = _Unknown(
-        background, unsolid, border.connected, border.dents, beyond, haze, openings, clear, panels
+        background=background,
+        unsolid=unsolid,
+        connected=border.connected,
+        dents=border.dents,
+        beyond=beyond,
+        haze=haze,
+        openings=openings,
+        clear=clear,
+        panels=panels,
+        panes=panes,
     )
     return found, depth
 
@@ -285,34 +299,6 @@ def _undamaged(quantised: Alpha8, inside: Mask, outside: Mask, rings: Rings) -> 
         and _exact(quantised, outside & rings.ring, 0, HAZY)
         and _exact(quantised, outside - rings.ring, 0, HAZY)
     )
-
-
-def crisp_rims(quantised: Alpha8, background: Mask, scale: float) -> Mask:
-    """Faint regions that end abruptly towards background: cloth, not haze.
-
-    Haze fades into background over many pixels. Tulle, a veil or a lens has an edge. If most
-    of its rim is an edge the region is kept whole, because a cut through it is wrong whatever
-    it is.
-
-    Args:
-        quantised: (H, W) uint8.
-        background: Definite background.
-        scale: Size of the picture relative to 1024 x 1024.
-
-    Returns:
-        The mask of those regions.
-    """
-    faint = Mask(quantised < HAZE_AT_MOST) - background
-    regions = label(faint, connectivity=4)
-    # The level that alpha reaches within a few pixels, and the level it reaches farther in.
-    soon = dilate(quantised * faint.pixels(), square_kernel(4 * scale))
-    level = dilate(soon, square_kernel(12 * scale))
-    beside, names = regions.pixels_of(faint & background.dilate(1))
-    soon, level = soon.ravel()[beside], level.ravel()[beside]
-    edge = (soon > CRISP_RISE * level.astype(np.float32)) & (level > VISIBLE)
-    rim = np.bincount(names, minlength=regions.count)
-    sharp = np.bincount(names[edge], minlength=regions.count)
-    return regions.mask_of((sharp > CRISP_RIM * rim) & (rim > 0))
 
 
 def thickness(border: Mask, depth: Plane, step: int) -> tuple[Plane, Mask]:

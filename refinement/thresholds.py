@@ -61,6 +61,13 @@ PIN_HOLE: Final = 60
 """A clear region of fewer pixels is a pin hole if nothing else is open near it. Chosen by eye."""
 GAP_AREA: Final = 9
 """A clear region of at least so many pixels is background by itself. Chosen by eye."""
+PANE_WIDE: Final = ((5, 40), (32, 100))
+"""Half the side, in pixels, of a square that a faint enclosed part holds if it is to stay faint,
+and over how much body it may lie from the outside. Chosen by eye: pin holes are narrower, and a rim
+or thread is thinner than the first, an arm than the second."""
+PANE_APART: Final = 12
+"""Such parts belong together where no more than twice so many pixels lie between them: the openings
+of a net. Chosen by eye."""
 FLAT: Final = 9.0
 """A region whose standard deviation is below this counts as level. Chosen by eye."""
 SMOOTH: Final = 2.5
@@ -214,15 +221,16 @@ HALO_AT_MOST: Final = 77
 """A wide halo is fainter than this (0.3). Chosen between halos and tulle."""
 HALO_LEAST: Final = 2
 """Alpha above this counts as a part of a wide halo."""
+HALO_LOWERED: Final = 20
+"""Where more than the area of a square with a side of so many pixels was lowered to the level of
+clear, contours aside, a further pass is made. Chosen so that none changes anything in the others of
+300 pictures."""
 HALO_WIDE: Final = 3
 """Half the side, in pixels, of the smallest square in which a halo is smooth. Chosen by eye."""
 HALO_RANGE: Final = 18
 """A halo is smooth where alpha spans no more than this over 9 x 9 px. As for panels."""
 HALO_TOLERANCE: Final = 10
 """A halo reaches as far as alpha is not higher than its level by more than this. Trade."""
-HALO_UNEVEN: Final = 1.15
-"""A wide halo counts as so many times its smoothed level where it lies, as it is uneven. Trade: 1
-leaves more of it outside, 1.3 takes more from hair."""
 HALO_REACH: Final = 12
 """How far, in pixels, a halo may go on beyond its smooth part. Trade."""
 HALO_RISE: Final = 80
@@ -230,6 +238,16 @@ HALO_RISE: Final = 80
 Chosen by eye; slopes of defocus and of motion rise less."""
 HALO_ABRUPT: Final = 0.7
 """So much of a halo's rim towards the subject is abrupt. Trade."""
+HALO_ALIKE_ABRUPT: Final = (0.95, 0.5)
+"""Where a picture has halo for certain, parts no higher need an abrupt rim along so much: the first
+if they are small or enclosed, else the second. Measured on real mattes: faint hair that is small or
+enclosed has 0.5 to 0.9."""
+HALO_ALIKE_OPEN: Final = 2.0
+"""The rim towards background of a small part is at most so many times that towards the subject:
+longer ones are strands and wisps. Measured on the same."""
+HALO_ALIKE_SIDE: Final = 10
+"""Such a part covers the area of a square with a side of so many pixels. Smaller ones lie along all
+edges, and make steps there. Trade."""
 HALO_OPEN: Final = 0.15
 """A halo's rim towards background is at least this share of that towards the subject. Chosen by
 eye: what body encloses is a panel."""
