@@ -24,7 +24,7 @@ from refinement.grid import (
     rough_cell_share,
     square_kernel,
 )
-from refinement.labels import Labelled, label, regions_meeting
+from refinement.labels import Labelled, label
 from refinement.masks import Mask
 from refinement.thresholds import (
     CLEAR,
@@ -37,6 +37,7 @@ from refinement.thresholds import (
     GAP_AREA,
     HAZE_AT_MOST,
     PANE_APART,
+    PANE_RIM,
     PANE_WIDE,
     PIN_HOLE,
     SOLID,
@@ -146,11 +147,16 @@ def find_panes(quantised: Alpha8, background: Mask, scale: float) -> Mask:
     if not panes:
         return panes
     outside = background | regions.mask_of(open_)
-    near = Mask.empty(panes.shape)
+    grown = panes.dilate(PANE_APART * scale)
+    groups = label(grown, connectivity=8)
+    places, names = groups.pixels_of(grown - grown.erode(1))
+    rim = np.maximum(np.bincount(names, minlength=groups.count), 1)
+    thin = np.zeros(groups.count, np.bool_)
     for half, body in PANE_WIDE:
-        near |= regions_meeting(panes, faint.erode(half * scale)) & outside.dilate(body * scale)
-    groups = label(panes.dilate(PANE_APART * scale), connectivity=8)
-    return panes & groups.mask_of(groups.meeting(near))
+        beside = outside.dilate(body * scale).at(places)
+        share = np.bincount(names[beside], minlength=groups.count) / rim
+        thin |= (share > PANE_RIM) & groups.meeting(panes & faint.erode(half * scale))
+    return panes & groups.mask_of(thin)
 
 
 def pin_holes(

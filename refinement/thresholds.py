@@ -65,6 +65,9 @@ PANE_WIDE: Final = ((5, 40), (32, 100))
 """Half the side, in pixels, of a square that a faint enclosed part holds if it is to stay faint,
 and over how much body it may lie from the outside. Chosen by eye: pin holes are narrower, and a rim
 or thread is thinner than the first, an arm than the second."""
+PANE_RIM: Final = 0.6
+"""The share of their common rim that lies so near the outside: a panel in a head or an arm has wide
+body on one side at least. Drawn lace has 0.69 and lenses 1, a panel in a drawn head 0.48."""
 PANE_APART: Final = 12
 """Such parts belong together where no more than twice so many pixels lie between them: the openings
 of a net. Chosen by eye."""
