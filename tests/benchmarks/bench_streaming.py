@@ -55,8 +55,9 @@ WARM = 2
 """Batches before the clock starts: by then workers run and a batch has its memory. How long a start
 takes is measured by itself."""
 
-REPEATS = 4
-"""Of the shards in an epoch that workers load: the first round fills their caches."""
+REPEATS = 6
+"""Of the shards in an epoch that workers load: two rounds fill the caches of two workers, each of
+which loads every second sample, as one round fills that of one core."""
 
 KEPT_BYTES = 2**29
 """Room for the 64 backgrounds of 1536x1024 at both scales that crops of 512 px ask for: 360 MiB.
@@ -144,8 +145,9 @@ def training_paths(root: Path, backgrounds: Path, count: int) -> dict[str, Calla
         transform = training_transform(pictures, 512, **options)
 
         def run(**how: Any) -> Rate:
-            """With workers: after as many samples as there are, of an epoch of ``REPEATS`` times as
-            many. An epoch of the few samples here would end, and its workers wait, every second.
+            """With workers: after twice as many samples as there are, of an epoch of ``REPEATS``
+            times as many. An epoch of the few samples here would end, and its workers wait, every
+            second.
             """
             shards = shards_of(root) * (REPEATS if how else 1)
 
@@ -153,8 +155,8 @@ def training_paths(root: Path, backgrounds: Path, count: int) -> dict[str, Calla
                 stream = PortraitStream(shards, shuffle=True, batch_size=8, transform=transform)
                 return iter(PortraitLoader(stream, **how))
 
-            warm = -(-len(PortraitStream(root)) // 8) if how else WARM
-            wanted = count if how else count - 8 * WARM
+            warm = -(-2 * len(PortraitStream(root)) // 8) if how else WARM
+            wanted = 2 * count if how else count - 8 * WARM
             return rate(make, lambda batch: len(batch["image"]), wanted, warm)
 
         return run
