@@ -187,7 +187,7 @@ def _fill_pin_holes(
     alpha: Plane,
     quantised: Alpha8,
     without: str | None,
-    solid: int = SOLID,
+    solid: int,
     *,
     quick: bool,
 ) -> tuple[Alpha8, Mask]:

@@ -22,6 +22,7 @@ from builder.workers import frames
 from ld_portrait_20k import codec, schema
 from refinement import VERSION as REFINEMENT_VERSION
 from refinement import refine
+from refinement.grid import to_8_bit
 
 Accepted = dict[str, tuple[bytes, bytes, bytes]]
 """Subset to a sample's encoded foreground, alpha and JSON."""
@@ -110,7 +111,7 @@ class SampleHandler:
     ) -> tuple[dict[str, Any], Accepted] | Rejection:
         refined = refine(_merged(made.foreground, made.alpha))
         foreground = refined.foreground.astype(np.uint8, copy=False)  # 8 bit, as the input is
-        alpha = np.asarray(cv2.convertScaleAbs(refined.alpha, alpha=255.0), np.uint8)
+        alpha = to_8_bit(refined.alpha)
         watch.lap("refine")
         report = refined.report
         figures = quality.measure(foreground, alpha, report.bodies)

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tests.refinement.synthetic import _field
+from tests.refinement.synthetic import field
 
 Plane = NDArray[Any]
 Design = Callable[[Plane, np.random.Generator, float, float], Plane]
@@ -45,11 +45,10 @@ def drift(alpha: Plane, rng: np.random.Generator, strength: float, scale: float)
     """A slow gain over everything, smoke behind, correlated noise."""
     shape = alpha.shape
     gain = (
-        _field(rng, shape, rng.uniform(60, 240) * scale) * 0.6
-        + _field(rng, shape, 25 * scale) * 0.4
+        field(rng, shape, rng.uniform(60, 240) * scale) * 0.6 + field(rng, shape, 25 * scale) * 0.4
     )
     result = alpha * (1 - strength * rng.uniform(0.01, 0.12) * np.clip(2 * gain - 0.8, 0, 1))
-    smoke = np.clip(2 * _field(rng, shape, rng.uniform(80, 300) * scale) - 1, 0, 1)
+    smoke = np.clip(2 * field(rng, shape, rng.uniform(80, 300) * scale) - 1, 0, 1)
     level = strength * rng.choice([0.0, 0.02, 0.08, 0.2]) * rng.uniform(0.3, 1)
     result = result + (1 - result) * smoke * level
     noise = cv2.GaussianBlur(
@@ -61,7 +60,7 @@ def drift(alpha: Plane, rng: np.random.Generator, strength: float, scale: float)
 
 def codec(alpha: Plane, rng: np.random.Generator, strength: float, scale: float) -> Plane:
     """JPEG or few levels, at times a lower resolution, over a veil."""
-    result = alpha * (1 - strength * rng.uniform(0, 0.06) * _field(rng, alpha.shape, 50 * scale))
+    result = alpha * (1 - strength * rng.uniform(0, 0.06) * field(rng, alpha.shape, 50 * scale))
     if rng.random() < 0.6:
         quality = int(np.clip(98 - strength * rng.uniform(4, 35), 5, 100))
         picture = np.rint(255 * result).astype(np.uint8)
@@ -97,7 +96,7 @@ def cuts(alpha: Plane, rng: np.random.Generator, strength: float, scale: float) 
     for _ in range(int(rng.integers(0, 6))):
         hole = patch(inner > rng.choice([3, 15, 40]) * scale, rng.uniform(2, 18))
         result *= 1 - hole * rng.uniform(0.5, 1)
-    return result * (1 - strength * rng.uniform(0, 0.03) * _field(rng, alpha.shape, 40 * scale))
+    return result * (1 - strength * rng.uniform(0, 0.03) * field(rng, alpha.shape, 40 * scale))
 
 
 def smoky(alpha: Plane, rng: np.random.Generator, strength: float, scale: float) -> Plane:
@@ -107,14 +106,14 @@ def smoky(alpha: Plane, rng: np.random.Generator, strength: float, scale: float)
     for _ in range(int(rng.integers(1, 4))):
         softness = rng.uniform(1, 8) * max(scale, 0.4)
         cloth = _patch(rng, inner > 8 * scale, rng.uniform(20, 120) * scale + 3, softness)
-        texture = _field(rng, shape, rng.uniform(3, 30) * scale + 1.5)
+        texture = field(rng, shape, rng.uniform(3, 30) * scale + 1.5)
         deep = strength * rng.uniform(0.05, 0.5) * (1 - rng.uniform(0, 0.8) * texture)
         result *= 1 - np.clip(cloth * deep, 0, 0.8)
     fall = np.exp(-((outer / (rng.uniform(3, 60) * scale + 0.5)) ** rng.choice([1, 2])))
-    uneven = np.clip(_field(rng, shape, rng.uniform(30, 200) * scale) * 1.8 - 0.4, 0, 1)
+    uneven = np.clip(field(rng, shape, rng.uniform(30, 200) * scale) * 1.8 - 0.4, 0, 1)
     result += (1 - result) * np.clip(strength * rng.uniform(0.02, 0.2) * fall * uneven, 0, 0.5)
     if rng.random() < 0.5:
-        smoke = np.clip(_field(rng, shape, rng.uniform(60, 200) * scale) * 2.2 - 1.2, 0, 1)
+        smoke = np.clip(field(rng, shape, rng.uniform(60, 200) * scale) * 2.2 - 1.2, 0, 1)
         result = np.maximum(result, smoke * strength * rng.uniform(0.05, 0.45))
     if rng.random() < 0.5:
         result[-1] *= 1 - min(0.6, strength * rng.uniform(0.02, 0.25))
@@ -142,7 +141,7 @@ def border(alpha: Plane, rng: np.random.Generator, strength: float, scale: float
         radius = rng.uniform(1, 6) * max(scale, 0.4) + 1
         hole = _patch(rng, inner > 4 * scale, radius, 0.7)
         result = result * (1 - hole * min(1.0, strength * rng.uniform(0.1, 0.8)))
-    return result * (1 - strength * rng.uniform(0, 0.04) * _field(rng, alpha.shape, 60 * scale))
+    return result * (1 - strength * rng.uniform(0, 0.04) * field(rng, alpha.shape, 60 * scale))
 
 
 DESIGNS: dict[str, Design] = {

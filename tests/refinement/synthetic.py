@@ -29,7 +29,7 @@ class Subject:
         return np.dstack([self.rgb, np.rint(255 * matte).astype(np.uint8)])
 
 
-def _field(rng: np.random.Generator, shape: tuple[int, int], cell: float) -> NDArray[Any]:
+def field(rng: np.random.Generator, shape: tuple[int, int], cell: float) -> NDArray[Any]:
     """Smooth noise 0..1 with features of about ``cell`` pixels."""
     size = (max(3, int(shape[1] / cell) + 2), max(3, int(shape[0] / cell) + 2))
     coarse = rng.random(size[::-1]).astype(np.float32)
@@ -139,7 +139,7 @@ def subject(
         alpha = cv2.GaussianBlur(alpha, (0, 0), rng.uniform(0.3, 0.8)).astype(np.float32)
     alpha = np.rint(np.clip(alpha, 0, 1) * 255).astype(np.float32) / np.float32(255)
     tone = np.array([rng.uniform(40, 220), rng.uniform(40, 200), rng.uniform(40, 180)])
-    shade = 0.55 + 0.45 * _field(rng, size, 40) + 0.1 * (_field(rng, size, 3) - 0.5)
+    shade = 0.55 + 0.45 * field(rng, size, 40) + 0.1 * (field(rng, size, 3) - 0.5)
     rgb = np.clip(tone * shade[..., None], 0, 255).astype(np.uint8)
     return Subject(rgb, alpha.astype(np.float32))
 
@@ -166,8 +166,8 @@ def damage_multiplied(
     depth = cv2.distanceTransform(cv2.copyMakeBorder(solid, 8, 8, 8, 8, cv2.BORDER_REPLICATE), 2, 5)
     depth = depth[8:-8, 8:-8]
     if "v" in parts:
-        veil = np.clip((_field(rng, alpha.shape, 90 * scale) - 0.45) * 3, 0, 1)
-        veil *= 0.3 + 0.7 * _field(rng, alpha.shape, 5 * scale)
+        veil = np.clip((field(rng, alpha.shape, 90 * scale) - 0.45) * 3, 0, 1)
+        veil *= 0.3 + 0.7 * field(rng, alpha.shape, 5 * scale)
         result *= 1 - strength * rng.uniform(0.03, 0.10) * veil
     if "p" in parts:
         for _ in range(int(rng.integers(1, 4))):
@@ -192,9 +192,9 @@ def damage_multiplied(
             result *= 1 - rng.uniform(0.2, 0.85) * cv2.GaussianBlur(hole, (0, 0), 0.6)
     if "h" in parts:
         away = cv2.distanceTransform((alpha < 0.5).astype(np.uint8), cv2.DIST_L2, 5)
-        halo = np.exp(-away / (25 * scale)) * _field(rng, alpha.shape, 60 * scale)
+        halo = np.exp(-away / (25 * scale)) * field(rng, alpha.shape, 60 * scale)
         halo = np.minimum(strength * rng.uniform(4, 15) / 255, halo * strength * 15 / 255)
-        wide = np.clip((_field(rng, alpha.shape, 150 * scale) - 0.6) * 3, 0, 1)
+        wide = np.clip((field(rng, alpha.shape, 150 * scale) - 0.6) * 3, 0, 1)
         haze = halo + wide * strength * rng.uniform(0, 10) / 255
         result = result + haze * (1 - result)
     if "b" in parts:
@@ -235,7 +235,7 @@ def damage_subtracted(alpha: NDArray[Any], seed: int, strength: float = 1.0) -> 
     result = alpha.astype(np.float32).copy()
     solid = cv2.copyMakeBorder((alpha >= 0.999).astype(np.uint8), 9, 9, 9, 9, cv2.BORDER_REPLICATE)
     depth = cv2.distanceTransform(solid, cv2.DIST_L2, 5)[9:-9, 9:-9]
-    worn = (_field(rng, alpha.shape, 45 * scale) > 0.5) * _field(rng, alpha.shape, 14 * scale)
+    worn = (field(rng, alpha.shape, 45 * scale) > 0.5) * field(rng, alpha.shape, 14 * scale)
     result -= strength * rng.uniform(0.02, 0.08) * worn * np.clip(depth / (12 * scale), 0, 1)
     for _ in range(int(rng.integers(1, 5))):
         where = np.flatnonzero(depth.ravel() > 70 * scale)
@@ -246,14 +246,14 @@ def damage_subtracted(alpha: NDArray[Any], seed: int, strength: float = 1.0) -> 
         dent = np.zeros(alpha.shape, np.uint8)
         cv2.fillConvexPoly(dent, cv2.convexHull(np.rint(corners).astype(np.int32)), 255)
         soft = cv2.blur(dent, (3, 3)).astype(np.float32) / 255
-        level = max(0.3, 1 - strength * rng.uniform(0.1, 0.6)) + 0.05 * _field(rng, alpha.shape, 6)
+        level = max(0.3, 1 - strength * rng.uniform(0.1, 0.6)) + 0.05 * field(rng, alpha.shape, 6)
         result = np.minimum(result, 1 - soft * (1 - np.minimum(level, 1)))
     inside = np.flatnonzero(depth.ravel() > 30 * scale)
     for _ in range(int(rng.integers(0, 20)) if inside.size else 0):
         y, x = divmod(int(rng.choice(inside)), width)
         side = int(rng.integers(1, 3))
         result[y : y + side, x : x + side] *= rng.uniform(0.1, 0.95)
-    floor = strength * rng.uniform(1, 14) / 255 * _field(rng, alpha.shape, 80 * scale)
+    floor = strength * rng.uniform(1, 14) / 255 * field(rng, alpha.shape, 80 * scale)
     away = cv2.distanceTransform((alpha < 0.3).astype(np.uint8), cv2.DIST_L2, 5)
     if rng.random() < 0.6:
         floor = floor * np.clip(1.4 - away / (rng.uniform(20, 60) * scale), 0, 1)
@@ -286,12 +286,12 @@ def damage_seethrough(alpha: NDArray[Any], seed: int, strength: float = 1.0) -> 
         cv2.fillPoly(panel, [np.rint(outline).astype(np.int32)], 255)
         soft = cv2.GaussianBlur(panel / np.float32(255), (0, 0), rng.uniform(0.8, 4) * scale + 0.2)
         lost = min(0.6, strength * rng.uniform(0.06, 0.5))
-        fine = 0.25 * (_field(rng, alpha.shape, 12 * scale + 2) - 0.5)
-        texture = 1 + fine + 0.3 * (_field(rng, alpha.shape, 60 * scale + 3) - 0.5)
+        fine = 0.25 * (field(rng, alpha.shape, 12 * scale + 2) - 0.5)
+        texture = 1 + fine + 0.3 * (field(rng, alpha.shape, 60 * scale + 3) - 0.5)
         result *= 1 - np.clip(lost * texture * soft, 0, 0.7)
     if rng.random() < 0.5:
         below = (np.arange(height)[:, None] - height * rng.uniform(0.45, 0.8)) / (30 * scale)
-        worn = rng.uniform(0.01, 0.06) * (0.5 + _field(rng, alpha.shape, 50 * scale + 3))
+        worn = rng.uniform(0.01, 0.06) * (0.5 + field(rng, alpha.shape, 50 * scale + 3))
         result *= 1 - strength * np.clip(below, 0, 1) * worn
     inside = np.flatnonzero(depth > 10 * scale)
     rows, columns = np.mgrid[:height, :width]
@@ -303,10 +303,10 @@ def damage_seethrough(alpha: NDArray[Any], seed: int, strength: float = 1.0) -> 
         result[part] *= 1 - min(0.95, strength * rng.uniform(0.2, 0.9)) * hole
     away = cv2.distanceTransform((alpha < 0.02).astype(np.uint8), cv2.DIST_L2, 5)
     level = strength * rng.uniform(0.01, 0.08) * np.exp(-((away / rng.uniform(5, 40)) ** 2))
-    patches = np.clip(1.6 * _field(rng, alpha.shape, 120 * scale + 3) - 0.3, 0, 1)
+    patches = np.clip(1.6 * field(rng, alpha.shape, 120 * scale + 3) - 0.3, 0, 1)
     result = np.maximum(result, level * patches)
     if rng.random() < 0.6:
-        along = np.clip(1.5 * _field(rng, (1, width), 40 * scale + 3) - 0.2, 0, 1)[0]
+        along = np.clip(1.5 * field(rng, (1, width), 40 * scale + 3) - 0.2, 0, 1)[0]
         result[-1] *= 1 - strength * rng.uniform(0.03, 0.2) * along
     result = _blobs(result, alpha, rng, float(scale), strength)
     return np.rint(np.clip(result, 0, 1) * 255).astype(np.float32) / 255

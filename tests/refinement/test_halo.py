@@ -50,7 +50,7 @@ def ring(level: float) -> NDArray[Any]:
 
 def worn(alpha: NDArray[Any]) -> NDArray[Any]:
     """The same with a veil over all that is opaque, so that it counts as damaged."""
-    veil = 0.03 + 0.05 * synthetic._field(np.random.default_rng(1), (SIZE, SIZE), 20)
+    veil = 0.03 + 0.05 * synthetic.field(np.random.default_rng(1), (SIZE, SIZE), 20)
     deep = cv2.erode((alpha >= 255).astype(np.uint8), np.ones((5, 5), np.uint8))
     return np.asarray(np.rint(alpha * (1 - veil * deep)))
 
@@ -58,7 +58,7 @@ def worn(alpha: NDArray[Any]) -> NDArray[Any]:
 def haloed(alpha: NDArray[Any], peak: float, *, added: bool) -> NDArray[Any]:
     """The same with a halo that varies and fades."""
     away = cv2.distanceTransform((alpha < 12).astype(np.uint8), cv2.DIST_L2, 5)
-    field = synthetic._field(np.random.default_rng(4), (SIZE, SIZE), 50)
+    field = synthetic.field(np.random.default_rng(4), (SIZE, SIZE), 50)
     halo = peak * (0.6 + 0.4 * field) / (1 + np.exp((away - 28) / 5))
     raw = worn(alpha)
     return np.asarray(np.rint(raw + halo * (1 - raw / 255) if added else np.maximum(raw, halo)))

@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from refinement import Options, refine
-from tests.refinement.synthetic import _field
+from tests.refinement.synthetic import field
 
 FINE = 4
 SIDE = 320
@@ -47,9 +47,9 @@ def blades(softness: float) -> NDArray[np.uint8]:
 def veiled(alpha: NDArray[np.uint8], strength: float, seed: int = 1) -> NDArray[np.uint8]:
     """A smooth gain over everything, and a faint halo."""
     rng = np.random.default_rng(seed)
-    gain = 1 - strength * np.clip(1.6 * _field(rng, alpha.shape, 30) - 0.3, 0, 1)
+    gain = 1 - strength * np.clip(1.6 * field(rng, alpha.shape, 30) - 0.3, 0, 1)
     away = cv2.distanceTransform((alpha < 64).astype(np.uint8), cv2.DIST_L2, 5)
-    halo = 0.03 * np.exp(-away / 8) * _field(rng, alpha.shape, 40)
+    halo = 0.03 * np.exp(-away / 8) * field(rng, alpha.shape, 40)
     share = alpha / np.float32(255) * gain
     return np.asarray(np.rint(255 * (share + halo * (1 - share))), np.uint8)
 
