@@ -9,7 +9,9 @@ Truth is a procedural portrait (``builder.generation.procedural``), a subject of
 grey value). Damage is the generator's (``builder``), or one of three unrelated models of the
 tests (``multiplied``, ``subtracted``, ``seethrough``), at any strength; strength 0 measures what
 happens to mattes that have nothing wrong. All figures are of the whole picture; "band" is where
-the true alpha lies strictly between 0 and 1, "outside" the rest.
+the true alpha lies strictly between 0 and 1, "outside" the rest, "inside" the part of it where
+the true alpha is 1. "Steps" counts neighbours that differ by more than 8/255 where they do so
+neither in truth nor in the damaged matte.
 """
 
 from __future__ import annotations
@@ -35,7 +37,8 @@ from ld_portrait_20k.matting import metrics  # noqa: E402
 from refinement import Options, refine  # noqa: E402
 from tests.refinement import synthetic  # noqa: E402
 
-COLUMNS = ("SAD", "MSE", "Grad", "Conn", "band", "outside")
+COLUMNS = ("SAD", "MSE", "Grad", "Conn", "band", "outside", "inside", "steps")
+STEP = 8 / 255  # a smaller one shows on no background; the issue's own bound
 MATTE_ONLY = Options(estimate_colour=False)
 
 
@@ -128,7 +131,18 @@ def damaged(
     return np.dstack([rgb, np.rint(worse * 255).astype(np.uint8)])
 
 
-def figures(predicted: NDArray[Any], true: NDArray[Any]) -> list[float]:
+def new_steps(predicted: NDArray[Any], true: NDArray[Any], raw: NDArray[Any]) -> int:
+    """Pairs of neighbours, side by side or one above the other, that only the result sets apart."""
+    count = 0
+    for axis in (0, 1):
+        steep, *known = (
+            np.abs(np.diff(plane, axis=axis)) > STEP for plane in (predicted, true, raw)
+        )
+        count += int(np.count_nonzero(steep & ~known[0] & ~known[1]))
+    return count
+
+
+def figures(predicted: NDArray[Any], true: NDArray[Any], raw: NDArray[Any]) -> list[float]:
     band = (true > 0) & (true < 1)
     return [
         metrics.sad(predicted, true),
@@ -137,6 +151,8 @@ def figures(predicted: NDArray[Any], true: NDArray[Any]) -> list[float]:
         metrics.conn(predicted, true),
         metrics.sad(predicted, true, band),
         metrics.sad(predicted, true, ~band),
+        metrics.sad(predicted, true, true == 1),
+        new_steps(predicted, true, raw),
     ]
 
 
@@ -161,7 +177,7 @@ def quality(arguments: argparse.Namespace) -> dict[str, object]:
         rgba = damaged(arguments.damage, rgb, alpha, seed, arguments.strength)
         true = alpha.astype(np.float32) / 255
         for name, method in methods.items():
-            table[name].append(figures(method(rgba), true))
+            table[name].append(figures(method(rgba), true, rgba[..., 3].astype(np.float32) / 255))
         once = refine(rgba, options=MATTE_ONLY)
         confidence.append(once.report.confidence)
         moved.append(moved_again(rgba, once.alpha))
@@ -171,18 +187,18 @@ def quality(arguments: argparse.Namespace) -> dict[str, object]:
     result: dict[str, object] = {}
     for name, rows in table.items():
         values = np.array(rows)
-        ratio = values.mean(0) / np.maximum(raw.mean(0), 1e-12)
+        ratio = values.mean(0)[:-1] / np.maximum(raw.mean(0)[:-1], 1e-12)  # raw has no new steps
         worse = (values > raw + 1e-6).sum(0)
         print(
             f"{name:16}"
             + "".join(f"{v:10.4f}" for v in values.mean(0))
             + "   "
-            + " ".join(f"{r:.3f}/{w}" for r, w in zip(ratio, worse, strict=True))
+            + " ".join(f"{r:.3f}/{w}" for r, w in zip(ratio, worse[:-1], strict=True))
         )
         result[name] = {
             column: {"mean": m, "ratio": r, "worse": int(w), "worst": x}
             for column, m, r, w, x in zip(
-                COLUMNS, values.mean(0), ratio, worse, values.max(0), strict=True
+                COLUMNS, values.mean(0), [*ratio, None], worse, values.max(0), strict=True
             )
         }
     sad = [row[0] for row in table["refined"]]
