@@ -10,8 +10,8 @@ grey value). Damage is the generator's (``builder``), or one of three unrelated 
 tests (``multiplied``, ``subtracted``, ``seethrough``), at any strength; strength 0 measures what
 happens to mattes that have nothing wrong. All figures are of the whole picture; "band" is where
 the true alpha lies strictly between 0 and 1, "outside" the rest, "inside" the part of it where
-the true alpha is 1. "Steps" counts neighbours that differ by more than 8/255 where they do so
-neither in truth nor in the damaged matte.
+the true alpha is 1. "Steps" counts neighbours that the result sets further apart, by more than
+8/255, than truth and the damaged matte do.
 """
 
 from __future__ import annotations
@@ -132,13 +132,11 @@ def damaged(
 
 
 def new_steps(predicted: NDArray[Any], true: NDArray[Any], raw: NDArray[Any]) -> int:
-    """Pairs of neighbours, side by side or one above the other, that only the result sets apart."""
+    """Pairs of neighbours, side by side or one above the other, with a step of the result alone."""
     count = 0
     for axis in (0, 1):
-        steep, *known = (
-            np.abs(np.diff(plane, axis=axis)) > STEP for plane in (predicted, true, raw)
-        )
-        count += int(np.count_nonzero(steep & ~known[0] & ~known[1]))
+        found, *known = (np.abs(np.diff(plane, axis=axis)) for plane in (predicted, true, raw))
+        count += int(np.count_nonzero(found - np.maximum(*known) > STEP))
     return count
 
 
