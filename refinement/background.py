@@ -17,7 +17,6 @@ from refinement.grid import (
     Plane,
     as_mask8,
     blur,
-    cell_means,
     dilate,
     distance_from,
     mask_from_cells,
@@ -45,17 +44,6 @@ from refinement.thresholds import (
 )
 
 
-def moments(quantised: Alpha8, step: int) -> tuple[Plane, Plane]:
-    """Mean and mean square of alpha over coarse cells, each (h, w) float32."""
-
-    def planes(rows: slice) -> tuple[Plane, Plane]:
-        plane = quantised[rows].astype(np.float32)
-        return plane, plane * plane
-
-    mean, mean_square = cell_means(planes, quantised.shape, step)
-    return mean, mean_square
-
-
 def clear_level(mean: Plane, mean_square: Plane) -> int:
     """The level up to which a pixel may be background in this picture.
 
@@ -63,8 +51,8 @@ def clear_level(mean: Plane, mean_square: Plane) -> int:
     picture, and a pixel below that level is no evidence of foreground.
 
     Args:
-        mean: From :func:`moments`.
-        mean_square: From :func:`moments`.
+        mean: From :func:`refinement.grid.cell_moments`, of alpha.
+        mean_square: From :func:`refinement.grid.cell_moments`, of alpha.
 
     Returns:
         A level of 255, at least :data:`~refinement.thresholds.CLEAR`.
@@ -267,8 +255,8 @@ def level_cells(mean: Plane, mean_square: Plane) -> tuple[Plane, NDArray[np.bool
     A level region is a veil over the body where alpha is high, else a panel, haze or tulle.
 
     Args:
-        mean: From :func:`moments`.
-        mean_square: From :func:`moments`.
+        mean: From :func:`refinement.grid.cell_moments`, of alpha.
+        mean_square: From :func:`refinement.grid.cell_moments`, of alpha.
 
     Returns:
         The mean over 3 x 3 cells, (h, w) float32, and where alpha stays within a few percent

@@ -16,10 +16,9 @@ import numpy as np
 
 from refinement.grid import (
     Alpha8,
-    Plane,
     as_mask8,
     blur,
-    cell_means,
+    cell_moments,
     cell_share,
     square_kernel,
 )
@@ -126,14 +125,9 @@ def _unevenness(raw: Alpha8, final: Alpha8, clear: Mask, step: int) -> float:
     have faint tails there, weighs the transparent part of soft alpha.
     """
     cleared = np.asarray(cv2.copyTo(raw, as_mask8(final == 0)), np.uint8)
-
-    def planes(rows: slice) -> tuple[Plane, Plane]:
-        plane = cleared[rows].astype(np.float32)
-        return plane, plane * plane
-
     share = cell_share(clear, step)
     known = np.maximum(blur(share, 5), 1e-3)
-    mean, square = (blur(plane, 5) / known for plane in cell_means(planes, raw.shape, step))
+    mean, square = (blur(plane, 5) / known for plane in cell_moments(cleared, step))
     deviation = np.sqrt(np.maximum(square - mean * mean, 0)) / 255
     height, width = share.shape
     alpha = cv2.resize(final, (width, height), interpolation=cv2.INTER_AREA)

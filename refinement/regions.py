@@ -19,6 +19,7 @@ from refinement.grid import (
     Plane,
     blur,
     cell_means,
+    cell_moments,
     cell_share,
     distance_from,
     mask_from_cells,
@@ -232,7 +233,7 @@ def _unknown(
     quantised: Alpha8, step: int, scale: float, options: Options, earlier: Earlier
 ) -> tuple[_Unknown, Plane]:
     """What is unknown, and the distance of every pixel from background (float32)."""
-    mean, mean_square = backgrounds.moments(quantised, step)
+    mean, mean_square = cell_moments(quantised, step)
     clear = backgrounds.clear_level(mean, mean_square)
     core = backgrounds.background_core(quantised, clear, step, scale, earlier)
     if core[0].count() < 0.02 * quantised.size:
