@@ -273,12 +273,12 @@ def _words_of(rows: NDArray[np.uint8]) -> NDArray[np.uint64]:
 
 def _set_bits(line: NDArray[np.uint64]) -> NDArray[np.intp]:
     """The numbers of the bits of a line that are set, ascending."""
-    some = np.flatnonzero(line)
-    if 2 * some.size > line.size:
-        return np.flatnonzero(np.unpackbits(line.view(np.uint8), bitorder="little").view(bool))
-    bits = np.unpackbits(line[some].view(np.uint8), bitorder="little")
-    at = np.flatnonzero(bits.view(bool))
-    return (some << 6)[at >> 6] + (at & 63)  # bits of words of 64
+    eights = line.view(np.uint8)
+    some = np.flatnonzero(eights != 0)
+    if 2 * some.size > eights.size:
+        return np.flatnonzero(np.unpackbits(eights, bitorder="little").view(bool))
+    at = np.flatnonzero(np.unpackbits(eights[some], bitorder="little").view(bool))
+    return (some << 3)[at >> 3] + (at & 7)
 
 
 def _cut(words: NDArray[np.uint64], width: int) -> NDArray[np.uint64]:
