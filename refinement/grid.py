@@ -350,3 +350,19 @@ def distance_from(region: Mask) -> Plane:
     result = np.zeros(region.shape, np.float32)
     cv2.distanceTransform(others.pixels()[part], cv2.DIST_L2, 5, dst=result[part])
     return result
+
+
+def nearer(distance: Plane, region: Mask) -> Plane:
+    """The distance of every pixel to a region or to what it was measured to before.
+
+    Args:
+        distance: (H, W) float32, from :func:`distance_from`.
+        region: What lies near some pixels.
+    """
+    # Where the region is nearer it is no farther than what is farthest now.
+    part = region.box(1 + int(distance.max()))
+    before = distance[part]
+    others = as_mask8(before > 0) & (~region).pixels()[part]
+    result = distance.copy()
+    np.minimum(before, cv2.distanceTransform(others, cv2.DIST_L2, 5), out=result[part])
+    return result

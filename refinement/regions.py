@@ -21,9 +21,9 @@ from refinement.grid import (
     cell_means,
     cell_moments,
     cell_share,
-    distance_from,
     mask_from_cells,
     mask_where_all_cells,
+    nearer,
     rough_cell_share,
     square_kernel,
 )
@@ -245,7 +245,7 @@ def _unknown(
     panes = backgrounds.find_panes(quantised, background, scale)
     if panes:  # they have a border, as background has
         background |= panes
-        depth = np.minimum(depth, distance_from(panes))
+        depth = nearer(depth, panes)
     mean, level_cells = backgrounds.level_cells(mean, mean_square)
     panels = find_panels(quantised, mean, level_cells, scale)
     unsolid = Mask(quantised < SOLID) - panels.mask
