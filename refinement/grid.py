@@ -81,30 +81,28 @@ def cell_means(
         Each plane's means, (ceil(H / step), ceil(W / step)) float32.
     """
     width, height = _cells(shape, step)
-    # Cells that are not whole pixels reach into other strips.
-    whole = shape[0] % step == 0 and shape[1] % step == 0
-    strip = max(1, strip_rows(shape[1]) // step) if whole else height
+    if shape[0] % step or shape[1] % step:
+        # Cells that are not whole pixels reach into other strips. Which pixels count how much in
+        # them takes most of the time, and is the same for all planes.
+        merged = cv2.merge([plane.astype(np.float32) for plane in planes(slice(0, shape[0]))])
+        means = cv2.resize(merged, (width, height), interpolation=cv2.INTER_AREA)
+        return [np.asarray(mean, np.float32) for mean in cv2.split(means)]
+    strip = max(1, strip_rows(shape[1]) // step)
     parts = []
     for top in range(0, height, strip):
-        size = width, min(strip, height - top)
         rows = slice(top * step, (top + strip) * step)
-        parts.append([_means(plane, size, step if whole else 0) for plane in planes(rows)])
+        parts.append([_means_of_whole_cells(plane, step) for plane in planes(rows)])
     return [np.asarray(np.concatenate(part), np.float32) for part in zip(*parts, strict=True)]
 
 
-def _means(plane: Plane | Whole, size: tuple[int, int], side: int) -> Plane:
-    """Means over cells of some rows.
-
-    Args:
-        plane: (rows, W) float32 or whole numbers.
-        size: How many columns and rows of cells there are.
-        side: Side of a cell if all are whole pixels, else 0.
-    """
+def _means_of_whole_cells(plane: Plane | Whole, step: int) -> Plane:
+    """Means over cells of step x step pixels."""
+    size = plane.shape[1] // step, plane.shape[0] // step
     if plane.dtype != np.float32:
-        if side and side & (side - 1) == 0:  # sums of whole numbers are exact in any order
+        if step & (step - 1) == 0:  # sums of whole numbers are exact in any order
             total = np.uint16 if plane.dtype == np.uint8 else np.uint32
-            rows = np.add.reduce(plane.reshape(size[1], side, -1), axis=1, dtype=total)
-            plane = rows * np.float32(1 / side)
+            rows = np.add.reduce(plane.reshape(size[1], step, -1), axis=1, dtype=total)
+            plane = rows * np.float32(1 / step)
         else:
             plane = plane.astype(np.float32)
     return np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_AREA), np.float32)
@@ -206,22 +204,29 @@ def local_level(alpha: Alpha8, core: Mask8, step: int) -> Alpha8:
     Returns:
         (H, W) uint8; 0 farther than about two cells from the mask.
     """
-    level, near = level_beside(alpha * core, cell_mean(core, step), step)
+    level, near = level_beside(*masked_means(alpha, core, step))
     return interpolate_level(level, alpha.shape) * mask_from_cells(near, alpha.shape).pixels()
 
 
-def level_beside(masked: Alpha8, share: Plane, step: int) -> tuple[Plane, Mask8]:
+def masked_means(alpha: Alpha8, mask: Mask8, step: int) -> tuple[Plane, Plane]:
+    """Of each cell: the mean of alpha where it is 0 outside a mask, and the mask's share."""
+    total, share = cell_means(
+        lambda rows: [alpha[rows] * mask[rows], mask[rows]], alpha.shape, step
+    )
+    return total, share
+
+
+def level_beside(total: Plane, share: Plane) -> tuple[Plane, Mask8]:
     """The mean of alpha over the nearest part of a mask, about each cell.
 
     Args:
-        masked: (H, W) uint8, alpha in the mask and 0 elsewhere.
-        share: Of each cell: the mask's share.
-        step: Side of a cell in pixels.
+        total: From :func:`masked_means`.
+        share: From the same.
 
     Returns:
         The mean, and which cells are no farther than two from the mask.
     """
-    mean = np.asarray(cell_mean(masked, step) / np.maximum(share, 1e-6), np.float32)
+    mean = np.asarray(total / np.maximum(share, 1e-6), np.float32)
     near = dilate(as_mask8(share > 0), np.ones((5, 5), np.uint8))
     return spread(mean, np.minimum(share * 4, 1)), near
 

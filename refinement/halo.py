@@ -24,6 +24,7 @@ from refinement.grid import (
     interpolate_level,
     level_beside,
     mask_from_cells,
+    masked_means,
     square_kernel,
 )
 from refinement.labels import Labelled, count_beside, label
@@ -94,13 +95,15 @@ def find_halo(quantised: Alpha8, scale: float) -> Halo | None:
     part = (core & visible).box(round(4 * HALO_REACH * scale) + 8)
     alpha, inner = quantised[part], core.pixels()[part]
     step = max(2, round(8 * scale))
-    mean, near = level_beside(alpha * inner, cell_mean(inner, step), step)
+    mean, near = level_beside(*masked_means(alpha, inner, step))
     level = interpolate_level(mean, alpha.shape)
     ceiling = np.asarray(cv2.add(level, np.full_like(level, HALO_TOLERANCE)), np.uint8)
     allowed = Mask(alpha <= ceiling) & mask_from_cells(near, alpha.shape)
     grown = Mask(inner).grow_within(allowed, 2 + round(HALO_REACH * scale))
     regions = label(grown & Mask(alpha > CLEAR), connectivity=8)
     if regions.count == 1 or regions.count >= np.iinfo(np.uint16).max:
+        return None
+    if regions.areas[1:].max() <= least:
         return None
     chosen = _halos(alpha, grown, regions, level, ceiling, scale)
     if not chosen.any():
@@ -245,7 +248,7 @@ def _background_level(quantised: Alpha8, regions: Regions, places: Places) -> ND
     side = 2 * HALO_NEAR - 1
     highest = cv2.blur(dilate(ground, square_kernel(HALO_NEAR)), (side, side))
     share = cell_share(regions.outside, regions.step)
-    mean, near = level_beside(ground, share, regions.step)
+    mean, near = level_beside(cell_mean(ground, regions.step), share)
     level = Interpolated(near * mean, quantised.shape).at(places)
     level = np.maximum(np.asarray(highest, np.float32).ravel()[places], level)
     return np.asarray(level / np.float32(255), np.float32)
