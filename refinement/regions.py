@@ -318,7 +318,11 @@ def thickness(border: Mask, depth: Plane, step: int) -> tuple[Plane, Mask]:
         mask of where no thick border is near.
     """
     pixels, share = border.pixels(), cell_share(border, step)
-    mean = cell_means(lambda rows: [depth[rows] * pixels[rows]], border.shape, step)[0]
+
+    def planes(rows: slice) -> list[Plane]:
+        return [np.asarray(cv2.copyTo(depth[rows], pixels[rows]), np.float32)]
+
+    mean = cell_means(planes, border.shape, step)[0]
     doubled = 2.0 * mean / np.maximum(share, 1e-6)
     thick = np.asarray(cv2.dilate(doubled, np.ones((3, 3), np.uint8)), np.float32)
     return thick, mask_where_all_cells(thick <= THICK, border.shape)

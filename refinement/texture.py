@@ -87,7 +87,7 @@ def _powers(depth: Alpha8, regions: Regions) -> list[tuple[Plane, Plane]]:
 
     def planes(rows: slice) -> list[Whole]:
         square = squares(depth[rows])
-        return [square * part[rows] for part in pixels]
+        return [np.asarray(cv2.copyTo(square, part[rows]), np.uint16) for part in pixels]
 
     shares = [cell_share(mask, regions.step) for mask in masks]
     means = cell_means(planes, depth.shape, regions.step)
