@@ -55,6 +55,24 @@ def blur(plane: Plane, side: int) -> Plane:
     return np.asarray(mean, np.float32)
 
 
+def sums_about(plane: Alpha8, places: Places, reach: int) -> NDArray[np.int32]:
+    """Sums over the squares about some pixels, (n,); the frame mirrors.
+
+    Args:
+        plane: (H, W) uint8.
+        places: (n,), flat indices.
+        reach: How far a square reaches from its pixel.
+    """
+    edge, side = (reach,) * 4, 2 * reach + 1
+    edged = cv2.copyMakeBorder(plane, *edge, borderType=cv2.BORDER_REFLECT_101)
+    total = np.asarray(cv2.integral(edged), np.int32)
+    row = total.shape[1]
+    total = total.reshape(-1)
+    above = places + places // plane.shape[1] * (row - plane.shape[1])
+    below = above + side * row
+    return (total[below + side] - total[below]) - (total[above + side] - total[above])
+
+
 def dilate(plane: Alpha8, kernel: Mask8) -> Alpha8:
     """The highest value about each pixel; the frame adds nothing."""
     return np.asarray(cv2.dilate(plane, kernel), np.uint8)

@@ -26,6 +26,7 @@ from refinement.grid import (
     mask_from_cells,
     masked_means,
     square_kernel,
+    sums_about,
 )
 from refinement.labels import Labelled, count_beside, label
 from refinement.masks import Mask
@@ -181,15 +182,12 @@ def take_off_wide_halo(alpha: Plane, quantised: Alpha8, scale: float) -> Plane:
     part, places = found.mask.box(2 * reach + 1), beside.places()
     here = np.flatnonzero(beside.pixels()[part])
     halo, wide = found.mask.pixels()[part], found.mask.dilate(reach).pixels()[part]
-
-    def sums(plane: Alpha8, depth: int) -> NDArray[np.float32]:
-        window = (2 * reach + 1,) * 2
-        total = cv2.boxFilter(plane, depth, window, normalize=False)
-        return total.ravel()[here].astype(np.float32)
-
-    known, total = sums(halo, cv2.CV_16U), sums(quantised[part] * halo, cv2.CV_32F)
+    known, total, near = (
+        sums_about(plane, here, reach).astype(np.float32)
+        for plane in (halo, quantised[part] * halo, wide)
+    )
     level = np.where(known, total / np.maximum(known, 1), found.level.ravel()[places])
-    level *= sums(wide, cv2.CV_16U) / (255 * (2 * reach + 1) ** 2)
+    level *= near / (255 * (2 * reach + 1) ** 2)
     result = alpha.copy()
     result.ravel()[places] = _without(alpha.ravel()[places], np.asarray(level, np.float32))
     return result
@@ -250,5 +248,5 @@ def _background_level(quantised: Alpha8, regions: Regions, places: Places) -> ND
     share = cell_share(regions.outside, regions.step)
     mean, near = level_beside(cell_mean(ground, regions.step), share)
     level = Interpolated(near * mean, quantised.shape).at(places)
-    level = np.maximum(np.asarray(highest, np.float32).ravel()[places], level)
+    level = np.maximum(np.asarray(highest).ravel()[places].astype(np.float32), level)
     return np.asarray(level / np.float32(255), np.float32)
