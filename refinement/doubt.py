@@ -141,8 +141,9 @@ def _level(final: Alpha8, soft: Mask, clear: Mask, scale: float) -> float:
     if not far:
         return 0.0
     part = far.box(1)
-    alpha = final[part]
-    span = cv2.morphologyEx(alpha, cv2.MORPH_GRADIENT, square_kernel(1))
+    places = np.flatnonzero(far.pixels()[part].view(bool))
+    span = cv2.morphologyEx(final[part], cv2.MORPH_GRADIENT, square_kernel(1)).ravel()[places]
+    alpha = final[part].ravel()[places]
     least, most = LEVEL_ENDS
-    level = far.pixels()[part].view(bool) & (span < LEVEL_RANGE) & (alpha > least) & (alpha < most)
-    return float(_softness(alpha)[level].sum(dtype=np.int64)) / 255
+    level = alpha[(span < LEVEL_RANGE) & (alpha > least) & (alpha < most)]
+    return float(_softness(level).sum(dtype=np.int64)) / 255

@@ -382,10 +382,19 @@ def nearer(distance: Plane, region: Mask) -> Plane:
         distance: (H, W) float32, from :func:`distance_from`.
         region: What lies near some pixels.
     """
-    # Where the region is nearer it is no farther than what is farthest now.
-    part = region.box(1 + int(distance.max()))
-    before = distance[part]
-    others = as_mask8(before > 0) & (~region).pixels()[part]
+    margin = 16
+    while True:
+        margin *= 2
+        part = region.box(margin)
+        before = distance[part]
+        others = as_mask8(before > 0) & (~region).pixels()[part]
+        now = np.asarray(cv2.distanceTransform(others, cv2.DIST_L2, 5), np.float32)
+        # The way from farther out would lead over the outermost two pixels of the box.
+        closer = now < before
+        ends = zip(part, distance.shape, strict=True)
+        inner = tuple(slice(2 * (s.start > 0), -2 if s.stop < n else None) for s, n in ends)
+        if np.count_nonzero(closer) == np.count_nonzero(closer[inner]):
+            break
     result = distance.copy()
-    np.minimum(before, cv2.distanceTransform(others, cv2.DIST_L2, 5), out=result[part])
+    np.copyto(result[part], now, where=closer)
     return result

@@ -232,7 +232,8 @@ def is_clear_now(before: Alpha8, after: Alpha8, scale: float) -> bool:
         scale: Size of the picture relative to 1024 x 1024.
     """
     lowered = Mask(before > CLEAR) & Mask(after - np.uint8(1) < CLEAR)  # 0 becomes 255
-    return lowered.erode(1).count() > (HALO_LOWERED * scale) ** 2
+    most = (HALO_LOWERED * scale) ** 2
+    return lowered.count() > most and lowered.erode(1).count() > most
 
 
 def _background_level(quantised: Alpha8, regions: Regions, places: Places) -> NDArray[np.float32]:

@@ -104,10 +104,11 @@ def peaks(alpha: Plane, step: int) -> Plane:
     # The middle of a cell falls between two pixels: both count, for symmetry under flips.
     y = (np.arange(rows) + 0.5) * (height / rows) - 0.5
     x = (np.arange(columns) + 0.5) * (width / columns) - 0.5
-    result = np.zeros((rows, columns), np.uint8)
-    for j in (np.floor(y), np.ceil(y)):
-        for i in (np.floor(x), np.ceil(x)):
-            np.maximum(result, highest[np.ix_(j.astype(int), i.astype(int))], out=result)
+    (above, below), (left, right) = (
+        (np.floor(middle).astype(int), np.ceil(middle).astype(int)) for middle in (y, x)
+    )
+    across = np.maximum(highest[above], highest[below])
+    result = np.maximum(across[:, left], across[:, right])
     return result.astype(np.float32) / np.float32(255)
 
 

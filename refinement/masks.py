@@ -6,6 +6,7 @@ nothing, whatever the radius, and a mask takes an eighth of a byte a pixel.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Final, Self
 
 import cv2
@@ -288,13 +289,14 @@ def _cut(words: NDArray[np.uint64], width: int) -> NDArray[np.uint64]:
     return words
 
 
-def _doubling(count: int) -> list[int]:
+@cache
+def _doubling(count: int) -> tuple[int, ...]:
     """Steps by which spans of 1, 2, 4, ... grow to the count."""
     steps, span = [], 1
     while span < count:
         steps.append(min(span, count - span))
         span += steps[-1]
-    return steps
+    return tuple(steps)
 
 
 def _add_earlier(words: NDArray[np.uint64], step: int) -> None:

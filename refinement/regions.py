@@ -256,7 +256,9 @@ def _unknown(
     beyond = border.connected & border.plateau
     if beyond:
         beyond &= backgrounds.near_cells(level_cells, quantised.shape)
-        beyond &= Mask(depth > options.band_width * scale)
+        places = beyond.places()
+        far = depth.ravel()[places] > options.band_width * scale
+        beyond = Mask.of_places(places[far], beyond.shape)
     haze = beyond
     if beyond:
         haze = _wide(beyond & Mask(quantised < HAZE_AT_MOST), HAZE_SIDE * scale)
