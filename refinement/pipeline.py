@@ -171,9 +171,9 @@ def _fill_more_pin_holes(alpha: Plane, final: Alpha8, without: str | None) -> tu
     Returns:
         Alpha in 255ths, and what was filled.
     """
-    found, quiet = Mask.empty(final.shape), 0
+    found, quiet, earlier = Mask.empty(final.shape), 0, Earlier()
     for solid in _PASSES * (PIN_HOLE_SHALLOW, SOLID):
-        final, holes = _fill_pin_holes(alpha, final, without, solid, quick=solid > SOLID)
+        final, holes = _fill_pin_holes(alpha, final, without, solid, earlier)
         found |= holes
         quiet = 0 if holes else quiet + 1
         if quiet == 2:
@@ -186,13 +186,12 @@ def _fill_pin_holes(
     quantised: Alpha8,
     without: str | None,
     solid: int,
-    *,
-    quick: bool,
+    earlier: Earlier,
 ) -> tuple[Alpha8, Mask]:
     """Fill the pin holes of alpha in place; the same in 255ths, and what was filled."""
     if without == "holes":
         return quantised, Mask.empty(quantised.shape)
-    holes = find_pin_holes(quantised, _scale(alpha), solid, quick)
+    holes = find_pin_holes(quantised, _scale(alpha), earlier, solid, quick=solid > SOLID)
     if holes:
         holes &= Mask(quantised < 255)
     if not holes:

@@ -40,11 +40,11 @@ def find_plateaus(quantised: Alpha8, inside: Mask, clear: int, step: int, scale:
     level = np.asarray(cv2.subtract(dilate(alpha, window), lowest)) <= PLATEAU_RANGE
     least, reach = PLATEAU_DROP
     drops = empty.dilate(max(least, round(reach * scale)))
-    tops = (drops & Mask(level & (lowest >= VEIL))).pixels() & dense.pixels()[part]
+    tops = as_mask8(level & (lowest >= VEIL)) & drops.pixels() & dense.pixels()[part]
     places = np.flatnonzero(tops.view(bool))
     if not places.size:
         return Mask.empty(quantised.shape)
-    soft = as_mask8(alpha < VEIL) - empty.pixels()
+    soft = as_mask8(alpha < VEIL) & (~empty).pixels()
     tops_near, soft_near = (sums_about(plane, places, step) for plane in (tops, soft))
     tops.ravel()[places] = tops_near > PLATEAU_CRISP * soft_near
     found = np.zeros_like(quantised)
