@@ -99,28 +99,30 @@ def cell_means(
         Each plane's means, (ceil(H / step), ceil(W / step)) float32.
     """
     width, height = _cells(shape, step)
-    if shape[0] % step or shape[1] % step:
-        # Cells that are not whole pixels reach into other strips. Which pixels count how much in
-        # them takes most of the time, and is the same for all planes.
-        merged = cv2.merge([plane.astype(np.float32) for plane in planes(slice(0, shape[0]))])
-        means = cv2.resize(merged, (width, height), interpolation=cv2.INTER_AREA)
-        return [np.asarray(mean, np.float32) for mean in cv2.split(means)]
-    strip = max(1, strip_rows(shape[1]) // step)
+    # Cells that are not whole pixels reach into other strips.
+    whole = shape[0] % step == 0 and shape[1] % step == 0
+    strip = max(1, strip_rows(shape[1]) // step) if whole else height
     parts = []
     for top in range(0, height, strip):
+        size = width, min(strip, height - top)
         rows = slice(top * step, (top + strip) * step)
-        parts.append([_means_of_whole_cells(plane, step) for plane in planes(rows)])
+        parts.append([_means(plane, size, step if whole else 0) for plane in planes(rows)])
     return [np.asarray(np.concatenate(part), np.float32) for part in zip(*parts, strict=True)]
 
 
-def _means_of_whole_cells(plane: Plane | Whole, step: int) -> Plane:
-    """Means over cells of step x step pixels."""
-    size = plane.shape[1] // step, plane.shape[0] // step
+def _means(plane: Plane | Whole, size: tuple[int, int], side: int) -> Plane:
+    """Means over cells of some rows.
+
+    Args:
+        plane: (rows, W) float32 or whole numbers.
+        size: How many columns and rows of cells there are.
+        side: Side of a cell if all are whole pixels, else 0.
+    """
     if plane.dtype != np.float32:
-        if step & (step - 1) == 0:  # sums of whole numbers are exact in any order
+        if side and side & (side - 1) == 0:  # sums of whole numbers are exact in any order
             total = np.uint16 if plane.dtype == np.uint8 else np.uint32
-            rows = np.add.reduce(plane.reshape(size[1], step, -1), axis=1, dtype=total)
-            plane = rows * np.float32(1 / step)
+            rows = np.add.reduce(plane.reshape(size[1], side, -1), axis=1, dtype=total)
+            plane = rows * np.float32(1 / side)
         else:
             plane = plane.astype(np.float32)
     return np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_AREA), np.float32)
@@ -375,26 +377,26 @@ def distance_from(region: Mask) -> Plane:
     return result
 
 
-def nearer(distance: Plane, region: Mask) -> Plane:
-    """The distance of every pixel to a region or to what it was measured to before.
+def nearer(distance: Plane, region: Mask, asked: Mask) -> Plane:
+    """The distance of some pixels to a region or to what it was measured to before.
 
     Args:
         distance: (H, W) float32, from :func:`distance_from`.
         region: What lies near some pixels.
+        asked: Which pixels. Others may keep the distance they have.
     """
-    margin = 16
+    result = distance.copy()
+    most, margin = cv2.minMaxLoc(distance, asked.pixels())[1], 16.0
     while True:
-        margin *= 2
-        part = region.box(margin)
+        margin = min(2 * margin, most)
+        part = region.box(1 + int(margin))
         before = distance[part]
         others = as_mask8(before > 0) & (~region).pixels()[part]
         now = np.asarray(cv2.distanceTransform(others, cv2.DIST_L2, 5), np.float32)
-        # The way from farther out would lead over the outermost two pixels of the box.
         closer = now < before
+        np.copyto(result[part], now, where=closer)
+        # The way from farther out leads over the outermost two pixels of the box.
         ends = zip(part, distance.shape, strict=True)
         inner = tuple(slice(2 * (s.start > 0), -2 if s.stop < n else None) for s, n in ends)
-        if np.count_nonzero(closer) == np.count_nonzero(closer[inner]):
-            break
-    result = distance.copy()
-    np.copyto(result[part], now, where=closer)
-    return result
+        if margin == most or np.count_nonzero(closer) == np.count_nonzero(closer[inner]):
+            return result

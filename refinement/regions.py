@@ -245,7 +245,7 @@ def _unknown(
     panes = backgrounds.find_panes(quantised, background, scale)
     if panes:  # they have a border, as background has
         background |= panes
-        depth = nearer(depth, panes)
+        depth = nearer(depth, panes, Mask(quantised < SOLID).dilate(1))
     mean, level_cells = backgrounds.level_cells(mean, mean_square)
     panels = find_panels(quantised, mean, level_cells, scale)
     unsolid = Mask(quantised < SOLID) - panels.mask

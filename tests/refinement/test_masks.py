@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from refinement import grid
+from refinement.earlier import Earlier
 from refinement.masks import Mask
 from refinement.pin_holes import find_pin_holes
 from refinement.rings import Rings, measure_rings
@@ -141,6 +142,29 @@ def test_distances_in_a_box_are_those_in_the_picture(pixels: NDArray[np.uint8]) 
     assert np.array_equal(grid.distance_from(Mask(pixels)), whole)
 
 
+@settings(max_examples=40, deadline=None)
+@given(st.tuples(SIDES, SIDES), st.integers(0, 999), st.sampled_from((0.0, 1e-4, 0.02)))
+def test_distances_to_a_region_added_later_are_those_to_both(
+    shape: tuple[int, int], seed: int, density: float
+) -> None:
+    rng = np.random.default_rng(seed)
+    first, added = (rng.random(shape) < chance for chance in (density, 1e-3))
+    first[0, 0] = added[-1, -1] = True
+    asked = rng.random(shape) < 0.5
+    found = grid.nearer(grid.distance_from(Mask(first)), Mask(added), Mask(asked | added))
+    both = cv2.distanceTransform((~(first | added)).astype(np.uint8), cv2.DIST_L2, 5)
+    assert np.array_equal(found[asked], both[asked])
+
+
+@settings(max_examples=40, deadline=None)
+@given(masks(), st.integers(1, 9))
+def test_sums_about_pixels_are_those_of_a_box_filter(pixels: NDArray[np.uint8], reach: int) -> None:
+    plane = 200 * pixels
+    sums = cv2.boxFilter(plane, cv2.CV_32S, (2 * reach + 1,) * 2, normalize=False)
+    places = np.flatnonzero(pixels)
+    assert np.array_equal(grid.sums_about(plane, places, reach), sums.ravel()[places])
+
+
 @settings(max_examples=30, deadline=None)
 @given(st.tuples(SIDES, SIDES), st.sampled_from((2, 3, 5, 8)), st.booleans(), st.integers(0, 999))
 def test_means_over_cells_taken_in_strips_are_those_of_the_plane(
@@ -153,6 +177,11 @@ def test_means_over_cells_taken_in_strips_are_those_of_the_plane(
     means = grid.cell_means(lambda rows: [plane[rows], plane[rows] ** 2], plane.shape, step)
     assert np.array_equal(means[0], expected.reshape(means[0].shape))
     assert means[1].shape == means[0].shape
+    alpha = np.rint(255 * plane).astype(np.uint8)
+    for power, mean in enumerate(grid.cell_moments(alpha, step), 1):
+        exact = alpha.astype(np.float32) ** power
+        expected = cv2.resize(exact, size, interpolation=cv2.INTER_AREA)
+        assert np.array_equal(mean, expected.reshape(mean.shape))
 
 
 @settings(max_examples=60, deadline=None)
@@ -222,8 +251,8 @@ def test_pin_holes_do_not_depend_on_how_much_background_lies_about(
     alpha = alpha.astype(np.uint8)
     alpha[[0, -1]], alpha[:, [0, -1]] = 0, 0
     padding = ((rows, 3), (columns, 70))
-    found = find_pin_holes(alpha, 0.2).pixels()
-    padded = find_pin_holes(np.pad(alpha, padding), 0.2).pixels()
+    found = find_pin_holes(alpha, 0.2, Earlier()).pixels()
+    padded = find_pin_holes(np.pad(alpha, padding), 0.2, Earlier()).pixels()
     assert np.array_equal(padded, np.pad(found, padding))
 
 
