@@ -66,10 +66,8 @@ def follow_veil(raw: Plane, quantised: Alpha8, regions: Regions) -> Veil:
     alpha, pixels = quantised[part], inside.pixels()[part]
     rows, columns = np.divmod(places, inside.shape[1])
     here = (rows - part[0].start) * alpha.shape[1] + columns - part[1].start
-    known, total = (
-        sums_about(plane, here, reach).astype(np.float32)
-        for plane in (pixels, (alpha >> 1) * pixels)
-    )
+    masked = (alpha >> np.uint8(1)) * pixels  # halves, as published: the last bit changes outputs
+    known, total = (sums_about(plane, here, reach).astype(np.float32) for plane in (pixels, masked))
     level = 2 * total / known
     lowest = erode(alpha | (pixels - np.uint8(1)), square_kernel(reach)).ravel()[here]
     least, most = VEIL_TOLERANCE
