@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from refinement.distances import distance_from
 from refinement.earlier import Earlier
 from refinement.grid import (
     Alpha8,
@@ -18,7 +19,6 @@ from refinement.grid import (
     as_mask8,
     blur,
     dilate,
-    distance_from,
     mask_from_cells,
     rough_cell_share,
     square_kernel,

@@ -1,4 +1,4 @@
-"""Coarse grids, structuring elements and distances.
+"""Coarse grids and structuring elements.
 
 All functions give the same result when a picture is flipped or turned by 90 degrees. A coarse grid
 has one cell for about ``step`` x ``step`` pixels.
@@ -358,45 +358,3 @@ def square_kernel(radius: float) -> Mask8:
     """A square structuring element whose side is odd: 2 * max(1, round(radius)) + 1."""
     side = 2 * max(1, round(radius)) + 1
     return np.ones((side, side), np.uint8)
-
-
-def distance_to(region: Mask8) -> Plane:
-    """Distance of every pixel to the region in pixels (chamfer 5 x 5; huge if it is empty)."""
-    return np.asarray(cv2.distanceTransform(region ^ np.uint8(1), cv2.DIST_L2, 5), np.float32)
-
-
-def distance_from(region: Mask) -> Plane:
-    """The same for a region that covers much of the picture."""
-    others = ~region
-    if not region or not others:
-        return distance_to(region.pixels())
-    # The way to the nearest pixel of the region leaves a box about all others by two at most.
-    part = others.box(2)
-    result = np.zeros(region.shape, np.float32)
-    cv2.distanceTransform(others.pixels()[part], cv2.DIST_L2, 5, dst=result[part])
-    return result
-
-
-def nearer(distance: Plane, region: Mask, asked: Mask) -> Plane:
-    """The distance of some pixels to a region or to what it was measured to before.
-
-    Args:
-        distance: (H, W) float32, from :func:`distance_from`.
-        region: What lies near some pixels.
-        asked: Which pixels. Others may keep the distance they have.
-    """
-    result = distance.copy()
-    most, margin = cv2.minMaxLoc(distance, asked.pixels())[1], 16.0
-    while True:
-        margin = min(2 * margin, most)
-        part = region.box(1 + int(margin))
-        before = distance[part]
-        others = as_mask8(before > 0) & (~region).pixels()[part]
-        now = np.asarray(cv2.distanceTransform(others, cv2.DIST_L2, 5), np.float32)
-        closer = now < before
-        np.copyto(result[part], now, where=closer)
-        # The way from farther out leads over the outermost two pixels of the box.
-        ends = zip(part, distance.shape, strict=True)
-        inner = tuple(slice(2 * (s.start > 0), -2 if s.stop < n else None) for s, n in ends)
-        if margin == most or np.count_nonzero(closer) == np.count_nonzero(closer[inner]):
-            return result

@@ -13,6 +13,7 @@ import numpy as np
 
 from refinement import background as backgrounds
 from refinement.connectivity import unknown_border
+from refinement.distances import nearer
 from refinement.earlier import Earlier
 from refinement.grid import (
     Alpha8,
@@ -23,7 +24,6 @@ from refinement.grid import (
     cell_share,
     mask_from_cells,
     mask_where_all_cells,
-    nearer,
     rough_cell_share,
     square_kernel,
 )

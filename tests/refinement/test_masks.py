@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from refinement import grid
+from refinement import distances, grid
 from refinement.earlier import Earlier
 from refinement.masks import Mask
 from refinement.pin_holes import find_pin_holes
@@ -139,7 +139,7 @@ def test_a_small_mask_is_dilated_as_a_large_one(width: int, at: tuple[int, int])
 @given(masks())
 def test_distances_in_a_box_are_those_in_the_picture(pixels: NDArray[np.uint8]) -> None:
     whole = cv2.distanceTransform(1 - pixels, cv2.DIST_L2, 5)
-    assert np.array_equal(grid.distance_from(Mask(pixels)), whole)
+    assert np.array_equal(distances.distance_from(Mask(pixels)), whole)
 
 
 @settings(max_examples=40, deadline=None)
@@ -151,7 +151,7 @@ def test_distances_to_a_region_added_later_are_those_to_both(
     first, added = (rng.random(shape) < chance for chance in (density, 1e-3))
     first[0, 0] = added[-1, -1] = True
     asked = rng.random(shape) < 0.5
-    found = grid.nearer(grid.distance_from(Mask(first)), Mask(added), Mask(asked | added))
+    found = distances.nearer(distances.distance_from(Mask(first)), Mask(added), Mask(asked | added))
     both = cv2.distanceTransform((~(first | added)).astype(np.uint8), cv2.DIST_L2, 5)
     assert np.array_equal(found[asked], both[asked])
 
@@ -225,7 +225,7 @@ def test_rings_in_a_box_are_those_in_the_picture(
     cells = cv2.dilate(grid.cell_mean(border, step), np.ones((3, 3), np.uint8))
     thick = (cells > 0).astype(np.float32) * np.float32(rng.uniform(0, 60))
     found = measure_rings(Mask(border), thick, step, scale, 64.0)
-    away = grid.distance_to(border)
+    away = distances.distance_to(border)
     width_there = grid.interpolate_cells(thick, border.shape)
     wanted = {"ring": away <= 32 * scale, "band": away <= 64 * scale}
     wanted["near"] = cv2.scaleAdd(width_there, -0.35, away) <= 0.5
