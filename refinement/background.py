@@ -141,9 +141,11 @@ def find_panes(quantised: Alpha8, background: Mask, scale: float) -> Mask:
     rim = np.maximum(np.bincount(names, minlength=groups.count), 1)
     thin = np.zeros(groups.count, np.bool_)
     for half, body in PANE_WIDE:
-        beside = outside.dilate(body * scale).at(places)
-        share = np.bincount(names[beside], minlength=groups.count) / rim
-        thin |= (share > PANE_RIM) & groups.meeting(panes & faint.erode(half * scale))
+        wide = panes & faint.erode(half * scale)
+        if wide:
+            beside = outside.dilate(body * scale).at(places)
+            share = np.bincount(names[beside], minlength=groups.count) / rim
+            thin |= (share > PANE_RIM) & groups.meeting(wide)
     return panes & groups.mask_of(thin)
 
 
