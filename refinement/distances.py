@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from refinement.grid import Plane, as_mask8
 from refinement.masks import Mask, Mask8
@@ -34,18 +35,25 @@ def nearer(distance: Plane, region: Mask, asked: Mask) -> Plane:
         region: What lies near some pixels.
         asked: Which pixels. Others may keep the distance they have.
     """
-    result = distance.copy()
     most, margin = cv2.minMaxLoc(distance, asked.pixels())[1], 16.0
     while True:
         margin = min(2 * margin, most)
         part = region.box(1 + int(margin))
-        before = distance[part]
-        others = as_mask8(before > 0) & (~region).pixels()[part]
+        others = as_mask8(distance[part] > 0) & (~region).pixels()[part]
         now = np.asarray(cv2.distanceTransform(others, cv2.DIST_L2, 5), np.float32)
-        closer = now < before
-        np.copyto(result[part], now, where=closer)
-        # The way from farther out leads over the outermost two pixels of the box.
-        ends = zip(part, distance.shape, strict=True)
-        inner = tuple(slice(2 * (s.start > 0), -2 if s.stop < n else None) for s, n in ends)
-        if margin == most or np.count_nonzero(closer) == np.count_nonzero(closer[inner]):
-            return result
+        if margin == most or not _goes_on(now < distance[part], part, distance.shape):
+            break
+    np.minimum(now, distance[part], out=now)
+    result = distance.copy()
+    result[part] = now
+    return result
+
+
+def _goes_on(closer: NDArray[np.bool_], part: tuple[slice, slice], shape: tuple[int, ...]) -> bool:
+    """Whether pixels outside a part of a picture may be closer too.
+
+    The way from them leads over the outermost two pixels of the part.
+    """
+    ends = zip(part, shape, strict=True)
+    inner = tuple(slice(2 * (s.start > 0), -2 if s.stop < n else None) for s, n in ends)
+    return bool(np.count_nonzero(closer) > np.count_nonzero(closer[inner]))

@@ -60,17 +60,23 @@ def sums_about(plane: Alpha8, places: Places, reach: int) -> NDArray[np.int32]:
 
     Args:
         plane: (H, W) uint8.
-        places: (n,), flat indices.
+        places: (n,), flat indices, ascending.
         reach: How far a square reaches from its pixel.
     """
-    edge, side = (reach,) * 4, 2 * reach + 1
-    edged = cv2.copyMakeBorder(plane, *edge, borderType=cv2.BORDER_REFLECT_101)
-    total = np.asarray(cv2.integral(edged), np.int32)
-    row = total.shape[1]
-    total = total.reshape(-1)
-    above = places + places // plane.shape[1] * (row - plane.shape[1])
-    below = above + side * row
-    return (total[below + side] - total[below]) - (total[above + side] - total[above])
+    edged = cv2.copyMakeBorder(plane, *(reach,) * 4, borderType=cv2.BORDER_REFLECT_101)
+    width, side = plane.shape[1], 2 * reach + 1
+    found = np.empty(places.size, np.int32)
+    for rows in strips(*plane.shape):
+        first, behind = np.searchsorted(places, (rows.start * width, rows.stop * width))
+        if behind > first:
+            total = np.asarray(cv2.integral(edged[rows.start : rows.stop + side - 1]), np.int32)
+            row, total = total.shape[1], total.reshape(-1)
+            here = places[first:behind] - rows.start * width
+            above = here + here // width * (row - width)
+            below = above + side * row
+            lower, upper = (total[at + side] - total[at] for at in (below, above))
+            found[first:behind] = lower - upper
+    return found
 
 
 def dilate(plane: Alpha8, kernel: Mask8) -> Alpha8:
