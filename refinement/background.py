@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from refinement.distances import distance_from
 from refinement.earlier import Earlier
 from refinement.grid import (
     Alpha8,
@@ -17,9 +18,7 @@ from refinement.grid import (
     Plane,
     as_mask8,
     blur,
-    cell_means,
     dilate,
-    distance_from,
     mask_from_cells,
     rough_cell_share,
     square_kernel,
@@ -45,17 +44,6 @@ from refinement.thresholds import (
 )
 
 
-def moments(quantised: Alpha8, step: int) -> tuple[Plane, Plane]:
-    """Mean and mean square of alpha over coarse cells, each (h, w) float32."""
-
-    def planes(rows: slice) -> tuple[Plane, Plane]:
-        plane = quantised[rows].astype(np.float32)
-        return plane, plane * plane
-
-    mean, mean_square = cell_means(planes, quantised.shape, step)
-    return mean, mean_square
-
-
 def clear_level(mean: Plane, mean_square: Plane) -> int:
     """The level up to which a pixel may be background in this picture.
 
@@ -63,8 +51,8 @@ def clear_level(mean: Plane, mean_square: Plane) -> int:
     picture, and a pixel below that level is no evidence of foreground.
 
     Args:
-        mean: From :func:`moments`.
-        mean_square: From :func:`moments`.
+        mean: From :func:`refinement.grid.cell_moments`, of alpha.
+        mean_square: From :func:`refinement.grid.cell_moments`, of alpha.
 
     Returns:
         A level of 255, at least :data:`~refinement.thresholds.CLEAR`.
@@ -153,9 +141,11 @@ def find_panes(quantised: Alpha8, background: Mask, scale: float) -> Mask:
     rim = np.maximum(np.bincount(names, minlength=groups.count), 1)
     thin = np.zeros(groups.count, np.bool_)
     for half, body in PANE_WIDE:
-        beside = outside.dilate(body * scale).at(places)
-        share = np.bincount(names[beside], minlength=groups.count) / rim
-        thin |= (share > PANE_RIM) & groups.meeting(panes & faint.erode(half * scale))
+        wide = panes & faint.erode(half * scale)
+        if wide:
+            beside = outside.dilate(body * scale).at(places)
+            share = np.bincount(names[beside], minlength=groups.count) / rim
+            thin |= (share > PANE_RIM) & groups.meeting(wide)
     return panes & groups.mask_of(thin)
 
 
@@ -267,8 +257,8 @@ def level_cells(mean: Plane, mean_square: Plane) -> tuple[Plane, NDArray[np.bool
     A level region is a veil over the body where alpha is high, else a panel, haze or tulle.
 
     Args:
-        mean: From :func:`moments`.
-        mean_square: From :func:`moments`.
+        mean: From :func:`refinement.grid.cell_moments`, of alpha.
+        mean_square: From :func:`refinement.grid.cell_moments`, of alpha.
 
     Returns:
         The mean over 3 x 3 cells, (h, w) float32, and where alpha stays within a few percent

@@ -16,10 +16,9 @@ import numpy as np
 
 from refinement.grid import (
     Alpha8,
-    Plane,
     as_mask8,
     blur,
-    cell_means,
+    cell_moments,
     cell_share,
     square_kernel,
 )
@@ -126,14 +125,9 @@ def _unevenness(raw: Alpha8, final: Alpha8, clear: Mask, step: int) -> float:
     have faint tails there, weighs the transparent part of soft alpha.
     """
     cleared = np.asarray(cv2.copyTo(raw, as_mask8(final == 0)), np.uint8)
-
-    def planes(rows: slice) -> tuple[Plane, Plane]:
-        plane = cleared[rows].astype(np.float32)
-        return plane, plane * plane
-
     share = cell_share(clear, step)
     known = np.maximum(blur(share, 5), 1e-3)
-    mean, square = (blur(plane, 5) / known for plane in cell_means(planes, raw.shape, step))
+    mean, square = (blur(plane, 5) / known for plane in cell_moments(cleared, step))
     deviation = np.sqrt(np.maximum(square - mean * mean, 0)) / 255
     height, width = share.shape
     alpha = cv2.resize(final, (width, height), interpolation=cv2.INTER_AREA)
@@ -147,8 +141,9 @@ def _level(final: Alpha8, soft: Mask, clear: Mask, scale: float) -> float:
     if not far:
         return 0.0
     part = far.box(1)
-    alpha = final[part]
-    span = cv2.morphologyEx(alpha, cv2.MORPH_GRADIENT, square_kernel(1))
+    places = np.flatnonzero(far.pixels()[part].view(bool))
+    span = cv2.morphologyEx(final[part], cv2.MORPH_GRADIENT, square_kernel(1)).ravel()[places]
+    alpha = final[part].ravel()[places]
     least, most = LEVEL_ENDS
-    level = far.pixels()[part].view(bool) & (span < LEVEL_RANGE) & (alpha > least) & (alpha < most)
-    return float(_softness(alpha)[level].sum(dtype=np.int64)) / 255
+    level = alpha[(span < LEVEL_RANGE) & (alpha > least) & (alpha < most)]
+    return float(_softness(level).sum(dtype=np.int64)) / 255

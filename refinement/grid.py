@@ -1,4 +1,4 @@
-"""Coarse grids, structuring elements and distances.
+"""Coarse grids and structuring elements.
 
 All functions give the same result when a picture is flipped or turned by 90 degrees. A coarse grid
 has one cell for about ``step`` x ``step`` pixels.
@@ -23,6 +23,8 @@ Pixels = NDArray[np.uint8 | np.uint16]
 """(H, W, 3) or (H, W, 4), straight sRGB of 8 or 16 bits."""
 Plane = NDArray[np.float32]
 """(H, W) or (h, w) float32."""
+Whole = NDArray[np.uint8 | np.uint16]
+"""(H, W), whole numbers."""
 _STRIP: Final = 64  # rows of a picture 1024 wide; a float32 plane of them stays in the cache
 
 
@@ -53,6 +55,30 @@ def blur(plane: Plane, side: int) -> Plane:
     return np.asarray(mean, np.float32)
 
 
+def sums_about(plane: Alpha8, places: Places, reach: int) -> NDArray[np.int32]:
+    """Sums over the squares about some pixels, (n,); the frame mirrors.
+
+    Args:
+        plane: (H, W) uint8.
+        places: (n,), flat indices, ascending.
+        reach: How far a square reaches from its pixel.
+    """
+    edged = cv2.copyMakeBorder(plane, *(reach,) * 4, borderType=cv2.BORDER_REFLECT_101)
+    width, side = plane.shape[1], 2 * reach + 1
+    found = np.empty(places.size, np.int32)
+    for rows in strips(*plane.shape):
+        first, behind = np.searchsorted(places, (rows.start * width, rows.stop * width))
+        if behind > first:
+            total = np.asarray(cv2.integral(edged[rows.start : rows.stop + side - 1]), np.int32)
+            row, total = total.shape[1], total.reshape(-1)
+            here = places[first:behind] - rows.start * width
+            above = here + here // width * (row - width)
+            below = above + side * row
+            lower, upper = (total[at + side] - total[at] for at in (below, above))
+            found[first:behind] = lower - upper
+    return found
+
+
 def dilate(plane: Alpha8, kernel: Mask8) -> Alpha8:
     """The highest value about each pixel; the frame adds nothing."""
     return np.asarray(cv2.dilate(plane, kernel), np.uint8)
@@ -64,13 +90,14 @@ def erode(plane: Alpha8, kernel: Mask8) -> Alpha8:
 
 
 def cell_means(
-    planes: Callable[[slice], Iterable[Plane]], shape: tuple[int, ...], step: int
+    planes: Callable[[slice], Iterable[Plane | Whole]], shape: tuple[int, ...], step: int
 ) -> list[Plane]:
     """Means over cells of about ``step`` pixels.
 
     Args:
-        planes: Gives the rows of the planes that are wanted, (rows, W) float32. They are asked
-            for a few rows at a time, so that they stay in the cache.
+        planes: Gives the rows of the planes that are wanted, (rows, W) float32, uint8 or uint16
+            (the last two take half the time). They are asked for a few rows at a time, so that
+            they stay in the cache.
         shape: (H, W).
         step: Side of a cell in pixels.
 
@@ -85,13 +112,46 @@ def cell_means(
     for top in range(0, height, strip):
         size = width, min(strip, height - top)
         rows = slice(top * step, (top + strip) * step)
-        parts.append([cv2.resize(p, size, interpolation=cv2.INTER_AREA) for p in planes(rows)])
+        parts.append([_means(plane, size, step if whole else 0) for plane in planes(rows)])
     return [np.asarray(np.concatenate(part), np.float32) for part in zip(*parts, strict=True)]
+
+
+def _means(plane: Plane | Whole, size: tuple[int, int], side: int) -> Plane:
+    """Means over cells of some rows.
+
+    Args:
+        plane: (rows, W) float32 or whole numbers.
+        size: How many columns and rows of cells there are.
+        side: Side of a cell if all are whole pixels, else 0.
+    """
+    if plane.dtype != np.float32:
+        if side and side & (side - 1) == 0:  # sums of whole numbers are exact in any order
+            total = np.uint16 if plane.dtype == np.uint8 else np.uint32
+            rows = np.add.reduce(plane.reshape(size[1], side, -1), axis=1, dtype=total)
+            plane = rows * np.float32(1 / side)
+        else:
+            plane = plane.astype(np.float32)
+    return np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_AREA), np.float32)
 
 
 def cell_mean(plane: Alpha8, step: int) -> Plane:
     """Mean of one plane over cells, see :func:`cell_means`."""
-    return cell_means(lambda rows: [plane[rows].astype(np.float32)], plane.shape, step)[0]
+    return cell_means(lambda rows: [plane[rows]], plane.shape, step)[0]
+
+
+def cell_moments(plane: Alpha8, step: int) -> tuple[Plane, Plane]:
+    """Mean and mean square of one plane over cells, each (h, w) float32."""
+
+    def planes(rows: slice) -> tuple[Whole, Whole]:
+        return plane[rows], squares(plane[rows])
+
+    mean, mean_square = cell_means(planes, plane.shape, step)
+    return mean, mean_square
+
+
+def squares(plane: Alpha8) -> Whole:
+    """Squares of 0..255, uint16."""
+    return np.multiply(plane, plane, dtype=np.uint16)
 
 
 def cell_share(mask: Mask, step: int) -> Plane:
@@ -170,22 +230,29 @@ def local_level(alpha: Alpha8, core: Mask8, step: int) -> Alpha8:
     Returns:
         (H, W) uint8; 0 farther than about two cells from the mask.
     """
-    level, near = level_beside(alpha * core, cell_mean(core, step), step)
+    level, near = level_beside(*masked_means(alpha, core, step))
     return interpolate_level(level, alpha.shape) * mask_from_cells(near, alpha.shape).pixels()
 
 
-def level_beside(masked: Alpha8, share: Plane, step: int) -> tuple[Plane, Mask8]:
+def masked_means(alpha: Alpha8, mask: Mask8, step: int) -> tuple[Plane, Plane]:
+    """Of each cell: the mean of alpha where it is 0 outside a mask, and the mask's share."""
+    total, share = cell_means(
+        lambda rows: [alpha[rows] * mask[rows], mask[rows]], alpha.shape, step
+    )
+    return total, share
+
+
+def level_beside(total: Plane, share: Plane) -> tuple[Plane, Mask8]:
     """The mean of alpha over the nearest part of a mask, about each cell.
 
     Args:
-        masked: (H, W) uint8, alpha in the mask and 0 elsewhere.
-        share: Of each cell: the mask's share.
-        step: Side of a cell in pixels.
+        total: From :func:`masked_means`.
+        share: From the same.
 
     Returns:
         The mean, and which cells are no farther than two from the mask.
     """
-    mean = np.asarray(cell_mean(masked, step) / np.maximum(share, 1e-6), np.float32)
+    mean = np.asarray(total / np.maximum(share, 1e-6), np.float32)
     near = dilate(as_mask8(share > 0), np.ones((5, 5), np.uint8))
     return spread(mean, np.minimum(share * 4, 1)), near
 
@@ -297,20 +364,3 @@ def square_kernel(radius: float) -> Mask8:
     """A square structuring element whose side is odd: 2 * max(1, round(radius)) + 1."""
     side = 2 * max(1, round(radius)) + 1
     return np.ones((side, side), np.uint8)
-
-
-def distance_to(region: Mask8) -> Plane:
-    """Distance of every pixel to the region in pixels (chamfer 5 x 5; huge if it is empty)."""
-    return np.asarray(cv2.distanceTransform(region ^ np.uint8(1), cv2.DIST_L2, 5), np.float32)
-
-
-def distance_from(region: Mask) -> Plane:
-    """The same for a region that covers much of the picture."""
-    others = ~region
-    if not region or not others:
-        return distance_to(region.pixels())
-    # The way to the nearest pixel of the region leaves a box about all others by two at most.
-    part = others.box(2)
-    result = np.zeros(region.shape, np.float32)
-    cv2.distanceTransform(others.pixels()[part], cv2.DIST_L2, 5, dst=result[part])
-    return result

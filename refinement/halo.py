@@ -24,7 +24,9 @@ from refinement.grid import (
     interpolate_level,
     level_beside,
     mask_from_cells,
+    masked_means,
     square_kernel,
+    sums_about,
 )
 from refinement.labels import Labelled, count_beside, label
 from refinement.masks import Mask
@@ -94,13 +96,15 @@ def find_halo(quantised: Alpha8, scale: float) -> Halo | None:
     part = (core & visible).box(round(4 * HALO_REACH * scale) + 8)
     alpha, inner = quantised[part], core.pixels()[part]
     step = max(2, round(8 * scale))
-    mean, near = level_beside(alpha * inner, cell_mean(inner, step), step)
+    mean, near = level_beside(*masked_means(alpha, inner, step))
     level = interpolate_level(mean, alpha.shape)
     ceiling = np.asarray(cv2.add(level, np.full_like(level, HALO_TOLERANCE)), np.uint8)
     allowed = Mask(alpha <= ceiling) & mask_from_cells(near, alpha.shape)
     grown = Mask(inner).grow_within(allowed, 2 + round(HALO_REACH * scale))
     regions = label(grown & Mask(alpha > CLEAR), connectivity=8)
     if regions.count == 1 or regions.count >= np.iinfo(np.uint16).max:
+        return None
+    if regions.areas[1:].max() <= least:
         return None
     chosen = _halos(alpha, grown, regions, level, ceiling, scale)
     if not chosen.any():
@@ -178,15 +182,12 @@ def take_off_wide_halo(alpha: Plane, quantised: Alpha8, scale: float) -> Plane:
     part, places = found.mask.box(2 * reach + 1), beside.places()
     here = np.flatnonzero(beside.pixels()[part])
     halo, wide = found.mask.pixels()[part], found.mask.dilate(reach).pixels()[part]
-
-    def sums(plane: Alpha8, depth: int) -> NDArray[np.float32]:
-        window = (2 * reach + 1,) * 2
-        total = cv2.boxFilter(plane, depth, window, normalize=False)
-        return total.ravel()[here].astype(np.float32)
-
-    known, total = sums(halo, cv2.CV_16U), sums(quantised[part] * halo, cv2.CV_32F)
+    known, total, near = (
+        sums_about(plane, here, reach).astype(np.float32)
+        for plane in (halo, quantised[part] * halo, wide)
+    )
     level = np.where(known, total / np.maximum(known, 1), found.level.ravel()[places])
-    level *= sums(wide, cv2.CV_16U) / (255 * (2 * reach + 1) ** 2)
+    level *= near / (255 * (2 * reach + 1) ** 2)
     result = alpha.copy()
     result.ravel()[places] = _without(alpha.ravel()[places], np.asarray(level, np.float32))
     return result
@@ -231,7 +232,8 @@ def is_clear_now(before: Alpha8, after: Alpha8, scale: float) -> bool:
         scale: Size of the picture relative to 1024 x 1024.
     """
     lowered = Mask(before > CLEAR) & Mask(after - np.uint8(1) < CLEAR)  # 0 becomes 255
-    return lowered.erode(1).count() > (HALO_LOWERED * scale) ** 2
+    most = (HALO_LOWERED * scale) ** 2
+    return lowered.count() > most and lowered.erode(1).count() > most
 
 
 def _background_level(quantised: Alpha8, regions: Regions, places: Places) -> NDArray[np.float32]:
@@ -245,7 +247,7 @@ def _background_level(quantised: Alpha8, regions: Regions, places: Places) -> ND
     side = 2 * HALO_NEAR - 1
     highest = cv2.blur(dilate(ground, square_kernel(HALO_NEAR)), (side, side))
     share = cell_share(regions.outside, regions.step)
-    mean, near = level_beside(ground, share, regions.step)
+    mean, near = level_beside(cell_mean(ground, regions.step), share)
     level = Interpolated(near * mean, quantised.shape).at(places)
-    level = np.maximum(np.asarray(highest, np.float32).ravel()[places], level)
+    level = np.maximum(np.asarray(highest).ravel()[places].astype(np.float32), level)
     return np.asarray(level / np.float32(255), np.float32)

@@ -31,8 +31,8 @@ from refinement.thresholds import (
 )
 
 
-def repair_frame(alpha: Plane) -> Plane:
-    """Raise the outermost line of pixels where the decoder has darkened it.
+def repair_frame(alpha: Plane) -> bool:
+    """Raise, in place, the outermost line of pixels where the decoder has darkened it.
 
     Layer Diffusion's decoder lowers alpha by a few percent on the outermost pixel line,
     whatever it shows, along the whole side or along parts of it. Each run of pixels is decided
@@ -43,13 +43,13 @@ def repair_frame(alpha: Plane) -> Plane:
         alpha: (H, W) float32, 0..1.
 
     Returns:
-        The repaired alpha; the input itself if there is nothing to repair.
+        Whether anything was raised.
     """
-    result = alpha
+    raised = False
     if min(alpha.shape) < 8:
-        return result
+        return raised
     for side in range(4):
-        view = np.rot90(result, side)
+        view = np.rot90(alpha, side)
         line, inner, behind = view[0], view[1], view[2]
         body = (inner >= FRAME_BODY) & (np.abs(behind - inner) <= FRAME_LEVEL)
         dark = body & (line < FRAME_DARKENED * inner)
@@ -61,11 +61,9 @@ def repair_frame(alpha: Plane) -> Plane:
         runs = np.asarray(closed, np.uint8) & as_mask8(body)[:, None]
         dark &= np.asarray(cv2.morphologyEx(runs, cv2.MORPH_OPEN, least), np.uint8)[:, 0] > 0
         if dark.any():
-            if result is alpha:
-                result = alpha.copy()
-                view = np.rot90(result, side)
-            view[0] = np.where(dark, view[1], view[0])
-    return result
+            line[dark] = inner[dark]
+            raised = True
+    return raised
 
 
 def opaque_level(alpha: Plane, regions: Regions) -> Plane:
@@ -106,10 +104,11 @@ def peaks(alpha: Plane, step: int) -> Plane:
     # The middle of a cell falls between two pixels: both count, for symmetry under flips.
     y = (np.arange(rows) + 0.5) * (height / rows) - 0.5
     x = (np.arange(columns) + 0.5) * (width / columns) - 0.5
-    result = np.zeros((rows, columns), np.uint8)
-    for j in (np.floor(y), np.ceil(y)):
-        for i in (np.floor(x), np.ceil(x)):
-            np.maximum(result, highest[np.ix_(j.astype(int), i.astype(int))], out=result)
+    (above, below), (left, right) = (
+        (np.floor(middle).astype(int), np.ceil(middle).astype(int)) for middle in (y, x)
+    )
+    across = np.maximum(highest[above], highest[below])
+    result = np.maximum(across[:, left], across[:, right])
     return result.astype(np.float32) / np.float32(255)
 
 
@@ -118,7 +117,7 @@ def _level(alpha: Plane, mask: Mask, step: int) -> tuple[Plane, Plane]:
     share, pixels = cell_share(mask, step), mask.pixels()
 
     def planes(rows: slice) -> list[Plane]:
-        masked = alpha[rows] * pixels[rows]
+        masked = np.asarray(cv2.copyTo(alpha[rows], pixels[rows]), np.float32)
         return [masked, masked * masked]
 
     window = (3, 3)

@@ -6,6 +6,7 @@ nothing, whatever the radius, and a mask takes an eighth of a byte a pixel.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Final, Self
 
 import cv2
@@ -273,12 +274,12 @@ def _words_of(rows: NDArray[np.uint8]) -> NDArray[np.uint64]:
 
 def _set_bits(line: NDArray[np.uint64]) -> NDArray[np.intp]:
     """The numbers of the bits of a line that are set, ascending."""
-    some = np.flatnonzero(line)
-    if 2 * some.size > line.size:
-        return np.flatnonzero(np.unpackbits(line.view(np.uint8), bitorder="little").view(bool))
-    bits = np.unpackbits(line[some].view(np.uint8), bitorder="little")
-    at = np.flatnonzero(bits.view(bool))
-    return (some << 6)[at >> 6] + (at & 63)  # bits of words of 64
+    eights = line.view(np.uint8)
+    some = np.flatnonzero(eights != 0)
+    if 2 * some.size > eights.size:
+        return np.flatnonzero(np.unpackbits(eights, bitorder="little").view(bool))
+    at = np.flatnonzero(np.unpackbits(eights[some], bitorder="little").view(bool))
+    return (some << 3)[at >> 3] + (at & 7)
 
 
 def _cut(words: NDArray[np.uint64], width: int) -> NDArray[np.uint64]:
@@ -288,13 +289,14 @@ def _cut(words: NDArray[np.uint64], width: int) -> NDArray[np.uint64]:
     return words
 
 
-def _doubling(count: int) -> list[int]:
+@cache
+def _doubling(count: int) -> tuple[int, ...]:
     """Steps by which spans of 1, 2, 4, ... grow to the count."""
     steps, span = [], 1
     while span < count:
         steps.append(min(span, count - span))
         span += steps[-1]
-    return steps
+    return tuple(steps)
 
 
 def _add_earlier(words: NDArray[np.uint64], step: int) -> None:

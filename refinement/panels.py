@@ -49,13 +49,10 @@ class Panels:
     Attributes:
         mask: Whole panels and veils with their soft rims.
         sure: Those of them that are certainly no hair.
-        level: (H, W) uint8, the alpha that the nearest panel has; meaningful within and
-            beside ``mask``.
     """
 
     mask: Mask
     sure: Mask
-    level: Alpha8
 
 
 def find_panels(
@@ -79,22 +76,18 @@ def find_panels(
     # Body that is hardly veiled needs nothing.
     veiled = high & (mean < SOLID + PANEL_TOLERANCE)
     shape = quantised.shape
-    found = Panels(Mask.empty(shape), Mask.empty(shape), np.zeros_like(quantised))
+    veils = Mask.empty(shape)
     if veiled.any():
-        found.level = interpolate_level(spread(mean, high.astype(np.float32)), shape)
+        level = interpolate_level(spread(mean, high.astype(np.float32)), shape)
         core = mask_from_cells(veiled, shape)
-        veils = _grow(core, found.level, smooth, VEIL_REACH * scale)
-        found.mask = _without_slopes(veils, quantised, scale)
-    _add_panels(found, quantised, smooth, scale)
-    return found
+        veils = _without_slopes(_grow(core, level, smooth, VEIL_REACH * scale), quantised, scale)
+    sure = _panels(quantised, smooth, scale)
+    return Panels(veils | sure, sure)
 
 
 def has_panels(quantised: Alpha8, scale: float) -> bool:
     """Whether :func:`find_panels` would find panels other than veils."""
-    smooth = _smooth(quantised, scale)
-    found = Panels(Mask.empty(quantised.shape), Mask.empty(quantised.shape), quantised.copy())
-    _add_panels(found, quantised, smooth, scale)
-    return bool(found.sure)
+    return bool(_panels(quantised, _smooth(quantised, scale), scale))
 
 
 def _smooth(quantised: Alpha8, scale: float) -> Alpha8:
@@ -126,36 +119,36 @@ def _without_slopes(veils: Mask, quantised: Alpha8, scale: float) -> Mask:
     return veils - (narrow & groups.mask_of(tops)) if tops.any() else veils
 
 
-def _add_panels(found: Panels, quantised: Alpha8, smooth: Alpha8, scale: float) -> None:
-    """Add, in place, the panels: level below SOLID, smooth, and surrounded by body."""
+def _panels(quantised: Alpha8, smooth: Alpha8, scale: float) -> Mask:
+    """The panels: level below SOLID, smooth, and surrounded by body."""
+    none = Mask.empty(quantised.shape)
     between = Mask(smooth > DENT) & Mask(smooth < SOLID)
     wide = between.erode(PANEL_WIDE * scale)
     if not wide:
-        return
+        return none
     window = square_kernel(4 * scale)
     part = wide.box(4 * window.shape[0] + round(PANEL_REACH * scale))
     alpha = quantised[part]
     span = cv2.subtract(dilate(smooth[part], window), erode(smooth[part], window))
     core = wide.pixels()[part] & as_mask8(np.asarray(span) <= PANEL_RANGE)
     if not core.any():
-        return
+        return none
     level = local_level(alpha, core, max(2, round(8 * scale)))
     grown = _grow(Mask(core), level, alpha * between.pixels()[part], PANEL_REACH * scale)
     regions = label(grown, connectivity=8)
     if regions.count == 1 or regions.count >= np.iinfo(np.uint16).max:
-        return
+        return none
     chosen = _surrounded(alpha, regions, scale)
     rough = np.asarray(cv2.absdiff(alpha, cv2.blur(alpha, (3, 3))), np.uint8)
     inner, names = regions.pixels_of(Mask(core) & regions.mask)
     total = np.bincount(names, weights=rough.ravel()[inner], minlength=regions.count)
     chosen &= total < SMOOTH * np.maximum(np.bincount(names, minlength=regions.count), 1)
     chosen[0] = False
-    mask = regions.mask_of(chosen).pixels()
+    if not chosen.any():
+        return none
     whole = np.zeros_like(quantised)
-    whole[part] = mask
-    found.sure = Mask(whole)
-    found.mask |= found.sure
-    np.copyto(found.level[part], level, where=mask.view(bool))
+    whole[part] = regions.mask_of(chosen).pixels()
+    return Mask(whole)
 
 
 def _surrounded(alpha: Alpha8, regions: Labelled, scale: float) -> NDArray[np.bool_]:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from refinement.background import median_clear
 from refinement.dents import Dents
+from refinement.earlier import Earlier
 from refinement.gaps import reach_of_gaps, small_openings, where_gaps_begin
 from refinement.grid import Alpha8
 from refinement.labels import Labelled, label
@@ -33,7 +34,7 @@ _STEPS: Final = 1
 
 
 def find_pin_holes(
-    quantised: Alpha8, scale: float, solid: int = SOLID, quick: bool = False
+    quantised: Alpha8, scale: float, earlier: Earlier, solid: int = SOLID, *, quick: bool = False
 ) -> Mask:
     """The small dents that lie alone in the body.
 
@@ -46,6 +47,7 @@ def find_pin_holes(
     Args:
         quantised: (H, W) uint8.
         scale: Size of the picture relative to 1024 x 1024.
+        earlier: What is known from another call for the same matte.
         solid: Dents are below this level.
         quick: Leave all that lies near the border, however smooth and however compact it is.
     """
@@ -67,7 +69,7 @@ def find_pin_holes(
         openings = None
     else:
         dents = Dents.of(quantised, part, around, wide.crop(part))
-        openings = small_openings(wide, scale).crop(part)
+        openings = earlier.of("openings", (wide,), lambda: small_openings(wide, scale)).crop(part)
     joined |= where_gaps_begin(dents, openings, widest, apart, scale)
     # Only openings beside them tell gaps between leaves from pin holes in groups.
     largest = widest if quick else PIN_HOLE_GROUP * widest

@@ -127,11 +127,10 @@ def _refined(picture: Picture, options: Options, without: str | None) -> Refined
 def _matte(rgba: Pixels, options: Options, without: str | None) -> tuple[Plane, Report]:
     """The refined alpha and the report."""
     channel = cv2.extractChannel(rgba, 3)
-    read = channel / np.float32(np.iinfo(rgba.dtype).max)
-    raw = levels.repair_frame(read)
+    raw = channel / np.float32(np.iinfo(rgba.dtype).max)
     scale = _scale(raw)
-    original = np.asarray(channel, np.uint8) if rgba.dtype == np.uint8 else to_8_bit(read)
-    quantised = original if raw is read else to_8_bit(raw)
+    original = np.asarray(channel, np.uint8) if rgba.dtype == np.uint8 else to_8_bit(raw)
+    quantised = to_8_bit(raw) if levels.repair_frame(raw) else original
     divided, earlier = None, Earlier()
     if without != "levels":
         lower = halo.take_off_wide_halo(raw, quantised, scale)
@@ -152,10 +151,9 @@ def _matte(rgba: Pixels, options: Options, without: str | None) -> tuple[Plane, 
         regions.inside |= more.inside
     final, holes = _fill_more_pin_holes(alpha, final, without)
     regions.inside |= holes
-    framed = levels.repair_frame(alpha)  # the body behind the line may be whole only now
-    if framed is not alpha:
-        final, holes = _fill_more_pin_holes(framed, to_8_bit(framed), without)
-        alpha, regions.inside = framed, regions.inside | holes
+    if levels.repair_frame(alpha):  # the body behind the line may be whole only now
+        final, holes = _fill_more_pin_holes(alpha, to_8_bit(alpha), without)
+        regions.inside |= holes
     return alpha, assemble(original, final, regions, options)
 
 
@@ -173,9 +171,9 @@ def _fill_more_pin_holes(alpha: Plane, final: Alpha8, without: str | None) -> tu
     Returns:
         Alpha in 255ths, and what was filled.
     """
-    found, quiet = Mask.empty(final.shape), 0
+    found, quiet, earlier = Mask.empty(final.shape), 0, Earlier()
     for solid in _PASSES * (PIN_HOLE_SHALLOW, SOLID):
-        final, holes = _fill_pin_holes(alpha, final, without, solid, quick=solid > SOLID)
+        final, holes = _fill_pin_holes(alpha, final, without, solid, earlier)
         found |= holes
         quiet = 0 if holes else quiet + 1
         if quiet == 2:
@@ -188,13 +186,12 @@ def _fill_pin_holes(
     quantised: Alpha8,
     without: str | None,
     solid: int,
-    *,
-    quick: bool,
+    earlier: Earlier,
 ) -> tuple[Alpha8, Mask]:
     """Fill the pin holes of alpha in place; the same in 255ths, and what was filled."""
     if without == "holes":
         return quantised, Mask.empty(quantised.shape)
-    holes = find_pin_holes(quantised, _scale(alpha), solid, quick)
+    holes = find_pin_holes(quantised, _scale(alpha), earlier, solid, quick=solid > SOLID)
     if holes:
         holes &= Mask(quantised < 255)
     if not holes:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from refinement.grid import Alpha8, as_mask8, dilate, erode, square_kernel
+from refinement.grid import Alpha8, as_mask8, dilate, erode, square_kernel, sums_about
 from refinement.masks import Mask
 from refinement.thresholds import DENT, PLATEAU_CRISP, PLATEAU_DROP, PLATEAU_RANGE, VEIL
 
@@ -40,17 +40,12 @@ def find_plateaus(quantised: Alpha8, inside: Mask, clear: int, step: int, scale:
     level = np.asarray(cv2.subtract(dilate(alpha, window), lowest)) <= PLATEAU_RANGE
     least, reach = PLATEAU_DROP
     drops = empty.dilate(max(least, round(reach * scale)))
-    tops = (drops & Mask(level & (lowest >= VEIL))).pixels() & dense.pixels()[part]
+    tops = as_mask8(level & (lowest >= VEIL)) & drops.pixels() & dense.pixels()[part]
     places = np.flatnonzero(tops.view(bool))
     if not places.size:
         return Mask.empty(quantised.shape)
-    soft = as_mask8(alpha < VEIL) - empty.pixels()
-    # How many pixels of each are near: sums of ones fit 16 bits.
-    about = (2 * step + 1,) * 2
-    tops_near, soft_near = (
-        cv2.boxFilter(plane, cv2.CV_16U, about, normalize=False).ravel()[places]
-        for plane in (tops, soft)
-    )
+    soft = as_mask8(alpha < VEIL) & (~empty).pixels()
+    tops_near, soft_near = (sums_about(plane, places, step) for plane in (tops, soft))
     tops.ravel()[places] = tops_near > PLATEAU_CRISP * soft_near
     found = np.zeros_like(quantised)
     found[part] = tops

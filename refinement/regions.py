@@ -13,14 +13,15 @@ import numpy as np
 
 from refinement import background as backgrounds
 from refinement.connectivity import unknown_border
+from refinement.distances import nearer
 from refinement.earlier import Earlier
 from refinement.grid import (
     Alpha8,
     Plane,
     blur,
     cell_means,
+    cell_moments,
     cell_share,
-    distance_from,
     mask_from_cells,
     mask_where_all_cells,
     rough_cell_share,
@@ -232,7 +233,7 @@ def _unknown(
     quantised: Alpha8, step: int, scale: float, options: Options, earlier: Earlier
 ) -> tuple[_Unknown, Plane]:
     """What is unknown, and the distance of every pixel from background (float32)."""
-    mean, mean_square = backgrounds.moments(quantised, step)
+    mean, mean_square = cell_moments(quantised, step)
     clear = backgrounds.clear_level(mean, mean_square)
     core = backgrounds.background_core(quantised, clear, step, scale, earlier)
     if core[0].count() < 0.02 * quantised.size:
@@ -244,7 +245,7 @@ def _unknown(
     panes = backgrounds.find_panes(quantised, background, scale)
     if panes:  # they have a border, as background has
         background |= panes
-        depth = np.minimum(depth, distance_from(panes))
+        depth = nearer(depth, panes, Mask(quantised < SOLID).dilate(1))
     mean, level_cells = backgrounds.level_cells(mean, mean_square)
     panels = find_panels(quantised, mean, level_cells, scale)
     unsolid = Mask(quantised < SOLID) - panels.mask
@@ -255,7 +256,9 @@ def _unknown(
     beyond = border.connected & border.plateau
     if beyond:
         beyond &= backgrounds.near_cells(level_cells, quantised.shape)
-        beyond &= Mask(depth > options.band_width * scale)
+        places = beyond.places()
+        far = depth.ravel()[places] > options.band_width * scale
+        beyond = Mask.of_places(places[far], beyond.shape)
     haze = beyond
     if beyond:
         haze = _wide(beyond & Mask(quantised < HAZE_AT_MOST), HAZE_SIDE * scale)
@@ -317,7 +320,11 @@ def thickness(border: Mask, depth: Plane, step: int) -> tuple[Plane, Mask]:
         mask of where no thick border is near.
     """
     pixels, share = border.pixels(), cell_share(border, step)
-    mean = cell_means(lambda rows: [depth[rows] * pixels[rows]], border.shape, step)[0]
+
+    def planes(rows: slice) -> list[Plane]:
+        return [np.asarray(cv2.copyTo(depth[rows], pixels[rows]), np.float32)]
+
+    mean = cell_means(planes, border.shape, step)[0]
     doubled = 2.0 * mean / np.maximum(share, 1e-6)
     thick = np.asarray(cv2.dilate(doubled, np.ones((3, 3), np.uint8)), np.float32)
     return thick, mask_where_all_cells(thick <= THICK, border.shape)

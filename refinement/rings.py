@@ -9,7 +9,8 @@ from typing import Final
 import cv2
 import numpy as np
 
-from refinement.grid import Interpolated, Plane, distance_to, strips
+from refinement.distances import distance_to
+from refinement.grid import Interpolated, Plane, strips
 from refinement.masks import Mask
 
 _SKIRT: Final = (-1.0, 0.15)  # pixels, and the part of the thickness that is added. Trade.

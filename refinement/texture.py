@@ -16,11 +16,13 @@ from refinement.grid import (
     Alpha8,
     Interpolated,
     Plane,
+    Whole,
     blur,
     cell_means,
     cell_share,
     spread,
     square_kernel,
+    squares,
 )
 from refinement.masks import Mask, Places
 from refinement.regions import Regions
@@ -83,9 +85,9 @@ def _powers(depth: Alpha8, regions: Regions) -> list[tuple[Plane, Plane]]:
     masks = regions.sound, regions.fine
     pixels = [mask.pixels() for mask in masks]
 
-    def planes(rows: slice) -> list[Plane]:
-        square = cv2.multiply(depth[rows], depth[rows], dtype=cv2.CV_32F)
-        return [np.asarray(square * part[rows], np.float32) for part in pixels]
+    def planes(rows: slice) -> list[Whole]:
+        square = squares(depth[rows])
+        return [np.asarray(cv2.copyTo(square, part[rows]), np.uint16) for part in pixels]
 
     shares = [cell_share(mask, regions.step) for mask in masks]
     means = cell_means(planes, depth.shape, regions.step)

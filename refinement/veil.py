@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from refinement.grid import Alpha8, Plane, erode, square_kernel
+from refinement.grid import Alpha8, Plane, erode, square_kernel, sums_about
 from refinement.masks import Mask
 from refinement.regions import Regions
 from refinement.runs import Places
@@ -67,13 +66,8 @@ def follow_veil(raw: Plane, quantised: Alpha8, regions: Regions) -> Veil:
     alpha, pixels = quantised[part], inside.pixels()[part]
     rows, columns = np.divmod(places, inside.shape[1])
     here = (rows - part[0].start) * alpha.shape[1] + columns - part[1].start
-    window = (2 * reach + 1,) * 2
-    # Halved, so that the sums fit 16 bits where the grid is the usual one.
-    depth = cv2.CV_16U if window[0] <= 17 else cv2.CV_32S
-    known, total = (
-        cv2.boxFilter(plane, depth, window, normalize=False).ravel()[here].astype(np.float32)
-        for plane in (pixels, (alpha >> 1) * pixels)
-    )
+    masked = (alpha >> np.uint8(1)) * pixels  # halves, as published: the last bit changes outputs
+    known, total = (sums_about(plane, here, reach).astype(np.float32) for plane in (pixels, masked))
     level = 2 * total / known
     lowest = erode(alpha | (pixels - np.uint8(1)), square_kernel(reach)).ravel()[here]
     least, most = VEIL_TOLERANCE

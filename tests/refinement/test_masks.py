@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from refinement import grid
+from refinement import distances, grid
+from refinement.earlier import Earlier
 from refinement.masks import Mask
 from refinement.pin_holes import find_pin_holes
 from refinement.rings import Rings, measure_rings
@@ -138,7 +139,30 @@ def test_a_small_mask_is_dilated_as_a_large_one(width: int, at: tuple[int, int])
 @given(masks())
 def test_distances_in_a_box_are_those_in_the_picture(pixels: NDArray[np.uint8]) -> None:
     whole = cv2.distanceTransform(1 - pixels, cv2.DIST_L2, 5)
-    assert np.array_equal(grid.distance_from(Mask(pixels)), whole)
+    assert np.array_equal(distances.distance_from(Mask(pixels)), whole)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.tuples(SIDES, SIDES), st.integers(0, 999), st.sampled_from((0.0, 1e-4, 0.02)))
+def test_distances_to_a_region_added_later_are_those_to_both(
+    shape: tuple[int, int], seed: int, density: float
+) -> None:
+    rng = np.random.default_rng(seed)
+    first, added = (rng.random(shape) < chance for chance in (density, 1e-3))
+    first[0, 0] = added[-1, -1] = True
+    asked = rng.random(shape) < 0.5
+    found = distances.nearer(distances.distance_from(Mask(first)), Mask(added), Mask(asked | added))
+    both = cv2.distanceTransform((~(first | added)).astype(np.uint8), cv2.DIST_L2, 5)
+    assert np.array_equal(found[asked], both[asked])
+
+
+@settings(max_examples=40, deadline=None)
+@given(masks(), st.integers(1, 9))
+def test_sums_about_pixels_are_those_of_a_box_filter(pixels: NDArray[np.uint8], reach: int) -> None:
+    plane = 200 * pixels
+    sums = cv2.boxFilter(plane, cv2.CV_32S, (2 * reach + 1,) * 2, normalize=False)
+    places = np.flatnonzero(pixels)
+    assert np.array_equal(grid.sums_about(plane, places, reach), sums.ravel()[places])
 
 
 @settings(max_examples=30, deadline=None)
@@ -153,6 +177,11 @@ def test_means_over_cells_taken_in_strips_are_those_of_the_plane(
     means = grid.cell_means(lambda rows: [plane[rows], plane[rows] ** 2], plane.shape, step)
     assert np.array_equal(means[0], expected.reshape(means[0].shape))
     assert means[1].shape == means[0].shape
+    alpha = np.rint(255 * plane).astype(np.uint8)
+    for power, mean in enumerate(grid.cell_moments(alpha, step), 1):
+        exact = alpha.astype(np.float32) ** power
+        expected = cv2.resize(exact, size, interpolation=cv2.INTER_AREA)
+        assert np.array_equal(mean, expected.reshape(mean.shape))
 
 
 @settings(max_examples=60, deadline=None)
@@ -196,7 +225,7 @@ def test_rings_in_a_box_are_those_in_the_picture(
     cells = cv2.dilate(grid.cell_mean(border, step), np.ones((3, 3), np.uint8))
     thick = (cells > 0).astype(np.float32) * np.float32(rng.uniform(0, 60))
     found = measure_rings(Mask(border), thick, step, scale, 64.0)
-    away = grid.distance_to(border)
+    away = distances.distance_to(border)
     width_there = grid.interpolate_cells(thick, border.shape)
     wanted = {"ring": away <= 32 * scale, "band": away <= 64 * scale}
     wanted["near"] = cv2.scaleAdd(width_there, -0.35, away) <= 0.5
@@ -222,8 +251,8 @@ def test_pin_holes_do_not_depend_on_how_much_background_lies_about(
     alpha = alpha.astype(np.uint8)
     alpha[[0, -1]], alpha[:, [0, -1]] = 0, 0
     padding = ((rows, 3), (columns, 70))
-    found = find_pin_holes(alpha, 0.2).pixels()
-    padded = find_pin_holes(np.pad(alpha, padding), 0.2).pixels()
+    found = find_pin_holes(alpha, 0.2, Earlier()).pixels()
+    padded = find_pin_holes(np.pad(alpha, padding), 0.2, Earlier()).pixels()
     assert np.array_equal(padded, np.pad(found, padding))
 
 
