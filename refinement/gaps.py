@@ -9,14 +9,20 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from refinement.background import gap_area
 from refinement.dents import Dents
+from refinement.groups import Groups
 from refinement.labels import label
 from refinement.masks import Mask
 from refinement.thresholds import (
+    LONE_HOLE_BODY,
+    LONE_HOLE_COMPACT,
+    LONE_HOLE_OPENINGS,
     OPENING_AREA,
     OPENING_REACH,
+    PIN_HOLE_GROUP,
     PIN_HOLE_OPEN,
     PIN_HOLE_TOUCHING,
     RAGGED_REACH,
@@ -41,7 +47,10 @@ def where_gaps_begin(
     touching, small = PIN_HOLE_TOUCHING
     largest = max(widest, touching) if scale < small else widest
     gaps = dents.mask_of(dents.chosen & ((dents.side > largest) | dents.framed))
-    opened = dents.mask_of(dents.open >= max(PIN_HOLE_OPEN, gap_area(scale)))
+    open_ = dents.open >= max(PIN_HOLE_OPEN, gap_area(scale))
+    if openings is not None:
+        open_ &= ~_in_wide_body(dents, open_, gaps, openings, widest, scale)
+    opened = dents.mask_of(open_)
     around = opened if openings is None else opened | openings
     if around:
         gaps |= around.dilate(OPENING_REACH * apart) & dents.mask
@@ -54,10 +63,55 @@ def where_gaps_begin(
     return gaps
 
 
-def reach_of_gaps(apart: int, scale: float) -> int:
+def reach_of_gaps(widest: float, apart: int, scale: float) -> int:
     """How far from a dent something may lie that decides whether it is a gap."""
     about = 2 * _radius(scale) + _reach(scale) + RAGGED_REACH * apart
-    return max(OPENING_REACH * apart, round(about)) + 1
+    body = max(_body_about(widest, scale), LONE_HOLE_OPENINGS * widest)
+    return max(OPENING_REACH * apart, round(about), round(body)) + 1
+
+
+def _in_wide_body(
+    dents: Dents,
+    open_: NDArray[np.bool_],
+    gaps: Mask,
+    openings: Mask,
+    widest: float,
+    scale: float,
+) -> NDArray[np.bool_]:
+    """Which clear dents lie alone in wide body, (count,): pin holes, though they are clear.
+
+    Something thin bounds an opening on one side at least: a strand, a finger, a rim. Where none is
+    thin, as in nets and between leaves and curls, other openings lie near.
+
+    Args:
+        dents: The dents of a part of a picture.
+        open_: (count,), which of them are clear over more than a few pixels.
+        gaps: What is too long for a pin hole.
+        openings: The small openings.
+        widest: The largest side of a pin hole.
+        scale: Size of the picture relative to 1024 x 1024.
+    """
+    compact = dents.regions.areas > LONE_HOLE_COMPACT * dents.side**2
+    lone = open_ & (dents.side <= widest) & compact & ~dents.framed
+    if not lone.any():
+        return lone
+    border = (dents.unsolid - dents.mask) | gaps
+    beside = border.dilate(_body_about(widest, scale))
+    if openings:
+        beside |= openings.dilate(LONE_HOLE_OPENINGS * widest)
+    lone &= ~dents.regions.meeting(beside)
+    if not lone.any():
+        return lone
+    groups = Groups.of_dents(dents.mask, round(widest))
+    groups.small &= groups.side <= PIN_HOLE_GROUP * widest
+    groups.leave_out(dents.mask & border.dilate(widest))
+    return lone & dents.regions.meeting(groups.mask())
+
+
+def _body_about(widest: float, scale: float) -> float:
+    """How much body lies about a clear pin hole."""
+    times, least = LONE_HOLE_BODY
+    return max(times * widest, least * scale)
 
 
 def small_openings(wide: Mask, scale: float) -> Mask:

@@ -6,26 +6,25 @@ Alpha is (H, W) uint8; lengths are in pixels of a picture of
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final, Self
+from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from refinement.background import median_clear
 from refinement.dents import Dents
 from refinement.earlier import Earlier
 from refinement.gaps import reach_of_gaps, small_openings, where_gaps_begin
 from refinement.grid import Alpha8
-from refinement.labels import Labelled, label
+from refinement.groups import Groups
 from refinement.masks import Mask
-from refinement.runs import Runs, corners
 from refinement.thresholds import (
     CLEAR,
     PIN_HOLE_APART,
     PIN_HOLE_COMPACT,
     PIN_HOLE_GROUP,
+    PIN_HOLE_SCATTER,
     PIN_HOLE_SIDE,
+    PIN_HOLE_TOUCHING,
     SOLID,
 )
 
@@ -41,8 +40,8 @@ def find_pin_holes(
     Gaps of hair, nets and meshes lie near each other, and such rows of gaps lead to a ragged border
     or to an opening. What is small and leads to none is a pin hole. So is, nearer to others, a
     compact dent of more than two pixels' width that does not reach the level of clear: a gap as
-    wide would. One that is clear over more than a few pixels, or as clear as the background, may be
-    an opening.
+    wide would. One that is clear over more than a few pixels may be an opening, unless it is
+    compact and wide body lies about it; one as clear as the background may always be one.
 
     Args:
         quantised: (H, W) uint8.
@@ -62,7 +61,7 @@ def find_pin_holes(
         asked, joined = unsolid - wide.dilate(1), Mask.empty(wide.shape)
     if not asked:
         return asked
-    part = asked.box(reach_of_gaps(apart, scale))
+    part = asked.box(reach_of_gaps(widest, apart, scale))
     around, joined = unsolid.crop(part), joined.crop(part)
     if quick:
         dents = Dents.of(quantised, part, asked.crop(part), Mask.empty(around.shape))
@@ -73,7 +72,8 @@ def find_pin_holes(
     joined |= where_gaps_begin(dents, openings, widest, apart, scale)
     # Only openings beside them tell gaps between leaves from pin holes in groups.
     largest = widest if quick else PIN_HOLE_GROUP * widest
-    found = _lone(quantised, dents, joined, apart, largest)
+    scattered = not quick and scale < PIN_HOLE_TOUCHING[1]
+    found = _lone(quantised, dents, joined, apart, largest, scattered)
     if not quick:
         found |= _thick(dents, widest)
     if not found:
@@ -106,13 +106,15 @@ def _thick(dents: Dents, widest: float) -> Mask:
     found = dents.mask_of(asked & (dents.regions.areas > PIN_HOLE_COMPACT * dents.side**2))
     if not found:
         return found
-    groups = _Groups.of_dents(found, 1)
+    groups = Groups.of_dents(found, 1)
     groups.small &= groups.side <= widest
     groups.leave_out(found & (dents.unsolid - found).dilate(3))
     return groups.mask()
 
 
-def _lone(quantised: Alpha8, dents: Dents, begin: Mask, apart: int, largest: float) -> Mask:
+def _lone(
+    quantised: Alpha8, dents: Dents, begin: Mask, apart: int, largest: float, scattered: bool
+) -> Mask:
     """The groups of dents that lead to nothing else.
 
     Args:
@@ -121,6 +123,8 @@ def _lone(quantised: Alpha8, dents: Dents, begin: Mask, apart: int, largest: flo
         begin: Those of them where gaps begin.
         apart: Half the body between dents that belong together.
         largest: The largest side of a group of pin holes.
+        scattered: Whether larger ones are pin holes too, where gaps begin far from them and they
+            are no rows.
     """
     # Most dents lie where gaps begin, and following them takes less time than labelling them.
     joined, left = begin, dents.mask
@@ -131,8 +135,13 @@ def _lone(quantised: Alpha8, dents: Dents, begin: Mask, apart: int, largest: flo
         joined = joined.dilate(2 * apart + 1) & left
     if not left:
         return left
-    groups = _Groups.of_dents(left, apart)
-    groups.small &= groups.side <= largest
+    groups = Groups.of_dents(left, apart)
+    small = groups.side <= largest
+    if scattered and not small.all():
+        times, far = PIN_HOLE_SCATTER
+        wide = (groups.side <= times * largest) & (2 * groups.narrow > largest)
+        small |= wide & ~groups.near.meeting(begin.dilate(far * apart))
+    groups.small &= small
     groups.leave_out(joined & left)
     found = groups.mask()
     clear = found & dents.clear
@@ -144,39 +153,3 @@ def _lone(quantised: Alpha8, dents: Dents, begin: Mask, apart: int, largest: flo
         groups.leave_out(found & dents.mask_of(np.abs(floor - haze) <= 1))
         found = groups.mask()
     return found
-
-
-@dataclass(slots=True)
-class _Groups:
-    """Groups of dents, by number; none is in group 0.
-
-    Attributes:
-        near: The regions that the groups and what lies about them fill.
-        runs: The runs of pixels of the dents.
-        of: (n,), the group of each run.
-        side: (count,), of the square about each.
-        small: (count,), which of them are pin holes by what is known yet.
-    """
-
-    near: Labelled
-    runs: Runs
-    of: NDArray[np.intp]
-    side: NDArray[np.int64]
-    small: NDArray[np.bool_]
-
-    @classmethod
-    def of_dents(cls, dents: Mask, reach: int) -> Self:
-        """Group the dents between which no more than twice the reach of body lies."""
-        near = label(dents.dilate(reach), connectivity=8)
-        runs, of = near.within(dents)
-        low, high = corners(runs, of, near.count, dents.shape)
-        return cls(near, runs, of, (high - low).max(axis=0) + 1, np.ones(near.count, np.bool_))
-
-    def leave_out(self, gaps: Mask) -> None:
-        """Leave out the groups of dents that hold any of the gaps."""
-        self.small[self.near.within(gaps)[1]] = False
-
-    def mask(self) -> Mask:
-        """The dents in groups that are not left out."""
-        places = self.runs.places(self.small[self.of])
-        return Mask.of_places(places, self.near.mask.shape)

@@ -113,6 +113,39 @@ def test_holes_near_each_other_are_filled(size: int) -> None:
     assert np.abs(refined(raw) - true).max() <= 1
 
 
+@pytest.mark.parametrize("size", [192, 256, 384, 512])
+@pytest.mark.parametrize("radius", [1.7, 2.4, 3.2])
+def test_a_clear_hole_in_wide_body_is_filled_and_openings_beside_what_is_thin_stay(
+    radius: float, size: int
+) -> None:
+    true = body(size)
+    y, x = np.mgrid[:size, :size]
+    middle, edge = size // 2, int(np.flatnonzero(true[:, size // 2] == 255)[0])
+    # Ten pixels of body are as thin as a finger, and what lies near an opening may be one too.
+    for down in (edge + 10, edge + 24):
+        true *= 1 - np.clip(radius + 0.5 - np.hypot(y - down, x - middle), 0, 1)
+    true = np.rint(true)
+    raw = true * (1 - np.clip(radius + 0.5 - np.hypot(y - round(0.75 * size), x - middle), 0, 1))
+    assert np.count_nonzero(raw[true == 255] < 16) >= 5
+    assert np.abs(refined(raw) - true).max() <= 1
+
+
+@pytest.mark.parametrize("size", [96, 128, 192])
+def test_scattered_holes_of_small_pictures_are_filled_and_rows_of_gaps_stay(size: int) -> None:
+    rng = np.random.default_rng(size)
+    true = body(size)
+    raw, row = true.copy(), true.copy()
+    top, left = round(0.72 * size) - 14, size // 2 - 14
+    for i in range(8):
+        for j in range(8):  # no more than four pixels apart
+            y, x = top + 4 * i + rng.integers(2), left + 4 * j + rng.integers(2)
+            raw[y, x] = rng.integers(40, 200)
+    for i in range(12):
+        row[top + 3 * i : top + 3 * i + 2, size // 2] = 90
+    assert np.abs(refined(raw) - true).max() <= 1
+    assert np.abs(refined(row) - row).max() <= 1
+
+
 def test_a_hole_that_the_frame_cuts_is_filled_and_a_gap_in_its_line_stays() -> None:
     true = body(256)
     raw = true.copy()
