@@ -28,6 +28,7 @@ from refinement.grid import (
 )
 from refinement.labels import regions_meeting
 from refinement.masks import Mask
+from refinement.narrow import find_narrow_dips
 from refinement.options import Options
 from refinement.panels import Panels, find_panels
 from refinement.pieces import belonging, faint_tails
@@ -173,6 +174,9 @@ def divide(
         regions.fine = hair - dents
         thin = find_plateaus(quantised, inside, unknown.clear, step, scale)
         regions.inside |= (thin & regions.belongs) - regions.outside
+        narrow = find_narrow_dips(quantised, scale)
+        regions.inside -= narrow
+        regions.fine -= narrow
     return regions
 
 
