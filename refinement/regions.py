@@ -14,6 +14,7 @@ import numpy as np
 from refinement import background as backgrounds
 from refinement.connectivity import unknown_border
 from refinement.earlier import Earlier
+from refinement.evenness import is_even
 from refinement.grid import (
     Alpha8,
     Plane,
@@ -39,6 +40,7 @@ from refinement.thresholds import (
     DENSE,
     DIRTY,
     DIRTY_SIDE,
+    EVEN_OUTSIDE,
     FINE_REACH,
     GAP,
     HAZE_AT_MOST,
@@ -148,6 +150,7 @@ def divide(
         regions.sound,
         (outside & crisp) - skirts - rings.tail,
         rings,
+        step,
     )
     tails = faint_tails(quantised)
     if undamaged:
@@ -295,13 +298,13 @@ def _veiling(beyond: Mask, quantised: Alpha8) -> Mask:
     return beyond & Mask(quantised < SOLID) & Mask(quantised > VISIBLE) if beyond else beyond
 
 
-def _undamaged(quantised: Alpha8, inside: Mask, outside: Mask, rings: Rings) -> bool:
+def _undamaged(quantised: Alpha8, inside: Mask, outside: Mask, rings: Rings, step: int) -> bool:
     """Whether the absolute regions are exact already, far enough from the border to tell."""
     least = round(DIRTY_SIDE**2 * quantised.size / 1024**2)
-    return (
-        _exact(quantised, inside, 255, DIRTY, least)
-        and _exact(quantised, outside & rings.ring, 0, HAZY)
-        and _exact(quantised, outside - rings.ring, 0, HAZY)
+    if not _exact(quantised, inside, 255, DIRTY, least):
+        return _exact(quantised, outside, 0, EVEN_OUTSIDE) and is_even(quantised, inside, step)
+    return _exact(quantised, outside & rings.ring, 0, HAZY) and _exact(
+        quantised, outside - rings.ring, 0, HAZY
     )
 
 
