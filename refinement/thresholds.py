@@ -196,10 +196,9 @@ NARROW_CELLS: Final = (4, 11)
 """They are counted in cells of at least so many pixels, of which a square has so many on a side.
 Trade: in pictures of 96 to 512 px smaller ones take groups of pin holes for hair."""
 NARROW_SHARE: Final = (0.15, 0.025)
-"""They are hair where more than these shares of those cells hold a dip and a gap. Measured on ten
-drawn heads with four designs of damage: 8 in 10 of the hair that was filled by mistake lie above,
-and 1 in 20 of the pin holes; on six real pictures as generated, nothing that lies farther than 88
-px inside."""
+"""They are hair where more than these shares of those cells hold a dip and a gap. Measured on drawn
+heads with four designs of damage: half of the hair that was filled by mistake, and 1 in 20 of the
+pin holes; on six real pictures as generated, nothing that lies farther than 88 px inside."""
 NARROW_GRAIN: Final = 2.0
 """And more than so many times the share that three quarters of the body exceed: grain. Chosen so
 that a veil with coarse grain is taken off."""
