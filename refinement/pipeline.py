@@ -12,6 +12,7 @@ from refinement.earlier import Earlier
 from refinement.grid import Alpha8, Pixels, Plane, to_8_bit
 from refinement.inputs import Layout, Rgba, RgbaLike
 from refinement.masks import Mask
+from refinement.narrow import find_narrow_dips
 from refinement.options import Options, RefinementError
 from refinement.panels import has_panels
 from refinement.pictures import Picture
@@ -194,6 +195,7 @@ def _fill_pin_holes(
     holes = find_pin_holes(quantised, _scale(alpha), earlier, solid, quick=solid > SOLID)
     if holes:
         holes &= Mask(quantised < 255)
+        holes -= find_narrow_dips(quantised, _scale(alpha))
     if not holes:
         return quantised, holes
     places = holes.places()

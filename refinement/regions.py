@@ -15,6 +15,7 @@ from refinement import background as backgrounds
 from refinement.connectivity import unknown_border
 from refinement.distances import nearer
 from refinement.earlier import Earlier
+from refinement.evenness import is_even
 from refinement.grid import (
     Alpha8,
     Plane,
@@ -29,6 +30,7 @@ from refinement.grid import (
 )
 from refinement.labels import regions_meeting
 from refinement.masks import Mask
+from refinement.narrow import find_narrow_dips
 from refinement.options import Options
 from refinement.panels import Panels, find_panels
 from refinement.pieces import belonging, faint_tails
@@ -39,6 +41,7 @@ from refinement.thresholds import (
     DENSE,
     DIRTY,
     DIRTY_SIDE,
+    EVEN_OUTSIDE,
     FINE_REACH,
     GAP,
     HAZE_AT_MOST,
@@ -148,6 +151,7 @@ def divide(
         regions.sound,
         (outside & crisp) - skirts - rings.tail,
         rings,
+        step,
     )
     tails = faint_tails(quantised)
     if undamaged:
@@ -174,6 +178,9 @@ def divide(
         regions.fine = hair - dents
         thin = find_plateaus(quantised, inside, unknown.clear, step, scale)
         regions.inside |= (thin & regions.belongs) - regions.outside
+        narrow = find_narrow_dips(quantised, scale)
+        regions.inside -= narrow
+        regions.fine -= narrow
     return regions
 
 
@@ -294,13 +301,13 @@ def _veiling(beyond: Mask, quantised: Alpha8) -> Mask:
     return beyond & Mask(quantised < SOLID) & Mask(quantised > VISIBLE) if beyond else beyond
 
 
-def _undamaged(quantised: Alpha8, inside: Mask, outside: Mask, rings: Rings) -> bool:
+def _undamaged(quantised: Alpha8, inside: Mask, outside: Mask, rings: Rings, step: int) -> bool:
     """Whether the absolute regions are exact already, far enough from the border to tell."""
     least = round(DIRTY_SIDE**2 * quantised.size / 1024**2)
-    return (
-        _exact(quantised, inside, 255, DIRTY, least)
-        and _exact(quantised, outside & rings.ring, 0, HAZY)
-        and _exact(quantised, outside - rings.ring, 0, HAZY)
+    if not _exact(quantised, inside, 255, DIRTY, least):
+        return _exact(quantised, outside, 0, EVEN_OUTSIDE) and is_even(quantised, inside, step)
+    return _exact(quantised, outside & rings.ring, 0, HAZY) and _exact(
+        quantised, outside - rings.ring, 0, HAZY
     )
 
 
