@@ -25,8 +25,9 @@ from refinement.grid import (
     square_kernel,
 )
 from refinement.labels import Labelled, count_beside, label
-from refinement.masks import Mask
+from refinement.masks import Mask, Mask8
 from refinement.thresholds import (
+    DENSE_PANEL,
     DENT,
     PANEL_BODY,
     PANEL_RANGE,
@@ -35,6 +36,9 @@ from refinement.thresholds import (
     PANEL_WIDE,
     SMOOTH,
     SOLID,
+    UNEVEN_RANGE,
+    UNEVEN_SMOOTH,
+    UNEVEN_TOLERANCE,
     VEIL,
     VEIL_NARROW,
     VEIL_REACH,
@@ -49,12 +53,14 @@ class Panels:
     Attributes:
         mask: Whole panels and veils with their soft rims.
         sure: Those of them that are certainly no hair.
+        likely: Further panels, less level or with less body about them; a damaged matte has such.
         level: (H, W) uint8, the alpha that the nearest panel has; meaningful within and
             beside ``mask``.
     """
 
     mask: Mask
     sure: Mask
+    likely: Mask
     level: Alpha8
 
 
@@ -79,21 +85,26 @@ def find_panels(
     # Body that is hardly veiled needs nothing.
     veiled = high & (mean < SOLID + PANEL_TOLERANCE)
     shape = quantised.shape
-    found = Panels(Mask.empty(shape), Mask.empty(shape), np.zeros_like(quantised))
+    found = Panels(*(Mask.empty(shape) for _ in range(3)), np.zeros_like(quantised))
     if veiled.any():
         found.level = interpolate_level(spread(mean, high.astype(np.float32)), shape)
         core = mask_from_cells(veiled, shape)
-        veils = _grow(core, found.level, smooth, VEIL_REACH * scale)
+        veils = _grow(core, found.level, smooth, VEIL_REACH * scale, PANEL_TOLERANCE)
         found.mask = _without_slopes(veils, quantised, scale)
-    _add_panels(found, quantised, smooth, scale)
+    flat = _Flat.of(quantised, smooth, scale)
+    if flat is not None:
+        _add_sure(found, flat)
+        _add_likely(found, flat)
     return found
 
 
 def has_panels(quantised: Alpha8, scale: float) -> bool:
-    """Whether :func:`find_panels` would find panels other than veils."""
-    smooth = _smooth(quantised, scale)
-    found = Panels(Mask.empty(quantised.shape), Mask.empty(quantised.shape), quantised.copy())
-    _add_panels(found, quantised, smooth, scale)
+    """Whether :func:`find_panels` would find panels that are certainly no hair."""
+    flat = _Flat.of(quantised, _smooth(quantised, scale), scale)
+    if flat is None:
+        return False
+    found = Panels(*(Mask.empty(quantised.shape) for _ in range(3)), quantised.copy())
+    _add_sure(found, flat)
     return bool(found.sure)
 
 
@@ -101,9 +112,9 @@ def _smooth(quantised: Alpha8, scale: float) -> Alpha8:
     return np.asarray(cv2.blur(quantised, (2 * round(2 * scale) + 1,) * 2), np.uint8)
 
 
-def _grow(core: Mask, level: Alpha8, alpha: Alpha8, pixels: float) -> Mask:
+def _grow(core: Mask, level: Alpha8, alpha: Alpha8, pixels: float, tolerance: int) -> Mask:
     """Grow a mask over what is connected with it and not lower than the level there."""
-    floor = np.asarray(cv2.subtract(level, np.full_like(level, PANEL_TOLERANCE)))
+    floor = np.asarray(cv2.subtract(level, np.full_like(level, tolerance)))
     allowed = Mask(alpha >= floor) & Mask(level)
     return (core & allowed).grow_within(allowed, 2 + round(pixels))
 
@@ -126,40 +137,131 @@ def _without_slopes(veils: Mask, quantised: Alpha8, scale: float) -> Mask:
     return veils - (narrow & groups.mask_of(tops)) if tops.any() else veils
 
 
-def _add_panels(found: Panels, quantised: Alpha8, smooth: Alpha8, scale: float) -> None:
+@dataclass(frozen=True, slots=True)
+class _Flat:
+    """Part of a picture that holds all that is half transparent and wide.
+
+    Attributes:
+        shape: Of the whole picture.
+        part: Rows and columns.
+        alpha: The part of the matte.
+        between: Where alpha is neither body nor an opening.
+        wide: What of this is wide.
+        span: How much alpha varies about each pixel.
+        scale: Size of the picture relative to 1024 x 1024.
+    """
+
+    shape: tuple[int, ...]
+    part: tuple[slice, slice]
+    alpha: Alpha8
+    between: Mask
+    wide: Mask
+    span: Alpha8
+    scale: float
+
+    @classmethod
+    def of(cls, quantised: Alpha8, smooth: Alpha8, scale: float) -> _Flat | None:
+        """The part of a picture, or None if nothing in it is wide."""
+        between = Mask(smooth > DENT) & Mask(smooth < SOLID)
+        wide = between.erode(PANEL_WIDE * scale)
+        if not wide:
+            return None
+        window = square_kernel(4 * scale)
+        part = wide.box(4 * window.shape[0] + round(PANEL_REACH * scale))
+        low, high = erode(smooth[part], window), dilate(smooth[part], window)
+        span = np.asarray(cv2.subtract(high, low), np.uint8)
+        between, wide = (Mask(mask.pixels()[part]) for mask in (between, wide))
+        return cls(quantised.shape, part, quantised[part], between, wide, span, scale)
+
+    def grow(self, span: int, tolerance: int, known: Mask | None) -> _Grown | None:
+        """Grow from what is level over all that is not much lower.
+
+        Args:
+            span: Alpha is level where it varies by no more than this.
+            tolerance: How much lower than the level a pixel may be.
+            known: Where nothing is looked for.
+        """
+        core = self.wide & Mask(self.span <= span)
+        between = self.between
+        if known is not None:
+            core, between = core - known, between - known
+        if not core:
+            return None
+        level = local_level(self.alpha, core.pixels(), max(2, round(8 * self.scale)))
+        alpha = self.alpha * between.pixels()
+        mask = _grow(core, level, alpha, PANEL_REACH * self.scale, tolerance)
+        regions = label(mask, connectivity=8)
+        if regions.count == 1 or regions.count >= np.iinfo(np.uint16).max:
+            return None
+        return _Grown(core & mask, level, regions)
+
+    def add(self, found: Panels, grown: _Grown, chosen: NDArray[np.bool_]) -> Mask:
+        """Put the level of the chosen regions, (count,), into the picture; their mask."""
+        chosen[0] = False
+        mask = grown.regions.mask_of(chosen).pixels()
+        whole = np.zeros(self.shape, np.uint8)
+        whole[self.part] = mask
+        np.copyto(found.level[self.part], grown.level, where=mask.view(bool))
+        return Mask(whole)
+
+
+@dataclass(frozen=True, slots=True)
+class _Grown:
+    """Regions that grew from where alpha is level.
+
+    Attributes:
+        core: Where it is level.
+        level: Alpha there.
+        regions: What grew.
+    """
+
+    core: Mask
+    level: Alpha8
+    regions: Labelled
+
+    def body_beside(self, body: Mask8, scale: float) -> NDArray[np.float64]:
+        """The share of body along the rim of each region, (count,)."""
+        rim = (~self.regions.mask.dilate(1)).pixels()
+        beside = count_beside(self.regions, rim, square_kernel(3 * scale + 1))
+        return beside(body) / np.maximum(beside(rim), 1)
+
+    def mean(self, plane: Alpha8, where: Mask) -> NDArray[np.float64]:
+        """The mean over a part of each region, (count,)."""
+        places, names = self.regions.pixels_of(where)
+        total = np.bincount(names, weights=plane.ravel()[places], minlength=self.regions.count)
+        return total / np.maximum(np.bincount(names, minlength=self.regions.count), 1)
+
+
+def _add_sure(found: Panels, flat: _Flat) -> None:
     """Add, in place, the panels: level below SOLID, smooth, and surrounded by body."""
-    between = Mask(smooth > DENT) & Mask(smooth < SOLID)
-    wide = between.erode(PANEL_WIDE * scale)
-    if not wide:
+    grown = flat.grow(PANEL_RANGE, PANEL_TOLERANCE, None)
+    if grown is None:
         return
-    window = square_kernel(4 * scale)
-    part = wide.box(4 * window.shape[0] + round(PANEL_REACH * scale))
-    alpha = quantised[part]
-    span = cv2.subtract(dilate(smooth[part], window), erode(smooth[part], window))
-    core = wide.pixels()[part] & as_mask8(np.asarray(span) <= PANEL_RANGE)
-    if not core.any():
-        return
-    level = local_level(alpha, core, max(2, round(8 * scale)))
-    grown = _grow(Mask(core), level, alpha * between.pixels()[part], PANEL_REACH * scale)
-    regions = label(grown, connectivity=8)
-    if regions.count == 1 or regions.count >= np.iinfo(np.uint16).max:
-        return
-    chosen = _surrounded(alpha, regions, scale)
-    rough = np.asarray(cv2.absdiff(alpha, cv2.blur(alpha, (3, 3))), np.uint8)
-    inner, names = regions.pixels_of(Mask(core) & regions.mask)
-    total = np.bincount(names, weights=rough.ravel()[inner], minlength=regions.count)
-    chosen &= total < SMOOTH * np.maximum(np.bincount(names, minlength=regions.count), 1)
-    chosen[0] = False
-    mask = regions.mask_of(chosen).pixels()
-    whole = np.zeros_like(quantised)
-    whole[part] = mask
-    found.sure = Mask(whole)
+    chosen = grown.body_beside(as_mask8(flat.alpha >= SOLID), flat.scale) > PANEL_BODY
+    chosen &= grown.mean(_roughness(flat.alpha), grown.core) < SMOOTH
+    found.sure = flat.add(found, grown, chosen)
     found.mask |= found.sure
-    np.copyto(found.level[part], level, where=mask.view(bool))
 
 
-def _surrounded(alpha: Alpha8, regions: Labelled, scale: float) -> NDArray[np.bool_]:
-    """Which of the grown regions have body along most of their rim, (count,)."""
-    rim = (~regions.mask.dilate(1)).pixels()
-    beside = count_beside(regions, rim, square_kernel(3 * scale + 1))
-    return beside(as_mask8(alpha >= SOLID)) > PANEL_BODY * np.maximum(beside(rim), 1)
+def _add_likely(found: Panels, flat: _Flat) -> None:
+    """Add, in place, panels that have texture, or less body about them if they are dense.
+
+    What was found before counts as body beside them, because panels overlap and veiled body
+    surrounds them.
+    """
+    known = Mask(found.mask.pixels()[flat.part])
+    grown = flat.grow(UNEVEN_RANGE, UNEVEN_TOLERANCE, known)
+    if grown is None:
+        return
+    body = grown.body_beside((Mask(flat.alpha >= SOLID) | known).pixels(), flat.scale)
+    # Hair that a panel grew into is rough, so more than the level part is asked.
+    within = grown.core | grown.regions.mask.erode(2)
+    least, level = DENSE_PANEL
+    chosen = (body > PANEL_BODY) | ((body > least) & (grown.mean(flat.alpha, within) > level))
+    chosen &= grown.mean(_roughness(flat.alpha), within) < UNEVEN_SMOOTH
+    found.likely = flat.add(found, grown, chosen)
+    found.mask |= found.likely
+
+
+def _roughness(alpha: Alpha8) -> Alpha8:
+    return np.asarray(cv2.absdiff(alpha, cv2.blur(alpha, (3, 3))), np.uint8)

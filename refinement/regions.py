@@ -249,7 +249,7 @@ def _unknown(
     panels = find_panels(quantised, mean, level_cells, scale)
     unsolid = Mask(quantised < SOLID) - panels.mask
     border = unknown_border(unsolid, quantised, background, scale)
-    border.dents |= panels.sure
+    border.dents |= panels.sure | panels.likely
 
     # A level unknown region farther than the band's width is haze if it is faint.
     beyond = border.connected & border.plateau
