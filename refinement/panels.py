@@ -29,6 +29,7 @@ from refinement.masks import Mask, Mask8
 from refinement.thresholds import (
     DENSE_PANEL,
     DENT,
+    LIKELY_SMOOTH,
     PANEL_BODY,
     PANEL_RANGE,
     PANEL_REACH,
@@ -36,9 +37,6 @@ from refinement.thresholds import (
     PANEL_WIDE,
     SMOOTH,
     SOLID,
-    UNEVEN_RANGE,
-    UNEVEN_SMOOTH,
-    UNEVEN_TOLERANCE,
     VEIL,
     VEIL_NARROW,
     VEIL_REACH,
@@ -53,7 +51,7 @@ class Panels:
     Attributes:
         mask: Whole panels and veils with their soft rims.
         sure: Those of them that are certainly no hair.
-        likely: Further panels, less level or with less body about them; a damaged matte has such.
+        likely: Further panels, with less body about them or in a veil; a damaged matte has such.
         level: (H, W) uint8, the alpha that the nearest panel has; meaningful within and
             beside ``mask``.
     """
@@ -62,6 +60,12 @@ class Panels:
     sure: Mask
     likely: Mask
     level: Alpha8
+
+    @classmethod
+    def none(cls, level: Alpha8) -> Panels:
+        """No panels yet."""
+        shape = level.shape
+        return cls(Mask.empty(shape), Mask.empty(shape), Mask.empty(shape), level)
 
 
 def find_panels(
@@ -85,11 +89,11 @@ def find_panels(
     # Body that is hardly veiled needs nothing.
     veiled = high & (mean < SOLID + PANEL_TOLERANCE)
     shape = quantised.shape
-    found = Panels(*(Mask.empty(shape) for _ in range(3)), np.zeros_like(quantised))
+    found = Panels.none(np.zeros_like(quantised))
     if veiled.any():
         found.level = interpolate_level(spread(mean, high.astype(np.float32)), shape)
         core = mask_from_cells(veiled, shape)
-        veils = _grow(core, found.level, smooth, VEIL_REACH * scale, PANEL_TOLERANCE)
+        veils = _grow(core, found.level, smooth, VEIL_REACH * scale)
         found.mask = _without_slopes(veils, quantised, scale)
     flat = _Flat.of(quantised, smooth, scale)
     if flat is not None:
@@ -103,7 +107,7 @@ def has_panels(quantised: Alpha8, scale: float) -> bool:
     flat = _Flat.of(quantised, _smooth(quantised, scale), scale)
     if flat is None:
         return False
-    found = Panels(*(Mask.empty(quantised.shape) for _ in range(3)), quantised.copy())
+    found = Panels.none(quantised.copy())
     _add_sure(found, flat)
     return bool(found.sure)
 
@@ -112,9 +116,9 @@ def _smooth(quantised: Alpha8, scale: float) -> Alpha8:
     return np.asarray(cv2.blur(quantised, (2 * round(2 * scale) + 1,) * 2), np.uint8)
 
 
-def _grow(core: Mask, level: Alpha8, alpha: Alpha8, pixels: float, tolerance: int) -> Mask:
+def _grow(core: Mask, level: Alpha8, alpha: Alpha8, pixels: float) -> Mask:
     """Grow a mask over what is connected with it and not lower than the level there."""
-    floor = np.asarray(cv2.subtract(level, np.full_like(level, tolerance)))
+    floor = np.asarray(cv2.subtract(level, np.full_like(level, PANEL_TOLERANCE)))
     allowed = Mask(alpha >= floor) & Mask(level)
     return (core & allowed).grow_within(allowed, 2 + round(pixels))
 
@@ -173,15 +177,13 @@ class _Flat:
         between, wide = (Mask(mask.pixels()[part]) for mask in (between, wide))
         return cls(quantised.shape, part, quantised[part], between, wide, span, scale)
 
-    def grow(self, span: int, tolerance: int, known: Mask | None) -> _Grown | None:
+    def grow(self, known: Mask | None) -> _Grown | None:
         """Grow from what is level over all that is not much lower.
 
         Args:
-            span: Alpha is level where it varies by no more than this.
-            tolerance: How much lower than the level a pixel may be.
             known: Where nothing is looked for.
         """
-        core = self.wide & Mask(self.span <= span)
+        core = self.wide & Mask(self.span <= PANEL_RANGE)
         between = self.between
         if known is not None:
             core, between = core - known, between - known
@@ -189,7 +191,7 @@ class _Flat:
             return None
         level = local_level(self.alpha, core.pixels(), max(2, round(8 * self.scale)))
         alpha = self.alpha * between.pixels()
-        mask = _grow(core, level, alpha, PANEL_REACH * self.scale, tolerance)
+        mask = _grow(core, level, alpha, PANEL_REACH * self.scale)
         regions = label(mask, connectivity=8)
         if regions.count == 1 or regions.count >= np.iinfo(np.uint16).max:
             return None
@@ -234,7 +236,7 @@ class _Grown:
 
 def _add_sure(found: Panels, flat: _Flat) -> None:
     """Add, in place, the panels: level below SOLID, smooth, and surrounded by body."""
-    grown = flat.grow(PANEL_RANGE, PANEL_TOLERANCE, None)
+    grown = flat.grow(None)
     if grown is None:
         return
     chosen = grown.body_beside(as_mask8(flat.alpha >= SOLID), flat.scale) > PANEL_BODY
@@ -244,13 +246,13 @@ def _add_sure(found: Panels, flat: _Flat) -> None:
 
 
 def _add_likely(found: Panels, flat: _Flat) -> None:
-    """Add, in place, panels that have texture, or less body about them if they are dense.
+    """Add, in place, dense panels with less body about them, and panels in what was found before.
 
     What was found before counts as body beside them, because panels overlap and veiled body
     surrounds them.
     """
     known = Mask(found.mask.pixels()[flat.part])
-    grown = flat.grow(UNEVEN_RANGE, UNEVEN_TOLERANCE, known)
+    grown = flat.grow(known)
     if grown is None:
         return
     body = grown.body_beside((Mask(flat.alpha >= SOLID) | known).pixels(), flat.scale)
@@ -258,7 +260,7 @@ def _add_likely(found: Panels, flat: _Flat) -> None:
     within = grown.core | grown.regions.mask.erode(2)
     least, level = DENSE_PANEL
     chosen = (body > PANEL_BODY) | ((body > least) & (grown.mean(flat.alpha, within) > level))
-    chosen &= grown.mean(_roughness(flat.alpha), within) < UNEVEN_SMOOTH
+    chosen &= grown.mean(_roughness(flat.alpha), within) < LIKELY_SMOOTH
     found.likely = flat.add(found, grown, chosen)
     found.mask |= found.likely
 

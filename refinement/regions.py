@@ -131,7 +131,7 @@ def divide(
         ground=outside | stray,
         belongs=found.mask | unknown.panes,
         veiling=_veiling(unknown.beyond | unknown.panes, quantised),
-        sound=(inside & crisp) - unknown.dents.dilate(3 * scale) - rings.edge,
+        sound=_sound(inside & crisp, unknown, scale) - rings.edge,
         fine=Mask.empty(inside.shape),
         tail=0,
         step=step,
@@ -284,6 +284,13 @@ def _soft(quantised: Alpha8, unknown: _Unknown, rings: Rings, thick: Plane, step
     if locks:
         soft |= rings.band & locks
     return soft - unknown.dents
+
+
+def _sound(crisp: Mask, unknown: _Unknown, scale: float) -> Mask:
+    """What of the body shows whether the matte is damaged: not what only a damaged one fills."""
+    likely = unknown.panels.likely
+    sound = crisp - unknown.dents.dilate(3 * scale)
+    return sound - likely.dilate(1 + PANEL_RIM * scale) if likely else sound
 
 
 def _veiling(beyond: Mask, quantised: Alpha8) -> Mask:
