@@ -25,9 +25,11 @@ from refinement.grid import (
     square_kernel,
 )
 from refinement.labels import Labelled, count_beside, label
-from refinement.masks import Mask
+from refinement.masks import Mask, Mask8
 from refinement.thresholds import (
+    DENSE_PANEL,
     DENT,
+    LIKELY_SMOOTH,
     PANEL_BODY,
     PANEL_RANGE,
     PANEL_REACH,
@@ -49,10 +51,12 @@ class Panels:
     Attributes:
         mask: Whole panels and veils with their soft rims.
         sure: Those of them that are certainly no hair.
+        likely: Further panels, with less body about them or in a veil; a damaged matte has such.
     """
 
     mask: Mask
     sure: Mask
+    likely: Mask
 
 
 def find_panels(
@@ -76,18 +80,22 @@ def find_panels(
     # Body that is hardly veiled needs nothing.
     veiled = high & (mean < SOLID + PANEL_TOLERANCE)
     shape = quantised.shape
-    veils = Mask.empty(shape)
+    veils = sure = likely = Mask.empty(shape)
     if veiled.any():
         level = interpolate_level(spread(mean, high.astype(np.float32)), shape)
         core = mask_from_cells(veiled, shape)
         veils = _without_slopes(_grow(core, level, smooth, VEIL_REACH * scale), quantised, scale)
-    sure = _panels(quantised, smooth, scale)
-    return Panels(veils | sure, sure)
+    flat = _Flat.of(quantised, smooth, scale)
+    if flat is not None:
+        sure = flat.sure()
+        likely = flat.likely(veils | sure)
+    return Panels(veils | sure | likely, sure, likely)
 
 
 def has_panels(quantised: Alpha8, scale: float) -> bool:
-    """Whether :func:`find_panels` would find panels other than veils."""
-    return bool(_panels(quantised, _smooth(quantised, scale), scale))
+    """Whether :func:`find_panels` would find panels that are certainly no hair."""
+    flat = _Flat.of(quantised, _smooth(quantised, scale), scale)
+    return flat is not None and bool(flat.sure())
 
 
 def _smooth(quantised: Alpha8, scale: float) -> Alpha8:
@@ -119,40 +127,126 @@ def _without_slopes(veils: Mask, quantised: Alpha8, scale: float) -> Mask:
     return veils - (narrow & groups.mask_of(tops)) if tops.any() else veils
 
 
-def _panels(quantised: Alpha8, smooth: Alpha8, scale: float) -> Mask:
-    """The panels: level below SOLID, smooth, and surrounded by body."""
-    none = Mask.empty(quantised.shape)
-    between = Mask(smooth > DENT) & Mask(smooth < SOLID)
-    wide = between.erode(PANEL_WIDE * scale)
-    if not wide:
-        return none
-    window = square_kernel(4 * scale)
-    part = wide.box(4 * window.shape[0] + round(PANEL_REACH * scale))
-    alpha = quantised[part]
-    span = cv2.subtract(dilate(smooth[part], window), erode(smooth[part], window))
-    core = wide.pixels()[part] & as_mask8(np.asarray(span) <= PANEL_RANGE)
-    if not core.any():
-        return none
-    level = local_level(alpha, core, max(2, round(8 * scale)))
-    grown = _grow(Mask(core), level, alpha * between.pixels()[part], PANEL_REACH * scale)
-    regions = label(grown, connectivity=8)
-    if regions.count == 1 or regions.count >= np.iinfo(np.uint16).max:
-        return none
-    chosen = _surrounded(alpha, regions, scale)
-    rough = np.asarray(cv2.absdiff(alpha, cv2.blur(alpha, (3, 3))), np.uint8)
-    inner, names = regions.pixels_of(Mask(core) & regions.mask)
-    total = np.bincount(names, weights=rough.ravel()[inner], minlength=regions.count)
-    chosen &= total < SMOOTH * np.maximum(np.bincount(names, minlength=regions.count), 1)
-    chosen[0] = False
-    if not chosen.any():
-        return none
-    whole = np.zeros_like(quantised)
-    whole[part] = regions.mask_of(chosen).pixels()
-    return Mask(whole)
+@dataclass(frozen=True, slots=True)
+class _Flat:
+    """Part of a picture that holds all that is half transparent and wide.
+
+    Attributes:
+        shape: Of the whole picture.
+        part: Rows and columns.
+        alpha: The part of the matte.
+        between: Where alpha is neither body nor an opening.
+        wide: What of this is wide.
+        span: How much alpha varies about each pixel.
+        scale: Size of the picture relative to 1024 x 1024.
+    """
+
+    shape: tuple[int, ...]
+    part: tuple[slice, slice]
+    alpha: Alpha8
+    between: Mask
+    wide: Mask
+    span: Alpha8
+    scale: float
+
+    @classmethod
+    def of(cls, quantised: Alpha8, smooth: Alpha8, scale: float) -> _Flat | None:
+        """The part of a picture, or None if nothing in it is wide."""
+        between = Mask(smooth > DENT) & Mask(smooth < SOLID)
+        wide = between.erode(PANEL_WIDE * scale)
+        if not wide:
+            return None
+        window = square_kernel(4 * scale)
+        part = wide.box(4 * window.shape[0] + round(PANEL_REACH * scale))
+        low, high = erode(smooth[part], window), dilate(smooth[part], window)
+        span = np.asarray(cv2.subtract(high, low), np.uint8)
+        between, wide = (Mask(mask.pixels()[part]) for mask in (between, wide))
+        return cls(quantised.shape, part, quantised[part], between, wide, span, scale)
+
+    def sure(self) -> Mask:
+        """The panels: level below SOLID, smooth, and surrounded by body."""
+        grown = self._grow(None)
+        if grown is None:
+            return Mask.empty(self.shape)
+        chosen = grown.body_beside(as_mask8(self.alpha >= SOLID), self.scale) > PANEL_BODY
+        chosen &= grown.mean(_roughness(self.alpha), grown.core) < SMOOTH
+        return self._whole(grown, chosen)
+
+    def likely(self, known: Mask) -> Mask:
+        """Dense panels with less body about them, and panels in what was found before.
+
+        What was found before counts as body beside them, because panels overlap and veiled body
+        surrounds them.
+
+        Args:
+            known: Veils and panels found before, of the whole picture.
+        """
+        known = known.crop(self.part)
+        grown = self._grow(known)
+        if grown is None:
+            return Mask.empty(self.shape)
+        body = grown.body_beside((Mask(self.alpha >= SOLID) | known).pixels(), self.scale)
+        # Hair that a panel grew into is rough, so more than the level part is asked.
+        within = grown.core | grown.regions.mask.erode(2)
+        least, level = DENSE_PANEL
+        chosen = (body > PANEL_BODY) | ((body > least) & (grown.mean(self.alpha, within) > level))
+        chosen &= grown.mean(_roughness(self.alpha), within) < LIKELY_SMOOTH
+        return self._whole(grown, chosen)
+
+    def _grow(self, known: Mask | None) -> _Grown | None:
+        """Grow from what is level over all that is not much lower.
+
+        Args:
+            known: Where nothing is looked for.
+        """
+        core = self.wide & Mask(self.span <= PANEL_RANGE)
+        between = self.between
+        if known is not None:
+            core, between = core - known, between - known
+        if not core:
+            return None
+        level = local_level(self.alpha, core.pixels(), max(2, round(8 * self.scale)))
+        alpha = self.alpha * between.pixels()
+        mask = _grow(core, level, alpha, PANEL_REACH * self.scale)
+        regions = label(mask, connectivity=8)
+        if regions.count == 1 or regions.count >= np.iinfo(np.uint16).max:
+            return None
+        return _Grown(core & mask, regions)
+
+    def _whole(self, grown: _Grown, chosen: NDArray[np.bool_]) -> Mask:
+        """The chosen regions, (count,), in the whole picture."""
+        chosen[0] = False
+        if not chosen.any():
+            return Mask.empty(self.shape)
+        whole = np.zeros(self.shape, np.uint8)
+        whole[self.part] = grown.regions.mask_of(chosen).pixels()
+        return Mask(whole)
 
 
-def _surrounded(alpha: Alpha8, regions: Labelled, scale: float) -> NDArray[np.bool_]:
-    """Which of the grown regions have body along most of their rim, (count,)."""
-    rim = (~regions.mask.dilate(1)).pixels()
-    beside = count_beside(regions, rim, square_kernel(3 * scale + 1))
-    return beside(as_mask8(alpha >= SOLID)) > PANEL_BODY * np.maximum(beside(rim), 1)
+@dataclass(frozen=True, slots=True)
+class _Grown:
+    """Regions that grew from where alpha is level.
+
+    Attributes:
+        core: Where it is level.
+        regions: What grew.
+    """
+
+    core: Mask
+    regions: Labelled
+
+    def body_beside(self, body: Mask8, scale: float) -> NDArray[np.float64]:
+        """The share of body along the rim of each region, (count,)."""
+        rim = (~self.regions.mask.dilate(1)).pixels()
+        beside = count_beside(self.regions, rim, square_kernel(3 * scale + 1))
+        return beside(body) / np.maximum(beside(rim), 1)
+
+    def mean(self, plane: Alpha8, where: Mask) -> NDArray[np.float64]:
+        """The mean over a part of each region, (count,)."""
+        places, names = self.regions.pixels_of(where)
+        total = np.bincount(names, weights=plane.ravel()[places], minlength=self.regions.count)
+        return total / np.maximum(np.bincount(names, minlength=self.regions.count), 1)
+
+
+def _roughness(alpha: Alpha8) -> Alpha8:
+    return np.asarray(cv2.absdiff(alpha, cv2.blur(alpha, (3, 3))), np.uint8)

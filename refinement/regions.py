@@ -13,9 +13,9 @@ import numpy as np
 
 from refinement import background as backgrounds
 from refinement.connectivity import unknown_border
+from refinement.damage import is_undamaged
 from refinement.distances import nearer
 from refinement.earlier import Earlier
-from refinement.evenness import is_even
 from refinement.grid import (
     Alpha8,
     Plane,
@@ -39,14 +39,10 @@ from refinement.rings import Rings, measure_rings
 from refinement.thresholds import (
     CLEAR,
     DENSE,
-    DIRTY,
-    DIRTY_SIDE,
-    EVEN_OUTSIDE,
     FINE_REACH,
     GAP,
     HAZE_AT_MOST,
     HAZE_SIDE,
-    HAZY,
     OPAQUE_VEIL,
     PANEL_RIM,
     SOLID,
@@ -135,7 +131,7 @@ def divide(
         ground=outside | stray,
         belongs=found.mask | unknown.panes,
         veiling=_veiling(unknown.beyond | unknown.panes, quantised),
-        sound=(inside & crisp) - unknown.dents.dilate(3 * scale) - rings.edge,
+        sound=_sound(inside & crisp, unknown, scale) - rings.edge,
         fine=Mask.empty(inside.shape),
         tail=0,
         step=step,
@@ -146,7 +142,7 @@ def divide(
         clear=unknown.clear,
     )
     skirts = stray.dilate(6 * scale)
-    undamaged = _undamaged(
+    undamaged = is_undamaged(
         quantised,
         regions.sound,
         (outside & crisp) - skirts - rings.tail,
@@ -257,7 +253,7 @@ def _unknown(
     panels = find_panels(quantised, mean, level_cells, scale)
     unsolid = Mask(quantised < SOLID) - panels.mask
     border = unknown_border(unsolid, quantised, background, scale)
-    border.dents |= panels.sure
+    border.dents |= panels.sure | panels.likely
 
     # A level unknown region farther than the band's width is haze if it is faint.
     beyond = border.connected & border.plateau
@@ -296,19 +292,16 @@ def _soft(quantised: Alpha8, unknown: _Unknown, rings: Rings, thick: Plane, step
     return soft - unknown.dents
 
 
+def _sound(crisp: Mask, unknown: _Unknown, scale: float) -> Mask:
+    """What of the body shows whether the matte is damaged: not what only a damaged one fills."""
+    likely = unknown.panels.likely
+    sound = crisp - unknown.dents.dilate(3 * scale)
+    return sound - likely.dilate(1 + PANEL_RIM * scale) if likely else sound
+
+
 def _veiling(beyond: Mask, quantised: Alpha8) -> Mask:
     """What is half transparent of the level regions beyond the band."""
     return beyond & Mask(quantised < SOLID) & Mask(quantised > VISIBLE) if beyond else beyond
-
-
-def _undamaged(quantised: Alpha8, inside: Mask, outside: Mask, rings: Rings, step: int) -> bool:
-    """Whether the absolute regions are exact already, far enough from the border to tell."""
-    least = round(DIRTY_SIDE**2 * quantised.size / 1024**2)
-    if not _exact(quantised, inside, 255, DIRTY, least):
-        return _exact(quantised, outside, 0, EVEN_OUTSIDE) and is_even(quantised, inside, step)
-    return _exact(quantised, outside & rings.ring, 0, HAZY) and _exact(
-        quantised, outside - rings.ring, 0, HAZY
-    )
 
 
 def thickness(border: Mask, depth: Plane, step: int) -> tuple[Plane, Mask]:
@@ -385,11 +378,3 @@ def _wide(mask: Mask, side: float) -> Mask:
     """The connected regions of a mask that hold a square with so many pixels on a side."""
     core = mask.erode(max(3.0, side / 2))
     return regions_meeting(mask, core) if core else core
-
-
-def _exact(
-    quantised: Alpha8, region: Mask, level: int, share_off: float, pixels_off: int = 0
-) -> bool:
-    """Whether all but a share of a definite region, or a few pixels, is at its level already."""
-    off = (region & Mask(quantised != level)).count()
-    return off <= max(pixels_off, share_off * region.count())

@@ -71,6 +71,17 @@ def test_panels_are_filled_whole_wherever_they_lie(x: int, softness: float, leve
     assert level > 0.9 or report.doubtful_area > 0.005
 
 
+@pytest.mark.parametrize("radius", [30, 50])
+@pytest.mark.parametrize("depth", [0.25, 0.35])
+def test_dense_panels_may_have_half_their_rim_open(radius: int, depth: float) -> None:
+    true = body()
+    veil = 1 - 0.04 * synthetic.field(np.random.default_rng(1), true.shape, 40)
+    panel = soft_disc(256, 160, radius, 0.5)  # at the top of the head
+    result, _ = refined(true * veil * (1 - depth * panel))
+    within = (panel > 0.01) & (true == 255)
+    assert np.count_nonzero(result[within] < 245) < 0.03 * np.count_nonzero(within)
+
+
 def test_tulle_and_slopes_are_no_panels() -> None:
     true = np.maximum(body(), 255 * 0.6 * soft_disc(256, 160, 120, 0.8))
     assert np.abs(refined(true)[0] - true).max() <= 1
