@@ -27,8 +27,10 @@ from refinement.grid import (
 from refinement.labels import Labelled, count_beside, label
 from refinement.masks import Mask, Mask8
 from refinement.thresholds import (
+    CLEAR_AT_MOST,
     DENSE_PANEL,
     DENT,
+    LIKELY_ENDS,
     LIKELY_SMOOTH,
     PANEL_BODY,
     PANEL_RANGE,
@@ -185,12 +187,18 @@ class _Flat:
         grown = self._grow(known)
         if grown is None:
             return Mask.empty(self.shape)
-        body = grown.body_beside((Mask(self.alpha >= SOLID) | known).pixels(), self.scale)
+        solid = Mask(self.alpha >= SOLID) | known
+        body = grown.body_beside(solid.pixels(), self.scale)
         # Hair that a panel grew into is rough, so more than the level part is asked.
         within = grown.core | grown.regions.mask.erode(2)
         least, level = DENSE_PANEL
         chosen = (body > PANEL_BODY) | ((body > least) & (grown.mean(self.alpha, within) > level))
         chosen &= grown.mean(_roughness(self.alpha), within) < LIKELY_SMOOTH
+        # Where no body is beside it a panel ends as the subject does, and fringes fade.
+        lowest = erode(self.alpha, square_kernel(3 * self.scale))
+        chosen &= (
+            grown.share_beside(~solid, Mask(lowest <= CLEAR_AT_MOST), self.scale) >= LIKELY_ENDS
+        )
         return self._whole(grown, chosen)
 
     def _grow(self, known: Mask | None) -> _Grown | None:
@@ -240,6 +248,13 @@ class _Grown:
         rim = (~self.regions.mask.dilate(1)).pixels()
         beside = count_beside(self.regions, rim, square_kernel(3 * scale + 1))
         return beside(body) / np.maximum(beside(rim), 1)
+
+    def share_beside(self, where: Mask, mask: Mask, scale: float) -> NDArray[np.float64]:
+        """The share of a mask along a part of the rim of each region, (count,); 1 without rim."""
+        rim = (where - self.regions.mask.dilate(1)).pixels()
+        beside = count_beside(self.regions, rim, square_kernel(3 * scale + 1))
+        total = beside(rim)
+        return np.where(total, beside((mask & where).pixels()) / np.maximum(total, 1), 1.0)
 
     def mean(self, plane: Alpha8, where: Mask) -> NDArray[np.float64]:
         """The mean over a part of each region, (count,)."""

@@ -23,7 +23,7 @@ from refinement.result import RefinedMatte
 from refinement.texture import find_fine_structure
 from refinement.thresholds import PIN_HOLE_SHALLOW, SOLID
 
-VERSION: Final = "1.6"
+VERSION: Final = "1.7"
 """Changes whenever the outputs for the same input change."""
 
 _LARGEST_BLOCK: Final = 32 * 2**20 - 2**16
