@@ -192,10 +192,12 @@ def _fill_pin_holes(
     """Fill the pin holes of alpha in place; the same in 255ths, and what was filled."""
     if without == "holes":
         return quantised, Mask.empty(quantised.shape)
-    holes = find_pin_holes(quantised, _scale(alpha), earlier, solid, quick=solid > SOLID)
+    scale = _scale(alpha)
+    holes = find_pin_holes(quantised, scale, earlier, solid, quick=solid > SOLID)
     if holes:
         holes &= Mask(quantised < 255)
-        holes -= find_narrow_dips(quantised, _scale(alpha))
+    if holes:
+        holes -= earlier.of("dips", (quantised,), lambda: find_narrow_dips(quantised, scale))
     if not holes:
         return quantised, holes
     places = holes.places()
