@@ -6,6 +6,7 @@ Alpha is (H, W) uint8; lengths are in pixels of a picture of
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
@@ -167,10 +168,11 @@ class _Flat:
 
     def sure(self) -> Mask:
         """The panels: level below SOLID, smooth, and surrounded by body."""
-        grown = self._grow(None)
+        grown = self._grow(Mask.empty(self.alpha.shape))
         if grown is None:
             return Mask.empty(self.shape)
-        chosen = grown.body_beside(as_mask8(self.alpha >= SOLID), self.scale) > PANEL_BODY
+        rim, beside = grown.rim(self.scale)
+        chosen = beside(as_mask8(self.alpha >= SOLID)) / np.maximum(rim, 1) > PANEL_BODY
         chosen &= grown.mean(_roughness(self.alpha), grown.core) < SMOOTH
         return self._whole(grown, chosen)
 
@@ -187,30 +189,29 @@ class _Flat:
         grown = self._grow(known)
         if grown is None:
             return Mask.empty(self.shape)
-        solid = Mask(self.alpha >= SOLID) | known
-        body = grown.body_beside(solid.pixels(), self.scale)
+        rim, beside = grown.rim(self.scale)
+        body = Mask(self.alpha >= SOLID) | known
+        covered = beside(body.pixels())
+        share = covered / np.maximum(rim, 1)
         # Hair that a panel grew into is rough, so more than the level part is asked.
         within = grown.core | grown.regions.mask.erode(2)
         least, level = DENSE_PANEL
-        chosen = (body > PANEL_BODY) | ((body > least) & (grown.mean(self.alpha, within) > level))
+        chosen = (share > PANEL_BODY) | ((share > least) & (grown.mean(self.alpha, within) > level))
         chosen &= grown.mean(_roughness(self.alpha), within) < LIKELY_SMOOTH
         # Where no body is beside it a panel ends as the subject does, and fringes fade.
         lowest = erode(self.alpha, square_kernel(3 * self.scale))
-        chosen &= (
-            grown.share_beside(~solid, Mask(lowest <= CLEAR_AT_MOST), self.scale) >= LIKELY_ENDS
-        )
+        ends = beside((Mask(lowest <= CLEAR_AT_MOST) - body).pixels())
+        chosen &= ends >= LIKELY_ENDS * (rim - covered)
         return self._whole(grown, chosen)
 
-    def _grow(self, known: Mask | None) -> _Grown | None:
+    def _grow(self, known: Mask) -> _Grown | None:
         """Grow from what is level over all that is not much lower.
 
         Args:
             known: Where nothing is looked for.
         """
-        core = self.wide & Mask(self.span <= PANEL_RANGE)
-        between = self.between
-        if known is not None:
-            core, between = core - known, between - known
+        core = (self.wide & Mask(self.span <= PANEL_RANGE)) - known
+        between = self.between - known
         if not core:
             return None
         level = local_level(self.alpha, core.pixels(), max(2, round(8 * self.scale)))
@@ -243,18 +244,11 @@ class _Grown:
     core: Mask
     regions: Labelled
 
-    def body_beside(self, body: Mask8, scale: float) -> NDArray[np.float64]:
-        """The share of body along the rim of each region, (count,)."""
+    def rim(self, scale: float) -> tuple[NDArray[np.intp], Callable[[Mask8], NDArray[np.intp]]]:
+        """The pixels along the rim of each region, (count,), and what counts those in a mask."""
         rim = (~self.regions.mask.dilate(1)).pixels()
         beside = count_beside(self.regions, rim, square_kernel(3 * scale + 1))
-        return beside(body) / np.maximum(beside(rim), 1)
-
-    def share_beside(self, where: Mask, mask: Mask, scale: float) -> NDArray[np.float64]:
-        """The share of a mask along a part of the rim of each region, (count,); 1 without rim."""
-        rim = (where - self.regions.mask.dilate(1)).pixels()
-        beside = count_beside(self.regions, rim, square_kernel(3 * scale + 1))
-        total = beside(rim)
-        return np.where(total, beside((mask & where).pixels()) / np.maximum(total, 1), 1.0)
+        return beside(rim), beside
 
     def mean(self, plane: Alpha8, where: Mask) -> NDArray[np.float64]:
         """The mean over a part of each region, (count,)."""

@@ -38,7 +38,7 @@ from refinement import Options, refine  # noqa: E402
 from tests.refinement import synthetic  # noqa: E402
 
 COLUMNS = ("SAD", "MSE", "Grad", "Conn", "band", "outside", "inside", "steps")
-STEP = 8 / 255  # a smaller one shows on no background; the issue's own bound
+STEP = 8 / 255  # smaller ones are not counted; the bound that the aim for contours names
 MATTE_ONLY = Options(estimate_colour=False)
 
 
