@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import queue
 import subprocess
+import sys
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Final, Protocol, Self
+from typing import IO, Any, Final, Protocol, Self
 
 from builder.workers import children, frames
 from builder.workers.worker import make_handler
 from ld_portrait_20k.errors import PortraitError
 
+if sys.platform == "linux":
+    import fcntl
+
 DEATHS_A_TASK: Final = 3
 """A task whose workers die this often in a row is given up: the task is the cause. Chosen by
 eye."""
+
+_PIPE: Final = 2**20
+"""Bytes that a pipe to or from a worker should hold: the most that Linux allows everybody. A worker
+that hands over a sample of 2 MB then waits 2 ms less for us than with the usual 64 KiB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +264,7 @@ class WorkerPool:
 
 
 def _start() -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
+    process = subprocess.Popen(
         children.module_command("builder.workers.worker"),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -264,3 +272,13 @@ def _start() -> subprocess.Popen[bytes]:
         env=children.environment(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1"),
         start_new_session=True,  # Ctrl-C is the parent's to handle
     )
+    for pipe in (process.stdin, process.stdout):
+        _enlarge(pipe)
+    return process
+
+
+def _enlarge(pipe: IO[bytes] | None) -> None:
+    """Make a pipe hold more, where the system can and this user has not too many such pipes."""
+    if pipe is not None and sys.platform == "linux":
+        with suppress(OSError):
+            fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, _PIPE)
