@@ -206,10 +206,15 @@ def _mean(colour: Pixels, unit: float) -> Plane:
     """Quarter plane of colour in 255ths, (h, w, 3) float32."""
     height, width = colour.shape[0] // QUARTER, colour.shape[1] // QUARTER
     result = np.empty((height, width, 3), np.float32)
+    total = np.uint16 if colour.dtype == np.uint8 else np.uint32
     for top in range(0, height, TILE):
-        rows = colour[top * QUARTER : (top + TILE) * QUARTER].astype(np.float32)
+        rows = colour[top * QUARTER : (top + TILE) * QUARTER].reshape(
+            -1, QUARTER, width * QUARTER, 3
+        )
+        # Sums of whole numbers take a third of the time, and are exact.
+        mean = np.add.reduce(rows, axis=1, dtype=total).astype(np.float32) / QUARTER
         part = result[top : top + TILE]
-        cv2.resize(rows, (width, len(part)), dst=part, interpolation=cv2.INTER_AREA)
+        cv2.resize(mean, (width, len(part)), dst=part, interpolation=cv2.INTER_AREA)
     return result if unit == 1 else result * np.float32(unit)
 
 
