@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import subprocess
 import sys
@@ -25,6 +26,13 @@ eye."""
 _PIPE: Final = 2**20
 """Bytes that a pipe to or from a worker should hold: the most that Linux allows everybody. A worker
 that hands over a sample of 2 MB then waits 2 ms less for us than with the usual 64 KiB."""
+
+_KEPT_MEMORY: Final = ":".join(
+    f"glibc.malloc.{setting}"
+    for setting in ("hugetlb=1", f"mmap_threshold={2**25}", f"trim_threshold={2**30}")
+)
+"""glibc, where a worker runs on it, keeps the memory of one sample for the next and takes it in
+large pages. Samples take 0.95 times the time then, and a worker 18 MB more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,7 +277,11 @@ def _start() -> subprocess.Popen[bytes]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         # One process a core: threads that libraries start would only compete.
-        env=children.environment(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1"),
+        env=children.environment(
+            OMP_NUM_THREADS="1",
+            OPENBLAS_NUM_THREADS="1",
+            GLIBC_TUNABLES=os.environ.get("GLIBC_TUNABLES", _KEPT_MEMORY),
+        ),
         start_new_session=True,  # Ctrl-C is the parent's to handle
     )
     for pipe in (process.stdin, process.stdout):

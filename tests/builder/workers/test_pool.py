@@ -31,7 +31,8 @@ class Doubler:
         if message.get("slow"):
             time.sleep(message["slow"])
         arrays = [np.frombuffer(blob, np.uint8) * self.factor for blob in blobs]
-        return {"pid": os.getpid(), "given": message}, arrays
+        memory = os.environ.get("GLIBC_TUNABLES")
+        return {"pid": os.getpid(), "given": message, "memory": memory}, arrays
 
 
 SETUP = {"handler": "tests.builder.workers.test_pool:Doubler", "options": {"factor": 2}}
@@ -68,6 +69,27 @@ def test_a_killed_worker_is_replaced() -> None:
             assert answer is not None
             keys.append(answer.key)
     assert sorted(keys) == list(range(6))
+
+
+@pytest.mark.parametrize("wanted", ["", "glibc.malloc.arena_max=1"])
+def test_settings_of_memory_that_somebody_made_are_kept(
+    wanted: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GLIBC_TUNABLES", wanted)
+    with WorkerPool(SETUP, 1) as pool:
+        pool.submit(1, {})
+        answer = pool.answer(wait=True)
+    assert answer is not None
+    assert answer.message["memory"] == wanted
+
+
+def test_more_than_a_pipe_holds_goes_both_ways() -> None:
+    picture = np.arange(5 * 2**20, dtype=np.uint32).view(np.uint8)
+    with WorkerPool(SETUP, 1) as pool:
+        pool.submit(1, {}, [picture])
+        answer = pool.answer(wait=True)
+    assert answer is not None
+    assert answer.blobs == [(picture * 2).tobytes()]
 
 
 def test_a_task_that_kills_is_given_up_by_name() -> None:
