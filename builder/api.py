@@ -58,8 +58,8 @@ def regenerate(output: Path, *, progress: bool = False, **options: Any) -> Path:
 def _build_visibly(plan: Plan, output: Path, run: RunOptions) -> Path:
     from builder.pipeline.build import build
     from builder.pipeline.output_folder import finished
-    from ld_portrait_20k.printable import say
-    from ld_portrait_20k.progress import progress_bar
+    from ld_portrait_20k.common.printable import say
+    from ld_portrait_20k.common.progress import progress_bar
 
     there = finished(output, plan) is not None
     say(f"{output}: {'built already' if there else 'the dataset is built here'}", error=True)

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from builder import plugins
-from ld_portrait_20k import schema
 from ld_portrait_20k.errors import PortraitError
+from ld_portrait_20k.format import schema
 
 GENERATORS = ("folder", "procedural", "layer-diffusion", "dataset")
 """This package's generators; packages and users add others (:mod:`builder.plugins`).

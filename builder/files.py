@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ld_portrait_20k.files import replacing, sync_folder, write_bytes
+from ld_portrait_20k.common.files import replacing, sync_folder, write_bytes
 
 __all__ = [
     "WORK_FOLDER",

@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataset_card.gallery import PAPER, Layers, comparison_sheet, contact_sheet
-from ld_portrait_20k import codec, schema
+from ld_portrait_20k import codec
 from ld_portrait_20k.errors import PortraitError
-from ld_portrait_20k.manifest import Manifest
-from ld_portrait_20k.shard_reader import ShardReader
+from ld_portrait_20k.format import schema
+from ld_portrait_20k.format.manifest import Manifest
+from ld_portrait_20k.format.shard_reader import ShardReader
 
 MAX_SAMPLES = 400
 

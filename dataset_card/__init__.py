@@ -10,7 +10,7 @@ from dataset_card.repository import name_repository
 from dataset_card.statistics import Statistics
 from dataset_card.viewer_link import check_viewer, link_viewer, viewer_of
 
-# Other packages may have this name: ld_portrait_20k/own_packages.py looks for this line.
+# Other packages may have this name: ld_portrait_20k/common/own_packages.py reads this line.
 PROJECT = "ld-portrait-20k"
 
 __all__ = [

@@ -18,9 +18,9 @@ from dataset_card.pictures import CardPictures
 from dataset_card.repository import NOT_PUBLISHED, check_name, name_repository
 from dataset_card.statistics import Statistics
 from dataset_card.viewer_link import NO_VIEWER, link_viewer
-from ld_portrait_20k import schema
 from ld_portrait_20k.errors import PortraitError
-from ld_portrait_20k.manifest import Manifest
+from ld_portrait_20k.format import schema
+from ld_portrait_20k.format.manifest import Manifest
 
 if TYPE_CHECKING:
     from jinja2 import Template

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from ld_portrait_20k import schema
+from ld_portrait_20k.format import schema
 
 DESCRIPTIONS: Final[dict[str, str]] = {
     "id": "the sample's id, stable as the dataset grows",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 from dataset_card.licence import data_licence
-from ld_portrait_20k import schema
-from ld_portrait_20k.manifest import Manifest
+from ld_portrait_20k.format import schema
+from ld_portrait_20k.format.manifest import Manifest
 
 _TITLES: Final = {
     "procedural": "LD-Portrait, procedural stand-in",

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from ld_portrait_20k import schema
 from ld_portrait_20k.errors import PortraitError
+from ld_portrait_20k.format import schema
 
 HUB: Final = "https://huggingface.co/datasets"
 _NAME: Final = r"[\w.-]+(?:/[\w.-]+)?"

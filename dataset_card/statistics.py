@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from ld_portrait_20k import schema
+from ld_portrait_20k.format import schema
 
 _MILLION: Final = 1_000_000
 
@@ -120,7 +120,7 @@ class Statistics:
         """The statistics of samples' metadata.
 
         Args:
-            samples: Metadata as :data:`ld_portrait_20k.schema.METADATA` declares it.
+            samples: Metadata as :data:`ld_portrait_20k.format.schema.METADATA` declares it.
 
         Raises:
             ValueError: Metadata that the schema does not allow.

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 
-from ld_portrait_20k import exit_codes
-from ld_portrait_20k.command_line import CommandParser, run_to_exit_code
-from ld_portrait_20k.own_packages import foreign_package
-from ld_portrait_20k.printable import say
+from ld_portrait_20k.common import exit_codes
+from ld_portrait_20k.common.command_line import CommandParser, run_to_exit_code
+from ld_portrait_20k.common.own_packages import foreign_package
+from ld_portrait_20k.common.printable import say
 from ld_portrait_20k.version import __version__
 
 PROGRAM = "ld-portrait"

@@ -13,10 +13,10 @@ from typing import Any
 import datasets
 from datasets.builder import Key
 
-from ld_portrait_20k import schema
-from ld_portrait_20k.manifest import ShardRecord
-from ld_portrait_20k.shard_reader import ShardReader
-from ld_portrait_20k.shards import RawSample
+from ld_portrait_20k.format import schema
+from ld_portrait_20k.format.manifest import ShardRecord
+from ld_portrait_20k.format.shard_reader import ShardReader
+from ld_portrait_20k.format.shards import RawSample
 from ld_portrait_20k.streaming.sources import DatasetSource
 
 _OWN_COLUMNS = ("prompt", "attributes")

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ld_portrait_20k import codec
-from ld_portrait_20k.shards import RawSample
+from ld_portrait_20k.format.shards import RawSample
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 

@@ -11,10 +11,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from ld_portrait_20k.card_fitting import fit_card, shown_pictures
+from ld_portrait_20k.common.files import write_bytes
 from ld_portrait_20k.errors import PortraitError, ShardError
-from ld_portrait_20k.files import write_bytes
-from ld_portrait_20k.manifest import FILE_NAME, Manifest, ShardRecord, count_samples, file_sha256
+from ld_portrait_20k.format.card_fitting import fit_card, shown_pictures
+from ld_portrait_20k.format.manifest import (
+    FILE_NAME,
+    Manifest,
+    ShardRecord,
+    count_samples,
+    file_sha256,
+)
 from ld_portrait_20k.streaming.http import RemoteError
 
 if TYPE_CHECKING:

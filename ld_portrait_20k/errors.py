@@ -8,7 +8,7 @@ from typing import Final
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from ld_portrait_20k.printable import MAX_MESSAGE, printable
+from ld_portrait_20k.common.printable import MAX_MESSAGE, printable
 
 _DISTRIBUTION: Final = "ld-portrait-20k"
 

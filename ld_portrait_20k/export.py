@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from ld_portrait_20k import schema
+from ld_portrait_20k.common.files import replacing, replacing_folder, write_bytes
 from ld_portrait_20k.errors import PortraitError
-from ld_portrait_20k.files import replacing, replacing_folder, write_bytes
+from ld_portrait_20k.format import schema
 
 if TYPE_CHECKING:
     import pyarrow
 
-    from ld_portrait_20k.shards import RawSample
+    from ld_portrait_20k.format.shards import RawSample
     from ld_portrait_20k.streaming.sources import DatasetSource
     from ld_portrait_20k.streaming.stream import PortraitStream
 

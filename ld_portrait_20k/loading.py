@@ -8,14 +8,14 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from ld_portrait_20k import schema
-from ld_portrait_20k.caches import is_writable, spare_cache
 from ld_portrait_20k.errors import (
     DatasetNotFoundError,
     PortraitError,
     install_command,
     missing_extra,
 )
+from ld_portrait_20k.format import schema
+from ld_portrait_20k.streaming.caches import is_writable, spare_cache
 
 if TYPE_CHECKING:
     import datasets
@@ -53,7 +53,7 @@ def load_dataset(
     portrait), ``alpha`` (L image, 0 transparent to 255 opaque), ``prompt`` (string),
     ``attributes`` (struct of strings, null where not applicable) and ``metadata`` (struct:
     id, seed, size, generator, refinement and quality figures; see
-    :data:`ld_portrait_20k.schema.METADATA`).
+    :data:`ld_portrait_20k.format.schema.METADATA`).
 
     Args:
         path: Folder, URL, Hub repository id, or the dataset's bare name.

@@ -13,7 +13,7 @@ from refinement.pipeline import VERSION, refine
 from refinement.report import Report
 from refinement.result import RefinedMatte
 
-# An index has other packages of this name: ld_portrait_20k/own_packages.py looks for this line.
+# An index has other packages of this name: ld_portrait_20k/common/own_packages.py reads this line.
 PROJECT = "ld-portrait-20k"
 
 __all__ = ["VERSION", "Options", "RefinedMatte", "RefinementError", "Report", "refine"]

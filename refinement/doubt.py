@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from refinement.grid import (
+from refinement.planes.grid import (
     Alpha8,
     as_mask8,
     blur,
@@ -22,7 +22,7 @@ from refinement.grid import (
     cell_share,
     square_kernel,
 )
-from refinement.masks import Mask
+from refinement.planes.masks import Mask
 from refinement.thresholds import (
     ERROR_HALF,
     ERROR_KEPT,

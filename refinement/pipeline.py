@@ -7,20 +7,22 @@ from typing import Final, cast, overload
 import cv2
 import numpy as np
 
-from refinement import colour, halo, inputs, levels, veil
-from refinement.earlier import Earlier
-from refinement.grid import Alpha8, Pixels, Plane, to_8_bit
-from refinement.inputs import Layout, Rgba, RgbaLike
-from refinement.masks import Mask
-from refinement.narrow import find_narrow_dips
+from refinement.band import halo, levels, veil
+from refinement.band.texture import find_fine_structure
+from refinement.colour.estimation import estimate_foreground
+from refinement.holes.pin_holes import find_pin_holes
+from refinement.io import inputs
+from refinement.io.inputs import Layout, Rgba, RgbaLike
+from refinement.io.pictures import Picture
 from refinement.options import Options, RefinementError
-from refinement.panels import has_panels
-from refinement.pictures import Picture
-from refinement.pin_holes import find_pin_holes
-from refinement.regions import Regions, divide
+from refinement.planes.grid import Alpha8, Pixels, Plane, to_8_bit
+from refinement.planes.masks import Mask
+from refinement.regions.division import Regions, divide
+from refinement.regions.earlier import Earlier
+from refinement.regions.narrow import find_narrow_dips
+from refinement.regions.panels import has_panels
 from refinement.report import Report, assemble
 from refinement.result import RefinedMatte
-from refinement.texture import find_fine_structure
 from refinement.thresholds import PIN_HOLE_SHALLOW, SOLID
 
 VERSION: Final = "1.7"
@@ -114,7 +116,7 @@ def _refined(picture: Picture, options: Options, without: str | None) -> Refined
     alpha, report = _matte(rgba, options, without)
     straight = cast("Pixels", cv2.cvtColor(rgba, cv2.COLOR_RGBA2RGB))
     estimate = options.estimate_colour and without != "colour"
-    foreground = colour.estimate_foreground(straight, alpha) if estimate else straight
+    foreground = estimate_foreground(straight, alpha) if estimate else straight
     unknown = max(1, round(options.trimap_width * _scale(alpha))) if options.trimap_width else 0
     return RefinedMatte(
         alpha=alpha,

@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 
 from refinement.doubt import find_doubt
-from refinement.grid import Alpha8
-from refinement.masks import Mask
 from refinement.options import Options
-from refinement.regions import Regions
+from refinement.planes.grid import Alpha8
+from refinement.planes.masks import Mask
+from refinement.regions.division import Regions
 from refinement.thresholds import EMPTY_SOFT_AREA, HAZE_REJECTED, TRANSLUCENT_AT_MOST
 
 

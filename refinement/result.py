@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from refinement import pictures
-from refinement.files import write_whole
-from refinement.grid import Pixels, to_8_bit
+from refinement.band.trimap import trimap
+from refinement.io import pictures
+from refinement.io.files import write_whole
 from refinement.options import RefinementError
+from refinement.planes.grid import Pixels, to_8_bit
 from refinement.report import Report
-from refinement.trimap import trimap
 
 
 @dataclass(frozen=True, slots=True, repr=False)

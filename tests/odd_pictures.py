@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
-from refinement.png import chunk
+from refinement.io.png import chunk
 from tests.builder.pictures import cutout
 
 RGBA: Final[NDArray[np.uint8]] = cutout(3)

@@ -12,7 +12,7 @@ import ld_portrait_20k.cli
 import ld_portrait_20k.matting.cli
 import refinement.cli
 from builder.hub import errors
-from ld_portrait_20k import exit_codes
+from ld_portrait_20k.common import exit_codes
 from tests.builder.pictures import save_cutouts
 from tests.processes import start_module
 

@@ -40,7 +40,7 @@ _MATTING: Final = "ld_portrait_20k.matting.cli"
 # pymatting is not among them: its OpenMP does not survive a fork.
 _PRELOADED: Final = (
     *(
-        "refinement.batch",
+        "refinement.cli.batch",
         "ld_portrait_20k.cli",
         "ld_portrait_20k.export",
         "ld_portrait_20k.download",

@@ -19,12 +19,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-import refinement.printable as other
-from ld_portrait_20k import printable as ours
-from ld_portrait_20k import schema
+import refinement.io.printable as other
+from ld_portrait_20k.common import printable as ours
+from ld_portrait_20k.common.printable import printable
 from ld_portrait_20k.errors import DatasetNotFoundError, PortraitError, ShardError
-from ld_portrait_20k.manifest import FILE_NAME
-from ld_portrait_20k.printable import printable
+from ld_portrait_20k.format import schema
+from ld_portrait_20k.format.manifest import FILE_NAME
 
 from .ld_portrait_20k.raw_server import RawServer
 from .ld_portrait_20k.samples import build, encoded
@@ -125,7 +125,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     body = json.loads(encoded(1)[2])
     body[NASTY] = NASTY
     shard = manifest.shards[0]
-    from ld_portrait_20k.shards import ShardWriter
+    from ld_portrait_20k.format.shards import ShardWriter
 
     with ShardWriter(root / shard.path) as writer:
         writer.add(schema.sample_id(0), *encoded(0))

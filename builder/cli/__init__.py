@@ -7,8 +7,8 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 
-from ld_portrait_20k import exit_codes
-from ld_portrait_20k.command_line import CommandParser, run_to_exit_code
+from ld_portrait_20k.common import exit_codes
+from ld_portrait_20k.common.command_line import CommandParser, run_to_exit_code
 from ld_portrait_20k.version import __version__
 
 COMMANDS = (

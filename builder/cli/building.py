@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ld_portrait_20k.printable import say
+from ld_portrait_20k.common.printable import say
 
 if TYPE_CHECKING:
     from builder.config import BuildConfig
@@ -49,7 +49,7 @@ def build_and_report(
     from builder.engines.devices import run_on_devices
     from builder.files import canonical_json
     from builder.pipeline.build import build
-    from ld_portrait_20k.progress import progress_bar
+    from ld_portrait_20k.common.progress import progress_bar
 
     bar = progress_bar(unit=" portraits")
     run = run.shown_by(bar)
@@ -145,7 +145,7 @@ def dry_run(config: BuildConfig, run: RunOptions, options: argparse.Namespace) -
 
 
 def _as_json(report: BuildReport) -> dict[str, Any]:
-    from ld_portrait_20k import schema
+    from ld_portrait_20k.format import schema
 
     manifest = report.manifest
     assert manifest is not None

@@ -9,7 +9,7 @@ import shlex
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from ld_portrait_20k.printable import say
+from ld_portrait_20k.common.printable import say
 
 if TYPE_CHECKING:
     from builder.config import BuildConfig
@@ -158,7 +158,7 @@ def run_on_cluster(
     """
     from builder.engines import cluster
     from builder.files import canonical_json
-    from ld_portrait_20k.progress import progress_bar
+    from ld_portrait_20k.common.progress import progress_bar
 
     bar = progress_bar(unit=" portraits")
     with bar:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ld_portrait_20k.printable import say
+from ld_portrait_20k.common.printable import say
 
 if TYPE_CHECKING:
     from builder.deriving.planning import Derivation
@@ -68,7 +68,7 @@ def write_and_report(derivation: Derivation, options: argparse.Namespace) -> int
     from builder.deriving.writing import check_output, copied_bytes, write
     from builder.files import canonical_json
     from builder.pipeline.output_folder import finished
-    from ld_portrait_20k.progress import progress_bar
+    from ld_portrait_20k.common.progress import progress_bar
 
     plan, output = derivation.plan, options.output
     if derivation.without:
@@ -117,7 +117,7 @@ def _figures(derivation: Derivation, options: argparse.Namespace) -> dict[str, A
 def _lines(
     derivation: Derivation, figures: dict[str, Any], options: argparse.Namespace
 ) -> list[str]:
-    from ld_portrait_20k.printable import printable
+    from ld_portrait_20k.common.printable import printable
 
     output = str(options.output)
     splits = ", ".join(f"{split} {count}" for split, count in figures["splits"].items())

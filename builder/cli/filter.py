@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ld_portrait_20k.selection import Selection
+    from ld_portrait_20k.selection.text import Selection
 
 _GRAMMAR = """\
 A selection compares fields with =, !=, <, <=, >, >=, in (A, B) or contains TEXT, joined by and,
@@ -29,7 +29,7 @@ examples:
 def add_parser(commands: Any) -> None:
     """Declare the command."""
     from builder.cli.deriving import AGAIN, add_common
-    from ld_portrait_20k.selection_tree import FIELDS
+    from ld_portrait_20k.selection.tree import FIELDS
 
     fields = ", ".join(field.short for field in FIELDS.values())
     parser = commands.add_parser(
@@ -65,7 +65,7 @@ def run(options: argparse.Namespace) -> int:
     from builder.cli.deriving import check_shards, write_and_report
     from builder.deriving.choosing import Filter
     from builder.deriving.planning import plan_filter
-    from ld_portrait_20k.marks import read_marks
+    from ld_portrait_20k.selection.marks import read_marks
 
     chosen = Filter(
         leave_out=_selection("--where", options.where),
@@ -78,9 +78,9 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _selection(option: str, text: str | None) -> Selection | None:
+    from ld_portrait_20k.common.printable import printable
     from ld_portrait_20k.errors import PortraitError
-    from ld_portrait_20k.printable import printable
-    from ld_portrait_20k.selection import SelectionError, parse
+    from ld_portrait_20k.selection.text import SelectionError, parse
 
     if text is None:
         return None

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ld_portrait_20k.printable import say
+from ld_portrait_20k.common.printable import say
 
 if TYPE_CHECKING:
     from builder.hub import PublishReport, UploadState
@@ -91,7 +91,7 @@ class UploadBar:
     """A progress bar of the upload, in bytes, on standard error."""
 
     def __init__(self) -> None:
-        from ld_portrait_20k.progress import progress_bar
+        from ld_portrait_20k.common.progress import progress_bar
 
         self._bar = progress_bar(unit="B", scale=True, about="upload")
 

@@ -30,7 +30,7 @@ def add_dataset(parser: argparse.ArgumentParser) -> None:
 def add_build_options(parser: argparse.ArgumentParser) -> None:
     """What to build: preset, generator, counts, prompts."""
     from builder.config import GENERATORS, PRESETS
-    from ld_portrait_20k import schema
+    from ld_portrait_20k.format import schema
 
     group = parser.add_argument_group("what to build (given options override the preset's)")
     group.add_argument(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from ld_portrait_20k.printable import MAX_MESSAGE, printable, say
+from ld_portrait_20k.common.printable import MAX_MESSAGE, printable, say
 
 
 def add_parser(commands: Any) -> None:

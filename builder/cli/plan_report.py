@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ld_portrait_20k.printable import say
+from ld_portrait_20k.common.printable import say
 
 if TYPE_CHECKING:
     from builder.plan import Plan
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 def plan_summary(plan: Plan) -> dict[str, Any]:
     """What a plan would make."""
-    from ld_portrait_20k import schema
+    from ld_portrait_20k.format import schema
 
     units = plan.units()
     wanted = [name for name in schema.SPLITS if name in plan.header["splits"]]

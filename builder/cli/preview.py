@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from ld_portrait_20k.printable import say
+from ld_portrait_20k.common.printable import say
 
 
 def add_parser(commands: Any) -> None:
@@ -18,7 +18,7 @@ def add_parser(commands: Any) -> None:
         "their mattes, into one PNG; below, mattes before and after refinement.",
     )
     from builder.cli.options import add_dataset
-    from ld_portrait_20k.schema import SUBSETS
+    from ld_portrait_20k.format.schema import SUBSETS
 
     add_dataset(parser)
     parser.add_argument(
@@ -56,7 +56,7 @@ def run(options: argparse.Namespace) -> int:
     from builder.files import write_bytes
     from builder.preview import sheet
     from ld_portrait_20k.errors import PortraitError
-    from ld_portrait_20k.manifest import Manifest
+    from ld_portrait_20k.format.manifest import Manifest
 
     if not 32 <= options.cell <= 1024 or not 1 <= options.columns <= 16:
         raise PortraitError("--cell is 32 to 1024, --columns is 1 to 16")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from ld_portrait_20k.printable import say
+from ld_portrait_20k.common.printable import say
 
 _EPILOG = """\
 Shards go to a staging branch first; card, manifest and all shards then appear in one commit,

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from ld_portrait_20k.printable import say
+from ld_portrait_20k.common.printable import say
 
 
 def add_parser(commands: Any) -> None:

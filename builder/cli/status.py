@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from ld_portrait_20k.printable import printable, say
+from ld_portrait_20k.common.printable import printable, say
 
 
 def add_parser(commands: Any) -> None:
@@ -42,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
     """Print the status."""
     from builder.cli.hub_options import remote_name, remote_or_folder
     from builder.files import canonical_json
-    from ld_portrait_20k.exit_codes import DONE, UNFINISHED
+    from ld_portrait_20k.common.exit_codes import DONE, UNFINISHED
 
     remote = remote_or_folder(options.dataset)
     local = _local(options) if remote is None else None

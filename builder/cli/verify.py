@@ -43,8 +43,8 @@ def run(options: argparse.Namespace) -> int:
 def _run_remote(options: argparse.Namespace, repo_id: str, revision: str) -> int:
     from builder.hub import verify_remote
     from ld_portrait_20k.cli.verify import report
+    from ld_portrait_20k.common.progress import progress_bar
     from ld_portrait_20k.errors import PortraitError
-    from ld_portrait_20k.progress import progress_bar
 
     if options.partial or options.subset or options.split:
         raise PortraitError(

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from builder.deriving.sources import Sample, Source
 from ld_portrait_20k.errors import PortraitError
-from ld_portrait_20k.marks import Mark, MarksFile
-from ld_portrait_20k.selection import Selection
+from ld_portrait_20k.selection.marks import Mark, MarksFile
+from ld_portrait_20k.selection.text import Selection
 
 MARKED_BAD: Final = "marked bad"
 NOT_MARKED_GOOD: Final = "not marked good"

@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from builder.deriving.sources import Sample, Source
-from ld_portrait_20k import schema
 from ld_portrait_20k.errors import PortraitError
+from ld_portrait_20k.format import schema
 
 
 def merged_samples(

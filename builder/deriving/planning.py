@@ -13,8 +13,8 @@ from builder.deriving.merging import merged_rejections, merged_samples
 from builder.deriving.sources import Sample, Source
 from builder.generation.dataset import history
 from builder.plan import FORMAT, Plan, PlanRow, split_of
-from ld_portrait_20k import schema
 from ld_portrait_20k.errors import PortraitError
+from ld_portrait_20k.format import schema
 
 
 @dataclass

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from ld_portrait_20k import json_text, schema
+from ld_portrait_20k.common.printable import printable
 from ld_portrait_20k.errors import PortraitError
-from ld_portrait_20k.manifest import Manifest
-from ld_portrait_20k.printable import printable
-from ld_portrait_20k.shard_reader import ShardReader
-from ld_portrait_20k.shards import RawSample
+from ld_portrait_20k.format import json_text, schema
+from ld_portrait_20k.format.manifest import Manifest
+from ld_portrait_20k.format.shard_reader import ShardReader
+from ld_portrait_20k.format.shards import RawSample
 
 REJECTED_FILE: Final = "rejected.jsonl"
 _JSON_BUFFER: Final = 4096  # the metadata of a sample has about 2,500 bytes

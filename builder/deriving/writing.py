@@ -15,13 +15,13 @@ from builder.pipeline.finish import finish_dataset
 from builder.pipeline.output_folder import finished, refuse_foreign, sweep
 from builder.pipeline.work_folder import UnitLog, UnitResult, WorkFolder
 from builder.plan import Plan, Unit, difference
-from ld_portrait_20k import schema
+from ld_portrait_20k.common.locks import held
 from ld_portrait_20k.errors import PortraitError
-from ld_portrait_20k.integrity import verify
-from ld_portrait_20k.locks import held
-from ld_portrait_20k.manifest import FILE_NAME, Manifest
-from ld_portrait_20k.shard_writer import ShardWriter
-from ld_portrait_20k.shards import RawSample
+from ld_portrait_20k.format import schema
+from ld_portrait_20k.format.integrity import verify
+from ld_portrait_20k.format.manifest import FILE_NAME, Manifest
+from ld_portrait_20k.format.shard_writer import ShardWriter
+from ld_portrait_20k.format.shards import RawSample
 
 
 @dataclass(frozen=True)

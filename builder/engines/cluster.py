@@ -28,8 +28,8 @@ from builder.pipeline.build import one_run
 from builder.pipeline.output_folder import check_output, finished, freeze
 from builder.pipeline.run_options import RunOptions
 from builder.plan import Plan
+from ld_portrait_20k.common.locks import held
 from ld_portrait_20k.errors import PortraitError, missing_extra
-from ld_portrait_20k.locks import held
 
 
 def check_engine(

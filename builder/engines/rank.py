@@ -12,10 +12,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ld_portrait_20k import exit_codes
+from ld_portrait_20k.common import exit_codes
+from ld_portrait_20k.common.interruption import terminable
+from ld_portrait_20k.common.printable import say
 from ld_portrait_20k.errors import PortraitError
-from ld_portrait_20k.interruption import terminable
-from ld_portrait_20k.printable import say
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -23,7 +23,7 @@ def main(arguments: Sequence[str]) -> int:
     from builder.pipeline.build import build
     from builder.pipeline.output_folder import frozen_plan
     from builder.pipeline.run_options import RunOptions
-    from ld_portrait_20k.progress import progress_bar
+    from ld_portrait_20k.common.progress import progress_bar
 
     output, plan_hash, options = Path(arguments[0]), arguments[1], json.loads(arguments[2])
     bar = progress_bar(unit=" portraits")

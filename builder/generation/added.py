@@ -17,8 +17,8 @@ from builder.generation.protocol import (
     Rejection,
     Request,
 )
-from ld_portrait_20k import schema
 from ld_portrait_20k.errors import PortraitError
+from ld_portrait_20k.format import schema
 
 if TYPE_CHECKING:
     from builder.config import BuildConfig
@@ -42,7 +42,7 @@ class AddedEntry(GeneratorEntry):
     - ``gives_truth`` (optional): True if every :class:`Generated` has its exact matte;
     - ``reads_negative_prompt`` (optional): True to get negative prompts;
     - ``models`` (optional, also of an instance): the weights it loads, dicts of
-      :data:`ld_portrait_20k.schema.MODEL_FIELDS`.
+      :data:`ld_portrait_20k.format.schema.MODEL_FIELDS`.
 
     Its other constructor arguments are its options (``--generator-option NAME=VALUE``): text is
     converted to the annotated type, and what is not given has its default in the plan.

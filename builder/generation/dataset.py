@@ -13,10 +13,11 @@ from typing import Any, Final
 
 from builder.generation.protocol import Generated, Rejection, Request
 from builder.plan import PlanRow
-from ld_portrait_20k import codec, json_text, schema
+from ld_portrait_20k import codec
 from ld_portrait_20k.errors import PortraitError, UnreadableShardError
-from ld_portrait_20k.manifest import Manifest
-from ld_portrait_20k.shard_reader import ShardReader
+from ld_portrait_20k.format import json_text, schema
+from ld_portrait_20k.format.manifest import Manifest
+from ld_portrait_20k.format.shard_reader import ShardReader
 
 SUBSET: Final = "raw"
 

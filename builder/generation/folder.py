@@ -18,10 +18,11 @@ from numpy.typing import NDArray
 from builder.files import WORK_FOLDER
 from builder.generation.protocol import Generated, Rejection, Request
 from builder.plan import HEADER_FILE
-from ld_portrait_20k import codec, manifest
+from ld_portrait_20k import codec
 from ld_portrait_20k.errors import PortraitError
-from refinement import pictures
-from refinement.listing import picture_files
+from ld_portrait_20k.format import manifest
+from refinement.io import pictures
+from refinement.io.listing import picture_files
 from refinement.options import PictureError
 
 LOGGER: Final = logging.getLogger(__name__)

@@ -47,7 +47,7 @@ class Generated:
         foreground: (H, W, 3) uint8, straight sRGB.
         alpha: (H, W) uint8, the raw alpha.
         record: The ``generator`` section of the sample's metadata (see
-            :data:`ld_portrait_20k.schema.METADATA`): name, version and whatever applies.
+            :data:`ld_portrait_20k.format.schema.METADATA`): name, version and whatever applies.
         truth: The exact (foreground, alpha), same shapes and dtypes, where it is known.
         encoded: Subset to its encoded foreground and alpha, where the picture comes from a
             shard: they are kept as they are, so that JPEG is not encoded twice.

@@ -16,7 +16,7 @@ from typing import Any
 from builder.hub.client import HubClient
 from builder.hub.errors import HubError, LocalError, NoRightError, redact
 from builder.hub.retry import TransientError, log
-from ld_portrait_20k.manifest import file_sha256
+from ld_portrait_20k.format.manifest import file_sha256
 
 PIECE = 1 << 20
 SLOWEST = 256 * 1024

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import ClassVar
 
+from ld_portrait_20k.common.exit_codes import HUB, INTERRUPTED
 from ld_portrait_20k.errors import PortraitError
-from ld_portrait_20k.exit_codes import HUB, INTERRUPTED
 
 _SECRETS = re.compile(
     r"hf_[A-Za-z0-9]{8,}"  # access tokens

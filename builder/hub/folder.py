@@ -11,9 +11,9 @@ from builder.hub.commits import Addition
 from builder.hub.errors import LocalError
 from builder.hub.target import CARD_NAME, MARK, shard_folders
 from dataset_card import check_viewer, link_viewer, name_repository
-from ld_portrait_20k.files import write_bytes
-from ld_portrait_20k.manifest import FILE_NAME, Manifest, file_sha256
-from ld_portrait_20k.marks import FILE_NAME as MARKS_NAME
+from ld_portrait_20k.common.files import write_bytes
+from ld_portrait_20k.format.manifest import FILE_NAME, Manifest, file_sha256
+from ld_portrait_20k.selection.marks import FILE_NAME as MARKS_NAME
 
 MAX_EXTRA_BYTES = 256 * 2**20
 """Most bytes of files besides the shards; more is taken for a mistake."""

@@ -29,7 +29,7 @@ from builder.hub.target import (
     sign_in,
 )
 from builder.hub.uploader import Uploader
-from ld_portrait_20k.manifest import Manifest
+from ld_portrait_20k.format.manifest import Manifest
 
 
 @dataclass(frozen=True)

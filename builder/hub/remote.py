@@ -24,9 +24,9 @@ from builder.hub.target import (
     shard_folders,
 )
 from ld_portrait_20k.errors import PortraitError, ShardError
-from ld_portrait_20k.manifest import FILE_NAME as MANIFEST_NAME
-from ld_portrait_20k.manifest import Manifest, ShardRecord
-from ld_portrait_20k.ustar import END, read_entries
+from ld_portrait_20k.format.manifest import FILE_NAME as MANIFEST_NAME
+from ld_portrait_20k.format.manifest import Manifest, ShardRecord
+from ld_portrait_20k.format.ustar import END, read_entries
 
 
 @dataclass(frozen=True)

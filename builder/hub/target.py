@@ -32,10 +32,10 @@ from builder.hub.connection import MissingError
 from builder.hub.errors import ForeignContentError, HubError, MovedError, NoRightError, NoTokenError
 from builder.hub.names import STAGING_PREFIX, check_names, check_repo_id
 from builder.hub.retry import log
-from ld_portrait_20k import schema
 from ld_portrait_20k.errors import PortraitError
-from ld_portrait_20k.manifest import FILE_NAME as MANIFEST_NAME
-from ld_portrait_20k.manifest import Manifest
+from ld_portrait_20k.format import schema
+from ld_portrait_20k.format.manifest import FILE_NAME as MANIFEST_NAME
+from ld_portrait_20k.format.manifest import Manifest
 
 MARK = "<!-- ld-portrait-20k: incomplete -->"
 CARD_NAME = "README.md"

@@ -16,10 +16,10 @@ from builder.pipeline.run_options import RunOptions
 from builder.pipeline.unit_builder import RunReport, UnitBuilder
 from builder.pipeline.work_folder import UnitResult, WorkFolder
 from builder.plan import Plan
+from ld_portrait_20k.common.in_order import map_in_order
+from ld_portrait_20k.common.locks import held
 from ld_portrait_20k.errors import PortraitError
-from ld_portrait_20k.in_order import map_in_order
-from ld_portrait_20k.locks import held
-from ld_portrait_20k.manifest import Manifest
+from ld_portrait_20k.format.manifest import Manifest
 
 Part = Literal["all", "units", "finish"]
 """What of a build to do: everything, only the shards, or only what comes after them."""

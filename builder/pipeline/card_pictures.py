@@ -15,7 +15,7 @@ from dataset_card import CardPictures, Statistics, figures
 from dataset_card.gallery import thumbnail
 from dataset_card.hair import WIDTH, Version, hair_amount, hair_strip
 from dataset_card.plots import ATTRIBUTE_FILE, HISTOGRAM_FILE
-from ld_portrait_20k.manifest import Manifest
+from ld_portrait_20k.format.manifest import Manifest
 
 HAIR_FILE: Final = "assets/hair.webp"
 GALLERY_FILES: Final = "assets/gallery-{}.webp"

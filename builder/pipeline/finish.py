@@ -16,9 +16,9 @@ from builder.pipeline.packing import Packer, near_duplicates
 from builder.pipeline.tally import Tally
 from builder.pipeline.work_folder import UnitResult, WorkFolder
 from builder.plan import Plan
-from ld_portrait_20k import schema
 from ld_portrait_20k.errors import PortraitError
-from ld_portrait_20k.manifest import FILE_NAME, Manifest
+from ld_portrait_20k.format import schema
+from ld_portrait_20k.format.manifest import FILE_NAME, Manifest
 from ld_portrait_20k.version import __version__
 
 REJECTED_FILE = "rejected.jsonl"

@@ -10,8 +10,8 @@ from builder.pipeline.environment import first_difference, library_versions
 from builder.pipeline.source_index import write_index
 from builder.plan import HEADER_FILE, Plan, difference, grows, settle
 from ld_portrait_20k.errors import PortraitError
-from ld_portrait_20k.manifest import FILE_NAME as MANIFEST_NAME
-from ld_portrait_20k.manifest import Manifest
+from ld_portrait_20k.format.manifest import FILE_NAME as MANIFEST_NAME
+from ld_portrait_20k.format.manifest import Manifest
 
 
 def check_output(output: Path, plan: Plan) -> Plan | None:

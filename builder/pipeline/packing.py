@@ -12,14 +12,14 @@ from builder.pipeline.tally import number_of
 from builder.pipeline.work_folder import UnitLog, UnitResult, WorkFolder
 from builder.plan import Plan, Unit
 from builder.quality import find_duplicate_words
-from ld_portrait_20k import schema
+from ld_portrait_20k.codec.perceptual_hash import hash_words
+from ld_portrait_20k.common.files import link
+from ld_portrait_20k.common.in_order import map_in_order
 from ld_portrait_20k.errors import PortraitError
-from ld_portrait_20k.files import link
-from ld_portrait_20k.in_order import map_in_order
-from ld_portrait_20k.manifest import ShardRecord
-from ld_portrait_20k.perceptual_hash import hash_words
-from ld_portrait_20k.shard_reader import ShardReader
-from ld_portrait_20k.shard_writer import ShardWriter
+from ld_portrait_20k.format import schema
+from ld_portrait_20k.format.manifest import ShardRecord
+from ld_portrait_20k.format.shard_reader import ShardReader
+from ld_portrait_20k.format.shard_writer import ShardWriter
 
 
 @dataclass(frozen=True)

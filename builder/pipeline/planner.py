@@ -20,9 +20,10 @@ from builder.pipeline.output_folder import check_output, freeze, refuse_foreign
 from builder.pipeline.run_options import RunOptions
 from builder.pipeline.source_index import known_hashes
 from builder.plan import Plan, PlanRow, SourceFile
-from ld_portrait_20k import png_writing, schema
+from ld_portrait_20k.codec import png_writing
+from ld_portrait_20k.common.locks import held
 from ld_portrait_20k.errors import PortraitError
-from ld_portrait_20k.locks import held
+from ld_portrait_20k.format import schema
 
 if TYPE_CHECKING:
     from builder.prompts.vocabulary import Vocabulary

@@ -19,10 +19,11 @@ from builder.generation.protocol import Generated, Generator, Rejection, Request
 from builder.generation.registry import open_generator, runs_in_workers
 from builder.plan import PlanRow, SourceFile, derive_seed
 from builder.workers import frames
-from ld_portrait_20k import codec, schema
+from ld_portrait_20k import codec
+from ld_portrait_20k.format import schema
 from refinement import VERSION as REFINEMENT_VERSION
 from refinement import refine
-from refinement.grid import to_8_bit
+from refinement.planes.grid import to_8_bit
 
 Accepted = dict[str, tuple[bytes, bytes, bytes]]
 """Subset to a sample's encoded foreground, alpha and JSON."""

@@ -12,10 +12,10 @@ from builder.files import WORK_FOLDER
 from builder.pipeline.output_folder import finished
 from builder.pipeline.work_folder import UnitResult, WorkFolder
 from builder.plan import Plan
-from ld_portrait_20k import schema
+from ld_portrait_20k.common.nearby import suggestion
 from ld_portrait_20k.errors import PortraitError
-from ld_portrait_20k.manifest import Manifest
-from ld_portrait_20k.nearby import suggestion
+from ld_portrait_20k.format import schema
+from ld_portrait_20k.format.manifest import Manifest
 
 
 @dataclass

@@ -17,7 +17,7 @@ from builder.files import canonical_json, replacing
 from builder.pipeline.work_folder import UnitLog
 from builder.plan import Unit
 from dataset_card import Statistics
-from ld_portrait_20k import schema
+from ld_portrait_20k.format import schema
 
 _TRUTH = tuple(schema.METADATA["truth"])
 

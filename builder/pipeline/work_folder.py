@@ -11,9 +11,9 @@ from typing import Any
 
 from builder.files import WORK_FOLDER, canonical_json, write_text
 from builder.plan import Plan, Unit
-from ld_portrait_20k import schema
-from ld_portrait_20k.manifest import ShardRecord, file_sha256
-from ld_portrait_20k.shards import ShardWriter
+from ld_portrait_20k.format import schema
+from ld_portrait_20k.format.manifest import ShardRecord, file_sha256
+from ld_portrait_20k.format.shards import ShardWriter
 
 
 @dataclass(frozen=True)

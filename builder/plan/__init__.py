@@ -13,8 +13,8 @@ from typing import Any
 
 from builder.files import canonical_json, replacing, write_text
 from builder.plan.rows import PlanRow, SavedRows, SourceFile, encode_rows, rows_of_split
-from ld_portrait_20k import schema
 from ld_portrait_20k.errors import PortraitError
+from ld_portrait_20k.format import schema
 
 __all__ = ["Plan", "PlanRow", "SourceFile", "Unit"]
 

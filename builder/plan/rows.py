@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from builder.files import canonical_json
-from ld_portrait_20k import schema
+from ld_portrait_20k.format import schema
 
 
 @dataclass(frozen=True, slots=True)

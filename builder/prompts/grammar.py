@@ -10,7 +10,7 @@ from typing import Final
 
 from builder.prompts.decks import draw
 from builder.prompts.vocabulary import Vocabulary, default_vocabulary
-from ld_portrait_20k.schema import ATTRIBUTES
+from ld_portrait_20k.format.schema import ATTRIBUTES
 
 _STRIDE: Final = 813_527 / 1_105_920
 """Distance of one prompt's wording from the next, as a share of all wordings. Chosen so that
@@ -25,7 +25,7 @@ class Prompt:
     Attributes:
         text: The prompt.
         negative: The negative prompt.
-        attributes: Every attribute of :data:`ld_portrait_20k.schema.ATTRIBUTES`; None where
+        attributes: Every attribute of :data:`ld_portrait_20k.format.schema.ATTRIBUTES`; None where
             it does not apply.
     """
 

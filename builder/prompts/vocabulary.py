@@ -22,7 +22,7 @@ from builder.prompts.decks import Rule, targets
 from builder.prompts.rules import read_attributes
 from builder.prompts.wording import Wording, read_wording
 from ld_portrait_20k.errors import PortraitError
-from ld_portrait_20k.schema import ATTRIBUTES
+from ld_portrait_20k.format.schema import ATTRIBUTES
 
 DEFAULT_FILE: Final = Path(__file__).with_name("vocabulary.toml")
 """The vocabulary that ``--vocabulary`` replaces."""

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from builder.quality.thresholds import Thresholds
-from ld_portrait_20k.perceptual_hash import differing_bits, hash_words, perceptual_hash
+from ld_portrait_20k.codec.perceptual_hash import differing_bits, hash_words, perceptual_hash
 
 __all__ = ["Duplicate", "find_duplicate_words", "find_duplicates", "perceptual_hash"]
 
@@ -65,7 +65,7 @@ def find_duplicate_words(words: Words, limit: int) -> list[Duplicate]:
     take 16 bytes a hash and substring; the hashes of a block itself in dictionaries.
 
     Args:
-        words: (N, 2) uint64, of :func:`ld_portrait_20k.perceptual_hash.hash_words`.
+        words: (N, 2) uint64, of :func:`ld_portrait_20k.codec.perceptual_hash.hash_words`.
         limit: As there.
     """
     found: list[Duplicate] = []

@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final
 
+from ld_portrait_20k.codec.perceptual_hash import NEAR_DUPLICATE
 from ld_portrait_20k.errors import PortraitError
-from ld_portrait_20k.perceptual_hash import NEAR_DUPLICATE
 
 OPAQUE_FROM: Final = 250
 """8-bit alpha from which a pixel counts as opaque in ``opaque_area``. Chosen by eye: the

@@ -9,8 +9,8 @@ import argparse
 from collections.abc import Callable, Sequence
 from importlib import import_module
 
-from ld_portrait_20k import exit_codes
-from ld_portrait_20k.command_line import CommandParser, run_to_exit_code
+from ld_portrait_20k.common import exit_codes
+from ld_portrait_20k.common.command_line import CommandParser, run_to_exit_code
 from ld_portrait_20k.version import __version__
 
 COMMANDS = ("info", "view", "download", "verify", "export")
@@ -61,7 +61,7 @@ def main(
         adapt: Changes the parser first, such as to the names that ``ld-portrait`` uses.
 
     Returns:
-        One of :mod:`ld_portrait_20k.exit_codes`.
+        One of :mod:`ld_portrait_20k.common.exit_codes`.
     """
     return run_to_exit_code(lambda: _run(arguments, adapt), also_problems=(ValueError,))
 

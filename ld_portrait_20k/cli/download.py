@@ -7,7 +7,6 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from ld_portrait_20k import exit_codes, schema
 from ld_portrait_20k.cli.options import (
     add_command,
     add_part,
@@ -15,7 +14,9 @@ from ld_portrait_20k.cli.options import (
     resolve_source,
     show,
 )
-from ld_portrait_20k.progress import progress_bar
+from ld_portrait_20k.common import exit_codes
+from ld_portrait_20k.common.progress import progress_bar
+from ld_portrait_20k.format import schema
 
 
 def add_parser(commands: Any) -> None:

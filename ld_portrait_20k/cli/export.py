@@ -6,7 +6,6 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from ld_portrait_20k import exit_codes
 from ld_portrait_20k.cli.options import (
     add_command,
     add_part,
@@ -14,8 +13,9 @@ from ld_portrait_20k.cli.options import (
     resolve_source,
     show,
 )
+from ld_portrait_20k.common import exit_codes
+from ld_portrait_20k.common.progress import progress_bar
 from ld_portrait_20k.export import FORMATS
-from ld_portrait_20k.progress import progress_bar
 
 _LOADED_WITH = {
     "folder": 'load_dataset("imagefolder", data_dir={output!r})',

@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from ld_portrait_20k import exit_codes, schema
 from ld_portrait_20k.cli.options import add_command, add_source, resolve_source, show
-from ld_portrait_20k.printable import printable
+from ld_portrait_20k.common import exit_codes
+from ld_portrait_20k.common.printable import printable
+from ld_portrait_20k.format import schema
 
 if TYPE_CHECKING:
-    from ld_portrait_20k.manifest import Manifest
+    from ld_portrait_20k.format.manifest import Manifest
 
 
 def add_parser(commands: Any) -> None:

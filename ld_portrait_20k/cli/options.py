@@ -7,8 +7,8 @@ import json
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ld_portrait_20k import schema
-from ld_portrait_20k.printable import say
+from ld_portrait_20k.common.printable import say
+from ld_portrait_20k.format import schema
 
 if TYPE_CHECKING:
     from ld_portrait_20k.streaming.sources import DatasetSource

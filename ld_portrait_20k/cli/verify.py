@@ -10,12 +10,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ld_portrait_20k import exit_codes, schema
 from ld_portrait_20k.cli.options import add_command, positive, show
-from ld_portrait_20k.progress import progress_bar
+from ld_portrait_20k.common import exit_codes
+from ld_portrait_20k.common.progress import progress_bar
+from ld_portrait_20k.format import schema
 
 if TYPE_CHECKING:
-    from ld_portrait_20k.integrity import Problem
+    from ld_portrait_20k.format.integrity import Problem
 
 DETAILS = (
     "Compare the size and sha256 of every shard with the manifest, and find files that it does "
@@ -77,7 +78,7 @@ def run(options: argparse.Namespace) -> int:
     Args:
         options: ``dataset``, the options of :func:`add_options`, and ``json``.
     """
-    from ld_portrait_20k.integrity import verify
+    from ld_portrait_20k.format.integrity import verify
 
     folder = Path(options.dataset)
     total = sum(path.stat().st_size for path in folder.glob("*/*.tar"))

@@ -11,9 +11,10 @@ import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ld_portrait_20k import exit_codes, schema
 from ld_portrait_20k.cli.options import add_command, add_source, positive, show
-from ld_portrait_20k.printable import say
+from ld_portrait_20k.common import exit_codes
+from ld_portrait_20k.common.printable import say
+from ld_portrait_20k.format import schema
 
 if TYPE_CHECKING:
     from ld_portrait_20k.streaming.sources import DatasetSource
@@ -83,7 +84,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _export(options: argparse.Namespace, viewer: Viewer) -> int:
-    from ld_portrait_20k.progress import progress_bar
+    from ld_portrait_20k.common.progress import progress_bar
     from ld_portrait_20k.viewer.static_copy import write_static_copy
 
     read_metadata(viewer.dataset)
@@ -128,7 +129,7 @@ def _serve(options: argparse.Namespace, viewer: Viewer) -> int:
 
 def read_metadata(dataset: ViewedDataset) -> None:
     """Read the metadata of all samples, with a bar."""
-    from ld_portrait_20k.progress import progress_bar
+    from ld_portrait_20k.common.progress import progress_bar
 
     with progress_bar(len(dataset.numbers), about="reading metadata, once") as bar:
         dataset.read(bar.update)
@@ -137,7 +138,7 @@ def read_metadata(dataset: ViewedDataset) -> None:
 
 
 def _marks_beside(source: DatasetSource) -> Path | None:
-    from ld_portrait_20k.marks import FILE_NAME
+    from ld_portrait_20k.selection.marks import FILE_NAME
     from ld_portrait_20k.streaming.sources import LocalSource
 
     return source.root / FILE_NAME if isinstance(source, LocalSource) else None

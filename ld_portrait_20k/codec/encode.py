@@ -1,6 +1,6 @@
 """Encoding pictures deterministically.
 
-PNG is written by :mod:`ld_portrait_20k.png_writing`. JPEG has quality 98 and 4:4:4.
+PNG is written by :mod:`ld_portrait_20k.codec.png_writing`. JPEG has quality 98 and 4:4:4.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ld_portrait_20k import png_writing
+from ld_portrait_20k.codec import png_writing
 from ld_portrait_20k.codec.header import MAX_PIXELS, MAX_SIDE
 
 JPEG_QUALITY: Final = 98

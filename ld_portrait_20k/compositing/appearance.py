@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ld_portrait_20k.arguments import number
+from ld_portrait_20k.common.arguments import number
 from ld_portrait_20k.compositing import augment
 from ld_portrait_20k.compositing.transform import Batch, BatchTransform, Drawn, Sample
 

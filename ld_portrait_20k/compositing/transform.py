@@ -16,7 +16,7 @@ import numpy as np
 from numpy.random.bit_generator import ISeedSequence
 from numpy.typing import NDArray
 
-from ld_portrait_20k.arguments import function
+from ld_portrait_20k.common.arguments import function
 from ld_portrait_20k.deferred import MARK, decoded
 
 Sample = dict[str, Any]

@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 
 from ld_portrait_20k import deferred
-from ld_portrait_20k.arguments import number, number_range, picture_size, whole_number
+from ld_portrait_20k.common.arguments import number, number_range, picture_size, whole_number
 from ld_portrait_20k.compositing.appearance import DegradeImage, JitterColour
 from ld_portrait_20k.compositing.backgrounds import Backgrounds
 from ld_portrait_20k.compositing.composite import composite, merge_foregrounds

@@ -11,9 +11,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from ld_portrait_20k import PortraitLoader, PortraitStream, schema
+from ld_portrait_20k import PortraitLoader, PortraitStream
 from ld_portrait_20k.compositing import ColourBackgrounds, training_transform
 from ld_portrait_20k.errors import PortraitError
+from ld_portrait_20k.format import schema
 
 SIDE = 32
 """Side of a training crop in pixels, small so that an example takes seconds on a CPU."""

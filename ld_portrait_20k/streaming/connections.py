@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from urllib.parse import unquote, urlsplit
 
+from ld_portrait_20k.common.printable import printable
 from ld_portrait_20k.errors import PortraitError
-from ld_portrait_20k.printable import printable
 from ld_portrait_20k.streaming.addresses import public_url
 from ld_portrait_20k.streaming.responses import PacedResponse
 

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ld_portrait_20k import codec
+from ld_portrait_20k.common.printable import printable
 from ld_portrait_20k.deferred import MARK, DeferredForeground, decoded
 from ld_portrait_20k.errors import ShardError
-from ld_portrait_20k.printable import printable
-from ld_portrait_20k.shards import RawSample
+from ld_portrait_20k.format.shards import RawSample
 from ld_portrait_20k.streaming.order import sample_seed
 
 Sample = dict[str, Any]

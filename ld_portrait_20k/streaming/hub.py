@@ -6,11 +6,11 @@ import errno
 from pathlib import Path
 from typing import Any, Final
 
-from ld_portrait_20k import json_text
-from ld_portrait_20k.caches import spare_cache
 from ld_portrait_20k.errors import DatasetNotFoundError, PortraitError
-from ld_portrait_20k.manifest import FILE_NAME
-from ld_portrait_20k.manifest_checks import MAX_BYTES
+from ld_portrait_20k.format import json_text
+from ld_portrait_20k.format.manifest import FILE_NAME
+from ld_portrait_20k.format.manifest_checks import MAX_BYTES
+from ld_portrait_20k.streaming.caches import spare_cache
 from ld_portrait_20k.streaming.http import RETRIED, HttpClient, Patience, RemoteError
 from ld_portrait_20k.streaming.sources import HttpSource
 

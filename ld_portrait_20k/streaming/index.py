@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ld_portrait_20k import schema
-from ld_portrait_20k.caches import cache_file
+from ld_portrait_20k.common.files import write_bytes
 from ld_portrait_20k.errors import PortraitError, UnreadableShardError
-from ld_portrait_20k.files import write_bytes
-from ld_portrait_20k.manifest import Manifest, ShardRecord
-from ld_portrait_20k.shards import index_shard, read_samples
+from ld_portrait_20k.format import schema
+from ld_portrait_20k.format.manifest import Manifest, ShardRecord
+from ld_portrait_20k.format.shards import index_shard, read_samples
+from ld_portrait_20k.format.ustar import BLOCK
+from ld_portrait_20k.streaming.caches import cache_file
 from ld_portrait_20k.streaming.sources import DatasetSource, ListedSource
-from ld_portrait_20k.ustar import BLOCK
 
 _Rows = tuple[tuple[int, int, int, int], ...]
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from typing import Any, Final
 
-from ld_portrait_20k.arguments import function, whole_number
+from ld_portrait_20k.common.arguments import function, whole_number
 from ld_portrait_20k.errors import PortraitError, missing_extra
 from ld_portrait_20k.streaming import lending
 from ld_portrait_20k.streaming.collation import Collate, default_collate, pinned

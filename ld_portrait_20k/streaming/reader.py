@@ -10,9 +10,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ld_portrait_20k import schema
 from ld_portrait_20k.errors import ShardError, UnreadableShardError
-from ld_portrait_20k.shards import RawSample, read_sample
+from ld_portrait_20k.format import schema
+from ld_portrait_20k.format.shards import RawSample, read_sample
 from ld_portrait_20k.streaming.http import RemoteError
 from ld_portrait_20k.streaming.index import SampleTable
 from ld_portrait_20k.streaming.requests import BEYOND_THE_END

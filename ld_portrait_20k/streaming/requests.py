@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final, cast
 from urllib.parse import urlunsplit
 
-from ld_portrait_20k.printable import printable
+from ld_portrait_20k.common.printable import printable
 from ld_portrait_20k.streaming import addresses
 from ld_portrait_20k.streaming.addresses import public_url
 from ld_portrait_20k.streaming.connections import (

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final, cast
 
-from ld_portrait_20k import schema
+from ld_portrait_20k.common.nearby import suggestion
 from ld_portrait_20k.errors import DatasetNotFoundError, PortraitError
-from ld_portrait_20k.manifest import Manifest
-from ld_portrait_20k.nearby import suggestion
+from ld_portrait_20k.format import schema
+from ld_portrait_20k.format.manifest import Manifest
 from ld_portrait_20k.streaming.http import Patience, public_url
 from ld_portrait_20k.streaming.listing import is_url, local_path, names_shards
 from ld_portrait_20k.streaming.sources import DatasetSource, HttpSource, ListedSource, LocalSource

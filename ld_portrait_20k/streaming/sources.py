@@ -20,9 +20,9 @@ from ld_portrait_20k.errors import (
     UnreadableShardError,
     is_lfs_pointer,
 )
-from ld_portrait_20k.manifest import FILE_NAME, Manifest
-from ld_portrait_20k.manifest_checks import MAX_BYTES
-from ld_portrait_20k.sample_index import ReadFile
+from ld_portrait_20k.format.manifest import FILE_NAME, Manifest
+from ld_portrait_20k.format.manifest_checks import MAX_BYTES
+from ld_portrait_20k.format.sample_index import ReadFile
 from ld_portrait_20k.streaming import addresses
 from ld_portrait_20k.streaming.http import HttpClient, Patience, RemoteError, public_url
 from ld_portrait_20k.streaming.listing import is_url, list_shards

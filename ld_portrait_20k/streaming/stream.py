@@ -10,9 +10,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ld_portrait_20k import schema
-from ld_portrait_20k.arguments import function, whole_number
+from ld_portrait_20k.common.arguments import function, whole_number
 from ld_portrait_20k.errors import PortraitError, ShardError, UnreadableShardError
+from ld_portrait_20k.format import schema
 from ld_portrait_20k.streaming.decoding import Sample, decode_sample, finish_sample
 from ld_portrait_20k.streaming.http import Patience
 from ld_portrait_20k.streaming.index import open_table
@@ -45,7 +45,7 @@ class PortraitStream:
     ``foreground`` (H, W, 3) uint8, straight sRGB
     ``alpha``      (H, W) uint8, 0 transparent, 255 opaque
     ``prompt``     str
-    ``metadata``   dict, see :data:`ld_portrait_20k.schema.METADATA`; its ``seed`` is
+    ``metadata``   dict, see :data:`ld_portrait_20k.format.schema.METADATA`; its ``seed`` is
                    the generator's
     ``transform_seed``
                    int64, differs by sample, epoch and the stream's seed; transforms
@@ -74,7 +74,7 @@ class PortraitStream:
         transform: Called with each decoded sample (or :class:`RawSample` with
             ``decode=False``); what it returns is yielded. Those that crop have foregrounds
             decoded only as far as they need; see :mod:`ld_portrait_20k.deferred`.
-        decode: False yields :class:`~ld_portrait_20k.shards.RawSample`, pictures encoded.
+        decode: False yields :class:`~ld_portrait_20k.format.shards.RawSample`, pictures encoded.
         check: Compare checksums while reading: True, False, or None for remote sources and
             whenever pictures are decoded, because a damaged JPEG may decode to other pixels.
             Shards listed without their dataset's manifest have none to compare with.

@@ -8,8 +8,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ld_portrait_20k import schema
-from ld_portrait_20k.selection import Field, Selection
+from ld_portrait_20k.format import schema
+from ld_portrait_20k.selection.text import Field, Selection
 from ld_portrait_20k.viewer.columns import TextColumn
 from ld_portrait_20k.viewer.dataset import ViewedDataset
 from ld_portrait_20k.viewer.fields import FIELDS, HIDDEN, VIEW_FIELDS, name_of

@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ld_portrait_20k.files import write_bytes
+from ld_portrait_20k.common.files import write_bytes
 from ld_portrait_20k.viewer.fields import FIELDS, Field
 
 FORMAT: Final = 1

@@ -11,11 +11,11 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ld_portrait_20k import json_text, schema
-from ld_portrait_20k.caches import cache_file
 from ld_portrait_20k.errors import PortraitError, ShardError
-from ld_portrait_20k.manifest import Manifest
-from ld_portrait_20k.shards import RawSample
+from ld_portrait_20k.format import json_text, schema
+from ld_portrait_20k.format.manifest import Manifest
+from ld_portrait_20k.format.shards import RawSample
+from ld_portrait_20k.streaming.caches import cache_file
 from ld_portrait_20k.streaming.http import RemoteError
 from ld_portrait_20k.streaming.index import SampleTable, listed_records
 from ld_portrait_20k.streaming.reader import read_row
@@ -33,7 +33,7 @@ class Part:
 
     Attributes:
         table: Where they lie.
-        splits: (N,) int8, index into :data:`~ld_portrait_20k.schema.SPLITS`.
+        splits: (N,) int8, index into :data:`~ld_portrait_20k.format.schema.SPLITS`.
         rows: Number of a sample (42 for ``ldp-0000042``) to its row in the table.
     """
 

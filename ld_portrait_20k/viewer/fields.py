@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from ld_portrait_20k import selection_tree
+from ld_portrait_20k.selection import tree as selection_tree
 
 Kind = Literal["text", "number"]
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
+from ld_portrait_20k.common.files import write_bytes
+from ld_portrait_20k.common.locks import held
 from ld_portrait_20k.errors import PortraitError
-from ld_portrait_20k.files import write_bytes
-from ld_portrait_20k.locks import held
-from ld_portrait_20k.marks import MARKS, Mark, read_marks
+from ld_portrait_20k.selection.marks import MARKS, Mark, read_marks
 from ld_portrait_20k.viewer.columns import TextColumn
 
 

@@ -9,12 +9,12 @@ from typing import Final
 
 import numpy as np
 
-from ld_portrait_20k import schema
 from ld_portrait_20k.errors import ShardError
+from ld_portrait_20k.format import schema
+from ld_portrait_20k.format.ustar import BLOCK, MAX_JSON_BYTES, padding, parse_header
 from ld_portrait_20k.streaming.http import RemoteError
 from ld_portrait_20k.streaming.index import SampleTable
 from ld_portrait_20k.streaming.sources import DatasetSource, Window
-from ld_portrait_20k.ustar import BLOCK, MAX_JSON_BYTES, padding, parse_header
 
 _TAIL: Final = 8192
 """Bytes at the end of a sample that are asked for: header and JSON have about 3,000."""

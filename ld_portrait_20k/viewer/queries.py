@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import parse_qsl
 
-from ld_portrait_20k import selection
+from ld_portrait_20k.common.printable import printable
 from ld_portrait_20k.errors import PortraitError
-from ld_portrait_20k.printable import printable
+from ld_portrait_20k.selection import text as selection
 from ld_portrait_20k.viewer.fields import FIELDS, VIEW_FIELDS
 
 TEXTS: Final = frozenset({field.name for field in FIELDS if field.kind == "text"} | {*VIEW_FIELDS})
@@ -64,7 +64,7 @@ def parse(text: str) -> tuple[Query, dict[str, str]]:
 
     A text field is named once for each value that is shown, a number field has a range
     ``LOW..HIGH`` of which either end may be left out. ``where`` has a selection in the grammar of
-    :mod:`ld_portrait_20k.selection`.
+    :mod:`ld_portrait_20k.selection.text`.
 
     Returns:
         The query, and the parts that are neither filter nor order (``start``, ``count``, ``id``).

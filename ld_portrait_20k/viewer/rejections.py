@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ld_portrait_20k import json_text, schema
 from ld_portrait_20k.errors import PortraitError
+from ld_portrait_20k.format import json_text, schema
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ld_portrait_20k.selection import (
+from ld_portrait_20k.selection.text import (
     And,
     Comparison,
     Contains,

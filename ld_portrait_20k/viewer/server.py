@@ -17,10 +17,10 @@ from importlib.resources import files
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from ld_portrait_20k import json_text
+from ld_portrait_20k.common.printable import MAX_MESSAGE, printable, say
 from ld_portrait_20k.errors import PortraitError
-from ld_portrait_20k.printable import MAX_MESSAGE, printable, say
-from ld_portrait_20k.selection import SelectionError
+from ld_portrait_20k.format import json_text
+from ld_portrait_20k.selection.text import SelectionError
 from ld_portrait_20k.version import __version__
 from ld_portrait_20k.viewer.pictures import media_type
 from ld_portrait_20k.viewer.queries import QueryError, parse

@@ -18,9 +18,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ld_portrait_20k.common.files import replacing_folder
+from ld_portrait_20k.common.printable import printable
 from ld_portrait_20k.errors import PortraitError
-from ld_portrait_20k.files import replacing_folder
-from ld_portrait_20k.printable import printable
 from ld_portrait_20k.viewer.answers import BINS
 from ld_portrait_20k.viewer.pictures import decode, encode_webp, shrunk
 from ld_portrait_20k.viewer.queries import Query

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from ld_portrait_20k import schema
-from ld_portrait_20k.marks import Mark
+from ld_portrait_20k.format import schema
+from ld_portrait_20k.selection.marks import Mark
 from ld_portrait_20k.streaming.addresses import public_url
 from ld_portrait_20k.streaming.sources import DatasetSource, ListedSource, LocalSource
 from ld_portrait_20k.viewer.answers import Answers

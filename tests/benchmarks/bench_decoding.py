@@ -44,7 +44,7 @@ from ld_portrait_20k.compositing import (  # noqa: E402
     unknown_center,
 )
 from ld_portrait_20k.deferred import takes_deferred  # noqa: E402
-from ld_portrait_20k.shards import RawSample  # noqa: E402
+from ld_portrait_20k.format.shards import RawSample  # noqa: E402
 
 BAND = 64
 CROP = 512

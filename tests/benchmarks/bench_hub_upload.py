@@ -40,8 +40,8 @@ def server() -> Iterator[str]:
 
 def make(root: Path, shards: int, size: int) -> None:
     """A dataset of random bytes in as many shards."""
-    from ld_portrait_20k import schema, ustar
-    from ld_portrait_20k.manifest import Manifest, ShardRecord, file_sha256
+    from ld_portrait_20k.format import schema, ustar
+    from ld_portrait_20k.format.manifest import Manifest, ShardRecord, file_sha256
 
     records = []
     for n in range(shards):
@@ -81,7 +81,7 @@ def bare(root: Path, url: str) -> None:
 def overlap(root: Path, url: str, pace: float, beside: bool) -> tuple[float, list[str]]:
     """Build at a pace and publish, beside the build or after it; seconds and a timeline."""
     from builder.hub import Uploader, UploadState, finish_publication
-    from ld_portrait_20k.manifest import Manifest
+    from ld_portrait_20k.format.manifest import Manifest
 
     begun = time.perf_counter()
     line: list[str] = []

@@ -30,7 +30,7 @@ from builder.generation.procedural import ProceduralGenerator
 from builder.generation.protocol import Generated, Rejection, Request
 from builder.pipeline.sample import SampleHandler, Stopwatch
 from builder.plan import PlanRow
-from ld_portrait_20k import png_writing
+from ld_portrait_20k.codec import png_writing
 from tests.benchmarks.bench_png import with_pillow
 from tests.builder.building import plan_and_build
 

@@ -34,7 +34,7 @@ from builder.generation.folder import read_rgba
 from builder.generation.procedural import ProceduralGenerator
 from builder.generation.protocol import Generated, Request
 from builder.plan import PlanRow
-from ld_portrait_20k import png_writing
+from ld_portrait_20k.codec import png_writing
 from refinement import refine
 
 Picture = NDArray[np.uint8]

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from builder.quality import perceptual_hash
 from ld_portrait_20k import codec
-from ld_portrait_20k.manifest import Manifest
+from ld_portrait_20k.format.manifest import Manifest
 
 Sample = tuple[dict[str, Any], NDArray[np.uint8], NDArray[np.uint8]]
 

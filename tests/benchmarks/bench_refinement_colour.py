@@ -38,8 +38,9 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT)]
 
 from builder.generation.procedural import damage, draw  # noqa: E402
-from refinement import Options, pictures, refine  # noqa: E402
-from refinement.colour import estimate_foreground  # noqa: E402
+from refinement import Options, refine  # noqa: E402
+from refinement.colour.estimation import estimate_foreground  # noqa: E402
+from refinement.io import pictures  # noqa: E402
 from tests.refinement import synthetic  # noqa: E402
 
 

@@ -25,7 +25,7 @@ from scipy.optimize import minimize
 
 from refinement import refine
 from refinement.doubt import Doubt, find_doubt
-from refinement.masks import Mask
+from refinement.planes.masks import Mask
 from refinement.thresholds import ERROR_HALF
 from tests.benchmarks.bench_refinement import (
     MATTE_ONLY,

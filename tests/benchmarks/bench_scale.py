@@ -40,10 +40,10 @@ from builder.pipeline.planner import plan_for_output
 from builder.pipeline.run_options import RunOptions
 from builder.pipeline.work_folder import FinishedSamples, WorkFolder
 from builder.plan import Plan
-from ld_portrait_20k import schema
-from ld_portrait_20k.integrity import verify
-from ld_portrait_20k.manifest import Manifest
-from ld_portrait_20k.shard_reader import ShardReader
+from ld_portrait_20k.format import schema
+from ld_portrait_20k.format.integrity import verify
+from ld_portrait_20k.format.manifest import Manifest
+from ld_portrait_20k.format.shard_reader import ShardReader
 
 SIDE = 64
 A_SHARD = 256

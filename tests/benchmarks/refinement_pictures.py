@@ -19,7 +19,7 @@ sys.path[:0] = [str(ROOT)]
 
 from builder.generation.procedural import damage, draw  # noqa: E402
 from refinement import Options, refine  # noqa: E402
-from refinement.regions import divide  # noqa: E402
+from refinement.regions.division import divide  # noqa: E402
 
 GROUND = (70, 130, 140)
 LOOK = {"hair_style": "loose", "hair_length": "chin-length", "hair_texture": "curly"}

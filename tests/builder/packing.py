@@ -11,7 +11,7 @@ from builder.files import WORK_FOLDER
 from builder.pipeline.build import build
 from builder.pipeline.run_options import RunOptions
 from builder.plan import Plan
-from ld_portrait_20k.files import replacing_folder
+from ld_portrait_20k.common.files import replacing_folder
 from tests.builder.building import plan_and_build
 from tests.builder.pictures import save_cutouts
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from ld_portrait_20k.integrity import verify
-from ld_portrait_20k.manifest import Manifest
-from ld_portrait_20k.shards import read_samples
+from ld_portrait_20k.format.integrity import verify
+from ld_portrait_20k.format.manifest import Manifest
+from ld_portrait_20k.format.shards import read_samples
 from tests.builder.generation.layer_diffusion.tiny import TinyPaths, make_tiny
 from tests.processes import ROOT
 

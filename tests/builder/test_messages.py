@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from builder.cli import main
-from ld_portrait_20k import progress
+from ld_portrait_20k.common import progress
 from tests.builder.pictures import save_cutouts
 
 STRANGE = 'it\'s a $HOME; "x" folder'

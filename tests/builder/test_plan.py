@@ -13,8 +13,8 @@ from builder.config import BuildConfig, configure, parse_size, parse_splits
 from builder.pipeline.planner import make_plan
 from builder.plan import Plan, apportion, derive_seed, difference, equal_parts, split_of
 from builder.prompts.vocabulary import DEFAULT_FILE
-from ld_portrait_20k import schema
 from ld_portrait_20k.errors import PortraitError
+from ld_portrait_20k.format import schema
 
 SPLITS = {"train": 0.8, "validation": 0.1, "test": 0.1}
 

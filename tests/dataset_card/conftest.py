@@ -11,8 +11,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from ld_portrait_20k import schema, ustar
-from ld_portrait_20k.manifest import Manifest, ShardRecord
+from ld_portrait_20k.format import schema, ustar
+from ld_portrait_20k.format.manifest import Manifest, ShardRecord
 
 
 def metadata(index: int, **changes: Any) -> dict[str, Any]:

@@ -23,9 +23,9 @@ from dataset_card import (
 )
 from dataset_card.columns import metadata_rows
 from dataset_card.escape import inline
-from ld_portrait_20k import schema
-from ld_portrait_20k.card_fitting import shown_pictures
 from ld_portrait_20k.errors import PortraitError
+from ld_portrait_20k.format import schema
+from ld_portrait_20k.format.card_fitting import shown_pictures
 
 NASTY = [
     "|",

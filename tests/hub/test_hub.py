@@ -25,7 +25,7 @@ from huggingface_hub.errors import (
 )
 from PIL import Image
 
-from ld_portrait_20k import schema, ustar
+from ld_portrait_20k.format import schema, ustar
 from tests.hub import HubServer, RefusedError, Token
 from tests.processes import start_module
 

@@ -10,9 +10,10 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from ld_portrait_20k import codec, schema
-from ld_portrait_20k.manifest import FILE_NAME, Manifest, ShardRecord
-from ld_portrait_20k.shards import ShardWriter
+from ld_portrait_20k import codec
+from ld_portrait_20k.format import schema
+from ld_portrait_20k.format.manifest import FILE_NAME, Manifest, ShardRecord
+from ld_portrait_20k.format.shards import ShardWriter
 
 PROMPTS = ("a portrait, ü ß 漢字", "photo of a person", "studio portrait")
 

@@ -12,9 +12,9 @@ import pytest
 
 from ld_portrait_20k import PortraitStream, load_dataset
 from ld_portrait_20k.cli import main
-from ld_portrait_20k.integrity import verify
-from ld_portrait_20k.manifest import Manifest
-from ld_portrait_20k.shards import ShardWriter
+from ld_portrait_20k.format.integrity import verify
+from ld_portrait_20k.format.manifest import Manifest
+from ld_portrait_20k.format.shards import ShardWriter
 from ld_portrait_20k.version import __version__
 from tests.processes import run_code, run_module, start_module
 

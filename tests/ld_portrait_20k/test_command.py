@@ -14,7 +14,7 @@ import pytest
 import builder.cli
 import ld_portrait_20k.cli
 from ld_portrait_20k import command
-from ld_portrait_20k.own_packages import foreign_package
+from ld_portrait_20k.common.own_packages import foreign_package
 from ld_portrait_20k.version import __version__
 
 from .samples import build

@@ -18,11 +18,12 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 from PIL import Image
 
-from ld_portrait_20k import PortraitStream, codec, schema
+from ld_portrait_20k import PortraitStream, codec
 from ld_portrait_20k import compositing as cp
 from ld_portrait_20k.deferred import DeferredForeground, takes_deferred
 from ld_portrait_20k.errors import ShardError
-from ld_portrait_20k.shards import RawSample
+from ld_portrait_20k.format import schema
+from ld_portrait_20k.format.shards import RawSample
 
 from .fuzzing import mutate_bytes
 from .samples import build, encoded, picture
@@ -405,7 +406,7 @@ def test_damage_of_another_sample_is_not_skipped(tmp_path: Path) -> None:
 
 
 def test_a_foreground_of_another_kind_is_damage(tmp_path: Path) -> None:
-    from ld_portrait_20k.shards import ShardWriter
+    from ld_portrait_20k.format.shards import ShardWriter
 
     out = io.BytesIO()
     Image.new("RGBA", SIZE).save(out, "PNG")

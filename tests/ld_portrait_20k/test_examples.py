@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from ld_portrait_20k import schema
+from ld_portrait_20k.format import schema
 
 from .samples import build
 

@@ -17,15 +17,16 @@ from typing import Any
 
 import pytest
 
-from ld_portrait_20k import PortraitStream, codec, schema
-from ld_portrait_20k.card_fitting import fit_card
+from ld_portrait_20k import PortraitStream, codec
 from ld_portrait_20k.compositing import RandomCrop
 from ld_portrait_20k.dataset_builder import to_row
 from ld_portrait_20k.download import download, select
 from ld_portrait_20k.errors import PortraitError
-from ld_portrait_20k.integrity import check_sample, verify
-from ld_portrait_20k.manifest import FILE_NAME, Manifest
-from ld_portrait_20k.shards import RawSample, index_shard, read_samples
+from ld_portrait_20k.format import schema
+from ld_portrait_20k.format.card_fitting import fit_card
+from ld_portrait_20k.format.integrity import check_sample, verify
+from ld_portrait_20k.format.manifest import FILE_NAME, Manifest
+from ld_portrait_20k.format.shards import RawSample, index_shard, read_samples
 from ld_portrait_20k.streaming.connections import retry_after
 from ld_portrait_20k.streaming.decoding import decode_sample
 from ld_portrait_20k.streaming.http import HttpClient, Patience

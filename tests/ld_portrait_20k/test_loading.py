@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ld_portrait_20k import load_dataset, schema
+from ld_portrait_20k import load_dataset
 from ld_portrait_20k.errors import PortraitError, ShardError
-from ld_portrait_20k.shards import ShardWriter
+from ld_portrait_20k.format import schema
+from ld_portrait_20k.format.shards import ShardWriter
 from tests.hub.server import HubServer
 from tests.processes import clean_environment, run_code
 
@@ -138,7 +139,7 @@ def test_metadata_outside_the_schema_is_named(folder: Path) -> None:
     with ShardWriter(path) as writer:
         for index in (6, 7):
             writer.add(schema.sample_id(index), b"f", b"a", b'{"surprise":1}')
-    from ld_portrait_20k.manifest import FILE_NAME, Manifest
+    from ld_portrait_20k.format.manifest import FILE_NAME, Manifest
 
     old = Manifest.load(folder)
     shards = tuple(

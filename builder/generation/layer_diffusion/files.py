@@ -8,8 +8,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ld_portrait_20k import manifest
 from ld_portrait_20k.errors import PortraitError
+from ld_portrait_20k.format import manifest
 
 if TYPE_CHECKING:
     import torch

@@ -59,7 +59,7 @@ class ModelRecord:
     size: int = 0
 
     def metadata(self) -> dict[str, Any]:
-        """The record as :data:`ld_portrait_20k.schema.MODEL_FIELDS` declares it."""
+        """The record as :data:`ld_portrait_20k.format.schema.MODEL_FIELDS` declares it."""
         return {key: value for key, value in asdict(self).items() if key != "size"}
 
 

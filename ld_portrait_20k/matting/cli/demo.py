@@ -48,9 +48,9 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the command until Ctrl-C, which is its proper end."""
-    from ld_portrait_20k import exit_codes
+    from ld_portrait_20k.common import exit_codes
+    from ld_portrait_20k.common.printable import say
     from ld_portrait_20k.matting.demo.launch import is_loopback, serve
-    from ld_portrait_20k.printable import say
 
     def ready(address: str) -> None:
         say(address)

@@ -6,7 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
-from ld_portrait_20k.printable import printable, say
+from ld_portrait_20k.common.printable import printable, say
 
 _DESCRIPTION = """\
 Errors of predicted mattes against true ones: SAD, MSE, MAD, Grad, Conn, for each picture and
@@ -52,10 +52,10 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the command."""
+    from ld_portrait_20k.common.progress import progress_bar
     from ld_portrait_20k.errors import PortraitError
     from ld_portrait_20k.matting.metrics import tables
     from ld_portrait_20k.matting.metrics.evaluation import evaluate
-    from ld_portrait_20k.progress import progress_bar
 
     if options.input and not options.worst:
         raise PortraitError("--input goes with --worst DIR")

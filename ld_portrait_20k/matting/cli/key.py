@@ -6,7 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
-from ld_portrait_20k.printable import MAX_MESSAGE, printable, say
+from ld_portrait_20k.common.printable import MAX_MESSAGE, printable, say
 
 _DESCRIPTION = """\
 Key green- or blue-screen footage: OUTPUT/STEM.png, RGBA with the foreground's own colours
@@ -58,10 +58,10 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the command."""
+    from ld_portrait_20k.common.progress import progress_bar
     from ld_portrait_20k.errors import PortraitError
     from ld_portrait_20k.matting.keying.folders import Guides, key_pictures
     from ld_portrait_20k.matting.prediction.folders import plan
-    from ld_portrait_20k.progress import progress_bar
 
     for path in (options.plate, options.core, options.garbage):
         if path is not None and not path.exists():

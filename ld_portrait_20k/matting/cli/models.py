@@ -6,7 +6,7 @@ import argparse
 import json
 from typing import TYPE_CHECKING, Any
 
-from ld_portrait_20k.printable import say
+from ld_portrait_20k.common.printable import say
 
 if TYPE_CHECKING:
     from ld_portrait_20k.matting.models.registry import ModelEntry

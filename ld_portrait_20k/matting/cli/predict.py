@@ -6,7 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
-from ld_portrait_20k.printable import MAX_MESSAGE, printable, say
+from ld_portrait_20k.common.printable import MAX_MESSAGE, printable, say
 
 _DESCRIPTION = """\
 Predict the alpha mattes of pictures and of folders of pictures. Each becomes OUTPUT/STEM.png,
@@ -64,12 +64,12 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the command."""
-    from ld_portrait_20k import exit_codes
+    from ld_portrait_20k.common import exit_codes
+    from ld_portrait_20k.common.progress import progress_bar
     from ld_portrait_20k.errors import PortraitError
     from ld_portrait_20k.matting.models.registry import choose_device, default_model, load
     from ld_portrait_20k.matting.prediction.folders import plan, predict
     from ld_portrait_20k.matting.prediction.outputs import Background, Outputs
-    from ld_portrait_20k.progress import progress_bar
 
     if options.band is not None and not options.mask:
         raise PortraitError("--band goes with --mask")

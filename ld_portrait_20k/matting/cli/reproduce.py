@@ -12,8 +12,8 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
 
+from ld_portrait_20k.common.printable import say
 from ld_portrait_20k.errors import PortraitError, missing_extra
-from ld_portrait_20k.printable import say
 
 if TYPE_CHECKING:
     from ld_portrait_20k.matting.experiments.study import Study

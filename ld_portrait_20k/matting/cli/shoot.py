@@ -7,7 +7,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from ld_portrait_20k.printable import say
+from ld_portrait_20k.common.printable import say
 
 _DESCRIPTION = """\
 Shoot a data set's foregrounds before a green or blue screen: footage whose true alpha is
@@ -57,10 +57,10 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the command."""
+    from ld_portrait_20k.common.progress import progress_bar
     from ld_portrait_20k.matting.data.sources import open_source
     from ld_portrait_20k.matting.keying.camera import Camera
     from ld_portrait_20k.matting.keying.footage import shoot_source
-    from ld_portrait_20k.progress import progress_bar
 
     camera = Camera.ideal() if options.ideal else Camera()
     if options.screen != "auto":

@@ -12,10 +12,10 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
 
-from ld_portrait_20k import exit_codes
+from ld_portrait_20k.common import exit_codes
+from ld_portrait_20k.common.interruption import handling
+from ld_portrait_20k.common.printable import say
 from ld_portrait_20k.errors import PortraitError, missing_extra
-from ld_portrait_20k.interruption import handling
-from ld_portrait_20k.printable import say
 
 if TYPE_CHECKING:
     from ld_portrait_20k.matting.training.config import TrainingConfig

@@ -8,8 +8,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ld_portrait_20k.common.printable import say
 from ld_portrait_20k.matting.video.segmenters.names import SEGMENTERS
-from ld_portrait_20k.printable import say
 
 if TYPE_CHECKING:
     from ld_portrait_20k.matting.video.job import Summary
@@ -105,12 +105,12 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the command."""
+    from ld_portrait_20k.common.progress import progress_bar
     from ld_portrait_20k.matting.models.registry import choose_device, default_model, load
     from ld_portrait_20k.matting.video import job
     from ld_portrait_20k.matting.video.chain import Options
     from ld_portrait_20k.matting.video.reading import open_frames
     from ld_portrait_20k.matting.video.segmenters.registry import choose, open_segmenter
-    from ld_portrait_20k.progress import progress_bar
 
     source = open_frames(
         options.clip, start=options.start, end=options.end, rate=options.rate, raw=options.raw

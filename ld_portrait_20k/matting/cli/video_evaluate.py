@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
-from ld_portrait_20k.printable import say
+from ld_portrait_20k.common.printable import say
 
 _DESCRIPTION = """\
 Errors of a matted clip against true alpha, in the scales that video matting papers print
@@ -35,8 +35,8 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the command."""
+    from ld_portrait_20k.common.progress import progress_bar
     from ld_portrait_20k.matting.video.evaluation import evaluate_video
-    from ld_portrait_20k.progress import progress_bar
 
     with progress_bar(None, " frames") as bar:
         figures, frames = evaluate_video(options.predicted, options.truth, bar.update)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from ld_portrait_20k import schema
 from ld_portrait_20k.errors import PortraitError
-from ld_portrait_20k.manifest import FILE_NAME
+from ld_portrait_20k.format import schema
+from ld_portrait_20k.format.manifest import FILE_NAME
 from ld_portrait_20k.matting.data.folders import open_folder
 from ld_portrait_20k.matting.data.layouts import PARTS
 from ld_portrait_20k.matting.data.sample import MattingSample, MattingSource

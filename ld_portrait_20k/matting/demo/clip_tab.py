@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from ld_portrait_20k.common.files import write_bytes
 from ld_portrait_20k.errors import PortraitError
-from ld_portrait_20k.files import write_bytes
 from ld_portrait_20k.matting.demo import backgrounds, choices, clips, strokes, telling, uploads
 from ld_portrait_20k.matting.demo.parts import (
     Downloads,

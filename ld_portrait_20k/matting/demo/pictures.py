@@ -11,10 +11,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from ld_portrait_20k.common.files import write_bytes
 from ld_portrait_20k.compositing.composite import composite
 from ld_portrait_20k.compositing.trimaps import UNKNOWN
 from ld_portrait_20k.errors import PortraitError
-from ld_portrait_20k.files import write_bytes
 from ld_portrait_20k.matting.data.pictures import check_sizes
 from ld_portrait_20k.matting.demo import strokes, uploads
 from ld_portrait_20k.matting.demo.choices import GRABCUT

@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from ld_portrait_20k.common.files import write_bytes
 from ld_portrait_20k.errors import PortraitError
-from ld_portrait_20k.files import write_bytes
 
 METHOD: Final = 1
 """Raised when the same description would come to other figures; results of before are redone."""

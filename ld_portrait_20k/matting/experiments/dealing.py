@@ -15,12 +15,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from ld_portrait_20k.common.locks import LockedError, held
+from ld_portrait_20k.common.printable import say
 from ld_portrait_20k.errors import PortraitError
-from ld_portrait_20k.locks import LockedError, held
 from ld_portrait_20k.matting.experiments.cells import Cell, cell_folder, read_result
 from ld_portrait_20k.matting.experiments.run_cell import run_cell
 from ld_portrait_20k.matting.experiments.study import Study, load_study
-from ld_portrait_20k.printable import say
 
 Tell = Callable[[str], None]
 

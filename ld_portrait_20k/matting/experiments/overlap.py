@@ -9,14 +9,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ld_portrait_20k.errors import PortraitError
-from ld_portrait_20k.matting.data.sample import MattingSample
-from ld_portrait_20k.perceptual_hash import (
+from ld_portrait_20k.codec.perceptual_hash import (
     NEAR_DUPLICATE,
     differing_bits,
     hash_words,
     perceptual_hash,
 )
+from ld_portrait_20k.errors import PortraitError
+from ld_portrait_20k.matting.data.sample import MattingSample
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ld_portrait_20k.common.files import link, replacing_folder, write_bytes
 from ld_portrait_20k.errors import PortraitError
-from ld_portrait_20k.files import link, replacing_folder, write_bytes
 from ld_portrait_20k.matting.experiments.cells import DataRef
 
 INDEX: Final = "index.json"

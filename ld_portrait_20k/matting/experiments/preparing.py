@@ -14,10 +14,10 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from ld_portrait_20k.common.files import write_bytes
 from ld_portrait_20k.compositing.composite import composite
 from ld_portrait_20k.compositing.trimaps import UNKNOWN
 from ld_portrait_20k.errors import PortraitError
-from ld_portrait_20k.files import write_bytes
 from ld_portrait_20k.matting.data.sample import MattingSample
 from ld_portrait_20k.matting.data.sources import SourceText, open_source
 from ld_portrait_20k.matting.experiments import inputs

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from ld_portrait_20k.files import write_bytes
+from ld_portrait_20k.common.files import write_bytes
 from ld_portrait_20k.matting.experiments.figures import draw
 from ld_portrait_20k.matting.experiments.results import Row, comma_separated, rows
 from ld_portrait_20k.matting.experiments.run_cell import judged_region

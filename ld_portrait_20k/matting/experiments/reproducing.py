@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ld_portrait_20k.locks import held
+from ld_portrait_20k.common.locks import held
 from ld_portrait_20k.matting.experiments.cells import Cell, read_result
 from ld_portrait_20k.matting.experiments.dealing import label
 from ld_portrait_20k.matting.experiments.design import design

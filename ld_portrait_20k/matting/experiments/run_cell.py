@@ -14,9 +14,9 @@ from typing import Any, Final
 import cv2
 import numpy as np
 
+from ld_portrait_20k.common.files import write_bytes
 from ld_portrait_20k.compositing.trimaps import UNKNOWN
 from ld_portrait_20k.errors import PortraitError
-from ld_portrait_20k.files import write_bytes
 from ld_portrait_20k.matting.data.pictures import read_colour, read_matte, read_trimap, to_8_bit
 from ld_portrait_20k.matting.experiments.cells import (
     Cell,

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from ld_portrait_20k.common.files import write_bytes
 from ld_portrait_20k.errors import PortraitError
-from ld_portrait_20k.files import write_bytes
 from ld_portrait_20k.matting.experiments.cells import Cell, Place, distinct, read_result
 from ld_portrait_20k.matting.experiments.preparing import Prepared
 from ld_portrait_20k.matting.experiments.settings import Settings

@@ -10,8 +10,8 @@ from zlib import crc32
 
 import numpy as np
 
+from ld_portrait_20k.common.files import write_bytes
 from ld_portrait_20k.errors import PortraitError
-from ld_portrait_20k.files import write_bytes
 from ld_portrait_20k.matting.data.sample import MattingSource
 from ld_portrait_20k.matting.keying.camera import Camera, choose_screen, shoot
 from ld_portrait_20k.matting.prediction.outputs import fingerprint, recorded, write_png

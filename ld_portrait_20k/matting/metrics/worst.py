@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ld_portrait_20k.files import write_bytes
+from ld_portrait_20k.common.files import write_bytes
 from ld_portrait_20k.matting.data.pictures import list_pictures, read_colour, read_matte, to_8_bit
 from ld_portrait_20k.matting.metrics.evaluation import INSIDE, Evaluation, Triple
 

@@ -15,8 +15,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
+from ld_portrait_20k.common.files import write_bytes
 from ld_portrait_20k.errors import PortraitError
-from ld_portrait_20k.files import write_bytes
 
 WEIGHTS: Final = "model.safetensors"
 CONFIG: Final = "config.json"

@@ -10,10 +10,10 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
-from ld_portrait_20k.card_fitting import card_head
+from ld_portrait_20k.common.printable import printable
 from ld_portrait_20k.errors import PortraitError
+from ld_portrait_20k.format.card_fitting import card_head
 from ld_portrait_20k.matting.models.denormals import flush_denormals
-from ld_portrait_20k.printable import printable
 
 
 class NetworkMatting:

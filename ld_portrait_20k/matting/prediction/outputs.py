@@ -14,10 +14,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ld_portrait_20k.common.files import write_bytes
 from ld_portrait_20k.compositing.composite import composite
 from ld_portrait_20k.compositing.geometry import resize_picture
 from ld_portrait_20k.errors import PortraitError
-from ld_portrait_20k.files import write_bytes
 from ld_portrait_20k.matting.data.pictures import read_colour
 from ld_portrait_20k.matting.prediction.pictures import estimate_foreground
 

@@ -19,8 +19,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from ld_portrait_20k.common.files import replacing_folder
 from ld_portrait_20k.errors import PortraitError
-from ld_portrait_20k.files import replacing_folder
 from ld_portrait_20k.matting.training.optimization import MovingAverage
 
 FOLDER: Final = "checkpoints"

@@ -11,8 +11,8 @@ from typing import Any, Final
 
 import yaml
 
+from ld_portrait_20k.common.files import write_bytes
 from ld_portrait_20k.errors import PortraitError
-from ld_portrait_20k.files import write_bytes
 
 FILE_NAME: Final = "training.yaml"
 """Name of the settings beside the model they made."""

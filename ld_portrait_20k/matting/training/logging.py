@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from tqdm import tqdm
 
-from ld_portrait_20k.files import write_bytes
+from ld_portrait_20k.common.files import write_bytes
 
 LINE_EVERY: Final = 60.0
 """Seconds between lines where standard error is no terminal."""

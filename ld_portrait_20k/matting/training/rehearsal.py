@@ -6,10 +6,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+from ld_portrait_20k.common.printable import say
 from ld_portrait_20k.matting.training.config import TrainingConfig
 from ld_portrait_20k.matting.training.logging import duration
 from ld_portrait_20k.matting.training.loop import open_run
-from ld_portrait_20k.printable import say
 
 
 def rehearse(config: TrainingConfig, output: Path, *, resume: bool = False) -> dict[str, Any]:

@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ld_portrait_20k.common.in_order import map_in_order
 from ld_portrait_20k.compositing.trimaps import FOREGROUND, UNKNOWN
-from ld_portrait_20k.in_order import map_in_order
 from ld_portrait_20k.matting.models.protocol import MattingModel
 from ld_portrait_20k.matting.models.torch_threads import one_thread_each, usable_cores
 from ld_portrait_20k.matting.prediction.pictures import predict_alpha

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from ld_portrait_20k.common.files import write_bytes
 from ld_portrait_20k.errors import PortraitError, missing_extra
-from ld_portrait_20k.files import write_bytes
 from ld_portrait_20k.matting.models.protocol import MattingModel
 from ld_portrait_20k.matting.video.alphas import Matted
 from ld_portrait_20k.matting.video.chain import CONTEXT, Options, matte

@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from ld_portrait_20k.files import write_bytes
+from ld_portrait_20k.common.files import write_bytes
 from ld_portrait_20k.matting.data.pictures import read_matte
 from ld_portrait_20k.matting.video.chain import segmented
 from ld_portrait_20k.matting.video.frames import Frame, Pixels

@@ -15,7 +15,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Final, Protocol
 
-from ld_portrait_20k.files import write_bytes
+from ld_portrait_20k.common.files import write_bytes
 from ld_portrait_20k.matting.video.encoding import ALPHA, COMPOSITE, RGBA, ClipEncoder
 from ld_portrait_20k.matting.video.frames import ClipInfo, Frame, Pixels
 from ld_portrait_20k.matting.video.joining import join

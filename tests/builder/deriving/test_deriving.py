@@ -16,8 +16,8 @@ import pytest
 from builder.cli import main
 from builder.config import BuildConfig
 from builder.plan import split_of
-from ld_portrait_20k.manifest import Manifest
-from ld_portrait_20k.shards import read_samples
+from ld_portrait_20k.format.manifest import Manifest
+from ld_portrait_20k.format.shards import read_samples
 from tests.builder.building import plan_and_build
 
 Digest = Callable[[Path], dict[str, str]]

@@ -17,8 +17,8 @@ from builder.generation.built_in import BUILT_IN
 from builder.generation.registry import entry_named
 from builder.pipeline.planner import make_plan
 from ld_portrait_20k.errors import PortraitError
-from ld_portrait_20k.integrity import verify
-from ld_portrait_20k.manifest import Manifest
+from ld_portrait_20k.format.integrity import verify
+from ld_portrait_20k.format.manifest import Manifest
 from tests.builder.building import plan_and_build
 
 ROOT = Path(__file__).parents[3]

@@ -8,7 +8,7 @@ from builder import preview
 from builder.generation.dataset import DatasetGenerator, plan_rows
 from builder.generation.protocol import Rejection, Request
 from ld_portrait_20k.errors import ShardError, UnreadableShardError
-from ld_portrait_20k.manifest import Manifest
+from ld_portrait_20k.format.manifest import Manifest
 from tests.ld_portrait_20k.samples import build
 
 

@@ -11,7 +11,7 @@ from PIL import Image, ImageCms
 
 from builder.config import BuildConfig
 from builder.generation.folder import BadPictureError, list_pictures, locate, read_rgba
-from ld_portrait_20k.shards import read_samples
+from ld_portrait_20k.format.shards import read_samples
 from tests import odd_pictures
 from tests.builder.building import plan_and_build
 from tests.builder.pictures import cutout, save_cutouts

@@ -11,8 +11,8 @@ import numpy as np
 import yaml
 from PIL import Image
 
-from ld_portrait_20k import schema, ustar
-from ld_portrait_20k.manifest import Manifest, ShardRecord, file_sha256
+from ld_portrait_20k.format import schema, ustar
+from ld_portrait_20k.format.manifest import Manifest, ShardRecord, file_sha256
 
 
 def png(rng: np.random.Generator, mode: str, side: int) -> bytes:

@@ -26,8 +26,8 @@ from builder.hub import (
 )
 from builder.hub.client import HubClient
 from builder.hub.commits import CommitBudget
-from ld_portrait_20k import schema
-from ld_portrait_20k.manifest import Manifest
+from ld_portrait_20k.format import schema
+from ld_portrait_20k.format.manifest import Manifest
 from tests.builder.hub.conftest import QUICK, REPO, python, send, streamed_ids
 from tests.builder.hub.dataset import make_dataset, published_files
 from tests.hub import HubServer

@@ -33,7 +33,7 @@ from builder.hub import (
 )
 from builder.hub.errors import redact
 from builder.hub.target import MARK
-from ld_portrait_20k.manifest import Manifest
+from ld_portrait_20k.format.manifest import Manifest
 from tests.builder.hub.conftest import QUICK, REPO, send
 from tests.builder.hub.dataset import make_dataset, published_files
 from tests.hub import HubServer

@@ -11,8 +11,8 @@ import pytest
 
 from builder.hub import HubError, remote_status, verify_remote
 from builder.hub.connection import HubConnection
-from ld_portrait_20k.manifest import Manifest
-from ld_portrait_20k.shard_reader import ShardReader
+from ld_portrait_20k.format.manifest import Manifest
+from ld_portrait_20k.format.shard_reader import ShardReader
 from tests.builder.hub.conftest import QUICK, REPO, send
 from tests.hub import HubServer
 
@@ -164,7 +164,7 @@ def test_a_dataset_with_index_files_is_published_and_verified(
     hub: HubServer, dataset: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Places of many samples lie beside the manifest; here 24 are many."""
-    monkeypatch.setattr("ld_portrait_20k.manifest.INLINE_SAMPLES", 20)
+    monkeypatch.setattr("ld_portrait_20k.format.manifest.INLINE_SAMPLES", 20)
     whole = Manifest.load(dataset)
     records = []
     for shard in whole.shards:

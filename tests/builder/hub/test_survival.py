@@ -21,7 +21,7 @@ from builder.hub import (
     finish_publication,
     verify_remote,
 )
-from ld_portrait_20k.manifest import Manifest
+from ld_portrait_20k.format.manifest import Manifest
 from tests.builder.hub.conftest import QUICK, REPO, send, streamed_ids
 from tests.builder.hub.dataset import make_dataset, published_files
 from tests.hub import HubServer
@@ -218,7 +218,7 @@ import sys
 from pathlib import Path
 from typing import Any
 from builder.hub import Uploader, RetryPolicy, finish_publication
-from ld_portrait_20k.manifest import Manifest
+from ld_portrait_20k.format.manifest import Manifest
 policy = RetryPolicy(attempts=30, first=0.01, longest=0.05, longest_asked=0.05)
 root = Path(sys.argv[1])
 with Uploader(policy=policy, tag="v1", commit_every=3, threads=4) as uploader:

@@ -14,8 +14,8 @@ from builder.preview import spread
 from dataset_card import link_viewer, viewer_of
 from ld_portrait_20k.cli import main as view
 from ld_portrait_20k.errors import PortraitError
-from ld_portrait_20k.integrity import verify
-from ld_portrait_20k.manifest import Manifest
+from ld_portrait_20k.format.integrity import verify
+from ld_portrait_20k.format.manifest import Manifest
 from tests.builder.building import plan_and_build
 from tests.builder.hub.conftest import REPO, send
 from tests.hub import HubServer

@@ -27,11 +27,11 @@ from builder.pipeline.status import status
 from builder.pipeline.work_folder import UnitLog, UnitResult, WorkFolder
 from builder.plan import Plan, Unit
 from ld_portrait_20k import codec
+from ld_portrait_20k.common.locks import held
 from ld_portrait_20k.errors import PortraitError
-from ld_portrait_20k.integrity import verify
-from ld_portrait_20k.locks import held
-from ld_portrait_20k.manifest import Manifest
-from ld_portrait_20k.shards import read_samples
+from ld_portrait_20k.format.integrity import verify
+from ld_portrait_20k.format.manifest import Manifest
+from ld_portrait_20k.format.shards import read_samples
 from tests.builder.building import plan_and_build
 from tests.builder.pictures import cutout, save_cutouts
 

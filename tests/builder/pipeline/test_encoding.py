@@ -11,8 +11,8 @@ from PIL import Image
 
 from builder.config import BuildConfig
 from ld_portrait_20k import codec
-from ld_portrait_20k.manifest import Manifest
-from ld_portrait_20k.shards import read_samples
+from ld_portrait_20k.format.manifest import Manifest
+from ld_portrait_20k.format.shards import read_samples
 from tests.builder.building import plan_and_build
 from tests.builder.pictures import save_cutouts
 

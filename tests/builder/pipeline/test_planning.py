@@ -27,8 +27,8 @@ from builder.pipeline.planner import make_plan, plan_for_output
 from builder.pipeline.run_options import RunOptions
 from builder.plan import PlanRow
 from builder.plan import rows as plan_rows
-from ld_portrait_20k import manifest
 from ld_portrait_20k.errors import PortraitError
+from ld_portrait_20k.format import manifest
 from tests.builder.building import plan_and_build
 from tests.builder.pictures import save_cutouts
 

@@ -11,7 +11,7 @@ from builder.files import canonical_json
 from builder.prompts.decks import targets
 from builder.prompts.grammar import Prompt, prompt_at
 from builder.prompts.vocabulary import VOCABULARY, default_vocabulary
-from ld_portrait_20k.schema import ATTRIBUTES
+from ld_portrait_20k.format.schema import ATTRIBUTES
 
 BUILT_IN = default_vocabulary()
 WORDING = BUILT_IN.wording

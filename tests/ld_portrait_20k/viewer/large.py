@@ -19,9 +19,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ld_portrait_20k import codec, schema
-from ld_portrait_20k.manifest import FILE_NAME, Manifest
-from ld_portrait_20k.shards import ShardWriter
+from ld_portrait_20k import codec
+from ld_portrait_20k.format import schema
+from ld_portrait_20k.format.manifest import FILE_NAME, Manifest
+from ld_portrait_20k.format.shards import ShardWriter
 from tests.ld_portrait_20k.samples import picture
 from tests.ld_portrait_20k.server import Server
 from tests.processes import ROOT, module_command

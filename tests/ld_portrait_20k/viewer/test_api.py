@@ -17,12 +17,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from ld_portrait_20k import PortraitStream, codec, schema, selection
+from ld_portrait_20k import PortraitStream, codec
+from ld_portrait_20k.common.files import write_bytes
 from ld_portrait_20k.errors import PortraitError
-from ld_portrait_20k.files import write_bytes
-from ld_portrait_20k.manifest import Manifest, file_sha256
-from ld_portrait_20k.marks import Mark
-from ld_portrait_20k.selection import Selection
+from ld_portrait_20k.format import schema
+from ld_portrait_20k.format.manifest import Manifest, file_sha256
+from ld_portrait_20k.selection import text as selection
+from ld_portrait_20k.selection.marks import Mark
+from ld_portrait_20k.selection.text import Selection
 from ld_portrait_20k.viewer.dataset import ViewedDataset
 from ld_portrait_20k.viewer.fields import FIELDS
 from ld_portrait_20k.viewer.marks import Marks

@@ -14,10 +14,11 @@ from urllib.parse import quote
 import numpy as np
 import pytest
 
-from ld_portrait_20k import codec, schema
+from ld_portrait_20k import codec
 from ld_portrait_20k.cli import main
-from ld_portrait_20k.manifest import FILE_NAME, Manifest
-from ld_portrait_20k.shards import ShardWriter
+from ld_portrait_20k.format import schema
+from ld_portrait_20k.format.manifest import FILE_NAME, Manifest
+from ld_portrait_20k.format.shards import ShardWriter
 
 from ..samples import picture
 from .browser import Watched, chromium, open_page

@@ -10,10 +10,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from ld_portrait_20k.common.printable import say
 from ld_portrait_20k.errors import PortraitError
 from ld_portrait_20k.matting.models.hint_unet.network import HintUNet
 from ld_portrait_20k.matting.models.saving import CARD, load_pretrained, save_pretrained
-from ld_portrait_20k.printable import say
 
 
 def export(run: Path, output: Path, *, first: Path | None = None, share: float = 1.0) -> int:

@@ -15,8 +15,8 @@ from typing import Final
 import cv2
 import numpy as np
 
+from ld_portrait_20k.common.printable import say
 from ld_portrait_20k.errors import PortraitError
-from ld_portrait_20k.printable import say
 
 PICTURES: Final[dict[str, tuple[str, ...]]] = {
     "gnome-backgrounds": (

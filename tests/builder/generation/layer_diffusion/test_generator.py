@@ -19,8 +19,8 @@ from builder.generation.layer_diffusion.config import LayerDiffusionConfig
 from builder.generation.layer_diffusion.models import select
 from builder.generation.protocol import Generated, Rejection, Request
 from builder.plan import PlanRow
-from ld_portrait_20k import schema
 from ld_portrait_20k.errors import PortraitError
+from ld_portrait_20k.format import schema
 from tests.builder.generation.layer_diffusion.tiny import TinyPaths
 
 

@@ -11,7 +11,7 @@ import pytest
 from builder.generation.procedural import VERSION, ProceduralGenerator, draw
 from builder.generation.protocol import Generated, Rejection, Request
 from builder.plan import PlanRow
-from ld_portrait_20k import schema
+from ld_portrait_20k.format import schema
 from tests.processes import ROOT
 
 

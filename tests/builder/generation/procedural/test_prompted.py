@@ -13,7 +13,7 @@ from builder.generation.procedural.prompted import attributes_of
 from builder.generation.procedural.traits import resolve
 from builder.prompts.grammar import prompt_at
 from builder.prompts.recognising import read_text
-from ld_portrait_20k.schema import ATTRIBUTES
+from ld_portrait_20k.format.schema import ATTRIBUTES
 
 
 @settings(max_examples=60, deadline=None)

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from ld_portrait_20k.common.in_order import map_in_order
 from ld_portrait_20k.errors import PortraitError
-from ld_portrait_20k.in_order import map_in_order
 from ld_portrait_20k.matting.models.protocol import MattingModel
 from ld_portrait_20k.matting.models.registry import load
 from ld_portrait_20k.matting.prediction.pictures import predict_alpha

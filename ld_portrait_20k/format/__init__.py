@@ -1,0 +1,1 @@
+"""What a dataset consists of: samples, shards, the manifest, and their checks."""

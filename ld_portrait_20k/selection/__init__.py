@@ -1,0 +1,1 @@
+"""Which samples: selections written as text, and marks that somebody made."""

@@ -1,0 +1,1 @@
+"""Alpha of the border band: halos, veils and levels taken off it, and the trimap about it."""

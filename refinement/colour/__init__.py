@@ -1,0 +1,1 @@
+"""The foreground colour where alpha is soft."""

@@ -1,0 +1,1 @@
+"""Small dents: pin holes of the body, gaps of hair."""

@@ -1,0 +1,1 @@
+"""Pictures, files and text, in and out."""

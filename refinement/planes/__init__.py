@@ -1,0 +1,1 @@
+"""What the rest computes with: coarse grids, masks of bits, connected regions, distances."""

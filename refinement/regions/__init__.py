@@ -1,0 +1,1 @@
+"""What is body, what is background and what lies between: the connectivity prior."""

@@ -1,0 +1,261 @@
+"""Panels: level parts of the body that came out see-through, found pixel by pixel.
+
+Alpha is (H, W) uint8; lengths are in pixels of a picture of
+1024 x 1024 times ``scale``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from refinement.planes.grid import (
+    Alpha8,
+    Plane,
+    as_mask8,
+    dilate,
+    erode,
+    interpolate_level,
+    local_level,
+    mask_from_cells,
+    spread,
+    square_kernel,
+)
+from refinement.planes.labels import Labelled, count_beside, label
+from refinement.planes.masks import Mask, Mask8
+from refinement.thresholds import (
+    CLEAR_AT_MOST,
+    DENSE_PANEL,
+    DENT,
+    LIKELY_ENDS,
+    LIKELY_SMOOTH,
+    PANEL_BODY,
+    PANEL_RANGE,
+    PANEL_REACH,
+    PANEL_TOLERANCE,
+    PANEL_WIDE,
+    SMOOTH,
+    SOLID,
+    VEIL,
+    VEIL_NARROW,
+    VEIL_REACH,
+    VEIL_SLOPES,
+)
+
+
+@dataclass(slots=True)
+class Panels:
+    """Level parts of the body.
+
+    Attributes:
+        mask: Whole panels and veils with their soft rims.
+        sure: Those of them that are certainly no hair.
+        likely: Further panels, with less body about them or in a veil; a damaged matte has such.
+    """
+
+    mask: Mask
+    sure: Mask
+    likely: Mask
+
+
+def find_panels(
+    quantised: Alpha8, mean: Plane, level_cells: NDArray[np.bool_], scale: float
+) -> Panels:
+    """Find the level regions that body surrounds, and level veils.
+
+    A border slopes from body to background; a panel is level and body lies along most of its
+    rim. A veil is level, wide and dense, wherever it lies. Each is taken whole: from where alpha
+    is level it grows over everything that is not lower than its own level there, so that its
+    soft rim belongs to it and the slope to the background does not.
+
+    Args:
+        quantised: (H, W) uint8.
+        mean: From :func:`refinement.regions.background.level_cells`.
+        level_cells: From the same.
+        scale: Size of the picture relative to 1024 x 1024.
+    """
+    smooth = _smooth(quantised, scale)
+    high = level_cells & (mean > VEIL)
+    # Body that is hardly veiled needs nothing.
+    veiled = high & (mean < SOLID + PANEL_TOLERANCE)
+    shape = quantised.shape
+    veils = sure = likely = Mask.empty(shape)
+    if veiled.any():
+        level = interpolate_level(spread(mean, high.astype(np.float32)), shape)
+        core = mask_from_cells(veiled, shape)
+        veils = _without_slopes(_grow(core, level, smooth, VEIL_REACH * scale), quantised, scale)
+    flat = _Flat.of(quantised, smooth, scale)
+    if flat is not None:
+        sure = flat.sure()
+        likely = flat.likely(veils | sure)
+    return Panels(veils | sure | likely, sure, likely)
+
+
+def has_panels(quantised: Alpha8, scale: float) -> bool:
+    """Whether :func:`find_panels` would find panels that are certainly no hair."""
+    flat = _Flat.of(quantised, _smooth(quantised, scale), scale)
+    return flat is not None and bool(flat.sure())
+
+
+def _smooth(quantised: Alpha8, scale: float) -> Alpha8:
+    return np.asarray(cv2.blur(quantised, (2 * round(2 * scale) + 1,) * 2), np.uint8)
+
+
+def _grow(core: Mask, level: Alpha8, alpha: Alpha8, pixels: float) -> Mask:
+    """Grow a mask over what is connected with it and not lower than the level there."""
+    floor = np.asarray(cv2.subtract(level, np.full_like(level, PANEL_TOLERANCE)))
+    allowed = Mask(alpha >= floor) & Mask(level)
+    return (core & allowed).grow_within(allowed, 2 + round(pixels))
+
+
+def _without_slopes(veils: Mask, quantised: Alpha8, scale: float) -> Mask:
+    """The veils without narrow ones that have slopes about them: tops of what is out of focus."""
+    reach = VEIL_NARROW * scale
+    wide = veils.erode(reach).dilate(reach + 1)
+    regions = label(veils - wide, connectivity=8)
+    alone = ~regions.meeting(wide.dilate(1))
+    alone[0] = False
+    if not alone.any():
+        return veils
+    narrow = regions.mask_of(alone)
+    groups = label(narrow.dilate(2), connectivity=8)  # those that meet are decided together
+    rim, names = groups.pixels_of(groups.mask - veils)
+    about = quantised.ravel()[rim]
+    slopes = np.bincount(names[(about > DENT) & (about < SOLID)], minlength=groups.count)
+    tops = slopes > VEIL_SLOPES * np.bincount(names, minlength=groups.count)
+    return veils - (narrow & groups.mask_of(tops)) if tops.any() else veils
+
+
+@dataclass(frozen=True, slots=True)
+class _Flat:
+    """Part of a picture that holds all that is half transparent and wide.
+
+    Attributes:
+        shape: Of the whole picture.
+        part: Rows and columns.
+        alpha: The part of the matte.
+        between: Where alpha is neither body nor an opening.
+        wide: What of this is wide.
+        span: How much alpha varies about each pixel.
+        scale: Size of the picture relative to 1024 x 1024.
+    """
+
+    shape: tuple[int, ...]
+    part: tuple[slice, slice]
+    alpha: Alpha8
+    between: Mask
+    wide: Mask
+    span: Alpha8
+    scale: float
+
+    @classmethod
+    def of(cls, quantised: Alpha8, smooth: Alpha8, scale: float) -> _Flat | None:
+        """The part of a picture, or None if nothing in it is wide."""
+        between = Mask(smooth > DENT) & Mask(smooth < SOLID)
+        wide = between.erode(PANEL_WIDE * scale)
+        if not wide:
+            return None
+        window = square_kernel(4 * scale)
+        part = wide.box(4 * window.shape[0] + round(PANEL_REACH * scale))
+        low, high = erode(smooth[part], window), dilate(smooth[part], window)
+        span = np.asarray(cv2.subtract(high, low), np.uint8)
+        between, wide = (Mask(mask.pixels()[part]) for mask in (between, wide))
+        return cls(quantised.shape, part, quantised[part], between, wide, span, scale)
+
+    def sure(self) -> Mask:
+        """The panels: level below SOLID, smooth, and surrounded by body."""
+        grown = self._grow(Mask.empty(self.alpha.shape))
+        if grown is None:
+            return Mask.empty(self.shape)
+        rim, beside = grown.rim(self.scale)
+        chosen = beside(as_mask8(self.alpha >= SOLID)) / np.maximum(rim, 1) > PANEL_BODY
+        chosen &= grown.mean(_roughness(self.alpha), grown.core) < SMOOTH
+        return self._whole(grown, chosen)
+
+    def likely(self, known: Mask) -> Mask:
+        """Dense panels with less body about them, and panels in what was found before.
+
+        What was found before counts as body beside them, because panels overlap and veiled body
+        surrounds them.
+
+        Args:
+            known: Veils and panels found before, of the whole picture.
+        """
+        known = known.crop(self.part)
+        grown = self._grow(known)
+        if grown is None:
+            return Mask.empty(self.shape)
+        rim, beside = grown.rim(self.scale)
+        body = Mask(self.alpha >= SOLID) | known
+        covered = beside(body.pixels())
+        share = covered / np.maximum(rim, 1)
+        # Hair that a panel grew into is rough, so more than the level part is asked.
+        within = grown.core | grown.regions.mask.erode(2)
+        least, level = DENSE_PANEL
+        chosen = (share > PANEL_BODY) | ((share > least) & (grown.mean(self.alpha, within) > level))
+        chosen &= grown.mean(_roughness(self.alpha), within) < LIKELY_SMOOTH
+        # Where no body is beside it a panel ends as the subject does, and fringes fade.
+        lowest = erode(self.alpha, square_kernel(3 * self.scale))
+        ends = beside((Mask(lowest <= CLEAR_AT_MOST) - body).pixels())
+        chosen &= ends >= LIKELY_ENDS * (rim - covered)
+        return self._whole(grown, chosen)
+
+    def _grow(self, known: Mask) -> _Grown | None:
+        """Grow from what is level over all that is not much lower.
+
+        Args:
+            known: Where nothing is looked for.
+        """
+        core = (self.wide & Mask(self.span <= PANEL_RANGE)) - known
+        between = self.between - known
+        if not core:
+            return None
+        level = local_level(self.alpha, core.pixels(), max(2, round(8 * self.scale)))
+        alpha = self.alpha * between.pixels()
+        mask = _grow(core, level, alpha, PANEL_REACH * self.scale)
+        regions = label(mask, connectivity=8)
+        if regions.count == 1 or regions.count >= np.iinfo(np.uint16).max:
+            return None
+        return _Grown(core & mask, regions)
+
+    def _whole(self, grown: _Grown, chosen: NDArray[np.bool_]) -> Mask:
+        """The chosen regions, (count,), in the whole picture."""
+        chosen[0] = False
+        if not chosen.any():
+            return Mask.empty(self.shape)
+        whole = np.zeros(self.shape, np.uint8)
+        whole[self.part] = grown.regions.mask_of(chosen).pixels()
+        return Mask(whole)
+
+
+@dataclass(frozen=True, slots=True)
+class _Grown:
+    """Regions that grew from where alpha is level.
+
+    Attributes:
+        core: Where it is level.
+        regions: What grew.
+    """
+
+    core: Mask
+    regions: Labelled
+
+    def rim(self, scale: float) -> tuple[NDArray[np.intp], Callable[[Mask8], NDArray[np.intp]]]:
+        """The pixels along the rim of each region, (count,), and what counts those in a mask."""
+        rim = (~self.regions.mask.dilate(1)).pixels()
+        beside = count_beside(self.regions, rim, square_kernel(3 * scale + 1))
+        return beside(rim), beside
+
+    def mean(self, plane: Alpha8, where: Mask) -> NDArray[np.float64]:
+        """The mean over a part of each region, (count,)."""
+        places, names = self.regions.pixels_of(where)
+        total = np.bincount(names, weights=plane.ravel()[places], minlength=self.regions.count)
+        return total / np.maximum(np.bincount(names, minlength=self.regions.count), 1)
+
+
+def _roughness(alpha: Alpha8) -> Alpha8:
+    return np.asarray(cv2.absdiff(alpha, cv2.blur(alpha, (3, 3))), np.uint8)
