@@ -29,10 +29,10 @@ from ld_portrait_20k.viewer.dataset import ViewedDataset
 from ld_portrait_20k.viewer.fields import FIELDS
 from ld_portrait_20k.viewer.marks import Marks
 from ld_portrait_20k.viewer.queries import QueryError, parse
+from tests.ld_portrait_20k.selection.test_selection import TREES
 
 from ..samples import picture
 from ..server import Server as FileServer
-from ..test_selection import TREES
 from .conftest import COUNT
 from .large import AGES, HAIR, metadata
 from .site import Site, site
