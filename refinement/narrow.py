@@ -41,9 +41,20 @@ def find_narrow_dips(quantised: Alpha8, scale: float) -> Mask:
     Returns:
         Pixels below 1 that a small square closes to 1, where such dips are dense.
     """
+    dense, dips = _dense(quantised, scale)
+    return dips & dense if dense else dense
+
+
+def dense_dips(quantised: Alpha8, scale: float) -> Mask:
+    """Where such dips are dense."""
+    return _dense(quantised, scale)[0]
+
+
+def _dense(quantised: Alpha8, scale: float) -> tuple[Mask, Mask]:
+    """Where narrow dips are dense, and all narrow dips."""
     dip, gap = (Mask(quantised <= 255 - least) for least in NARROW_DEEP)
     if not gap:
-        return gap
+        return gap, dip
     part = dip.box(round(2 * FINE_REACH * scale) + 3)
     closing = square_kernel(FINE_REACH * scale)
     closed = np.asarray(cv2.morphologyEx(quantised[part], cv2.MORPH_CLOSE, closing))
@@ -67,4 +78,4 @@ def find_narrow_dips(quantised: Alpha8, scale: float) -> Mask:
         _, labels = cv2.connectedComponents(as_mask8(dense), connectivity=8)
         near = dilate(as_mask8(clear), np.ones((5, 5), np.uint8)) > 0
         dense &= np.isin(labels, labels[near & dense])
-    return dips & mask_from_cells(dense, quantised.shape)
+    return mask_from_cells(dense, quantised.shape), dips

@@ -11,90 +11,96 @@ from typing import Final
 import numpy as np
 
 from refinement.background import median_clear
-from refinement.dents import Dents
+from refinement.dents import Dents, Part
 from refinement.earlier import Earlier
 from refinement.gaps import reach_of_gaps, small_openings, where_gaps_begin
 from refinement.grid import Alpha8
 from refinement.groups import Groups
+from refinement.labels import label
 from refinement.masks import Mask
+from refinement.focus import out_of_focus
+from refinement.narrow import dense_dips
 from refinement.thresholds import (
     CLEAR,
     PIN_HOLE_APART,
     PIN_HOLE_COMPACT,
     PIN_HOLE_GROUP,
     PIN_HOLE_SCATTER,
+    PIN_HOLE_SHALLOW,
     PIN_HOLE_SIDE,
     PIN_HOLE_TOUCHING,
     SOLID,
 )
 
+import os
+LEVEL = int(os.environ.get('LEVEL', SOLID))
+SOFT=os.environ.get('SOFT','1')=='1'; HAIR=os.environ.get('HAIR','1')=='1'
 _STEPS: Final = 1
 """How far rows of dents are followed before the rest is labelled. Chosen for speed alone."""
 
 
-def find_pin_holes(
-    quantised: Alpha8, scale: float, earlier: Earlier, solid: int = SOLID, *, quick: bool = False
-) -> Mask:
+def find_pin_holes(quantised: Alpha8, scale: float, earlier: Earlier) -> Mask:
     """The small dents that lie alone in the body.
 
     Gaps of hair, nets and meshes lie near each other, and such rows of gaps lead to a ragged border
     or to an opening. What is small and leads to none is a pin hole. So is, nearer to others, a
     compact dent of more than two pixels' width that does not reach the level of clear: a gap as
     wide would. One that is clear over more than a few pixels may be an opening, unless it is
-    compact and wide body lies about it; one as clear as the background may always be one.
+    compact and wide body lies about it; one as clear as the background may always be one. What
+    lies in dense fine structure, even if all that looks like a pin hole were none, is hair.
 
     Args:
         quantised: (H, W) uint8.
         scale: Size of the picture relative to 1024 x 1024.
         earlier: What is known from another call for the same matte.
-        solid: Dents are below this level.
-        quick: Leave all that lies near the border, however smooth and however compact it is.
     """
-    unsolid = Mask(quantised < solid)
+    unsolid = Mask(quantised < LEVEL)
     widest = max(PIN_HOLE_SIDE[0], PIN_HOLE_SIDE[1] * scale)
     # Closing by a square fills whatever is narrower than it, and that alone need be asked.
     wide = unsolid.erode(widest / 2).dilate(widest / 2)
     apart = max(PIN_HOLE_APART[0], round(PIN_HOLE_APART[1] * scale))
-    if quick:
-        asked, joined = _far_from_border(unsolid, wide, apart)
-    else:
-        asked, joined = unsolid - wide.dilate(1), Mask.empty(wide.shape)
+    asked = unsolid - wide.dilate(1)
     if not asked:
         return asked
     part = asked.box(reach_of_gaps(widest, apart, scale))
-    around, joined = unsolid.crop(part), joined.crop(part)
-    if quick:
-        dents = Dents.of(quantised, part, asked.crop(part), Mask.empty(around.shape))
-        openings = None
-    else:
-        dents = Dents.of(quantised, part, around, wide.crop(part))
-        openings = earlier.of("openings", (wide,), lambda: small_openings(wide, scale)).crop(part)
-    joined |= where_gaps_begin(dents, openings, widest, apart, scale)
-    # Only openings beside them tell gaps between leaves from pin holes in groups.
-    largest = widest if quick else PIN_HOLE_GROUP * widest
-    scattered = not quick and scale < PIN_HOLE_TOUCHING[1]
-    found = _lone(quantised, dents, joined, apart, largest, scattered)
-    if not quick:
-        found |= _thick(dents, widest)
+    around = unsolid.crop(part)
+    dents = Dents.of(quantised, part, around, wide.crop(part))
+    openings = earlier.of("openings", (wide,), lambda: small_openings(wide, scale)).crop(part)
+    begin = where_gaps_begin(dents, openings, widest, apart, scale)
+    scattered = scale < PIN_HOLE_TOUCHING[1]
+    found = _lone(quantised, dents, begin, apart, PIN_HOLE_GROUP * widest, scattered)
+    found |= _thick(dents, widest)
+    if found and SOFT:
+        found -= out_of_focus(dents, found, scale)
     if not found:
         return Mask.empty(quantised.shape)
     # The skirts of a hole are its own, those of what lies beside it are not.
-    found = found.dilate(2) - (around - found).dilate(1)
-    whole = np.zeros(quantised.shape, np.uint8)
-    whole[part] = found.pixels()
+    holes = found.dilate(2) - (around - found).dilate(1)
+    holes = _whole(holes, part, quantised.shape) & Mask(quantised < 255)
+    if not HAIR or not holes: return holes
+    regions = label(holes, connectivity=8)
+    spared = earlier.spared
+    if spared is not None:
+        known = regions.meeting(spared)
+        if known[regions.of].all():
+            return Mask.empty(holes.shape)
+    filled = quantised.copy()
+    filled.ravel()[holes.places()] = 255
+    hair = dense_dips(filled, scale)
+    if not hair:
+        return holes
+    runs, of = regions.within(holes & hair)
+    share = np.bincount(of, weights=runs.lengths, minlength=regions.count) / np.maximum(regions.areas, 1)
+    stays = share > 0.5
+    earlier.spared = regions.mask_of(stays) if stays.any() else None
+    return regions.mask_of(~stays)
+
+
+def _whole(mask: Mask, part: Part, shape: tuple[int, ...]) -> Mask:
+    """A mask of the whole picture from that of a part."""
+    whole = np.zeros(shape, np.uint8)
+    whole[part] = mask.pixels()
     return Mask(whole)
-
-
-def _far_from_border(unsolid: Mask, wide: Mask, apart: int) -> tuple[Mask, Mask]:
-    """The dents that are no part of rows beside the border, and those that rows may lead to."""
-    near = wide.dilate(2 * apart)
-    left, joined = unsolid - near, (unsolid & near) - wide
-    for _ in range(_STEPS + 1):
-        joined = joined.dilate(2 * apart + 1) & left
-        if not joined:
-            break
-        left -= joined
-    return left, joined.dilate(2 * apart + 1) & left
 
 
 def _thick(dents: Dents, widest: float) -> Mask:

@@ -1,0 +1,82 @@
+"""Dents that are out of focus as the border beside them is: gaps.
+
+What is out of focus is as soft everywhere at its distance. A gap there is no steeper, for its
+depth, than the border; damage knows no focus. Beside a crisp border softness tells nothing.
+"""
+
+from __future__ import annotations
+
+import os
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from refinement.dents import Dents
+from refinement.grid import Alpha8
+from refinement.masks import Mask
+from refinement.runs import Places
+
+REACH = float(os.environ.get("REACH", 24))
+RS = float(os.environ.get("RS", 0))
+LO = float(os.environ.get("LO", 1.0))
+HI = float(os.environ.get("HI", 1.7))
+RB = float(os.environ.get("RB", 0.6))
+
+
+def out_of_focus(dents: Dents, found: Mask, scale: float) -> Mask:
+    """Those of the found dents that are as soft as the border near them.
+
+    Args:
+        dents: The dents of a part of a picture.
+        found: Some of them.
+        scale: Size of the picture relative to 1024 x 1024.
+    """
+    places, names = dents.regions.pixels_of(found)
+    floor = np.full(dents.regions.count, 255, np.uint8)
+    steep = np.zeros(dents.regions.count, np.uint8)
+    np.minimum.at(floor, names, dents.alpha.ravel()[places])
+    np.maximum.at(steep, names, steps_at(dents.alpha, places))
+    slope = steep / np.maximum(255.0 - floor, 1)
+    soft = (steep > 0) & (slope < RB)
+    if not soft.any():
+        return Mask.empty(found.shape)
+    asked = dents.mask_of(soft) & found
+    reach = round(max(REACH, RS * scale))
+    part = asked.box(reach)
+    near = _steps(dents.alpha[part])
+    near[found.crop(part).dilate(3).pixels().view(bool)] = 0
+    near = cv2.dilate(near, np.ones((4, 4), np.uint8))[::4, ::4]
+    near = cv2.dilate(near, np.ones((reach // 2 + 1,) * 2, np.uint8))
+    places, names = dents.regions.pixels_of(asked)
+    rows, columns = np.divmod(places, found.shape[1])
+    border = np.zeros(dents.regions.count)
+    border[names] = near[(rows - part[0].start) // 4, (columns - part[1].start) // 4] / 255
+    soft &= (slope > LO * border) & (slope < HI * border)
+    return dents.mask_of(soft) & found
+
+
+def _steps(alpha: Alpha8) -> NDArray[np.uint8]:
+    """The steepest step from each pixel to one of the four beside it."""
+    steps = np.zeros_like(alpha)
+    for a, b in ((np.s_[:, 1:], np.s_[:, :-1]), (np.s_[1:], np.s_[:-1])):
+        step = cv2.absdiff(alpha[a], alpha[b])
+        np.maximum(steps[a], step, out=steps[a])
+        np.maximum(steps[b], step, out=steps[b])
+    return steps
+
+
+def steps_at(alpha: Alpha8, places: Places) -> NDArray[np.uint8]:
+    """The same of some pixels alone."""
+    height, width = alpha.shape
+    flat, columns = alpha.ravel(), places % width
+    here, steps = flat[places].astype(np.int16), np.zeros(places.size, np.int16)
+    for apart, some in (
+        (-1, columns > 0),
+        (1, columns < width - 1),
+        (-width, places >= width),
+        (width, places < (height - 1) * width),
+    ):
+        beside = flat[np.where(some, places + apart, places)]
+        np.maximum(steps, np.abs(beside - here), out=steps)
+    return steps.astype(np.uint8)
