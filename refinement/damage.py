@@ -60,9 +60,9 @@ def _is_soft(quantised: Alpha8, inside: Mask) -> bool:
     damage covers more or is steep.
     """
     lack = inside - Mask(quantised == 255)
-    far = inside - Mask(quantised == 255).dilate(FINE_REACH)
-    most, step, share = DIRTY_SOFT
-    if far.count() > DIRTY * inside.count() or lack.count() > most * inside.count():
+    near = lack & Mask(quantised == 255).dilate(FINE_REACH)
+    most, least, step, share = DIRTY_SOFT
+    if near.count() < least * lack.count() or lack.count() > most * inside.count():
         return False
     steep = steps_at(quantised, lack.places()) > step
     return bool(np.count_nonzero(steep) <= share * steep.size)

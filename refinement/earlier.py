@@ -20,7 +20,6 @@ class Earlier:
 
     def __init__(self) -> None:
         """Know nothing."""
-        self.spared = None
         self._found: dict[str, tuple[tuple[Any, ...], Any]] = {}
 
     def of(self, step: str, inputs: tuple[Any, ...], find: Callable[[], Found]) -> Found:

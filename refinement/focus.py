@@ -6,8 +6,6 @@ depth, than the border; damage knows no focus. Beside a crisp border softness te
 
 from __future__ import annotations
 
-import os
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -16,21 +14,15 @@ from refinement.dents import Dents
 from refinement.grid import Alpha8
 from refinement.masks import Mask
 from refinement.runs import Places
-
-REACH = float(os.environ.get("REACH", 24))
-RS = float(os.environ.get("RS", 0))
-LO = float(os.environ.get("LO", 1.0))
-HI = float(os.environ.get("HI", 1.7))
-RB = float(os.environ.get("RB", 0.6))
+from refinement.thresholds import FOCUS_ALIKE, FOCUS_REACH, FOCUS_SLOPE
 
 
-def out_of_focus(dents: Dents, found: Mask, scale: float) -> Mask:
+def out_of_focus(dents: Dents, found: Mask) -> Mask:
     """Those of the found dents that are as soft as the border near them.
 
     Args:
         dents: The dents of a part of a picture.
         found: Some of them.
-        scale: Size of the picture relative to 1024 x 1024.
     """
     places, names = dents.regions.pixels_of(found)
     floor = np.full(dents.regions.count, 255, np.uint8)
@@ -38,22 +30,21 @@ def out_of_focus(dents: Dents, found: Mask, scale: float) -> Mask:
     np.minimum.at(floor, names, dents.alpha.ravel()[places])
     np.maximum.at(steep, names, steps_at(dents.alpha, places))
     slope = steep / np.maximum(255.0 - floor, 1)
-    soft = (steep > 0) & (slope < RB)
+    soft = (steep > 0) & (slope < FOCUS_SLOPE)
     if not soft.any():
         return Mask.empty(found.shape)
-    asked = dents.mask_of(soft) & found
-    reach = round(max(REACH, RS * scale))
-    part = asked.box(reach)
-    near = _steps(dents.alpha[part])
-    near[found.crop(part).dilate(3).pixels().view(bool)] = 0
-    near = cv2.dilate(near, np.ones((4, 4), np.uint8))[::4, ::4]
-    near = cv2.dilate(near, np.ones((reach // 2 + 1,) * 2, np.uint8))
-    places, names = dents.regions.pixels_of(asked)
+    beside = _steps(dents.alpha)
+    beside[found.dilate(3).pixels().view(bool)] = 0
     rows, columns = np.divmod(places, found.shape[1])
-    border = np.zeros(dents.regions.count)
-    border[names] = near[(rows - part[0].start) // 4, (columns - part[1].start) // 4] / 255
-    soft &= (slope > LO * border) & (slope < HI * border)
-    return dents.mask_of(soft) & found
+    for name in np.flatnonzero(soft):
+        here = names == name
+        window = tuple(
+            slice(max(0, int(at[here].min()) - FOCUS_REACH), int(at[here].max()) + FOCUS_REACH + 1)
+            for at in (rows, columns)
+        )
+        border = beside[window].max() / 255
+        soft[name] = border < slope[name] < FOCUS_ALIKE * border
+    return dents.mask_of(soft) & found if soft.any() else Mask.empty(found.shape)
 
 
 def _steps(alpha: Alpha8) -> NDArray[np.uint8]:

@@ -32,9 +32,7 @@ from refinement.thresholds import (
 )
 
 
-def where_gaps_begin(
-    dents: Dents, openings: Mask, widest: float, apart: int, scale: float
-) -> Mask:
+def where_gaps_begin(dents: Dents, openings: Mask, widest: float, apart: int, scale: float) -> Mask:
     """The dents that are gaps, or lie so near a ragged border or an opening that they may be.
 
     Args:

@@ -20,6 +20,7 @@ from refinement.grid import (
     rough_cell_share,
     square_kernel,
 )
+from refinement.labels import label
 from refinement.masks import Mask
 from refinement.thresholds import (
     CLEAR,
@@ -45,9 +46,23 @@ def find_narrow_dips(quantised: Alpha8, scale: float) -> Mask:
     return dips & dense if dense else dense
 
 
-def dense_dips(quantised: Alpha8, scale: float) -> Mask:
-    """Where such dips are dense."""
-    return _dense(quantised, scale)[0]
+def in_dense_dips(holes: Mask, quantised: Alpha8, scale: float) -> Mask:
+    """Those of some holes that lie where narrow dips are dense even if none of the holes was one.
+
+    Args:
+        holes: What may be pin holes.
+        quantised: (H, W) uint8.
+        scale: Size of the picture relative to 1024 x 1024.
+    """
+    filled = quantised.copy()
+    filled.ravel()[holes.places()] = 255
+    dense, _ = _dense(filled, scale)
+    if not dense:
+        return dense
+    regions = label(holes, connectivity=8)
+    runs, of = regions.within(holes & dense)
+    inside = np.bincount(of, weights=runs.lengths, minlength=regions.count)
+    return regions.mask_of(2 * inside > regions.areas)
 
 
 def _dense(quantised: Alpha8, scale: float) -> tuple[Mask, Mask]:

@@ -13,13 +13,12 @@ import numpy as np
 from refinement.background import median_clear
 from refinement.dents import Dents, Part
 from refinement.earlier import Earlier
+from refinement.focus import out_of_focus
 from refinement.gaps import reach_of_gaps, small_openings, where_gaps_begin
 from refinement.grid import Alpha8
 from refinement.groups import Groups
 from refinement.labels import label
 from refinement.masks import Mask
-from refinement.focus import out_of_focus
-from refinement.narrow import dense_dips
 from refinement.thresholds import (
     CLEAR,
     PIN_HOLE_APART,
@@ -32,9 +31,6 @@ from refinement.thresholds import (
     SOLID,
 )
 
-import os
-LEVEL = int(os.environ.get('LEVEL', SOLID))
-SOFT=os.environ.get('SOFT','1')=='1'; HAIR=os.environ.get('HAIR','1')=='1'
 _STEPS: Final = 1
 """How far rows of dents are followed before the rest is labelled. Chosen for speed alone."""
 
@@ -46,19 +42,22 @@ def find_pin_holes(quantised: Alpha8, scale: float, earlier: Earlier) -> Mask:
     or to an opening. What is small and leads to none is a pin hole. So is, nearer to others, a
     compact dent of more than two pixels' width that does not reach the level of clear: a gap as
     wide would. One that is clear over more than a few pixels may be an opening, unless it is
-    compact and wide body lies about it; one as clear as the background may always be one. What
-    lies in dense fine structure, even if all that looks like a pin hole were none, is hair.
+    compact and wide body lies about it; one as clear as the background may always be one. What is
+    out of focus as the border beside it is a gap.
 
     Args:
         quantised: (H, W) uint8.
         scale: Size of the picture relative to 1024 x 1024.
         earlier: What is known from another call for the same matte.
     """
-    unsolid = Mask(quantised < LEVEL)
+    unsolid = Mask(quantised < SOLID)
     widest = max(PIN_HOLE_SIDE[0], PIN_HOLE_SIDE[1] * scale)
     # Closing by a square fills whatever is narrower than it, and that alone need be asked.
     wide = unsolid.erode(widest / 2).dilate(widest / 2)
     apart = max(PIN_HOLE_APART[0], round(PIN_HOLE_APART[1] * scale))
+    lone = _shallow(quantised, unsolid, wide.dilate(2 * apart), apart)
+    if lone:
+        unsolid |= lone
     asked = unsolid - wide.dilate(1)
     if not asked:
         return asked
@@ -70,30 +69,30 @@ def find_pin_holes(quantised: Alpha8, scale: float, earlier: Earlier) -> Mask:
     scattered = scale < PIN_HOLE_TOUCHING[1]
     found = _lone(quantised, dents, begin, apart, PIN_HOLE_GROUP * widest, scattered)
     found |= _thick(dents, widest)
-    if found and SOFT:
-        found -= out_of_focus(dents, found, scale)
+    if found:
+        found -= out_of_focus(dents, found)
     if not found:
         return Mask.empty(quantised.shape)
     # The skirts of a hole are its own, those of what lies beside it are not.
     holes = found.dilate(2) - (around - found).dilate(1)
-    holes = _whole(holes, part, quantised.shape) & Mask(quantised < 255)
-    if not HAIR or not holes: return holes
-    regions = label(holes, connectivity=8)
-    spared = earlier.spared
-    if spared is not None:
-        known = regions.meeting(spared)
-        if known[regions.of].all():
-            return Mask.empty(holes.shape)
-    filled = quantised.copy()
-    filled.ravel()[holes.places()] = 255
-    hair = dense_dips(filled, scale)
-    if not hair:
-        return holes
-    runs, of = regions.within(holes & hair)
-    share = np.bincount(of, weights=runs.lengths, minlength=regions.count) / np.maximum(regions.areas, 1)
-    stays = share > 0.5
-    earlier.spared = regions.mask_of(stays) if stays.any() else None
-    return regions.mask_of(~stays)
+    return _whole(holes, part, quantised.shape) & Mask(quantised < 255)
+
+
+def _shallow(quantised: Alpha8, unsolid: Mask, near: Mask, apart: int) -> Mask:
+    """Far from the border, dents that are nowhere deep and no part of rows that lead there."""
+    shallow = Mask(quantised < PIN_HOLE_SHALLOW) - unsolid
+    lone = shallow - unsolid.dilate(1) - near
+    if not lone:
+        return lone
+    for _ in range(_STEPS):
+        near |= (shallow & near).dilate(2 * apart + 1)
+        shallow -= near
+    part = lone.box(12)
+    regions = label(shallow.crop(part), connectivity=8)
+    chosen = regions.meeting(lone.crop(part)) & ~regions.meeting(
+        (unsolid | near).crop(part).dilate(1)
+    )
+    return _whole(regions.mask_of(chosen), part, quantised.shape)
 
 
 def _whole(mask: Mask, part: Part, shape: tuple[int, ...]) -> Mask:

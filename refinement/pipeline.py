@@ -12,6 +12,7 @@ from refinement.earlier import Earlier
 from refinement.grid import Alpha8, Pixels, Plane, to_8_bit
 from refinement.inputs import Layout, Rgba, RgbaLike
 from refinement.masks import Mask
+from refinement.narrow import in_dense_dips
 from refinement.options import Options, RefinementError
 from refinement.panels import has_panels
 from refinement.pictures import Picture
@@ -172,9 +173,12 @@ def _fill_more_pin_holes(alpha: Plane, final: Alpha8, without: str | None) -> tu
     found = Mask.empty(final.shape)
     if without == "holes":
         return final, found
-    earlier, scale = Earlier(), _scale(alpha)
+    earlier, scale, hair = Earlier(), _scale(alpha), found
     for _ in range(_PASSES):
         holes = find_pin_holes(final, scale, earlier)
+        if holes - hair:
+            hair = in_dense_dips(holes, final, scale)
+        holes -= hair
         if not holes:
             break
         places = holes.places()

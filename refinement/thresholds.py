@@ -170,6 +170,13 @@ PIN_HOLE_SCATTER: Final = (2.0, 8)
 """Where holes touch each other a group may be so many times as large, if gaps begin farther from it
 than so many times half the body between dents and it is wider than half a usual group: gaps form
 rows. Trade: without the width 13 of 660 gaps in drawn braids are filled."""
+FOCUS_SLOPE: Final = 0.6
+"""A dent is soft where no step is more than this share of its depth: out of focus by a pixel."""
+FOCUS_ALIKE: Final = 1.7
+"""The steps of a gap are one to so many times as steep, for its depth, as the border's: one where it
+is wide, 1.52 where it is narrow, and a little for the pixels."""
+FOCUS_REACH: Final = 24
+"""The border is looked for so many pixels about a dent. Trade: 12 fill a fifth more of the gaps."""
 STRAND_WIDTH: Final = 4
 """A border is ragged where it has strands and gaps up to so many pixels wide. Measured on dents
 beside the border: 88 in 100 of 297 drawn holes, and 5 in 100 of 352 gaps of undamaged mattes, lie
@@ -243,10 +250,10 @@ pictures have 2 to 22 % there."""
 DIRTY_SIDE: Final = 12
 """The area of a square with a side of so many pixels, below 1, is too little to tell: the definite
 foreground of plants and nets is small. Chosen by eye."""
-DIRTY_SOFT: Final = (0.08, 64, 0.02)
-"""Beside a background that is 0 throughout as much of the body as the first may lack in gaps out of
-focus, in which no more than the third has steps above the second. Measured on drawn hair: up to
-0.06, 12 and 0; in 216 damaged bodies with such a background at least 0.17, in pin holes 0.05."""
+DIRTY_SOFT: Final = (0.08, 0.75, 64, 0.02)
+"""Beside a background that is 0 throughout as much of the body as the first may lack, the second of
+it near what is 1, if no more than the last has steps above the third: gaps out of focus. Measured on
+drawn hair: 0.06, 0.75, 12, 0; damaged bodies lack 0.17 at least, pin holes have 0.05 steps."""
 EVEN_WHOLE: Final = 0.05
 """A body lies evenly below 1 where no more than this share of its cells is 1 throughout. Measured:
 0.01 in the fur of a measured matte, 0.18 to 0.95 in bodies as generated."""
