@@ -14,7 +14,7 @@ from refinement.dents import Dents
 from refinement.grid import Alpha8
 from refinement.masks import Mask
 from refinement.runs import Places
-from refinement.thresholds import FOCUS_ALIKE, FOCUS_REACH, FOCUS_SLOPE
+from refinement.thresholds import FOCUS
 
 
 def out_of_focus(dents: Dents, found: Mask) -> Mask:
@@ -24,13 +24,14 @@ def out_of_focus(dents: Dents, found: Mask) -> Mask:
         dents: The dents of a part of a picture.
         found: Some of them.
     """
+    least, alike, reach = FOCUS
     places, names = dents.regions.pixels_of(found)
     floor = np.full(dents.regions.count, 255, np.uint8)
     steep = np.zeros(dents.regions.count, np.uint8)
     np.minimum.at(floor, names, dents.alpha.ravel()[places])
     np.maximum.at(steep, names, steps_at(dents.alpha, places))
     slope = steep / np.maximum(255.0 - floor, 1)
-    soft = (steep > 0) & (slope < FOCUS_SLOPE)
+    soft = (steep > 0) & (slope < least)
     if not soft.any():
         return Mask.empty(found.shape)
     beside = _steps(dents.alpha)
@@ -39,11 +40,11 @@ def out_of_focus(dents: Dents, found: Mask) -> Mask:
     for name in np.flatnonzero(soft):
         here = names == name
         window = tuple(
-            slice(max(0, int(at[here].min()) - FOCUS_REACH), int(at[here].max()) + FOCUS_REACH + 1)
+            slice(max(0, int(at[here].min()) - reach), int(at[here].max()) + reach + 1)
             for at in (rows, columns)
         )
         border = beside[window].max() / 255
-        soft[name] = border < slope[name] < FOCUS_ALIKE * border
+        soft[name] = border < slope[name] < alike * border
     return dents.mask_of(soft) & found if soft.any() else Mask.empty(found.shape)
 
 

@@ -84,14 +84,12 @@ def _shallow(quantised: Alpha8, unsolid: Mask, near: Mask, apart: int) -> Mask:
     lone = shallow - unsolid.dilate(1) - near
     if not lone:
         return lone
-    for _ in range(_STEPS):
-        near |= (shallow & near).dilate(2 * apart + 1)
-        shallow -= near
+    near |= (shallow & near).dilate(2 * apart + 1)
+    shallow -= near
     part = lone.box(12)
     regions = label(shallow.crop(part), connectivity=8)
-    chosen = regions.meeting(lone.crop(part)) & ~regions.meeting(
-        (unsolid | near).crop(part).dilate(1)
-    )
+    beside = (unsolid | near).crop(part).dilate(1)
+    chosen = regions.meeting(lone.crop(part)) & ~regions.meeting(beside)
     return _whole(regions.mask_of(chosen), part, quantised.shape)
 
 
