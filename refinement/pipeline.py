@@ -19,11 +19,10 @@ from refinement.planes.grid import Alpha8, Pixels, Plane, to_8_bit
 from refinement.planes.masks import Mask
 from refinement.regions.division import Regions, divide
 from refinement.regions.earlier import Earlier
-from refinement.regions.narrow import find_narrow_dips
+from refinement.regions.narrow import in_dense_dips
 from refinement.regions.panels import has_panels
 from refinement.report import Report, assemble
 from refinement.result import RefinedMatte
-from refinement.thresholds import PIN_HOLE_SHALLOW, SOLID
 
 VERSION: Final = "1.7"
 """Changes whenever the outputs for the same input change."""
@@ -163,8 +162,7 @@ def _matte(rgba: Pixels, options: Options, without: str | None) -> tuple[Plane, 
 def _fill_more_pin_holes(alpha: Plane, final: Alpha8, without: str | None) -> tuple[Alpha8, Mask]:
     """Fill the pin holes of refined alpha in place, until none is left.
 
-    What stood among other dents may stand alone now, and over a body that is whole shallow dents
-    show too.
+    What stood among other dents may stand alone now.
 
     Args:
         alpha: (H, W) float32, 0..1.
@@ -174,39 +172,23 @@ def _fill_more_pin_holes(alpha: Plane, final: Alpha8, without: str | None) -> tu
     Returns:
         Alpha in 255ths, and what was filled.
     """
-    found, quiet, earlier = Mask.empty(final.shape), 0, Earlier()
-    for solid in _PASSES * (PIN_HOLE_SHALLOW, SOLID):
-        final, holes = _fill_pin_holes(alpha, final, without, solid, earlier)
-        found |= holes
-        quiet = 0 if holes else quiet + 1
-        if quiet == 2:
-            break
-    return final, found
-
-
-def _fill_pin_holes(
-    alpha: Plane,
-    quantised: Alpha8,
-    without: str | None,
-    solid: int,
-    earlier: Earlier,
-) -> tuple[Alpha8, Mask]:
-    """Fill the pin holes of alpha in place; the same in 255ths, and what was filled."""
+    found = Mask.empty(final.shape)
     if without == "holes":
-        return quantised, Mask.empty(quantised.shape)
-    scale = _scale(alpha)
-    holes = find_pin_holes(quantised, scale, earlier, solid, quick=solid > SOLID)
-    if holes:
-        holes &= Mask(quantised < 255)
-    if holes:
-        holes -= earlier.of("dips", (quantised,), lambda: find_narrow_dips(quantised, scale))
-    if not holes:
-        return quantised, holes
-    places = holes.places()
-    alpha.ravel()[places] = 1
-    quantised = quantised.copy()
-    quantised.ravel()[places] = 255
-    return quantised, holes
+        return final, found
+    earlier, scale, hair = Earlier(), _scale(alpha), found
+    for _ in range(_PASSES):
+        holes = find_pin_holes(final, scale, earlier)
+        if holes - hair:
+            hair = in_dense_dips(holes, final, scale)
+        holes -= hair
+        if not holes:
+            break
+        places = holes.places()
+        alpha.ravel()[places] = 1
+        final = final.copy()
+        final.ravel()[places] = 255
+        found |= holes
+    return final, found
 
 
 def _pass(

@@ -136,8 +136,7 @@ PLATEAU_CRISP: Final = 0.5
 """Level tops are those of thin bodies where they are more than so many times as frequent as soft
 alpha. Trade: 0 takes hairs for them."""
 PIN_HOLE_SIDE: Final = (8, 8.0)
-"""A pin hole is at most so many pixels wide, and so many at 1024, whichever is more. Chosen by
-eye."""
+"""It is at most so many pixels wide, and so many at 1024, whichever is more. Chosen by eye."""
 PIN_HOLE_COMPACT: Final = 0.4
 """A pin hole covers at least this share of the square about it; a disc covers 0.79."""
 PIN_HOLE_APART: Final = (2, 5.0)
@@ -146,7 +145,7 @@ many at 1024, whichever is more. Trade: of 43,000 pixels of drawn holes and 18,0
 undamaged mattes, at 2 pixels 82 in 100 of the holes lie in groups that lead nowhere, and 3 in 100
 of the gaps."""
 PIN_HOLE_SHALLOW: Final = 246
-"""In a body that is filled already, dents below this level are asked too. Chosen by eye."""
+"""Far from the border dents below this level are asked too. Chosen by eye."""
 PIN_HOLE_GROUP: Final = 2.5
 """Pin holes near each other fill a square of at most so many times their largest side. Trade: with
 1 half of what is left lies in groups, with 4 gaps of drawn hair are filled."""
@@ -170,6 +169,9 @@ PIN_HOLE_SCATTER: Final = (2.0, 8)
 """Where holes touch each other a group may be so many times as large, if gaps begin farther from it
 than so many times half the body between dents and it is wider than half a usual group: gaps form
 rows. Trade: without the width 13 of 660 gaps in drawn braids are filled."""
+FOCUS: Final = (0.6, 1.7, 24)
+"""A dent without steps above the first share of its depth is soft: a gap, if the border within the
+third is less steep, but by no more than the second. Theory: 1.52 for narrow gaps."""
 STRAND_WIDTH: Final = 4
 """A border is ragged where it has strands and gaps up to so many pixels wide. Measured on dents
 beside the border: 88 in 100 of 297 drawn holes, and 5 in 100 of 352 gaps of undamaged mattes, lie
@@ -180,14 +182,12 @@ RAGGED_SHARE: Final = 0.1
 """It is ragged if more than this share of the square is part of strands and gaps. Trade: 0.15
 leaves a seventh less of the holes at 96 px and fills a fifth more of gaps between leaves."""
 RAGGED_REACH: Final = 2
-"""Dents are gaps as far from a ragged border as so many times half the body between gaps: where
-they belong to it. Trade: 3 leave a fifth more of the holes."""
+"""Dents are gaps so many times half the body between gaps from it. Trade: 3 leave a fifth more."""
 OPENING_AREA: Final = 4000
 """Openings of fewer pixels at 1024 lie among gaps; arms enclose larger ones. Trade: 16,000 leave a
 quarter more of the holes at 512 px."""
 OPENING_REACH: Final = 6
-"""Dents are gaps as far from such an opening as so many times half the body between gaps. Trade, on
-drawn plants: with 2 over half as much again of the gaps between leaves is filled."""
+"""The same for such an opening. Trade: with 2 half as much again is filled between leaves."""
 
 # Bodies and pieces ----------------------------------------------------------------------
 
@@ -243,6 +243,9 @@ pictures have 2 to 22 % there."""
 DIRTY_SIDE: Final = 12
 """The area of a square with a side of so many pixels, below 1, is too little to tell: the definite
 foreground of plants and nets is small. Chosen by eye."""
+DIRTY_SOFT: Final = (0.08, 0.75, 64, 0.02)
+"""Gaps out of focus: so much of the body lacks, the second of it near what is 1, the last of it
+steeper than the third. Measured beside a clear background: hair 0.06, 0.75, 12, 0; damage 0.17."""
 EVEN_WHOLE: Final = 0.05
 """A body lies evenly below 1 where no more than this share of its cells is 1 throughout. Measured:
 0.01 in the fur of a measured matte, 0.18 to 0.95 in bodies as generated."""

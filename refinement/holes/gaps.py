@@ -32,14 +32,12 @@ from refinement.thresholds import (
 )
 
 
-def where_gaps_begin(
-    dents: Dents, openings: Mask | None, widest: float, apart: int, scale: float
-) -> Mask:
+def where_gaps_begin(dents: Dents, openings: Mask, widest: float, apart: int, scale: float) -> Mask:
     """The dents that are gaps, or lie so near a ragged border or an opening that they may be.
 
     Args:
         dents: The dents of a part of a picture.
-        openings: The small openings there. Without them the border is not asked either.
+        openings: The small openings there.
         widest: The largest side of a pin hole.
         apart: Half the body between dents that belong together.
         scale: Size of the picture relative to 1024 x 1024.
@@ -48,14 +46,10 @@ def where_gaps_begin(
     largest = max(widest, touching) if scale < small else widest
     gaps = dents.mask_of(dents.chosen & ((dents.side > largest) | dents.framed))
     open_ = dents.open >= max(PIN_HOLE_OPEN, gap_area(scale))
-    if openings is not None:
-        open_ &= ~_in_wide_body(dents, open_, gaps, openings, widest, scale)
-    opened = dents.mask_of(open_)
-    around = opened if openings is None else opened | openings
+    open_ &= ~_in_wide_body(dents, open_, gaps, openings, widest, scale)
+    around = dents.mask_of(open_) | openings
     if around:
         gaps |= around.dilate(OPENING_REACH * apart) & dents.mask
-    if openings is None:
-        return gaps
     reach = RAGGED_REACH * apart
     asked = (dents.unsolid - dents.mask) & (dents.mask - gaps).dilate(reach)
     if asked:

@@ -10,10 +10,12 @@ from typing import Final
 
 import numpy as np
 
-from refinement.holes.dents import Dents
+from refinement.holes.dents import Dents, Part
+from refinement.holes.focus import out_of_focus
 from refinement.holes.gaps import reach_of_gaps, small_openings, where_gaps_begin
 from refinement.holes.groups import Groups
 from refinement.planes.grid import Alpha8
+from refinement.planes.labels import label
 from refinement.planes.masks import Mask
 from refinement.regions.background import median_clear
 from refinement.regions.earlier import Earlier
@@ -23,6 +25,7 @@ from refinement.thresholds import (
     PIN_HOLE_COMPACT,
     PIN_HOLE_GROUP,
     PIN_HOLE_SCATTER,
+    PIN_HOLE_SHALLOW,
     PIN_HOLE_SIDE,
     PIN_HOLE_TOUCHING,
     SOLID,
@@ -32,69 +35,69 @@ _STEPS: Final = 1
 """How far rows of dents are followed before the rest is labelled. Chosen for speed alone."""
 
 
-def find_pin_holes(
-    quantised: Alpha8, scale: float, earlier: Earlier, solid: int = SOLID, *, quick: bool = False
-) -> Mask:
+def find_pin_holes(quantised: Alpha8, scale: float, earlier: Earlier) -> Mask:
     """The small dents that lie alone in the body.
 
     Gaps of hair, nets and meshes lie near each other, and such rows of gaps lead to a ragged border
     or to an opening. What is small and leads to none is a pin hole. So is, nearer to others, a
     compact dent of more than two pixels' width that does not reach the level of clear: a gap as
     wide would. One that is clear over more than a few pixels may be an opening, unless it is
-    compact and wide body lies about it; one as clear as the background may always be one.
+    compact and wide body lies about it; one as clear as the background may always be one. What is
+    out of focus as the border beside it is a gap.
 
     Args:
         quantised: (H, W) uint8.
         scale: Size of the picture relative to 1024 x 1024.
         earlier: What is known from another call for the same matte.
-        solid: Dents are below this level.
-        quick: Leave all that lies near the border, however smooth and however compact it is.
     """
-    unsolid = Mask(quantised < solid)
+    unsolid = Mask(quantised < SOLID)
     widest = max(PIN_HOLE_SIDE[0], PIN_HOLE_SIDE[1] * scale)
     # Closing by a square fills whatever is narrower than it, and that alone need be asked.
     wide = unsolid.erode(widest / 2).dilate(widest / 2)
     apart = max(PIN_HOLE_APART[0], round(PIN_HOLE_APART[1] * scale))
-    if quick:
-        asked, joined = _far_from_border(unsolid, wide, apart)
-    else:
-        asked, joined = unsolid - wide.dilate(1), Mask.empty(wide.shape)
+    lone = _shallow(quantised, unsolid, wide.dilate(2 * apart), apart)
+    if lone:
+        unsolid |= lone
+    asked = unsolid - wide.dilate(1)
     if not asked:
         return asked
     part = asked.box(reach_of_gaps(widest, apart, scale))
-    around, joined = unsolid.crop(part), joined.crop(part)
-    if quick:
-        dents = Dents.of(quantised, part, asked.crop(part), Mask.empty(around.shape))
-        openings = None
-    else:
-        dents = Dents.of(quantised, part, around, wide.crop(part))
-        openings = earlier.of("openings", (wide,), lambda: small_openings(wide, scale)).crop(part)
-    joined |= where_gaps_begin(dents, openings, widest, apart, scale)
-    # Only openings beside them tell gaps between leaves from pin holes in groups.
-    largest = widest if quick else PIN_HOLE_GROUP * widest
-    scattered = not quick and scale < PIN_HOLE_TOUCHING[1]
-    found = _lone(quantised, dents, joined, apart, largest, scattered)
-    if not quick:
-        found |= _thick(dents, widest)
+    around = unsolid.crop(part)
+    dents = Dents.of(quantised, part, around, wide.crop(part))
+    openings = earlier.of("openings", (wide,), lambda: small_openings(wide, scale)).crop(part)
+    begin = where_gaps_begin(dents, openings, widest, apart, scale)
+    scattered = scale < PIN_HOLE_TOUCHING[1]
+    found = _lone(quantised, dents, begin, apart, PIN_HOLE_GROUP * widest, scattered)
+    found |= _thick(dents, widest)
+    if found:
+        found -= out_of_focus(dents, found)
     if not found:
         return Mask.empty(quantised.shape)
     # The skirts of a hole are its own, those of what lies beside it are not.
-    found = found.dilate(2) - (around - found).dilate(1)
-    whole = np.zeros(quantised.shape, np.uint8)
-    whole[part] = found.pixels()
+    holes = found.dilate(2) - (around - found).dilate(1)
+    return _whole(holes, part, quantised.shape) & Mask(quantised < 255)
+
+
+def _shallow(quantised: Alpha8, unsolid: Mask, near: Mask, apart: int) -> Mask:
+    """Far from the border, dents that are nowhere deep and no part of rows that lead there."""
+    shallow = Mask(quantised < PIN_HOLE_SHALLOW) - unsolid
+    lone = shallow - unsolid.dilate(1) - near
+    if not lone:
+        return lone
+    near |= (shallow & near).dilate(2 * apart + 1)
+    shallow -= near
+    part = lone.box(12)
+    regions = label(shallow.crop(part), connectivity=8)
+    beside = (unsolid | near).crop(part).dilate(1)
+    chosen = regions.meeting(lone.crop(part)) & ~regions.meeting(beside)
+    return _whole(regions.mask_of(chosen), part, quantised.shape)
+
+
+def _whole(mask: Mask, part: Part, shape: tuple[int, ...]) -> Mask:
+    """A mask of the whole picture from that of a part."""
+    whole = np.zeros(shape, np.uint8)
+    whole[part] = mask.pixels()
     return Mask(whole)
-
-
-def _far_from_border(unsolid: Mask, wide: Mask, apart: int) -> tuple[Mask, Mask]:
-    """The dents that are no part of rows beside the border, and those that rows may lead to."""
-    near = wide.dilate(2 * apart)
-    left, joined = unsolid - near, (unsolid & near) - wide
-    for _ in range(_STEPS + 1):
-        joined = joined.dilate(2 * apart + 1) & left
-        if not joined:
-            break
-        left -= joined
-    return left, joined.dilate(2 * apart + 1) & left
 
 
 def _thick(dents: Dents, widest: float) -> Mask:

@@ -6,13 +6,16 @@ import numpy as np
 
 from refinement.planes.grid import Alpha8, rough_cell_share
 from refinement.planes.masks import Mask
+from refinement.planes.steps import steps_at
 from refinement.regions.rings import Rings
 from refinement.thresholds import (
     DIRTY,
     DIRTY_SIDE,
+    DIRTY_SOFT,
     EVEN_OUTSIDE,
     EVEN_REACHES,
     EVEN_WHOLE,
+    FINE_REACH,
     HAZY,
 )
 
@@ -29,7 +32,10 @@ def is_undamaged(quantised: Alpha8, inside: Mask, outside: Mask, rings: Rings, s
     """
     least = round(DIRTY_SIDE**2 * quantised.size / 1024**2)
     if not _exact(quantised, inside, 255, DIRTY, least):
-        return _exact(quantised, outside, 0, EVEN_OUTSIDE) and _is_even(quantised, inside, step)
+        return _exact(quantised, outside, 0, EVEN_OUTSIDE) and (
+            _is_even(quantised, inside, step)
+            or (_exact(quantised, outside, 0, 0) and _is_soft(quantised, inside))
+        )
     return _exact(quantised, outside & rings.ring, 0, HAZY) and _exact(
         quantised, outside - rings.ring, 0, HAZY
     )
@@ -45,6 +51,21 @@ def _is_even(quantised: Alpha8, inside: Mask, step: int) -> bool:
     opaque = rough_cell_share(Mask(quantised == 255), step)[body]
     whole, reached = (np.count_nonzero(cells) for cells in (opaque == 1, opaque > 0))
     return whole <= EVEN_WHOLE * opaque.size and 0 < EVEN_REACHES * opaque.size <= reached
+
+
+def _is_soft(quantised: Alpha8, inside: Mask) -> bool:
+    """Whether what lacks to 1 in the body is narrow, smooth and little.
+
+    Gaps between strands that are out of focus are like that. Beside a background that is exact,
+    damage covers more or is steep.
+    """
+    lack = inside - Mask(quantised == 255)
+    near = lack & Mask(quantised == 255).dilate(FINE_REACH)
+    most, least, step, share = DIRTY_SOFT
+    if near.count() < least * lack.count() or lack.count() > most * inside.count():
+        return False
+    steep = steps_at(quantised, lack.places()) > step
+    return bool(np.count_nonzero(steep) <= share * steep.size)
 
 
 def _exact(

@@ -20,6 +20,7 @@ from refinement.planes.grid import (
     rough_cell_share,
     square_kernel,
 )
+from refinement.planes.labels import label
 from refinement.planes.masks import Mask
 from refinement.thresholds import (
     CLEAR,
@@ -41,9 +42,34 @@ def find_narrow_dips(quantised: Alpha8, scale: float) -> Mask:
     Returns:
         Pixels below 1 that a small square closes to 1, where such dips are dense.
     """
+    dense, dips = _dense(quantised, scale)
+    return dips & dense if dense else dense
+
+
+def in_dense_dips(holes: Mask, quantised: Alpha8, scale: float) -> Mask:
+    """Those of some holes that lie where narrow dips are dense even if none of the holes was one.
+
+    Args:
+        holes: What may be pin holes.
+        quantised: (H, W) uint8.
+        scale: Size of the picture relative to 1024 x 1024.
+    """
+    filled = quantised.copy()
+    filled.ravel()[holes.places()] = 255
+    dense, _ = _dense(filled, scale)
+    if not dense:
+        return dense
+    regions = label(holes, connectivity=8)
+    runs, of = regions.within(holes & dense)
+    inside = np.bincount(of, weights=runs.lengths, minlength=regions.count)
+    return regions.mask_of(2 * inside > regions.areas)
+
+
+def _dense(quantised: Alpha8, scale: float) -> tuple[Mask, Mask]:
+    """Where narrow dips are dense, and all narrow dips."""
     dip, gap = (Mask(quantised <= 255 - least) for least in NARROW_DEEP)
     if not gap:
-        return gap
+        return gap, dip
     part = dip.box(round(2 * FINE_REACH * scale) + 3)
     closing = square_kernel(FINE_REACH * scale)
     closed = np.asarray(cv2.morphologyEx(quantised[part], cv2.MORPH_CLOSE, closing))
@@ -67,4 +93,4 @@ def find_narrow_dips(quantised: Alpha8, scale: float) -> Mask:
         _, labels = cv2.connectedComponents(as_mask8(dense), connectivity=8)
         near = dilate(as_mask8(clear), np.ones((5, 5), np.uint8)) > 0
         dense &= np.isin(labels, labels[near & dense])
-    return dips & mask_from_cells(dense, quantised.shape)
+    return mask_from_cells(dense, quantised.shape), dips
