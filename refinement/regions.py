@@ -206,7 +206,8 @@ def _cloth(quantised: Alpha8, unknown: _Unknown, step: int, scale: float) -> Mas
     panels, background = unknown.panels.sure - unknown.panels.loose, unknown.background
     enclosed = panels - regions_meeting(panels, background.dilate(2))
     lenses = backgrounds.thinly_enclosed(enclosed, background, scale)
-    cloth = (unknown.connected - background).erode(PANEL_WIDE * scale)
+    soft = unknown.connected | unknown.panels.likely  # a matte that is not damaged keeps these
+    cloth = (soft - background).erode(PANEL_WIDE * scale)
     behind = backgrounds.like_cloth(panels - lenses, quantised, cloth, step)
     return unknown.panels.loose | lenses | behind
 
