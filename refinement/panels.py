@@ -178,7 +178,7 @@ class _Flat:
         covered = beside(body.pixels())
         chosen = covered / np.maximum(rim, 1) > PANEL_BODY
         chosen &= grown.mean(_roughness(self.alpha), grown.core) < SMOOTH
-        loose = chosen & ~self._ends(beside, rim, covered, body) if chosen.any() else chosen
+        loose = chosen & ~self._ends(beside, rim, covered, body, rim) if chosen.any() else chosen
         return self._whole(grown, chosen), self._whole(grown, loose)
 
     def likely(self, known: Mask) -> Mask:
@@ -204,7 +204,7 @@ class _Flat:
         chosen = (share > PANEL_BODY) | ((share > least) & (grown.mean(self.alpha, within) > level))
         chosen &= grown.mean(_roughness(self.alpha), within) < LIKELY_SMOOTH
         # Where no body is beside it a panel ends as the subject does, and fringes fade.
-        chosen &= self._ends(beside, rim, covered, body)
+        chosen &= self._ends(beside, rim, covered, body, rim - covered)
         return self._whole(grown, chosen)
 
     def _ends(
@@ -213,11 +213,12 @@ class _Flat:
         rim: NDArray[np.intp],
         covered: NDArray[np.intp],
         body: Mask,
+        of: NDArray[np.intp],
     ) -> NDArray[np.bool_]:
-        """Which regions end abruptly where no body is beside them, (count,)."""
+        """Which regions end abruptly where no body is, but for a share ``of`` a rim, (count,)."""
         lowest = erode(self.alpha, square_kernel(3 * self.scale))
         ends = beside((Mask(lowest <= CLEAR_AT_MOST) - body).pixels())
-        return np.asarray(ends >= LIKELY_ENDS * (rim - covered))
+        return np.asarray(rim - covered - ends <= (1 - LIKELY_ENDS) * of)
 
     def _grow(self, known: Mask) -> _Grown | None:
         """Grow from what is level over all that is not much lower.
