@@ -138,7 +138,8 @@ def _halos(
     # The rim towards background: gradual beside a halo, an edge round cloth.
     lower, names = regions.pixels_of(Mask(alpha <= CLEAR).dilate(1) & regions.mask)
     inner = dilate(level, near).ravel()[lower].astype(np.int32)
-    edge = (inner > HALO_EDGE) & (highest.ravel()[lower] > CRISP_RISE * inner)
+    begins = erode(alpha, near).ravel()[lower] < (1 - CRISP_RISE) * inner
+    edge = (begins | (inner > HALO_EDGE)) & (highest.ravel()[lower] > CRISP_RISE * inner)
     outer = np.bincount(names, minlength=regions.count)
     gradual = np.bincount(names[edge], minlength=regions.count) <= CRISP_RIM * outer
     gradual[0] = False

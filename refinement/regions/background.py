@@ -18,11 +18,14 @@ from refinement.planes.grid import (
     as_mask8,
     blur,
     dilate,
+    erode,
+    level_beside,
     mask_from_cells,
+    masked_means,
     rough_cell_share,
     square_kernel,
 )
-from refinement.planes.labels import Labelled, label
+from refinement.planes.labels import Labelled, label, regions_meeting
 from refinement.planes.masks import Mask
 from refinement.regions.earlier import Earlier
 from refinement.thresholds import (
@@ -34,25 +37,31 @@ from refinement.thresholds import (
     DENT,
     FLAT,
     GAP_AREA,
+    HALO_EDGE,
     HAZE_AT_MOST,
+    HAZE_SIDE,
     PANE_APART,
     PANE_RIM,
     PANE_WIDE,
+    PANEL_TOLERANCE,
     PIN_HOLE,
     SOLID,
     VISIBLE,
 )
 
 
-def clear_level(mean: Plane, mean_square: Plane) -> int:
+def clear_level(quantised: Alpha8, mean: Plane, mean_square: Plane, step: int, scale: float) -> int:
     """The level up to which a pixel may be background in this picture.
 
     Alpha should be 0 far from everything visible. Its 95th percentile there is the haze of the
-    picture, and a pixel below that level is no evidence of foreground.
+    picture, and a pixel below that level is no evidence of foreground. Faint cloth is no haze.
 
     Args:
+        quantised: (H, W) uint8.
         mean: From :func:`refinement.planes.grid.cell_moments`, of alpha.
         mean_square: From :func:`refinement.planes.grid.cell_moments`, of alpha.
+        step: Side of a coarse cell in pixels.
+        scale: Size of the picture relative to 1024 x 1024.
 
     Returns:
         A level of 255, at least :data:`~refinement.thresholds.CLEAR`.
@@ -62,9 +71,15 @@ def clear_level(mean: Plane, mean_square: Plane) -> int:
     far = dilate(visible, np.ones((5, 5), np.uint8)) == 0
     if np.count_nonzero(far) < 16:
         return CLEAR
-    haze = float(np.percentile(mean[far], 95))
     factor, offset = CLEAR_MARGIN
-    return int(np.clip(round(factor * haze + offset), CLEAR, CLEAR_AT_MOST))
+    level = factor * float(np.percentile(mean[far], 95)) + offset
+    if level > CLEAR:
+        smooth = np.asarray(cv2.blur(quantised, (2 * round(2 * scale) + 1,) * 2), np.uint8)
+        cloth = crisp_rims(smooth, Mask(smooth <= CLEAR), scale)
+        cloth = regions_meeting(cloth, cloth.erode(HAZE_SIDE * scale))  # noise has edges too
+        far &= rough_cell_share(cloth, step) == 0
+        level = factor * float(np.percentile(mean[far], 95)) + offset if far.any() else 0
+    return int(np.clip(round(level), CLEAR, CLEAR_AT_MOST))
 
 
 def background_core(
@@ -113,40 +128,84 @@ def background_core(
     return core, depth, int(np.count_nonzero(enclosed[1:]))
 
 
-def find_panes(quantised: Alpha8, background: Mask, scale: float) -> Mask:
+def find_panes(quantised: Alpha8, background: Mask, step: int, scale: float) -> tuple[Mask, Mask]:
     """Faint parts that body encloses: lenses, the meshes of lace, openings that halo fills.
 
     They are wider than pin holes and fainter than panels, and what encloses them is thin or full of
-    others, so they are not filled. Whether they are glass or halo is not asked here.
+    others, or cloth of their level lies outside, so they are not filled. Whether they are glass or
+    halo is not asked here.
 
     Args:
         quantised: (H, W) uint8.
         background: Definite background.
+        step: Side of a coarse cell in pixels.
         scale: Size of the picture relative to 1024 x 1024.
+
+    Returns:
+        The mask, and the middle of the wide faint parts that body does not enclose.
     """
     faint = Mask(quantised <= DENT) - background
     wide = faint.erode(PANE_WIDE[0][0] * scale)
     if not wide:
-        return wide
+        return wide, wide
     regions = label(faint, connectivity=8)
     open_ = regions.meeting(background.dilate(1))
     enclosed = regions.meeting(wide) & ~open_
-    panes = regions.mask_of(enclosed)
+    panes, beside = regions.mask_of(enclosed), regions.mask_of(open_)
     if not panes:
-        return panes
-    outside = background | regions.mask_of(open_)
+        return panes, wide & beside
+    thin = thinly_enclosed(panes, background | beside, scale, PANE_WIDE)
+    return thin | like_cloth(panes - thin, quantised, wide & beside, step), wide & beside
+
+
+def thinly_enclosed(
+    panes: Mask,
+    outside: Mask,
+    scale: float,
+    most: tuple[tuple[int, int], ...] = PANE_WIDE[:1],
+) -> Mask:
+    """The groups of wide parts that have little body between them and the outside.
+
+    Args:
+        panes: Parts that body encloses.
+        outside: What lies outside.
+        scale: Size of the picture relative to 1024 x 1024.
+        most: As :data:`~refinement.thresholds.PANE_WIDE`.
+    """
     grown = panes.dilate(PANE_APART * scale)
     groups = label(grown, connectivity=8)
     places, names = groups.pixels_of(grown - grown.erode(1))
     rim = np.maximum(np.bincount(names, minlength=groups.count), 1)
     thin = np.zeros(groups.count, np.bool_)
-    for half, body in PANE_WIDE:
-        wide = panes & faint.erode(half * scale)
+    for half, body in most:
+        wide = panes.erode(half * scale)
         if wide:
             beside = outside.dilate(body * scale).at(places)
             share = np.bincount(names[beside], minlength=groups.count) / rim
             thin |= (share > PANE_RIM) & groups.meeting(wide)
     return panes & groups.mask_of(thin)
+
+
+def like_cloth(parts: Mask, quantised: Alpha8, cloth: Mask, step: int) -> Mask:
+    """The parts that have the level of the nearest cloth: it goes on behind the body.
+
+    Args:
+        parts: Translucent parts that body encloses.
+        quantised: (H, W) uint8.
+        cloth: Wide translucent parts that it does not enclose.
+        step: Side of a coarse cell in pixels.
+    """
+    if parts and cloth:  # a detached blob is no cloth
+        pieces = label(cloth, connectivity=8)
+        cloth = pieces.mask_of(pieces.areas > max(1, parts.count()))
+    if not parts or not cloth:
+        return Mask.empty(quantised.shape)
+    level, _ = level_beside(*masked_means(quantised, cloth.pixels(), step))
+    regions = label(parts, connectivity=8)
+    places, names = regions.pixels_of(parts)
+    lacking = quantised.ravel()[places] - Interpolated(level, quantised.shape).at(places)
+    total = np.bincount(names, weights=lacking, minlength=regions.count)
+    return regions.mask_of(np.abs(total) <= PANEL_TOLERANCE * regions.areas)
 
 
 def pin_holes(
@@ -217,17 +276,24 @@ def crisp_rims(quantised: Alpha8, background: Mask, scale: float) -> Mask:
     Returns:
         The mask of those regions.
     """
-    faint = Mask(quantised < HAZE_AT_MOST) - background
-    regions = label(faint, connectivity=4)
-    # The level that alpha reaches within a few pixels, and the level it reaches farther in.
-    soon = dilate(quantised * faint.pixels(), square_kernel(4 * scale))
-    level = dilate(soon, square_kernel(12 * scale))
-    beside, names = regions.pixels_of(faint & background.dilate(1))
-    soon, level = soon.ravel()[beside], level.ravel()[beside]
-    edge = (soon > CRISP_RISE * level.astype(np.float32)) & (level > VISIBLE)
-    rim = np.bincount(names, minlength=regions.count)
-    sharp = np.bincount(names[edge], minlength=regions.count)
-    return regions.mask_of((sharp > CRISP_RIM * rim) & (rim > 0))
+    found, lowest = Mask.empty(background.shape), erode(quantised, square_kernel(4 * scale))
+    reach = max(1, round(3 * scale))
+    unsolid = Mask(quantised < SOLID) - background
+    whole = unsolid & unsolid.erode(reach).dilate(reach)
+    # Folds part cloth into faint regions, and those within it have no rim of their own.
+    for faint in (unsolid & Mask(quantised < HAZE_AT_MOST), whole):
+        regions = label(faint, connectivity=4)
+        # The level that alpha reaches within a few pixels, and the level it reaches farther in.
+        soon = dilate(quantised * faint.pixels(), square_kernel(4 * scale))
+        level = dilate(soon, square_kernel(12 * scale))
+        beside, names = regions.pixels_of(faint & background.dilate(1))
+        soon, level = soon.ravel()[beside], level.ravel()[beside].astype(np.float32)
+        begins = (level > HALO_EDGE) | (lowest.ravel()[beside] < (1 - CRISP_RISE) * level)
+        edge = (soon > CRISP_RISE * level) & (level > VISIBLE) & begins
+        rim = np.bincount(names, minlength=regions.count)
+        sharp = np.bincount(names[edge], minlength=regions.count)
+        found |= regions.mask_of((sharp > CRISP_RIM * rim) & (rim > 0))
+    return found
 
 
 def gap_area(scale: float) -> int:

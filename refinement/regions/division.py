@@ -45,6 +45,7 @@ from refinement.thresholds import (
     HAZE_SIDE,
     OPAQUE_VEIL,
     PANEL_RIM,
+    PANEL_WIDE,
     SOLID,
     STRANDS_SHARE,
     TAIL_REACH,
@@ -150,6 +151,7 @@ def divide(
         step,
     )
     tails = faint_tails(quantised)
+    earlier.damaged |= not undamaged
     if undamaged:
         seen_stray = regions_meeting(stray, unknown.haze | Mask(quantised >= VISIBLE))
         kept = seen_stray & tails
@@ -157,7 +159,7 @@ def divide(
             seen_stray -= kept & regions_meeting(Mask(quantised) - (seen_stray - kept), found.mask)
         regions.outside -= stray - seen_stray
         skirts = seen_stray.dilate(6 * scale)
-        _spare_fine_structure(regions, quantised, unknown, rings, skirts, scale)
+        _spare_fine_structure(regions, quantised, unknown, rings, skirts, scale, earlier)
         regions.outside &= seen_stray.dilate(2) | ~tails
         regions.outside |= seen_stray
     else:
@@ -187,13 +189,27 @@ def _spare_fine_structure(
     rings: Rings,
     skirts: Mask,
     scale: float,
+    earlier: Earlier,
 ) -> None:
     """In an undamaged matte, leave alone what may be hair near the border."""
     panels = unknown.panels.sure
+    if panels and not earlier.damaged:
+        panels -= _cloth(quantised, unknown, regions.step, scale)
     if panels:  # with the rim about them, which is steeper
         panels |= panels.dilate(1 + PANEL_RIM * scale) - unknown.connected
     regions.inside &= panels | Mask(quantised == 255)
     regions.outside &= skirts | ~rings.ring  # nothing fine reaches that far
+
+
+def _cloth(quantised: Alpha8, unknown: _Unknown, step: int, scale: float) -> Mask:
+    """What looks like a panel in an undamaged matte: lenses, and cloth that goes on elsewhere."""
+    panels, background = unknown.panels.sure - unknown.panels.loose, unknown.background
+    enclosed = panels - regions_meeting(panels, background.dilate(2))
+    lenses = backgrounds.thinly_enclosed(enclosed, background, scale)
+    soft = unknown.connected | unknown.panels.likely  # a matte that is not damaged keeps these
+    cloth = (soft - background).erode(PANEL_WIDE * scale)
+    behind = backgrounds.like_cloth(panels - lenses, quantised, cloth, step)
+    return unknown.panels.loose | lenses | behind
 
 
 def _clear_around(regions: Regions, fragile: Mask, scale: float) -> None:
@@ -237,7 +253,7 @@ def _unknown(
 ) -> tuple[_Unknown, Plane]:
     """What is unknown, and the distance of every pixel from background (float32)."""
     mean, mean_square = cell_moments(quantised, step)
-    clear = backgrounds.clear_level(mean, mean_square)
+    clear = backgrounds.clear_level(quantised, mean, mean_square, step, scale)
     core = backgrounds.background_core(quantised, clear, step, scale, earlier)
     if core[0].count() < 0.02 * quantised.size:
         # The picture has no background, or all of it lies under haze.
@@ -245,7 +261,7 @@ def _unknown(
         if hazy[0].count() > 0.05 * quantised.size:
             clear, core = HAZE_AT_MOST, hazy
     background, depth, openings = core
-    panes = backgrounds.find_panes(quantised, background, scale)
+    panes, faint = backgrounds.find_panes(quantised, background, step, scale)
     if panes:  # they have a border, as background has
         background |= panes
         depth = nearer(depth, panes, Mask(quantised < SOLID).dilate(1))
@@ -256,15 +272,15 @@ def _unknown(
     border.dents |= panels.sure | panels.likely
 
     # A level unknown region farther than the band's width is haze if it is faint.
-    beyond = border.connected & border.plateau
+    beyond = (border.connected & border.plateau) | faint
     if beyond:
         beyond &= backgrounds.near_cells(level_cells, quantised.shape)
         places = beyond.places()
         far = depth.ravel()[places] > options.band_width * scale
         beyond = Mask.of_places(places[far], beyond.shape)
-    haze = beyond
-    if beyond:
-        haze = _wide(beyond & Mask(quantised < HAZE_AT_MOST), HAZE_SIDE * scale)
+    haze = beyond & border.plateau
+    if haze:
+        haze = _wide(haze & Mask(quantised < HAZE_AT_MOST), HAZE_SIDE * scale)
     if clear == CLEAR and haze:
         haze -= backgrounds.crisp_rims(quantised, background, scale)
     found = _Unknown(

@@ -16,10 +16,14 @@ class Earlier:
     A matte that is right but for a few pixels is gone over again until nothing changes. Its
     background and its border are the same each time, and to measure distances from them takes a
     fifth of a pass.
+
+    Attributes:
+        damaged: Whether the matte was damaged in an earlier pass.
     """
 
     def __init__(self) -> None:
         """Know nothing."""
+        self.damaged = False
         self._found: dict[str, tuple[tuple[Any, ...], Any]] = {}
 
     def of(self, step: str, inputs: tuple[Any, ...], find: Callable[[], Found]) -> Found:

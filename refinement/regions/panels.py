@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from refinement.planes.grid import (
     Alpha8,
     Plane,
-    as_mask8,
     dilate,
     erode,
     interpolate_level,
@@ -55,11 +54,14 @@ class Panels:
         mask: Whole panels and veils with their soft rims.
         sure: Those of them that are certainly no hair.
         likely: Further panels, with less body about them or in a veil; a damaged matte has such.
+        loose: Those of ``sure`` that do not end as abruptly as the subject where no body is beside
+            them: parts of something larger.
     """
 
     mask: Mask
     sure: Mask
     likely: Mask
+    loose: Mask
 
 
 def find_panels(
@@ -83,22 +85,22 @@ def find_panels(
     # Body that is hardly veiled needs nothing.
     veiled = high & (mean < SOLID + PANEL_TOLERANCE)
     shape = quantised.shape
-    veils = sure = likely = Mask.empty(shape)
+    veils = sure = likely = loose = Mask.empty(shape)
     if veiled.any():
         level = interpolate_level(spread(mean, high.astype(np.float32)), shape)
         core = mask_from_cells(veiled, shape)
         veils = _without_slopes(_grow(core, level, smooth, VEIL_REACH * scale), quantised, scale)
     flat = _Flat.of(quantised, smooth, scale)
     if flat is not None:
-        sure = flat.sure()
+        sure, loose = flat.sure()
         likely = flat.likely(veils | sure)
-    return Panels(veils | sure | likely, sure, likely)
+    return Panels(veils | sure | likely, sure, likely, loose)
 
 
 def has_panels(quantised: Alpha8, scale: float) -> bool:
     """Whether :func:`find_panels` would find panels that are certainly no hair."""
     flat = _Flat.of(quantised, _smooth(quantised, scale), scale)
-    return flat is not None and bool(flat.sure())
+    return flat is not None and bool(flat.sure()[0])
 
 
 def _smooth(quantised: Alpha8, scale: float) -> Alpha8:
@@ -166,15 +168,18 @@ class _Flat:
         between, wide = (Mask(mask.pixels()[part]) for mask in (between, wide))
         return cls(quantised.shape, part, quantised[part], between, wide, span, scale)
 
-    def sure(self) -> Mask:
-        """The panels: level below SOLID, smooth, and surrounded by body."""
+    def sure(self) -> tuple[Mask, Mask]:
+        """The panels: level below SOLID, smooth, and surrounded by body; and the loose ones."""
         grown = self._grow(Mask.empty(self.alpha.shape))
         if grown is None:
-            return Mask.empty(self.shape)
+            return Mask.empty(self.shape), Mask.empty(self.shape)
         rim, beside = grown.rim(self.scale)
-        chosen = beside(as_mask8(self.alpha >= SOLID)) / np.maximum(rim, 1) > PANEL_BODY
+        body = Mask(self.alpha >= SOLID)
+        covered = beside(body.pixels())
+        chosen = covered / np.maximum(rim, 1) > PANEL_BODY
         chosen &= grown.mean(_roughness(self.alpha), grown.core) < SMOOTH
-        return self._whole(grown, chosen)
+        loose = chosen & ~self._ends(beside, rim, covered, body, rim) if chosen.any() else chosen
+        return self._whole(grown, chosen), self._whole(grown, loose)
 
     def likely(self, known: Mask) -> Mask:
         """Dense panels with less body about them, and panels in what was found before.
@@ -199,10 +204,21 @@ class _Flat:
         chosen = (share > PANEL_BODY) | ((share > least) & (grown.mean(self.alpha, within) > level))
         chosen &= grown.mean(_roughness(self.alpha), within) < LIKELY_SMOOTH
         # Where no body is beside it a panel ends as the subject does, and fringes fade.
+        chosen &= self._ends(beside, rim, covered, body, rim - covered)
+        return self._whole(grown, chosen)
+
+    def _ends(
+        self,
+        beside: Callable[[Mask8], NDArray[np.intp]],
+        rim: NDArray[np.intp],
+        covered: NDArray[np.intp],
+        body: Mask,
+        of: NDArray[np.intp],
+    ) -> NDArray[np.bool_]:
+        """Which regions end abruptly where no body is, but for a share ``of`` a rim, (count,)."""
         lowest = erode(self.alpha, square_kernel(3 * self.scale))
         ends = beside((Mask(lowest <= CLEAR_AT_MOST) - body).pixels())
-        chosen &= ends >= LIKELY_ENDS * (rim - covered)
-        return self._whole(grown, chosen)
+        return np.asarray(rim - covered - ends <= (1 - LIKELY_ENDS) * of)
 
     def _grow(self, known: Mask) -> _Grown | None:
         """Grow from what is level over all that is not much lower.
