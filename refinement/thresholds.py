@@ -112,8 +112,8 @@ Trade: a head's edge is open along as much, and with 0.35 or 128 drawn tulle is 
 DENSER_PANEL: Final = (170, 32, 0.7)
 """Above the first it needs only touch body, because cloth that one sees through is fainter. Where
 it holds a square of twice the second, in pixels, it may have texture, and the third of the rest of
-its rim ends abruptly. Measured on seven designs at two strengths: 2.2 million pixels of panels,
-0.01 of hair, fur and defocus, none of drawn tulle; with 150 drawn tulle is filled."""
+its rim ends abruptly. Measured on seven designs at two strengths: 2.0 million pixels of panels,
+0.003 of hair, fur and defocus, none of drawn tulle; with 150 drawn tulle is filled."""
 VEIL: Final = 204
 """A level part above this (0.8) is a veil over the body wherever it lies. Measured: veils inside
 bodies stay above 0.9 but for 0.1 % of the pixels; denser panels have body about them."""
