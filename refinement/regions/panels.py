@@ -29,7 +29,9 @@ from refinement.planes.masks import Mask, Mask8
 from refinement.thresholds import (
     CLEAR_AT_MOST,
     DENSE_PANEL,
+    DENSER_PANEL,
     DENT,
+    HAZE_AT_MOST,
     LIKELY_ENDS,
     LIKELY_SMOOTH,
     PANEL_BODY,
@@ -141,6 +143,7 @@ class _Flat:
         part: Rows and columns.
         alpha: The part of the matte.
         between: Where alpha is neither body nor an opening.
+        dense: What of this is too dense for haze.
         wide: What of this is wide.
         span: How much alpha varies about each pixel.
         scale: Size of the picture relative to 1024 x 1024.
@@ -150,6 +153,7 @@ class _Flat:
     part: tuple[slice, slice]
     alpha: Alpha8
     between: Mask
+    dense: Mask
     wide: Mask
     span: Alpha8
     scale: float
@@ -166,7 +170,8 @@ class _Flat:
         low, high = erode(smooth[part], window), dilate(smooth[part], window)
         span = np.asarray(cv2.subtract(high, low), np.uint8)
         between, wide = (Mask(mask.pixels()[part]) for mask in (between, wide))
-        return cls(quantised.shape, part, quantised[part], between, wide, span, scale)
+        dense = between & Mask(smooth[part] > HAZE_AT_MOST)
+        return cls(quantised.shape, part, quantised[part], between, dense, wide, span, scale)
 
     def sure(self) -> tuple[Mask, Mask]:
         """The panels: level below SOLID, smooth, and surrounded by body; and the loose ones."""
@@ -178,11 +183,13 @@ class _Flat:
         covered = beside(body.pixels())
         chosen = covered / np.maximum(rim, 1) > PANEL_BODY
         chosen &= grown.mean(_roughness(self.alpha), grown.core) < SMOOTH
-        loose = chosen & ~self._ends(beside, rim, covered, body, rim) if chosen.any() else chosen
+        loose = chosen.copy()
+        if chosen.any():
+            loose &= self._fading(beside, rim - covered, body) > (1 - LIKELY_ENDS) * rim
         return self._whole(grown, chosen), self._whole(grown, loose)
 
     def likely(self, known: Mask) -> Mask:
-        """Dense panels with less body about them, and panels in what was found before.
+        """Dense panels with less body about them or with texture, and panels in what was found.
 
         What was found before counts as body beside them, because panels overlap and veiled body
         surrounds them.
@@ -191,7 +198,7 @@ class _Flat:
             known: Veils and panels found before, of the whole picture.
         """
         known = known.crop(self.part)
-        grown = self._grow(known)
+        grown = self._grow(known, DENSER_PANEL[1] * self.scale)
         if grown is None:
             return Mask.empty(self.shape)
         rim, beside = grown.rim(self.scale)
@@ -200,39 +207,47 @@ class _Flat:
         share = covered / np.maximum(rim, 1)
         # Hair that a panel grew into is rough, so more than the level part is asked.
         within = grown.core | grown.regions.mask.erode(2)
-        least, level = DENSE_PANEL
-        chosen = (share > PANEL_BODY) | ((share > least) & (grown.mean(self.alpha, within) > level))
-        chosen &= grown.mean(_roughness(self.alpha), within) < LIKELY_SMOOTH
+        level = grown.mean(self.alpha, within)
+        least, dense = DENSE_PANEL
+        body_about = (share > PANEL_BODY) | ((share > least) & (level > dense))
+        denser, thick, thick_ends = DENSER_PANEL
+        alone = (covered > 0) & (level > denser)
+        smooth = grown.mean(_roughness(self.alpha), within) < LIKELY_SMOOTH
         # Where no body is beside it a panel ends as the subject does, and fringes fade.
-        chosen &= self._ends(beside, rim, covered, body, rim - covered)
+        open_, fading = rim - covered, self._fading(beside, rim - covered, body)
+        chosen = (body_about | alone) & smooth & (fading <= (1 - LIKELY_ENDS) * open_)
+        wide = grown.regions.mask.erode(thick * self.scale)
+        if wide:  # no border is as wide, so what is may have texture and hair about it
+            chosen |= alone & grown.regions.meeting(wide) & (fading <= (1 - thick_ends) * open_)
         return self._whole(grown, chosen)
 
-    def _ends(
-        self,
-        beside: Callable[[Mask8], NDArray[np.intp]],
-        rim: NDArray[np.intp],
-        covered: NDArray[np.intp],
-        body: Mask,
-        of: NDArray[np.intp],
-    ) -> NDArray[np.bool_]:
-        """Which regions end abruptly where no body is, but for a share ``of`` a rim, (count,)."""
+    def _fading(
+        self, beside: Callable[[Mask8], NDArray[np.intp]], open_: NDArray[np.intp], body: Mask
+    ) -> NDArray[np.intp]:
+        """How many pixels of the open rim of each region do not end abruptly, (count,)."""
         lowest = erode(self.alpha, square_kernel(3 * self.scale))
-        ends = beside((Mask(lowest <= CLEAR_AT_MOST) - body).pixels())
-        return np.asarray(rim - covered - ends <= (1 - LIKELY_ENDS) * of)
+        return open_ - beside((Mask(lowest <= CLEAR_AT_MOST) - body).pixels())
 
-    def _grow(self, known: Mask) -> _Grown | None:
-        """Grow from what is level over all that is not much lower.
+    def _grow(self, known: Mask, thick: float = 0) -> _Grown | None:
+        """Grow from what is level, or too wide for a border, over all that is not much lower.
 
         Args:
             known: Where nothing is looked for.
+            thick: Half the side, in pixels, of a square that no border holds; 0 if what is not
+                level is no panel.
         """
         core = (self.wide & Mask(self.span <= PANEL_RANGE)) - known
         between = self.between - known
+        squares = Mask.empty(known.shape)
+        if thick:
+            middle = (self.dense - known).erode(thick)
+            squares = middle.dilate(max(1, thick - 2))  # without their soft rims
+            core |= squares
         if not core:
             return None
         level = local_level(self.alpha, core.pixels(), max(2, round(8 * self.scale)))
         alpha = self.alpha * between.pixels()
-        mask = _grow(core, level, alpha, PANEL_REACH * self.scale)
+        mask = squares | _grow(core, level, alpha, PANEL_REACH * self.scale)
         regions = label(mask, connectivity=8)
         if regions.count == 1 or regions.count >= np.iinfo(np.uint16).max:
             return None

@@ -82,6 +82,41 @@ def test_dense_panels_may_have_half_their_rim_open(radius: int, depth: float) ->
     assert np.count_nonzero(result[within] < 245) < 0.03 * np.count_nonzero(within)
 
 
+def worn(true: NDArray[Any]) -> NDArray[Any]:
+    """The same under a faint veil, as damaged mattes have it."""
+    return true * (1 - 0.05 * synthetic.field(np.random.default_rng(1), true.shape, 40))
+
+
+@pytest.mark.parametrize("kind", ["fade", "weave", "folds"])
+@pytest.mark.parametrize("side", [0, 1])
+def test_half_the_body_may_be_see_through(kind: str, side: int) -> None:
+    true = body()
+    y, x = np.mgrid[:SIZE, :SIZE]
+    if kind == "fade":  # the lower half, down to 0.4
+        share = 1 - 0.6 * np.clip((y - 260) / (SIZE - 260), 0, 1)
+    elif kind == "weave":
+        share = np.where(y > 300, 0.75 + 0.1 * np.sin(x * 1.5) * np.sin(y * 1.5), 1)
+    else:
+        share = np.where(y > 300, 0.75 + 0.1 * np.sin((x + y) / 6), 1)
+    raw = np.rot90(worn(true) * share, side)
+    result, report = refined(raw)
+    assert np.abs(result - np.rot90(true, side)).sum() < 0.05 * np.abs(raw - true).sum()
+    assert report.doubtful_area > 0.1
+    assert np.abs(refined(result)[0] - result).max() <= 1
+
+
+@pytest.mark.parametrize("level", [0.4, 0.6])
+def test_tulle_and_wide_slopes_of_damaged_mattes_stay(level: float) -> None:
+    x = np.arange(SIZE)[None]
+    folds = level + 0.05 * np.sin(x / 5)
+    veiled = np.maximum(worn(body()), 255 * folds * soft_disc(256, 130, 120, 0.8))
+    slope = cv2.GaussianBlur(worn(body()), (0, 0), 12.0)
+    for raw in (veiled, slope):
+        soft = (raw > 60) & (raw < 170)
+        result = refined(raw)[0]
+        assert np.abs(result - raw)[soft].mean() < 6
+
+
 def test_tulle_and_slopes_are_no_panels() -> None:
     true = np.maximum(body(), 255 * 0.6 * soft_disc(256, 160, 120, 0.8))
     assert np.abs(refined(true)[0] - true).max() <= 1
