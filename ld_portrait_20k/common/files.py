@@ -49,8 +49,10 @@ class PendingFile:
         self.stream.flush()
         if self._sync:
             os.fsync(self.stream.fileno())
-        self.stream.close()
+        if os.name != "posix":  # Windows renames no open file
+            self.stream.close()
         self._temporary.replace(self.path)
+        self.stream.close()  # not before, because the lock keeps others from sweeping the file
         if self._sync:
             sync_folder(self.path.parent)
 
@@ -182,7 +184,7 @@ def _remove_abandoned(path: Path) -> None:
     is_folder = path.is_dir()
     descriptor = os.open(path, os.O_RDONLY if is_folder else os.O_RDWR)
     try:
-        if try_lock(descriptor) is not Taken.MINE:
+        if try_lock(descriptor) is not Taken.MINE or not _is_still(path, descriptor):
             return
         if is_folder:
             shutil.rmtree(path)

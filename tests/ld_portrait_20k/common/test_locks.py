@@ -76,9 +76,28 @@ def test_a_folder_that_cannot_be_synced_is_no_error(
         files.sync_folder(tmp_path)
 
 
+def test_nobody_sweeps_a_file_that_takes_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace = Path.replace
+    sweep = (
+        "import pathlib, sys; from ld_portrait_20k.common import files; "
+        "files.sweep_once(pathlib.Path(sys.argv[1]))"
+    )
+
+    def swept_before(self: Path, target: Path) -> Path:
+        subprocess.run([sys.executable, "-c", sweep, str(tmp_path)], cwd=ROOT, check=True)
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", swept_before)
+    files.write_bytes(tmp_path / "file", b"content")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+    assert (tmp_path / "file").read_bytes() == b"content"
+
+
 def test_what_killed_processes_left_is_removed_and_what_is_written_stays(tmp_path: Path) -> None:
     begun = (
-        "import os, pathlib, sys; from ld_portrait_20k import files; "
+        "import os, pathlib, sys; from ld_portrait_20k.common import files; "
         "folder = pathlib.Path(sys.argv[1]); "
         "file = files.PendingFile(folder / 'file'); file.stream.write(b'half'); "
         "context = files.replacing_folder(folder / 'folder'); inner = context.__enter__(); "
