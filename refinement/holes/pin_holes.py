@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from refinement.holes.dents import Dents, Part
+from refinement.holes.dents import Dents
 from refinement.holes.focus import out_of_focus
 from refinement.holes.gaps import reach_of_gaps, small_openings, where_gaps_begin
 from refinement.holes.groups import Groups
@@ -75,7 +75,7 @@ def find_pin_holes(quantised: Alpha8, scale: float, earlier: Earlier) -> Mask:
         return Mask.empty(quantised.shape)
     # The skirts of a hole are its own, those of what lies beside it are not.
     holes = found.dilate(2) - (around - found).dilate(1)
-    return _whole(holes, part, quantised.shape) & Mask(quantised < 255)
+    return holes.placed(part, quantised.shape) & Mask(quantised < 255)
 
 
 def _shallow(quantised: Alpha8, unsolid: Mask, near: Mask, apart: int) -> Mask:
@@ -86,18 +86,11 @@ def _shallow(quantised: Alpha8, unsolid: Mask, near: Mask, apart: int) -> Mask:
         return lone
     near |= (shallow & near).dilate(2 * apart + 1)
     shallow -= near
-    part = lone.box(12)
+    part = lone.box(2)  # what lies farther decides nothing
     regions = label(shallow.crop(part), connectivity=8)
     beside = (unsolid | near).crop(part).dilate(1)
     chosen = regions.meeting(lone.crop(part)) & ~regions.meeting(beside)
-    return _whole(regions.mask_of(chosen), part, quantised.shape)
-
-
-def _whole(mask: Mask, part: Part, shape: tuple[int, ...]) -> Mask:
-    """A mask of the whole picture from that of a part."""
-    whole = np.zeros(shape, np.uint8)
-    whole[part] = mask.pixels()
-    return Mask(whole)
+    return regions.mask_of(chosen).placed(part, quantised.shape)
 
 
 def _thick(dents: Dents, widest: float) -> Mask:

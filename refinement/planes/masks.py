@@ -158,6 +158,12 @@ class Mask:
         stop = min(columns.stop, self.shape[1]) - first * _BITS
         return Mask(pixels[:, columns.start - first * _BITS : stop])
 
+    def placed(self, box: tuple[slice, slice], shape: tuple[int, ...]) -> Mask:
+        """The mask as rows and columns of a larger one that holds nothing else."""
+        whole = np.zeros(shape, np.uint8)
+        whole[box] = self.pixels()
+        return Mask(whole)
+
     def dilate(self, radius: float) -> Mask:
         """All pixels within a square about a pixel of the mask.
 

@@ -73,9 +73,7 @@ def _dense(quantised: Alpha8, scale: float) -> tuple[Mask, Mask]:
     part = dip.box(round(2 * FINE_REACH * scale) + 3)
     closing = square_kernel(FINE_REACH * scale)
     closed = np.asarray(cv2.morphologyEx(quantised[part], cv2.MORPH_CLOSE, closing))
-    whole = np.zeros_like(quantised)
-    whole[part] = closed == 255
-    opaque = Mask(whole)
+    opaque = Mask(closed == 255).placed(part, quantised.shape)
     dips = opaque - Mask(quantised == 255)
     least, side = NARROW_CELLS
     step = max(least, round(8 * scale))

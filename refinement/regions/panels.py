@@ -258,9 +258,7 @@ class _Flat:
         chosen[0] = False
         if not chosen.any():
             return Mask.empty(self.shape)
-        whole = np.zeros(self.shape, np.uint8)
-        whole[self.part] = grown.regions.mask_of(chosen).pixels()
-        return Mask(whole)
+        return grown.regions.mask_of(chosen).placed(self.part, self.shape)
 
 
 @dataclass(frozen=True, slots=True)
