@@ -23,7 +23,7 @@ from refinement.planes.grid import (
     square_kernel,
 )
 from refinement.planes.masks import Mask
-from refinement.thresholds import (
+from refinement.thresholds.doubt import (
     ERROR_HALF,
     ERROR_KEPT,
     ERROR_LEVEL,

@@ -13,7 +13,7 @@ from refinement.options import Options
 from refinement.planes.grid import Alpha8
 from refinement.planes.masks import Mask
 from refinement.regions.division import Regions
-from refinement.thresholds import EMPTY_SOFT_AREA, HAZE_REJECTED, TRANSLUCENT_AT_MOST
+from refinement.thresholds.doubt import EMPTY_SOFT_AREA, HAZE_REJECTED, TRANSLUCENT_AT_MOST
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,10 +32,8 @@ from refinement.planes.labels import Labelled, count_beside, label
 from refinement.planes.masks import Mask
 from refinement.planes.runs import Places
 from refinement.regions.division import Regions
-from refinement.thresholds import (
-    CLEAR,
-    CRISP_RIM,
-    CRISP_RISE,
+from refinement.thresholds.background import CRISP_RIM, CRISP_RISE
+from refinement.thresholds.band import (
     HALO_ABRUPT,
     HALO_ALIKE_ABRUPT,
     HALO_ALIKE_OPEN,
@@ -54,6 +52,7 @@ from refinement.thresholds import (
     HALO_TOLERANCE,
     HALO_WIDE,
 )
+from refinement.thresholds.levels import CLEAR
 
 
 @dataclass(slots=True)

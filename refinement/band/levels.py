@@ -21,7 +21,7 @@ from refinement.planes.labels import regions_meeting
 from refinement.planes.masks import Mask
 from refinement.planes.runs import Places
 from refinement.regions.division import Regions
-from refinement.thresholds import (
+from refinement.thresholds.band import (
     CAUTION,
     FRAME_BODY,
     FRAME_DARKENED,

@@ -26,7 +26,7 @@ from refinement.planes.grid import (
 )
 from refinement.planes.masks import Mask, Places
 from refinement.regions.division import Regions
-from refinement.thresholds import FINE_NOISE, FINE_REACH
+from refinement.thresholds.hair import FINE_NOISE, FINE_REACH
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,8 @@ from refinement.planes.grid import Alpha8, Plane, erode, square_kernel, sums_abo
 from refinement.planes.masks import Mask
 from refinement.planes.runs import Places
 from refinement.regions.division import Regions
-from refinement.thresholds import VEIL, VEIL_TOLERANCE, VEILED
+from refinement.thresholds.band import VEIL_TOLERANCE, VEILED
+from refinement.thresholds.levels import VEIL
 
 
 @dataclass(frozen=True, slots=True)

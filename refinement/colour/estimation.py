@@ -22,7 +22,7 @@ from refinement.colour.soft_tiles import (
     windows_of,
 )
 from refinement.planes.grid import Pixels, Plane
-from refinement.thresholds import (
+from refinement.thresholds.colour import (
     COLOUR_ALIKE,
     COLOUR_FAINT,
     COLOUR_KINSHIP,

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from refinement.planes.grid import Alpha8
 from refinement.planes.labels import Labelled, label
 from refinement.planes.masks import Mask
-from refinement.thresholds import CLEAR
+from refinement.thresholds.levels import CLEAR
 
 Part = tuple[slice, slice]
 """Rows and columns of a part of a picture."""

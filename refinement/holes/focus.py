@@ -11,7 +11,7 @@ import numpy as np
 from refinement.holes.dents import Dents
 from refinement.planes.masks import Mask
 from refinement.planes.steps import steps, steps_at
-from refinement.thresholds import FOCUS
+from refinement.thresholds.holes import FOCUS
 
 
 def out_of_focus(dents: Dents, found: Mask) -> Mask:

@@ -16,7 +16,7 @@ from refinement.holes.groups import Groups
 from refinement.planes.labels import label
 from refinement.planes.masks import Mask
 from refinement.regions.background import gap_area
-from refinement.thresholds import (
+from refinement.thresholds.holes import (
     LONE_HOLE_BODY,
     LONE_HOLE_COMPACT,
     LONE_HOLE_OPENINGS,

@@ -19,8 +19,7 @@ from refinement.planes.labels import label
 from refinement.planes.masks import Mask
 from refinement.regions.background import median_clear
 from refinement.regions.earlier import Earlier
-from refinement.thresholds import (
-    CLEAR,
+from refinement.thresholds.holes import (
     PIN_HOLE_APART,
     PIN_HOLE_COMPACT,
     PIN_HOLE_GROUP,
@@ -28,8 +27,8 @@ from refinement.thresholds import (
     PIN_HOLE_SHALLOW,
     PIN_HOLE_SIDE,
     PIN_HOLE_TOUCHING,
-    SOLID,
 )
+from refinement.thresholds.levels import CLEAR, SOLID
 
 _STEPS: Final = 1
 """How far rows of dents are followed before the rest is labelled. Chosen for speed alone."""

@@ -28,26 +28,28 @@ from refinement.planes.grid import (
 from refinement.planes.labels import Labelled, label, regions_meeting
 from refinement.planes.masks import Mask
 from refinement.regions.earlier import Earlier
-from refinement.thresholds import (
-    CLEAR,
-    CLEAR_AT_MOST,
-    CLEAR_MARGIN,
+from refinement.thresholds.background import (
     CRISP_RIM,
     CRISP_RISE,
-    DENT,
     FLAT,
     GAP_AREA,
-    HALO_EDGE,
-    HAZE_AT_MOST,
     HAZE_SIDE,
     PANE_APART,
     PANE_RIM,
     PANE_WIDE,
-    PANEL_TOLERANCE,
     PIN_HOLE,
+)
+from refinement.thresholds.band import HALO_EDGE
+from refinement.thresholds.levels import (
+    CLEAR,
+    CLEAR_AT_MOST,
+    CLEAR_MARGIN,
+    DENT,
+    HAZE_AT_MOST,
     SOLID,
     VISIBLE,
 )
+from refinement.thresholds.panels import PANEL_TOLERANCE
 
 
 def clear_level(quantised: Alpha8, mean: Plane, mean_square: Plane, step: int, scale: float) -> int:

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from refinement.planes.grid import Alpha8
 from refinement.planes.labels import label
 from refinement.planes.masks import Mask
-from refinement.thresholds import DENT, ROUGH
+from refinement.thresholds.levels import DENT
+from refinement.thresholds.panels import ROUGH
 
 
 @dataclass(slots=True)

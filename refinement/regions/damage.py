@@ -8,16 +8,16 @@ from refinement.planes.grid import Alpha8, rough_cell_share
 from refinement.planes.masks import Mask
 from refinement.planes.steps import steps_at
 from refinement.regions.rings import Rings
-from refinement.thresholds import (
+from refinement.thresholds.damage import (
     DIRTY,
     DIRTY_SIDE,
     DIRTY_SOFT,
     EVEN_OUTSIDE,
     EVEN_REACHES,
     EVEN_WHOLE,
-    FINE_REACH,
     HAZY,
 )
+from refinement.thresholds.hair import FINE_REACH
 
 
 def is_undamaged(quantised: Alpha8, inside: Mask, outside: Mask, rings: Rings, step: int) -> bool:

@@ -36,22 +36,11 @@ from refinement.regions.panels import Panels, find_panels
 from refinement.regions.pieces import belonging, faint_tails
 from refinement.regions.plateaus import find_plateaus
 from refinement.regions.rings import Rings, measure_rings
-from refinement.thresholds import (
-    CLEAR,
-    DENSE,
-    FINE_REACH,
-    GAP,
-    HAZE_AT_MOST,
-    HAZE_SIDE,
-    OPAQUE_VEIL,
-    PANEL_RIM,
-    PANEL_WIDE,
-    SOLID,
-    STRANDS_SHARE,
-    TAIL_REACH,
-    THICK,
-    VISIBLE,
-)
+from refinement.thresholds.background import HAZE_SIDE
+from refinement.thresholds.hair import DENSE, FINE_REACH, GAP, STRANDS_SHARE, THICK
+from refinement.thresholds.levels import CLEAR, HAZE_AT_MOST, OPAQUE_VEIL, SOLID, VISIBLE
+from refinement.thresholds.panels import PANEL_RIM, PANEL_WIDE
+from refinement.thresholds.pieces import TAIL_REACH
 
 
 @dataclass(slots=True)

@@ -22,14 +22,14 @@ from refinement.planes.grid import (
 )
 from refinement.planes.labels import label
 from refinement.planes.masks import Mask
-from refinement.thresholds import (
-    CLEAR,
+from refinement.thresholds.hair import (
     FINE_REACH,
     NARROW_CELLS,
     NARROW_DEEP,
     NARROW_GRAIN,
     NARROW_SHARE,
 )
+from refinement.thresholds.levels import CLEAR
 
 
 def find_narrow_dips(quantised: Alpha8, scale: float) -> Mask:

@@ -26,12 +26,10 @@ from refinement.planes.grid import (
 )
 from refinement.planes.labels import Labelled, count_beside, label
 from refinement.planes.masks import Mask, Mask8
-from refinement.thresholds import (
-    CLEAR_AT_MOST,
+from refinement.thresholds.levels import CLEAR_AT_MOST, DENT, HAZE_AT_MOST, SOLID, VEIL
+from refinement.thresholds.panels import (
     DENSE_PANEL,
     DENSER_PANEL,
-    DENT,
-    HAZE_AT_MOST,
     LIKELY_ENDS,
     LIKELY_SMOOTH,
     PANEL_BODY,
@@ -40,8 +38,6 @@ from refinement.thresholds import (
     PANEL_TOLERANCE,
     PANEL_WIDE,
     SMOOTH,
-    SOLID,
-    VEIL,
     VEIL_NARROW,
     VEIL_REACH,
     VEIL_SLOPES,

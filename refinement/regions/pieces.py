@@ -16,14 +16,13 @@ from refinement.options import Options
 from refinement.planes.grid import Alpha8
 from refinement.planes.labels import label
 from refinement.planes.masks import Mask
-from refinement.thresholds import (
+from refinement.thresholds.levels import SOLID, STRONG
+from refinement.thresholds.pieces import (
     BODY_AREA,
     BODY_SHARE,
     CUT_SHARE,
-    SOLID,
     STRAND_FADES,
     STRAND_REACH,
-    STRONG,
     TAIL_RISE,
     THIN_REACH,
 )

@@ -11,7 +11,8 @@ import numpy as np
 
 from refinement.planes.grid import Alpha8, as_mask8, dilate, erode, square_kernel, sums_about
 from refinement.planes.masks import Mask
-from refinement.thresholds import DENT, PLATEAU_CRISP, PLATEAU_DROP, PLATEAU_RANGE, VEIL
+from refinement.thresholds.levels import DENT, VEIL
+from refinement.thresholds.panels import PLATEAU_CRISP, PLATEAU_DROP, PLATEAU_RANGE
 
 
 def find_plateaus(quantised: Alpha8, inside: Mask, clear: int, step: int, scale: float) -> Mask:

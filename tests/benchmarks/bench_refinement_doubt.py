@@ -26,7 +26,7 @@ from scipy.optimize import minimize
 from refinement import refine
 from refinement.doubt import Doubt, find_doubt
 from refinement.planes.masks import Mask
-from refinement.thresholds import ERROR_HALF
+from refinement.thresholds.doubt import ERROR_HALF
 from tests.benchmarks.bench_refinement import (
     MATTE_ONLY,
     damaged,

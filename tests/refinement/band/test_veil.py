@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from refinement.band.veil import follow_veil
 from refinement.planes.masks import Mask
 from refinement.regions.division import Regions
-from refinement.thresholds import VEIL, VEIL_TOLERANCE, VEILED
+from refinement.thresholds.band import VEIL_TOLERANCE, VEILED
+from refinement.thresholds.levels import VEIL
 
 STEP = 3
 
