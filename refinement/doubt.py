@@ -69,7 +69,7 @@ class Doubt:
 
     @property
     def confidence(self) -> float:
-        """1 where no error is expected, 0.5 at :data:`~refinement.thresholds.ERROR_HALF`."""
+        """1 where no error is expected, 0.5 at :data:`~refinement.thresholds.doubt.ERROR_HALF`."""
         return ERROR_HALF / (ERROR_HALF + self.expected_error)
 
 

@@ -66,7 +66,7 @@ def clear_level(quantised: Alpha8, mean: Plane, mean_square: Plane, step: int, s
         scale: Size of the picture relative to 1024 x 1024.
 
     Returns:
-        A level of 255, at least :data:`~refinement.thresholds.CLEAR`.
+        A level of 255, at least :data:`~refinement.thresholds.levels.CLEAR`.
     """
     spread = np.sqrt(np.maximum(mean_square - mean * mean, 0))
     visible = as_mask8(mean + 2 * spread > CLEAR_AT_MOST)
@@ -172,7 +172,7 @@ def thinly_enclosed(
         panes: Parts that body encloses.
         outside: What lies outside.
         scale: Size of the picture relative to 1024 x 1024.
-        most: As :data:`~refinement.thresholds.PANE_WIDE`.
+        most: As :data:`~refinement.thresholds.background.PANE_WIDE`.
     """
     grown = panes.dilate(PANE_APART * scale)
     groups = label(grown, connectivity=8)
