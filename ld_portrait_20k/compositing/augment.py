@@ -50,7 +50,12 @@ def tone_table(
 
 def map_tones(picture: NDArray[np.uint8], tones: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """A picture with each channel's values replaced by a (256, 3) table's."""
-    return cast("NDArray[np.uint8]", cv2.LUT(picture, tones[None]))
+    # OpenCV looks a single channel up in half the time of three.
+    planes = [
+        cv2.LUT(plane, np.ascontiguousarray(column))
+        for plane, column in zip(cv2.split(picture), tones.T, strict=True)
+    ]
+    return cast("NDArray[np.uint8]", cv2.merge(planes))
 
 
 LUMA: Final = (0.299, 0.587, 0.114)

@@ -158,7 +158,7 @@ class PortraitLoader:
     def _received(self) -> Iterator[Any]:
         """Batches as workers hand them over."""
         if not self._threads:
-            yield from map(lending.received, self._loader)
+            yield from self._loader
             return
         threads = read_in_threads(
             lambda: map(self._prepared, self._batches),

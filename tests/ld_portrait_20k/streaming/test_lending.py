@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import pickle
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from typing import Any
 
@@ -71,13 +73,18 @@ def test_after_breaks_the_batches_are_the_same(root: Path) -> None:
     assert all(torch.equal(a, b) for a, b in zip(found, whole, strict=True))
 
 
+def sent(batch: lending.Lent) -> Any:
+    """A batch as it arrives through a loader's queue."""
+    return pickle.loads(ForkingPickler.dumps(batch))
+
+
 def test_a_block_is_lent_until_the_last_view_is_gone() -> None:
     lender = lending.Lender()
     lender.begin()
     memory = lender.take(48)
     memory[:] = 7
     place = memory.data_ptr()
-    batch = lending.received(lender.lent({"image": memory.view(3, 4, 4), "id": ["a"]}))
+    batch = sent(lender.lent({"image": memory.view(3, 4, 4), "id": ["a"]}))
     view = batch["image"][1:].numpy()
     del batch
     gc.collect()
@@ -94,3 +101,40 @@ def test_blocks_of_a_broken_epoch_are_forgotten() -> None:
         lender.begin()
         lender.take(48)
     assert sum(len(blocks) for blocks in lender._blocks.values()) <= 2
+
+
+def test_a_block_is_sent_once_and_forgotten_when_it_is_given_up() -> None:
+    lender = lending.Lender()
+
+    def batch(size: int = 48) -> tuple[Any, set[int]]:
+        """A batch of one picture as it arrives, and the numbers of the blocks sent with it."""
+        lent = lender.lent({"image": lender.take(size)})
+        return sent(lent), set(lent._shipment.new)
+
+    before = set(lending._MAPPED)
+    first, new = batch()
+    assert new == {1}
+    second, new = batch()  # the first is still held
+    assert new == {2}
+    del first
+    gc.collect()
+    _, new = batch()
+    assert not new
+    (name,) = set(lending._MAPPED) - before
+    assert set(lending._MAPPED[name]) == {1, 2}
+    for size in (64, 80, 96, 112):  # four other sizes, and the first is given up
+        batch(size)
+    assert set(lending._MAPPED[name]) == {3, 4, 5, 6}
+    second["image"][:] = 1  # its memory is still there
+
+
+def test_the_memory_goes_with_the_workers(root: Path) -> None:
+    before = set(lending._MAPPED)
+    once = loader(root, num_workers=2)
+    kept = [batch["image"] for batch in once]
+    values = [image.clone() for image in kept]
+    assert len(set(lending._MAPPED) - before) == 2
+    del once
+    gc.collect()
+    assert set(lending._MAPPED) == before
+    assert all(torch.equal(a, b) for a, b in zip(kept, values, strict=True))
