@@ -56,9 +56,9 @@ WARM = 2
 takes is measured by itself."""
 
 FILLING = 6
-"""Rounds of the shards that workers load before the clock starts. New workers have empty caches, one
-core keeps its own from round to round: of the 64 backgrounds at two scales each of two workers has
-9 in 10 after six rounds of 112 samples, as one core has after three."""
+"""Rounds of the shards that workers load before the clock starts. New workers have empty caches,
+one core keeps its own from round to round: of the 64 backgrounds at two scales each of two workers
+has 9 in 10 after six rounds of 112 samples, as one core has after three."""
 
 REPEATS = FILLING + 4
 """Of the shards in an epoch that workers load. Two are measured, the rest is loaded ahead."""
