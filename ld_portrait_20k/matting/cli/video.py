@@ -20,8 +20,8 @@ _DESCRIPTION = """\
 Cuts the person out of a clip, without flicker: masks from a segmenter, steady trimaps along
 optical flow, a matting model, steady alpha, the person's own colours.
 
-CLIP is any file that FFmpeg reads, a folder of frames, or - for y4m or the like on standard
-input, raw frames with --raw. OUT decides what is written:
+CLIP is any file that FFmpeg reads, a folder of frames (f2.png before f10.png), or - for y4m or
+the like on standard input, raw frames with --raw. OUT decides what is written:
   a folder    alpha/NNNNN.png and rgba/NNNNN.png (composite/NNNNN.png with --background)
   .mp4        the matte in grey, H.264, full range
   .mov        RGBA as ProRes 4444          .webm  RGBA as VP9 with alpha

@@ -14,6 +14,7 @@ from ld_portrait_20k.compositing.trimaps import UNKNOWN
 from ld_portrait_20k.errors import PortraitError
 from ld_portrait_20k.matting.data.pictures import (
     check_sizes,
+    list_frames,
     list_pictures,
     read_matte,
     read_trimap,
@@ -115,8 +116,8 @@ def evaluate(
         truth: Folder of true mattes.
         trimaps: Folder of trimaps, for figures over the unknown region too.
         convention: Of Grad, one of :data:`~.gradient.CONVENTIONS`.
-        video: Take each folder's files as the frames of one clip, in the order of their
-            names, and give dtSSD and MESSDdt too.
+        video: Take each folder's files as the frames of one clip, in the order in which
+            their names count, and give dtSSD and MESSDdt too.
         partial: Judge the pictures that are there; by default a missing prediction is an
             error, since it would change the mean unseen.
         progress: Called with 1 after each picture.
@@ -153,12 +154,12 @@ def match(
     """Which files go together; arguments as for :func:`evaluate`.
 
     Returns:
-        The triples in the order of their names, and the names of predictions without truth.
+        The triples in the order in which their names count, and the names of predictions without truth.
 
     Raises:
         PortraitError: Nothing to compare, or a file is missing.
     """
-    true = list_pictures(truth)
+    true = list_frames(truth)
     found = list_pictures(predicted)
     if not true:
         raise PortraitError(f"{truth}: no pictures there")

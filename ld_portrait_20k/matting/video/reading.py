@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from ld_portrait_20k.errors import PortraitError, missing_extra
-from ld_portrait_20k.matting.data.pictures import list_pictures, read_colour_and_alpha
+from ld_portrait_20k.matting.data.pictures import list_frames, read_colour_and_alpha
 from ld_portrait_20k.matting.video.colours import to_srgb
 from ld_portrait_20k.matting.video.frames import ClipInfo, Frame
 
@@ -137,7 +137,7 @@ class _Folder:
         step = 1 / rate
         self._paths = [
             path
-            for index, path in enumerate(list_pictures(folder).values())
+            for index, path in enumerate(list_frames(folder).values())
             if index * step >= start and (end is None or index * step < end)
         ]
         if not self._paths:

@@ -157,3 +157,22 @@ def test_video_takes_folders_as_clips(tmp_path: Path, capsys: pytest.CaptureFixt
     assert json.loads(out)["video"]["dtssd"] == pytest.approx(np.mean(pairs))
     code, out, _ = run(capsys, *where, "--video")
     assert code == 0 and "dtSSD e-2" in out and "MESSDdt e-3" in out
+
+
+def test_frames_of_a_clip_are_neighbours_as_they_are_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for frame in range(11):
+        true = np.full((20, 20), 20 * frame, np.uint8)
+        for where, name in (("truth", f"f{frame}"), ("padded", f"f{frame:02d}")):
+            write(tmp_path / where / f"{name}.png", true)
+        for where, name in (("pred", f"f{frame}"), ("padded-pred", f"f{frame:02d}")):
+            write(tmp_path / where / f"{name}.png", true // 2)
+    figures = []
+    for pred, truth in (("pred", "truth"), ("padded-pred", "padded")):
+        code, out, _ = run(
+            capsys, "--pred", tmp_path / pred, "--truth", tmp_path / truth, "--video", "--json"
+        )
+        assert code == 0
+        figures.append(json.loads(out)["video"])
+    assert figures[0] == figures[1]
