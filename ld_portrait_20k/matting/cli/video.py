@@ -124,7 +124,13 @@ def run(options: argparse.Namespace) -> int:
     segmenter = open_segmenter(name, guides)
     model = load(model_name, device=choose_device(model_name, options.device))
     asked = {**job.source_record(options.clip), **_asked(options, name, model_name)}
-    if not job.prepare(target, asked, resume=options.resume, overwrite=options.overwrite):
+    if not job.prepare(
+        target,
+        asked,
+        inputs=_read(options),
+        resume=options.resume,
+        overwrite=options.overwrite,
+    ):
         say(f"{options.output} is complete", error=True)
         return 0
     keeps_sound = source.info.audio and target.is_clip and options.clip != "-"
@@ -160,6 +166,12 @@ def _guides(options: argparse.Namespace, rate: Fraction) -> Guides:
         device=options.device,
         people=options.people,
     )
+
+
+def _read(options: argparse.Namespace) -> list[Path]:
+    """The files and folders that are read; a colour is no file."""
+    given = (options.clip, options.masks, options.first_mask, options.background)
+    return [Path(one) for one in given if one is not None and str(one) != "-"]
 
 
 def _asked(options: argparse.Namespace, segmenter: str, model: str) -> dict[str, Any]:

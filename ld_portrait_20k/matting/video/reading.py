@@ -110,6 +110,19 @@ def open_frames(
     return _Clip(source, *points, raw, rate)
 
 
+def frame_files(folder: Path) -> list[Path]:
+    """The frames in a folder, in the order in which they are counted.
+
+    Those of sub-folders count only where it has none of its own: masks and results often lie
+    in a folder below the frames.
+
+    Raises:
+        ImageError: No such folder, or two frames whose names differ in the suffix alone.
+    """
+    found = list_frames(folder)
+    return [path for name, path in found.items() if "/" not in name] or list(found.values())
+
+
 def _exact(seconds: float) -> Fraction:
     """What was typed: 0.2 as a float is a little more than a fifth."""
     return Fraction(seconds).limit_denominator(1_000_000)
@@ -137,7 +150,7 @@ class _Folder:
         step = 1 / rate
         self._paths = [
             path
-            for index, path in enumerate(list_frames(folder).values())
+            for index, path in enumerate(frame_files(folder))
             if index * step >= start and (end is None or index * step < end)
         ]
         if not self._paths:
