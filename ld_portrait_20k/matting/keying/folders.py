@@ -18,7 +18,7 @@ from ld_portrait_20k.matting.data.pictures import (
 )
 from ld_portrait_20k.matting.keying.keyer import key
 from ld_portrait_20k.matting.keying.light import Screen
-from ld_portrait_20k.matting.prediction.folders import Job, find_guides
+from ld_portrait_20k.matting.prediction.folders import Job, find_guides, refuse_overwriting
 from ld_portrait_20k.matting.prediction.outputs import fingerprint, recorded, write_png
 from ld_portrait_20k.version import __version__
 
@@ -85,10 +85,11 @@ def key_pictures(
         What was done; pictures that cannot be keyed are named in it, the others go on.
 
     Raises:
-        PortraitError: A plate or mask is missing.
+        PortraitError: A plate or mask is missing, or would be overwritten.
         OSError: A file cannot be written.
     """
     beside = _beside(jobs, guides or Guides())
+    refuse_overwriting(jobs, [output], [path for of in beside.values() for path in of.values()])
     about = f"{__version__} {VERSION} {screen} {despill}"
     done = Done()
     for job in jobs:

@@ -154,7 +154,8 @@ def match(
     """Which files go together; arguments as for :func:`evaluate`.
 
     Returns:
-        The triples in the order in which their names count, and the names of predictions without truth.
+        The triples in the order in which their names count, and the names of predictions
+        without truth.
 
     Raises:
         PortraitError: Nothing to compare, or a file is missing.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -66,22 +66,34 @@ def plan(
     *,
     trimaps: Path | None = None,
     masks: Path | None = None,
+    more_outputs: Sequence[Path] = (),
+    more_inputs: Sequence[Path] = (),
 ) -> list[Job]:
     """Which pictures there are and what goes with them.
 
     Args:
-        inputs: Pictures and folders; folders are searched through and keep their structure.
+        inputs: Pictures and folders; folders are searched through and keep their structure. What
+            lies in an output folder below them is left out: an earlier run made it.
         output: Folder of the mattes.
         trimaps: Folder of trimaps of the same names, or one file for one picture.
         masks: The same for masks.
+        more_outputs: Further folders that get a file of each picture's name.
+        more_inputs: Further files that are read, such as a background.
 
     Raises:
         PortraitError: No pictures, two of one name, a trimap or mask that is missing, or an
-            output that would fall on an input.
+            output that would fall on an input or on another output.
     """
+    outputs = [output, *more_outputs]
+    for number, folder in enumerate(outputs):
+        if folder.resolve() in [before.resolve() for before in outputs[:number]]:
+            raise PortraitError(
+                f"{folder}: mattes, RGBA pictures and composites have the same names; "
+                "try: a folder for each"
+            )
     pictures: dict[str, Path] = {}
     for given in map(Path, inputs):
-        found = list_pictures(given) if given.is_dir() else {given.stem: given}
+        found = _in_folder(given, outputs) if given.is_dir() else {given.stem: given}
         if given.is_dir() and not found:
             raise PortraitError(f"{given}: no pictures there")
         for name, path in found.items():
@@ -94,13 +106,42 @@ def plan(
                 )
             pictures[name] = path
     guides = find_guides(pictures, trimaps, "trimap") or find_guides(pictures, masks, "mask")
-    sources = {path.resolve() for path in (*pictures.values(), *guides.values())}
-    for name, path in pictures.items():
-        if (output / f"{name}.png").resolve() in sources:
-            raise PortraitError(
-                f"{path}: its matte would overwrite {output / name}.png; try: another --output"
-            )
-    return [Job(name, path, guides.get(name)) for name, path in pictures.items()]
+    jobs = [Job(name, path, guides.get(name)) for name, path in pictures.items()]
+    refuse_overwriting(jobs, outputs, [*guides.values(), *more_inputs])
+    return jobs
+
+
+def refuse_overwriting(
+    jobs: Sequence[Job], outputs: Sequence[Path], inputs: Iterable[Path] = ()
+) -> None:
+    """Refuse outputs that would fall on what is read.
+
+    Args:
+        jobs: The pictures, which are read.
+        outputs: Folders that get a file of each picture's name.
+        inputs: Further files that are read.
+
+    Raises:
+        PortraitError: An output would be an input.
+    """
+    sources = {path.resolve() for path in (*(job.image for job in jobs), *inputs)}
+    for job in jobs:
+        for folder in outputs:
+            if (folder / f"{job.name}.png").resolve() in sources:
+                raise PortraitError(
+                    f"{job.image}: its result would overwrite {folder / job.name}.png; "
+                    "try: another output folder"
+                )
+
+
+def _in_folder(folder: Path, outputs: Sequence[Path]) -> dict[str, Path]:
+    real = folder.resolve()
+    below = [output.resolve() for output in outputs if real in output.resolve().parents]
+    return {
+        name: path
+        for name, path in list_pictures(folder).items()
+        if not any(output in (real / path.relative_to(folder)).parents for output in below)
+    }
 
 
 def predict(

@@ -182,6 +182,45 @@ def test_problems_are_one_line_and_nothing_is_half_written(
         assert code == 1 and says in err and err.count("\n") == 1, (arguments, err)
 
 
+def test_no_output_falls_on_an_input_or_on_another_output(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(root / "pngs/p0.png", scene(0, 60, 50)["image"])
+    write(root / "back/p0.png", scene(1, 60, 50)["image"])
+    before = {path: path.read_bytes() for path in root.rglob("*.*")}
+    base = (
+        "predict", root / "pngs", "--trimap", root / "trimaps", "--model", "closed-form",
+        "--overwrite", "--output",
+    )  # fmt: skip
+    for more in (
+        (root / "pngs",),
+        (root / "trimaps",),
+        (root / "out", "--rgba", root / "pngs"),
+        (root / "out", "--rgba", root / "trimaps"),
+        (root / "out", "--composite", "white", root / "pngs"),
+        (root / "out", "--composite", root / "back/p0.png", root / "back"),
+    ):
+        code, _, err = run(capsys, *base, *more)
+        assert code == 1 and "would overwrite" in err and err.count("\n") == 1, (more, err)
+    one = root / "one"
+    for more in ((one, "--rgba", one), (root / "out", "--rgba", one, "--composite", "red", one)):
+        code, _, err = run(capsys, *base, *more)
+        assert code == 1 and "try: a folder for each" in err, (more, err)
+    assert {path: path.read_bytes() for path in root.rglob("*.*")} == before
+
+
+def test_results_below_the_pictures_are_no_pictures(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = root / "in/mattes"
+    base = (
+        "predict", root / "in", "--trimap", root / "trimaps", "--output", out, "--rgba",
+        root / "in/rgba", "--model", "closed-form",
+    )  # fmt: skip
+    assert run(capsys, *base)[1] == f"3 mattes by closed-form in {out}, 0 there already, 0 failed\n"
+    assert run(capsys, *base)[1] == f"0 mattes by closed-form in {out}, 3 there already, 0 failed\n"
+
+
 def test_the_default_model_says_which_it_is(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     name, sentence = default_model()
     assert name in ("hint-unet", "closed-form") and name in sentence

@@ -265,3 +265,19 @@ def test_two_processes_come_to_what_one_does_with_twice_the_batch(
         rows = csv.DictReader((tmp_path / name / "log.csv").open())
         losses[name] = [float(row["loss"]) for row in rows]
     assert losses["two"] == pytest.approx(losses["one"], rel=2e-4)
+
+
+@pytest.mark.parametrize("name", ["README.md", "config.json", "model.safetensors"])
+def test_a_folder_with_files_of_others_is_no_output(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    data = write_pairs(tmp_path / "data", "fg", "alpha")
+    (data / name).write_text("mine")
+    before = sorted(path.name for path in data.iterdir())
+    for more in ([], ["--resume"], ["--dry-run"]):
+        arguments = ["--data", str(data), "--steps", "1", "--output", str(data), *FLAGS, *more]
+        assert main(["train", *arguments]) == 1
+        problem = capsys.readouterr().err
+        assert f"{data / name}: would be replaced" in problem and "; try: " in problem
+    assert (data / name).read_text() == "mine"
+    assert sorted(path.name for path in data.iterdir()) == before
