@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ld_portrait_20k.common import exit_codes
 from ld_portrait_20k.common.interruption import terminable
+from ld_portrait_20k.common.memory import is_out_of_memory
 from ld_portrait_20k.common.printable import MAX_MESSAGE, printable, say
 
 if TYPE_CHECKING:
@@ -67,6 +68,15 @@ def run_to_exit_code(
     except KeyboardInterrupt:
         say("stopped; what is done is kept: run the same command again to go on", error=True)
         return exit_codes.INTERRUPTED
+    except Exception as problem:
+        if not is_out_of_memory(problem):
+            raise
+        say(
+            "error: not enough memory; try: smaller pictures or batches, fewer workers, "
+            "or a larger machine",
+            error=True,
+        )
+        return exit_codes.PROBLEM
 
 
 def _flush() -> None:

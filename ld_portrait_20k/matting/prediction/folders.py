@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ld_portrait_20k.common.memory import is_out_of_memory
 from ld_portrait_20k.errors import PortraitError
 from ld_portrait_20k.matting.data.pictures import (
     check_sizes,
@@ -189,6 +190,10 @@ def predict(
             text = str(problem)
             named = text if str(job.image.name) in text or _names(job.guide, text) else ""
             done.failed[job.name] = named or f"{job.image}: {text}"
+        except Exception as problem:
+            if not is_out_of_memory(problem):
+                raise
+            done.failed[job.name] = f"{job.image}: not enough memory; try: a smaller picture"
         if progress:
             progress(1)
     return done

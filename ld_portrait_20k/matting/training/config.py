@@ -19,6 +19,9 @@ FILE_NAME: Final = "training.yaml"
 
 PRECISIONS: Final = ("auto", "fp32", "bf16")
 
+MAX_CROP: Final = 4096
+"""Chosen by eye: one crop and what it is made of then take more than a gigabyte."""
+
 RECIPES: Final[dict[str, dict[str, Any]]] = {
     # Yao et al. 2023, "ViTMatte", section 4.2: AdamW 5e-4, weight decay 0.1, crops of 512.
     # Their batch is 32 in all; 4 a device fits a GPU of 16 GB.
@@ -110,6 +113,8 @@ class TrainingConfig:
                      "keep_checkpoints", "log_every", "validation_samples"):  # fmt: skip
             if getattr(self, name) < 1:
                 raise PortraitError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        if self.crop > MAX_CROP:
+            raise PortraitError(f"crop is {self.crop}; it must be at most {MAX_CROP}; try: 512")
         if self.crop % 32:
             raise PortraitError(
                 f"crop is {self.crop}; networks halve it five times; "

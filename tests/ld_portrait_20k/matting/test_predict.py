@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -16,6 +17,8 @@ from ld_portrait_20k.errors import PortraitError
 from ld_portrait_20k.matting import load
 from ld_portrait_20k.matting.cli import COMMANDS, main
 from ld_portrait_20k.matting.models.registry import MODELS, default_model, resolve
+from ld_portrait_20k.matting.prediction.folders import plan, predict
+from ld_portrait_20k.matting.prediction.outputs import Outputs
 from ld_portrait_20k.matting.prediction.trimaps import mask_to_trimap
 
 from .fixtures import scene, write
@@ -207,6 +210,30 @@ def test_no_output_falls_on_an_input_or_on_another_output(
         code, _, err = run(capsys, *base, *more)
         assert code == 1 and "try: a folder for each" in err, (more, err)
     assert {path: path.read_bytes() for path in root.rglob("*.*")} == before
+
+
+@pytest.mark.parametrize(
+    "raised", [MemoryError(), RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")]
+)
+def test_a_picture_too_large_for_the_memory_is_named_and_the_others_go_on(
+    root: Path, raised: Exception
+) -> None:
+    class Small:
+        name, licence, needs_trimap = "small", "none", True
+
+        def __call__(self, image: Any, trimap: Any = None) -> Any:
+            if image.shape[0] > 60:
+                raise raised
+            return trimap
+
+    write(root / "in/p1.png", scene(1, 80, 50)["image"])
+    (root / "in/p1.jpg").unlink()
+    write(root / "trimaps/p1.png", scene(1, 80, 50)["trimap"])
+    jobs = plan([root / "in"], root / "out", trimaps=root / "trimaps")
+    done = predict(jobs, Outputs(root / "out"), Small())
+    assert sorted(done.written) == ["deep/p2", "p0"]
+    says = f"{root / 'in/p1.png'}: not enough memory; try: a smaller picture"
+    assert done.failed == {"p1": says}
 
 
 def test_results_below_the_pictures_are_no_pictures(

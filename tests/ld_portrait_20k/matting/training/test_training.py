@@ -281,3 +281,29 @@ def test_a_folder_with_files_of_others_is_no_output(
         assert f"{data / name}: would be replaced" in problem and "; try: " in problem
     assert (data / name).read_text() == "mine"
     assert sorted(path.name for path in data.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    "raised",
+    [
+        MemoryError("Unable to allocate 112. GiB"),
+        RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+        RuntimeError("Caught MemoryError in DataLoader worker process 0.\nOriginal Traceback"),
+        RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed."),
+    ],
+)
+def test_a_lack_of_memory_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
+    raised: Exception,
+) -> None:  # fmt: skip
+    def fail(*_: Any) -> None:
+        raise raised
+
+    monkeypatch.setattr("ld_portrait_20k.matting.training.loop.Run.step", fail)
+    data = write_pairs(tmp_path / "data", "fg", "alpha")
+    arguments = ["train", "--data", str(data), "--steps", "1", "--workers", "0", *FLAGS]
+    assert main([*arguments, "--output", str(tmp_path / "run")]) == 1
+    problem = capsys.readouterr().err.splitlines()[-1]
+    assert problem.startswith("error: not enough memory for batches of 2 at 32 px; try: ")
+    assert main([*arguments, "--output", str(tmp_path / "run2"), "--crop", "102400"]) == 1
+    assert "crop is 102400; it must be at most" in capsys.readouterr().err
