@@ -206,9 +206,9 @@ def test_no_output_falls_on_an_input_or_on_another_output(
         code, _, err = run(capsys, *base, *more)
         assert code == 1 and "would overwrite" in err and err.count("\n") == 1, (more, err)
     one = root / "one"
-    for more in ((one, "--rgba", one), (root / "out", "--rgba", one, "--composite", "red", one)):
-        code, _, err = run(capsys, *base, *more)
-        assert code == 1 and "try: a folder for each" in err, (more, err)
+    for clash in ((one, "--rgba", one), (root / "out", "--rgba", one, "--composite", "red", one)):
+        code, _, err = run(capsys, *base, *clash)
+        assert code == 1 and "try: a folder for each" in err, (clash, err)
     assert {path: path.read_bytes() for path in root.rglob("*.*")} == before
 
 
