@@ -112,6 +112,7 @@ def run(options: argparse.Namespace) -> int:
     from ld_portrait_20k.matting.video.reading import open_frames
     from ld_portrait_20k.matting.video.segmenters.registry import choose, open_segmenter
 
+    how = Options(options.people, not options.no_steady, options.band)
     source = open_frames(
         options.clip, start=options.start, end=options.end, rate=options.rate, raw=options.raw
     )
@@ -142,7 +143,7 @@ def run(options: argparse.Namespace) -> int:
             target,
             segmenter,
             model,
-            Options(options.people, not options.no_steady, options.band),
+            how,
             sound=Path(options.clip) if keeps_sound else None,
             progress=bar.update,
         )

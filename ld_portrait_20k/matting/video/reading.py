@@ -16,6 +16,8 @@ from ld_portrait_20k.matting.video.frames import ClipInfo, Frame
 
 STANDARD_INPUT: Final = "-"
 DEFAULT_RATE: Final = Fraction(25)
+MAX_SECONDS: Final = 10_000_000
+"""In- and out-points up to here, a third of a year: FFmpeg counts time in 64 bits."""
 """Of folders of frames, which have no time stamps."""
 
 _ALPHA_DECODERS: Final = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
@@ -86,8 +88,8 @@ def open_frames(
     """Open a clip, a folder of frames, or standard input.
 
     Args:
-        source: Any file that PyAV reads; a folder of pictures, taken in the order of their
-            names; or ``-``, where y4m or any other format that streams is read.
+        source: Any file that PyAV reads; a folder of pictures, taken as their names are
+            counted; or ``-``, where y4m or any other format that streams is read.
         start: In-point in seconds.
         end: Out-point in seconds; frames from there on are left out.
         rate: Frames a second of a folder, or of raw frames.
@@ -97,6 +99,11 @@ def open_frames(
         PortraitError: Nothing there, not a clip, no frames between the points, or PyAV is
             not installed.
     """
+    for what, seconds in (("in-point", start), ("out-point", end)):
+        if seconds is not None and not 0 <= seconds <= MAX_SECONDS:
+            raise PortraitError(
+                f"the {what} {seconds:g} s is no time in a clip; try: seconds from 0 up"
+            )
     if end is not None and end <= start:
         raise PortraitError(
             f"the out-point {end:g} s is not after the in-point {start:g} s; "

@@ -347,3 +347,19 @@ def test_results_below_the_frames_are_no_frames(
         options = ["--masks", str(masks), "--output", str(frames / "out"), *FAST, "--json", *more]
         assert main(["video", str(frames), *options]) == 0
         assert json.loads(capsys.readouterr().out)["frames"] == 4
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    ["--start=nan", "--start=-1", "--start=inf", "--end=nan", "--end=1e400", "--band=nan",
+     "--band=-3", "--band=1e9"],
+)  # fmt: skip
+def test_numbers_out_of_range_are_one_line_and_nothing_is_removed(
+    clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture, wrong: str
+) -> None:
+    before = moving.save_folder(tmp_path / "out" / "alpha", moving.scene(2)[1])
+    capsys.readouterr()
+    assert run(clip, tmp_path / "out", "--overwrite", wrong) == 1
+    said = capsys.readouterr().err
+    assert said.splitlines()[-1].startswith("error: the ") and "; try: " in said
+    assert len(list(before.iterdir())) == 2
