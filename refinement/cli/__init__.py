@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from refinement.io.printable import MAX_MESSAGE, printable, say
 
@@ -51,13 +51,32 @@ exit codes: 0 all pictures refined, 1 some could not be (each is named) or the d
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser whose ``--help`` fails where it cannot be printed; argparse passes over that."""
+    """A parser whose ``--help`` fails where it cannot be printed; argparse passes over that.
+
+    A picture whose name begins with a dash, as a shell's ``*`` gives it, is named where it was
+    read as options.
+    """
 
     def _print_message(self, message: str, file: SupportsWrite[str] | None = None) -> None:
         if file is sys.stdout:
             say(message.removesuffix("\n"))
         else:
             super()._print_message(message, file)
+
+    def parse_known_args(  # type: ignore[override]
+        self,
+        args: Sequence[str] | None = None,
+        namespace: argparse.Namespace | None = None,
+    ) -> tuple[argparse.Namespace, list[str]]:
+        self._given = list(sys.argv[1:] if args is None else args)
+        return super().parse_known_args(self._given, namespace)
+
+    def error(self, message: str) -> NoReturn:
+        for given in getattr(self, "_given", ()):
+            if given[:1] == "-" and given != "--" and os.path.lexists(given):
+                name = printable(given)
+                message += f"; {name} is read as options, for its dash; try: ./{name}"
+        super().error(message)
 
 
 def parser() -> argparse.ArgumentParser:
