@@ -103,10 +103,10 @@ def devices(text: str | None) -> list[str]:
     found: list[str] = []
     for part in text.split(","):
         kind, _, number = part.strip().partition(":")
-        count = int(number) if number.isdecimal() else None
-        if kind == "cpu" and (not number or (count and count <= MAX_PROCESSES)):
-            found += ["cpu"] * (count or 1)
-        elif kind == "cuda" and count is not None:
+        given = int(number) if number.isdecimal() else None
+        if kind == "cpu" and (not number or (given and given <= MAX_PROCESSES)):
+            found += ["cpu"] * (given or 1)
+        elif kind == "cuda" and given is not None:
             found.append(part.strip())
         else:
             raise PortraitError(f"--devices {text}: no devices; try: cpu:2, or cuda:0,cuda:1")
