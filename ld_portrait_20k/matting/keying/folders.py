@@ -19,7 +19,7 @@ from ld_portrait_20k.matting.data.pictures import (
 )
 from ld_portrait_20k.matting.keying.keyer import key
 from ld_portrait_20k.matting.keying.light import Screen
-from ld_portrait_20k.matting.prediction.folders import Job, find_guides, refuse_overwriting
+from ld_portrait_20k.matting.prediction.folders import Job, content, find_guides, refuse_overwriting
 from ld_portrait_20k.matting.prediction.outputs import fingerprint, recorded, write_png
 from ld_portrait_20k.version import __version__
 
@@ -139,8 +139,8 @@ def _key_one(
     done: Done,
 ) -> None:
     path = output / f"{job.name}.png"
-    parts = [what.encode() + file.read_bytes() for what, file in beside.items()]
-    made_from = fingerprint(job.image.read_bytes(), *parts, about)
+    parts = [what.encode() + content(file) for what, file in beside.items()]
+    made_from = fingerprint(content(job.image), *parts, about)
     there = recorded(path)
     if not overwrite and there == made_from:
         done.skipped.append(job.name)

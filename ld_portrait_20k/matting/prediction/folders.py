@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ld_portrait_20k.codec import ImageError
 from ld_portrait_20k.common.memory import is_out_of_memory
 from ld_portrait_20k.errors import PortraitError
 from ld_portrait_20k.matting.data.pictures import (
@@ -98,7 +99,7 @@ def plan(
         if given.is_dir() and not found:
             raise PortraitError(f"{given}: no pictures there")
         for name, path in found.items():
-            if not path.is_file():
+            if not given.is_dir() and not path.is_file():
                 raise PortraitError(f"{path}: no such picture")
             if name in pictures:
                 raise PortraitError(
@@ -110,6 +111,18 @@ def plan(
     jobs = [Job(name, path, guides.get(name)) for name, path in pictures.items()]
     refuse_overwriting(jobs, outputs, [*guides.values(), *more_inputs])
     return jobs
+
+
+def content(path: Path) -> bytes:
+    """The bytes of a file that is read.
+
+    Raises:
+        ImageError: It cannot be read: a link to nothing, no permission.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as problem:
+        raise ImageError(f"{path}: cannot be read ({problem.strerror or problem})") from problem
 
 
 def refuse_overwriting(
@@ -209,8 +222,8 @@ def _predict_one(
     settings: str,
     done: Prediction,
 ) -> None:
-    guide = job.guide.read_bytes() if job.guide else b""
-    made_from = fingerprint(job.image.read_bytes(), guide, settings)
+    guide = content(job.guide) if job.guide else b""
+    made_from = fingerprint(content(job.image), guide, settings)
     there = {recorded(path) for path in outputs.paths(job.name).values()}
     if not overwrite:
         if there == {made_from}:

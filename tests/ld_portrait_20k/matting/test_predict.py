@@ -236,6 +236,25 @@ def test_a_picture_too_large_for_the_memory_is_named_and_the_others_go_on(
     assert done.failed == {"p1": says}
 
 
+def test_a_picture_that_cannot_be_read_is_named_and_the_others_go_on(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lost = root / "in/p1.jpg"
+    lost.unlink()
+    lost.symlink_to("nowhere.jpg")
+    code, said, err = run(
+        capsys, "predict", root / "in", "--trimap", root / "trimaps", "--output", root / "out",
+        "--model", "closed-form",
+    )  # fmt: skip
+    assert code == 1 and "2 mattes" in said and "1 failed" in said
+    assert err == f"error: {lost}: cannot be read (No such file or directory)\n"
+    output = root / "keyed"
+    code, said, err = run(capsys, "key", root / "in", "--output", output, "--screen", "green")
+        capsys, "key", root / "in", "--output", root / "keyed", "--screen", "green"
+    )
+    assert code == 1 and "3 failed" in said and f"{lost}: cannot be read" in err
+
+
 def test_results_below_the_pictures_are_no_pictures(
     root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
