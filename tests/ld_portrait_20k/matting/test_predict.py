@@ -250,8 +250,6 @@ def test_a_picture_that_cannot_be_read_is_named_and_the_others_go_on(
     assert err == f"error: {lost}: cannot be read (No such file or directory)\n"
     output = root / "keyed"
     code, said, err = run(capsys, "key", root / "in", "--output", output, "--screen", "green")
-        capsys, "key", root / "in", "--output", root / "keyed", "--screen", "green"
-    )
     assert code == 1 and "3 failed" in said and f"{lost}: cannot be read" in err
 
 
