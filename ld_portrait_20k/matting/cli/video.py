@@ -100,7 +100,11 @@ def declare(parser: argparse.ArgumentParser) -> None:
     add("--no-steady", action="store_true", help="no averaging in time")
     add("--resume", action="store_true", help="go on with an unfinished run")
     add("--overwrite", action="store_true", help="begin anew, whatever is there")
-    add("--json", action="store_true", help="print the summary as JSON")
+    add(
+        "--json",
+        action="store_true",
+        help="print the summary as JSON; frames is null where a finished output is left",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -133,6 +137,8 @@ def run(options: argparse.Namespace) -> int:
         overwrite=options.overwrite,
     ):
         say(f"{options.output} is complete", error=True)
+        if options.json:  # its frames are not counted: a clip would have to be decoded
+            _say_json(options, None, [], name, model_name)
         return 0
     keeps_sound = source.info.audio and target.is_clip and options.clip != "-"
     if source.info.audio and not keeps_sound:
@@ -204,14 +210,21 @@ def _report(options: argparse.Namespace, done: Summary, segmenter: str, model: s
     if done.absent:
         say(f"nobody in {_ranges(done.absent)}", error=True)
     if options.json:
-        body = {
-            "output": str(options.output), "frames": done.frames, "earlier": done.earlier,
-            "segmenter": segmenter, "model": str(model), "nobody": done.absent,
-        }  # fmt: skip
-        say(json.dumps(body, ensure_ascii=False))
+        _say_json(options, done, done.absent, segmenter, model)
         return
     earlier = f", {done.earlier} of them by an earlier run" if done.earlier else ""
     say(f"{done.frames} frames by {segmenter} and {model} in {options.output}{earlier}")
+
+
+def _say_json(
+    options: argparse.Namespace, done: Summary | None, absent: list[int], segmenter: str, model: str
+) -> None:
+    body = {
+        "output": str(options.output), "frames": done and done.frames,
+        "earlier": done and done.earlier, "segmenter": segmenter, "model": str(model),
+        "nobody": absent,
+    }  # fmt: skip
+    say(json.dumps(body, ensure_ascii=False))
 
 
 def _ranges(numbers: list[int]) -> str:

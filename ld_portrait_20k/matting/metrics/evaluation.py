@@ -123,14 +123,18 @@ def evaluate(
         progress: Called with 1 after each picture.
 
     Raises:
-        PortraitError: A folder or a file is missing, not a matte, or of another size.
+        PortraitError: A folder or a file is missing, not a matte, or of another size; or no
+            trimap has unknown pixels, so that every figure would be a perfect 0.
     """
     triples, left_out = match(Path(predicted), Path(truth), trimaps, partial=partial)
     pictures: list[Mapping[str, Figures]] = []
     temporal: list[Figures] = []
     before: tuple[str, NDArray[np.float64], NDArray[np.float64]] | None = None
+    unknown = trimaps is None
     for triple in triples:
         found, true, regions = _load(triple)
+        inside = regions.get(INSIDE)
+        unknown = unknown or (inside is not None and bool(inside.any()))
         pictures.append(score(found, true, regions, convention=convention))
         clip = str(PurePosixPath(triple.name).parent)
         if video and before is not None and before[0] == clip:
@@ -138,6 +142,10 @@ def evaluate(
         before = (clip, found, true)
         if progress:
             progress(1)
+    if not unknown:
+        raise PortraitError(
+            f"{trimaps}: no trimap there has unknown pixels; try: trimaps with a grey band, not masks"
+        )
     if video and not temporal:
         raise PortraitError(f"{truth}: no two frames of one clip; try: without --video")
     figures = {

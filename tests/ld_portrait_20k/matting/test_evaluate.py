@@ -176,3 +176,17 @@ def test_frames_of_a_clip_are_neighbours_as_they_are_counted(
         assert code == 0
         figures.append(json.loads(out)["video"])
     assert figures[0] == figures[1]
+
+
+def test_masks_are_no_trimaps(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for number in range(2):
+        alpha = scene(number)["alpha"]
+        hard = np.where(alpha > 127, 255, 0).astype(np.uint8)
+        for where, picture in (("pred", 255 - alpha), ("truth", alpha), ("masks", hard)):
+            write(tmp_path / where / f"{number}.png", picture)
+    where = ("--pred", tmp_path / "pred", "--truth", tmp_path / "truth")
+    code, out, err = run(capsys, *where, "--trimap", tmp_path / "masks")
+    assert code == 1 and not out and "no trimap there has unknown pixels; try: " in err
+    # A picture without unknown pixels among others that have some is judged as ever.
+    write(tmp_path / "masks/0.png", np.full_like(scene(0)["alpha"], 128))
+    assert run(capsys, *where, "--trimap", tmp_path / "masks")[0] == 0

@@ -363,3 +363,13 @@ def test_numbers_out_of_range_are_one_line_and_nothing_is_removed(
     said = capsys.readouterr().err
     assert said.splitlines()[-1].startswith("error: the ") and "; try: " in said
     assert len(list(before.iterdir())) == 2
+
+
+def test_json_is_printed_of_a_finished_output_too(
+    clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    bodies = []
+    for more in ([], ["--resume"]):
+        assert run(clip, tmp_path / "out.mp4", "--json", *more) == 0
+        bodies.append(json.loads(capsys.readouterr().out))
+    assert bodies[1] == {**bodies[0], "frames": None, "earlier": None}
