@@ -144,7 +144,8 @@ def evaluate(
             progress(1)
     if not unknown:
         raise PortraitError(
-            f"{trimaps}: no trimap there has unknown pixels; try: trimaps with a grey band, not masks"
+            f"{trimaps}: no trimap there has unknown pixels; "
+            "try: trimaps with a grey band, not masks"
         )
     if video and not temporal:
         raise PortraitError(f"{truth}: no two frames of one clip; try: without --video")
