@@ -182,8 +182,8 @@ def test_masks_are_no_trimaps(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     for number in range(2):
         alpha = scene(number)["alpha"]
         hard = np.where(alpha > 127, 255, 0).astype(np.uint8)
-        for where, picture in (("pred", 255 - alpha), ("truth", alpha), ("masks", hard)):
-            write(tmp_path / where / f"{number}.png", picture)
+        for kind, picture in (("pred", 255 - alpha), ("truth", alpha), ("masks", hard)):
+            write(tmp_path / kind / f"{number}.png", picture)
     where = ("--pred", tmp_path / "pred", "--truth", tmp_path / "truth")
     code, out, err = run(capsys, *where, "--trimap", tmp_path / "masks")
     assert code == 1 and not out and "no trimap there has unknown pixels; try: " in err
