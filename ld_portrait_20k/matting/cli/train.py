@@ -46,7 +46,7 @@ examples:
 
 --data, --model and --steps may all come from --config. The published weights of ViTMatte
 (--init hustvl/vitmatte-small-composition-1k) were trained on Adobe's Composition-1k, whose
-terms allow no commercial use, and so does what starts from them.
+terms allow no commercial use; that holds for what starts from them.
 """
 
 
