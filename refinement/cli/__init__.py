@@ -239,7 +239,7 @@ def _run(given: argparse.Namespace, program: str) -> int:
         to = destination(given.output)
         jobs = plan(given.inputs, to, preview=given.preview, overwrite=not given.resume)
         if given.report is not None:
-            _check_report(given.report)
+            _check_report(given.report, overwrite=not given.resume)
         _check_output(to)
     except RefinementError as error:
         say(f"{program}: error: {printable(error, MAX_MESSAGE)}", sys.stderr)
@@ -301,7 +301,7 @@ def _check_output(to: Destination) -> None:
         ) from None
 
 
-def _check_report(report: Path) -> None:
+def _check_report(report: Path, *, overwrite: bool) -> None:
     from refinement.io.pictures import SUFFIXES
     from refinement.options import RefinementError
 
@@ -311,12 +311,26 @@ def _check_report(report: Path) -> None:
         )
     if report.is_dir():
         raise RefinementError(f"--report {report}: is a folder; try: {report / 'report.jsonl'}")
+    if report.is_file() and not overwrite and not _is_report(report):
+        raise RefinementError(
+            f"--report {report}: is there and is no report; try: another name, or --overwrite"
+        )
     try:
         report.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RefinementError(
             f"--report {report}: cannot be written: {error.strerror or error}; try: another path"
         ) from None
+
+
+def _is_report(path: Path) -> bool:
+    """Whether an earlier run wrote the file; an empty one is as good."""
+    try:
+        with path.open("rb") as stream:
+            line = stream.readline(1 << 20)
+        return not line or "input" in dict(json.loads(line))
+    except (OSError, ValueError, TypeError, RecursionError):
+        return False
 
 
 def _write_report(report: Path, lines: list[dict[str, Any]]) -> bool:
