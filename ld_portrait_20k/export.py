@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ld_portrait_20k.common.files import replacing, replacing_folder, write_bytes
 from ld_portrait_20k.errors import PortraitError
 from ld_portrait_20k.format import schema
+from ld_portrait_20k.format.manifest import refuse_dataset
 
 if TYPE_CHECKING:
     import pyarrow
@@ -53,7 +54,7 @@ def export(
 
     Raises:
         PortraitError: There is nothing to copy, a sample is damaged, a package is missing, or the
-            folder holds pictures of another export.
+            folder holds pictures of another export, or a dataset.
         ValueError: An unknown format.
     """
     from ld_portrait_20k.streaming.stream import PortraitStream
@@ -62,6 +63,7 @@ def export(
         raise ValueError(f"format {to!r} is none of {', '.join(FORMATS)}")
     if to == "lance":
         _lance()  # raises before a folder is made if it is not installed
+    refuse_dataset(output)
     manifest = source.manifest()
     present = [name for name in schema.SPLITS if manifest.select(subset, name)]
     chosen = present if split is None else [split]

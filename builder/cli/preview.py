@@ -22,7 +22,7 @@ def add_parser(commands: Any) -> None:
 
     add_dataset(parser)
     parser.add_argument(
-        "--picture", type=Path, metavar="FILE", help="where to write it (DATASET-preview.png)"
+        "--picture", type=Path, metavar="FILE", help="PNG to write (DATASET-preview.png)"
     )
     parser.add_argument(
         "--count", type=int, default=12, metavar="N", help="samples, spread evenly (12)"
@@ -60,6 +60,10 @@ def run(options: argparse.Namespace) -> int:
 
     if not 32 <= options.cell <= 1024 or not 1 <= options.columns <= 16:
         raise PortraitError("--cell is 32 to 1024, --columns is 1 to 16")
+    if options.picture is not None and options.picture.suffix.lower() != ".png":
+        raise PortraitError(
+            f"--picture {options.picture}: the sheet is a PNG; try: a name that ends in .png"
+        )
     manifest = Manifest.load(options.dataset)
     picture = sheet(
         options.dataset,

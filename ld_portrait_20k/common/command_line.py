@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NoReturn
 
 from ld_portrait_20k.common import exit_codes
 from ld_portrait_20k.common.interruption import terminable
+from ld_portrait_20k.common.memory import is_out_of_memory
 from ld_portrait_20k.common.printable import MAX_MESSAGE, printable, say
 
 if TYPE_CHECKING:
@@ -20,7 +21,8 @@ class CommandParser(argparse.ArgumentParser):
     """A parser whose ``--help`` and ``--version`` fail where they cannot be printed.
 
     :class:`argparse.ArgumentParser` passes over what standard output does not take, and the
-    command would seem to have told what nobody saw.
+    command would seem to have told what nobody saw. A file whose name begins with a dash, as a
+    shell's ``*`` gives it, is named where it was read as options.
     """
 
     def _print_message(self, message: str, file: SupportsWrite[str] | None = None) -> None:
@@ -28,6 +30,23 @@ class CommandParser(argparse.ArgumentParser):
             say(message.removesuffix("\n"))
         else:
             super()._print_message(message, file)
+
+    def parse_known_args(  # type: ignore[override]
+        self,
+        args: Sequence[str] | None = None,
+        namespace: argparse.Namespace | None = None,
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """Parse, and remember what was given, for :meth:`error`."""
+        self._given = list(sys.argv[1:] if args is None else args)
+        return super().parse_known_args(self._given, namespace)
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong with the command line, and exit with 2."""
+        for given in getattr(self, "_given", ()):
+            if given[:1] == "-" and given != "--" and os.path.lexists(given):
+                name = printable(given)
+                message += f"; {name} is read as options, for its dash; try: ./{name}"
+        super().error(message)
 
 
 def run_to_exit_code(
@@ -67,6 +86,15 @@ def run_to_exit_code(
     except KeyboardInterrupt:
         say("stopped; what is done is kept: run the same command again to go on", error=True)
         return exit_codes.INTERRUPTED
+    except Exception as problem:
+        if not is_out_of_memory(problem):
+            raise
+        say(
+            "error: not enough memory; try: smaller pictures or batches, fewer workers, "
+            "or a larger machine",
+            error=True,
+        )
+        return exit_codes.PROBLEM
 
 
 def _flush() -> None:

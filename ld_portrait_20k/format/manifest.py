@@ -349,3 +349,13 @@ def file_sha256(path: Path) -> str:
     """The sha256 of a file, in hex, read in pieces."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def refuse_dataset(folder: Path) -> None:
+    """Refuse a dataset's folder as the place for files that are not part of it.
+
+    Raises:
+        PortraitError: There is a manifest.
+    """
+    if (folder / FILE_NAME).is_file():
+        raise PortraitError(f"{folder}: holds a dataset; try: --output with another folder")

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from refinement.io.printable import MAX_MESSAGE, printable, say
 
@@ -51,13 +51,32 @@ exit codes: 0 all pictures refined, 1 some could not be (each is named) or the d
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser whose ``--help`` fails where it cannot be printed; argparse passes over that."""
+    """A parser whose ``--help`` fails where it cannot be printed; argparse passes over that.
+
+    A picture whose name begins with a dash, as a shell's ``*`` gives it, is named where it was
+    read as options.
+    """
 
     def _print_message(self, message: str, file: SupportsWrite[str] | None = None) -> None:
         if file is sys.stdout:
             say(message.removesuffix("\n"))
         else:
             super()._print_message(message, file)
+
+    def parse_known_args(  # type: ignore[override]
+        self,
+        args: Sequence[str] | None = None,
+        namespace: argparse.Namespace | None = None,
+    ) -> tuple[argparse.Namespace, list[str]]:
+        self._given = list(sys.argv[1:] if args is None else args)
+        return super().parse_known_args(self._given, namespace)
+
+    def error(self, message: str) -> NoReturn:
+        for given in getattr(self, "_given", ()):
+            if given[:1] == "-" and given != "--" and os.path.lexists(given):
+                name = printable(given)
+                message += f"; {name} is read as options, for its dash; try: ./{name}"
+        super().error(message)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -220,7 +239,7 @@ def _run(given: argparse.Namespace, program: str) -> int:
         to = destination(given.output)
         jobs = plan(given.inputs, to, preview=given.preview, overwrite=not given.resume)
         if given.report is not None:
-            _check_report(given.report)
+            _check_report(given.report, overwrite=not given.resume)
         _check_output(to)
     except RefinementError as error:
         say(f"{program}: error: {printable(error, MAX_MESSAGE)}", sys.stderr)
@@ -282,7 +301,7 @@ def _check_output(to: Destination) -> None:
         ) from None
 
 
-def _check_report(report: Path) -> None:
+def _check_report(report: Path, *, overwrite: bool) -> None:
     from refinement.io.pictures import SUFFIXES
     from refinement.options import RefinementError
 
@@ -292,12 +311,26 @@ def _check_report(report: Path) -> None:
         )
     if report.is_dir():
         raise RefinementError(f"--report {report}: is a folder; try: {report / 'report.jsonl'}")
+    if report.is_file() and not overwrite and not _is_report(report):
+        raise RefinementError(
+            f"--report {report}: is there and is no report; try: another name, or --overwrite"
+        )
     try:
         report.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RefinementError(
             f"--report {report}: cannot be written: {error.strerror or error}; try: another path"
         ) from None
+
+
+def _is_report(path: Path) -> bool:
+    """Whether an earlier run wrote the file; an empty one is as good."""
+    try:
+        with path.open("rb") as stream:
+            line = stream.readline(1 << 20)
+        return not line or "input" in dict(json.loads(line))
+    except (OSError, ValueError, TypeError, RecursionError):
+        return False
 
 
 def _write_report(report: Path, lines: list[dict[str, Any]]) -> bool:

@@ -142,6 +142,16 @@ def test_preview_draws_a_sheet(
     assert "has no subset 'truth'; it has default, raw" in capsys.readouterr().err
 
 
+def test_a_preview_replaces_nothing_but_a_png(
+    built: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = (built / "manifest.json").read_bytes()
+    for name in ("manifest.json", "README.md", ".", "sheet"):
+        assert main(["preview", str(built), "--picture", str(built / name)]) == 1
+        assert "the sheet is a PNG; try: a name that ends in .png" in capsys.readouterr().err
+    assert (built / "manifest.json").read_bytes() == before
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

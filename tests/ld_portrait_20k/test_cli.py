@@ -301,6 +301,21 @@ def test_export_does_not_mix_with_another_export(
     assert listing.read_bytes() == before
 
 
+def test_nothing_else_is_written_into_a_dataset(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from ld_portrait_20k.matting.cli import main as matting
+
+    before = sorted(root.rglob("*"))
+    for to in ("folder", "parquet"):
+        code, _, err = run(capsys, "export", root, "--to", to, "--output", root)
+        assert code == 1 and "holds a dataset; try: " in err and err.count("\n") == 1
+    for command in (["shoot", str(root)], ["reproduce", "--data", str(root)]):
+        assert matting([*command, "--output", str(root)]) == 1
+        assert "holds a dataset; try: " in capsys.readouterr().err.splitlines()[-1]
+    assert sorted(root.rglob("*")) == before
+
+
 def test_export_without_lance_leaves_nothing(
     root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -19,10 +19,10 @@ from builder.generation.layer_diffusion.config import (
 )
 from builder.generation.layer_diffusion.decoder import TransparentVAEDecoder
 from builder.generation.layer_diffusion.encoder import TransparentVAEEncoder
-from builder.generation.layer_diffusion.memory import is_out_of_memory
 from builder.generation.layer_diffusion.models import ModelFiles, select
 from builder.generation.layer_diffusion.offsets import load_attention
 from builder.generation.layer_diffusion.repository import ModelRecord
+from ld_portrait_20k.common.memory import is_out_of_memory
 from ld_portrait_20k.errors import PortraitError, missing_extra
 
 

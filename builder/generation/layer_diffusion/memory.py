@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 import torch
 
+from ld_portrait_20k.common.memory import is_out_of_memory
 from ld_portrait_20k.errors import PortraitError
 
 LOGGER = logging.getLogger(__name__)
@@ -51,19 +52,6 @@ def even(left: int, fit: int) -> int:
     would make a compiled network compile again.
     """
     return -(-left // -(-left // fit))
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that a device, or the machine, has no memory left."""
-    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
-        return True
-    text = str(error).lower()
-    return isinstance(error, RuntimeError) and (
-        "out of memory" in text
-        or "can't allocate memory" in text
-        # Errors of cuBLAS and cuDNN about their workspaces.
-        or "_status_alloc_failed" in text
-    )
 
 
 class Room:

@@ -73,8 +73,15 @@ def run(options: argparse.Namespace) -> int:
 
     if options.band is not None and not options.mask:
         raise PortraitError("--band goes with --mask")
-    jobs = plan(options.inputs, options.output, trimaps=options.trimap, masks=options.mask)
     behind, folder = options.composite or (None, None)
+    jobs = plan(
+        options.inputs,
+        options.output,
+        trimaps=options.trimap,
+        masks=options.mask,
+        more_outputs=[Path(one) for one in (options.rgba, folder) if one],
+        more_inputs=[Path(behind)] if behind else [],
+    )
     outputs = Outputs(
         options.output,
         options.rgba,

@@ -84,7 +84,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     size("--steps", type=int, metavar="N", help="of each cell")
     size("--seeds", type=int, metavar="N", help="seeds of each arm (default: 3)")
     size("--model", metavar="NAME", help="hint-unet, vitmatte-small, vitmatte-base, portrait-unet")
-    size("--network", type=json.loads, metavar="JSON", help="of the model: '{\"widths\": [...]}'")
+    size("--network", type=_object, metavar="JSON", help="of the model: '{\"widths\": [...]}'")
     size("--crop", type=int, metavar="PX", help="side of a training crop")
     size("--batch-size", type=int, metavar="N", help="crops a step")
     size("--learning-rate", type=float, metavar="X", help="after the warm-up")
@@ -131,6 +131,18 @@ def _run(options: argparse.Namespace, chosen: list[str], stopped: Callable[[], b
         if left:
             dealing.deal(study, chosen, stopped)
     return _report(study, options)
+
+
+def _object(text: str) -> dict[str, Any]:
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no JSON object; try: '{{\"widths\": [8, 16]}}'"
+        )
+    return found
 
 
 def _check(options: argparse.Namespace) -> None:

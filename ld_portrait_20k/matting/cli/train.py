@@ -7,6 +7,8 @@ import json
 import os
 import shlex
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
@@ -14,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ld_portrait_20k.common import exit_codes
 from ld_portrait_20k.common.interruption import handling
+from ld_portrait_20k.common.memory import is_out_of_memory
 from ld_portrait_20k.common.printable import say
 from ld_portrait_20k.errors import PortraitError, missing_extra
 
@@ -43,7 +46,7 @@ examples:
 
 --data, --model and --steps may all come from --config. The published weights of ViTMatte
 (--init hustvl/vitmatte-small-composition-1k) were trained on Adobe's Composition-1k, whose
-terms allow no commercial use, and so does what starts from them.
+terms allow no commercial use; that holds for what starts from them.
 """
 
 
@@ -111,7 +114,9 @@ def run(options: argparse.Namespace) -> int:
     if given.get("dry_run"):
         from ld_portrait_20k.matting.training.rehearsal import rehearse
 
-        return _print(rehearse(config, output, resume=resume), given)
+        with _lack_of_memory_told(config):
+            figures = rehearse(config, output, resume=resume)
+        return _print(figures, given)
     from ld_portrait_20k.matting.training.loop import train
 
     told: list[int] = []
@@ -122,7 +127,7 @@ def run(options: argparse.Namespace) -> int:
             raise KeyboardInterrupt
 
     try:
-        with handling(note, signal.SIGINT, signal.SIGTERM):
+        with handling(note, signal.SIGINT, signal.SIGTERM), _lack_of_memory_told(config):
             summary = train(
                 config, output, resume=resume, licence=given.get("licence", ""),
                 command=shlex.join(["python", "-m", "ld_portrait_20k.matting", *options.arguments]),
@@ -146,6 +151,20 @@ def run(options: argparse.Namespace) -> int:
 
         result["pushed"] = push_to_hub(output, given["push_to_hub"])
     return _print(result, given)
+
+
+@contextmanager
+def _lack_of_memory_told(config: TrainingConfig) -> Iterator[None]:
+    try:
+        yield
+    except Exception as problem:
+        # Linux kills a worker where memory ends; torch has only the signal's name then.
+        if not is_out_of_memory(problem) and "killed by signal: Killed" not in str(problem):
+            raise
+        raise PortraitError(
+            f"not enough memory for batches of {config.batch_size} at {config.crop} px; "
+            "try: a smaller --batch-size or --crop, or fewer --workers"
+        ) from problem
 
 
 def _config(given: dict[str, Any], output: Path, resume: bool) -> TrainingConfig:

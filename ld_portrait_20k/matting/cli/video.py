@@ -20,8 +20,8 @@ _DESCRIPTION = """\
 Cuts the person out of a clip, without flicker: masks from a segmenter, steady trimaps along
 optical flow, a matting model, steady alpha, the person's own colours.
 
-CLIP is any file that FFmpeg reads, a folder of frames, or - for y4m or the like on standard
-input, raw frames with --raw. OUT decides what is written:
+CLIP is any file that FFmpeg reads, a folder of frames (f2.png before f10.png), or - for y4m or
+the like on standard input, raw frames with --raw. OUT decides what is written:
   a folder    alpha/NNNNN.png and rgba/NNNNN.png (composite/NNNNN.png with --background)
   .mp4        the matte in grey, H.264, full range
   .mov        RGBA as ProRes 4444          .webm  RGBA as VP9 with alpha
@@ -100,7 +100,11 @@ def declare(parser: argparse.ArgumentParser) -> None:
     add("--no-steady", action="store_true", help="no averaging in time")
     add("--resume", action="store_true", help="go on with an unfinished run")
     add("--overwrite", action="store_true", help="begin anew, whatever is there")
-    add("--json", action="store_true", help="print the summary as JSON")
+    add(
+        "--json",
+        action="store_true",
+        help="print the summary as JSON; frames is null where a finished output is left",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -112,6 +116,7 @@ def run(options: argparse.Namespace) -> int:
     from ld_portrait_20k.matting.video.reading import open_frames
     from ld_portrait_20k.matting.video.segmenters.registry import choose, open_segmenter
 
+    how = Options(options.people, not options.no_steady, options.band)
     source = open_frames(
         options.clip, start=options.start, end=options.end, rate=options.rate, raw=options.raw
     )
@@ -124,8 +129,16 @@ def run(options: argparse.Namespace) -> int:
     segmenter = open_segmenter(name, guides)
     model = load(model_name, device=choose_device(model_name, options.device))
     asked = {**job.source_record(options.clip), **_asked(options, name, model_name)}
-    if not job.prepare(target, asked, resume=options.resume, overwrite=options.overwrite):
+    if not job.prepare(
+        target,
+        asked,
+        inputs=_read(options),
+        resume=options.resume,
+        overwrite=options.overwrite,
+    ):
         say(f"{options.output} is complete", error=True)
+        if options.json:  # its frames are not counted: a clip would have to be decoded
+            _say_json(options, None, [], name, model_name)
         return 0
     keeps_sound = source.info.audio and target.is_clip and options.clip != "-"
     if source.info.audio and not keeps_sound:
@@ -136,7 +149,7 @@ def run(options: argparse.Namespace) -> int:
             target,
             segmenter,
             model,
-            Options(options.people, not options.no_steady, options.band),
+            how,
             sound=Path(options.clip) if keeps_sound else None,
             progress=bar.update,
         )
@@ -160,6 +173,12 @@ def _guides(options: argparse.Namespace, rate: Fraction) -> Guides:
         device=options.device,
         people=options.people,
     )
+
+
+def _read(options: argparse.Namespace) -> list[Path]:
+    """The files and folders that are read; a colour is no file."""
+    given = (options.clip, options.masks, options.first_mask, options.background)
+    return [Path(one) for one in given if one is not None and str(one) != "-"]
 
 
 def _asked(options: argparse.Namespace, segmenter: str, model: str) -> dict[str, Any]:
@@ -191,14 +210,21 @@ def _report(options: argparse.Namespace, done: Summary, segmenter: str, model: s
     if done.absent:
         say(f"nobody in {_ranges(done.absent)}", error=True)
     if options.json:
-        body = {
-            "output": str(options.output), "frames": done.frames, "earlier": done.earlier,
-            "segmenter": segmenter, "model": str(model), "nobody": done.absent,
-        }  # fmt: skip
-        say(json.dumps(body, ensure_ascii=False))
+        _say_json(options, done, done.absent, segmenter, model)
         return
     earlier = f", {done.earlier} of them by an earlier run" if done.earlier else ""
     say(f"{done.frames} frames by {segmenter} and {model} in {options.output}{earlier}")
+
+
+def _say_json(
+    options: argparse.Namespace, done: Summary | None, absent: list[int], segmenter: str, model: str
+) -> None:
+    body = {
+        "output": str(options.output), "frames": done and done.frames,
+        "earlier": done and done.earlier, "segmenter": segmenter, "model": str(model),
+        "nobody": absent,
+    }  # fmt: skip
+    say(json.dumps(body, ensure_ascii=False))
 
 
 def _ranges(numbers: list[int]) -> str:

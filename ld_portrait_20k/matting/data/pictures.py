@@ -7,6 +7,7 @@ four plain forms. Colours are taken to be sRGB; profiles are not converted.
 from __future__ import annotations
 
 import io
+import re
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -61,6 +62,26 @@ def list_pictures(folder: Path) -> dict[str, Path]:
             )
         found[key] = path
     return found
+
+
+def list_frames(folder: Path) -> dict[str, Path]:
+    """The same in the order in which frames are counted: ``f2.png`` comes before ``f10.png``.
+
+    Raises:
+        ImageError: As :func:`list_pictures`.
+    """
+    found = list_pictures(folder)
+    return {name: found[name] for name in sorted(found, key=_as_counted)}
+
+
+def _as_counted(name: str) -> list[tuple[list[str | int], str]]:
+    return [(_numbers_apart(part), part) for part in name.split("/")]
+
+
+def _numbers_apart(text: str) -> list[str | int]:
+    # Text and numbers alternate, so that like is compared with like.
+    parts = re.split(r"([0-9]+)", text)
+    return [int(part) if index % 2 else part for index, part in enumerate(parts)]
 
 
 def read_colour(path: Path) -> NDArray[np.uint8]:

@@ -82,6 +82,10 @@ def label(study: Study, cell: Cell) -> str:
     return f"{place.table}, {place.arm}{share}, {place.protocol}, seed {cell.seed}"
 
 
+MAX_PROCESSES = 1024
+"""More than any machine's cores."""
+
+
 def devices(text: str | None) -> list[str]:
     """The devices of ``--devices``: every GPU there is, else one process a core.
 
@@ -99,9 +103,10 @@ def devices(text: str | None) -> list[str]:
     found: list[str] = []
     for part in text.split(","):
         kind, _, number = part.strip().partition(":")
-        if kind == "cpu" and (not number or number.isdigit()):
-            found += ["cpu"] * int(number or 1)
-        elif kind == "cuda" and number.isdigit():
+        given = int(number) if number.isdecimal() else None
+        if kind == "cpu" and (not number or (given and given <= MAX_PROCESSES)):
+            found += ["cpu"] * (given or 1)
+        elif kind == "cuda" and given is not None:
             found.append(part.strip())
         else:
             raise PortraitError(f"--devices {text}: no devices; try: cpu:2, or cuda:0,cuda:1")

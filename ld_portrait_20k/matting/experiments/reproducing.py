@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ld_portrait_20k.common.locks import held
+from ld_portrait_20k.format.manifest import refuse_dataset
 from ld_portrait_20k.matting.experiments.cells import Cell, read_result
 from ld_portrait_20k.matting.experiments.dealing import label
 from ld_portrait_20k.matting.experiments.design import design
@@ -31,8 +32,9 @@ def prepared_study(chosen: Settings, output: Path, command: str, tell: Tell) -> 
         tell: Told what is going on, a line at a time.
 
     Raises:
-        PortraitError: The data or settings do not allow it.
+        PortraitError: The data or settings do not allow it, or a dataset is in ``output``.
     """
+    refuse_dataset(output)  # its work folder has the name of ours
     check_model((chosen.recipe or {})["model"])
     with held(output / WORK / ".lock", str(output)):
         prepared = prepare(chosen, (output / WORK).resolve(), tell)

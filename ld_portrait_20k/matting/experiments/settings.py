@@ -15,6 +15,9 @@ TABLES: Final = ("source", "capacity", "datasets", "refinement")
 FRACTIONS: Final = (0.125, 0.25, 0.5, 1.0)
 """Of the capacity table, as in the issue that asked for it: each half of the next."""
 
+LEAST_SIDE: Final = 32
+"""Of test pictures, pixels: a network halves them five times."""
+
 # No matte drawn from scratch, no second foreground and no photograph for the foreground's
 # colour: each would dilute what the arms differ in.
 _CROPS: Final[dict[str, Any]] = {"structures": 0.0, "photo_colours": 0.0, "merged": 0.0}
@@ -82,6 +85,8 @@ class Settings:
         for name in ("steps", "seeds", "test_samples"):
             if getattr(self, name) < 1:
                 raise PortraitError(f"--{name.replace('_', '-')} must be at least 1")
+        if self.side < LEAST_SIDE:
+            raise PortraitError(f"--side {self.side}: test pictures need {LEAST_SIDE} pixels")
         if not 0 <= self.hold_out <= 0.9:
             raise PortraitError(f"--hold-out {self.hold_out}: a share of 0 to 0.9")
         if not self.hold_out and not self.tests:

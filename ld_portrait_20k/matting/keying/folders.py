@@ -9,6 +9,7 @@ from typing import Final
 
 import numpy as np
 
+from ld_portrait_20k.common.memory import is_out_of_memory
 from ld_portrait_20k.errors import PortraitError
 from ld_portrait_20k.matting.data.pictures import (
     Samples,
@@ -18,7 +19,7 @@ from ld_portrait_20k.matting.data.pictures import (
 )
 from ld_portrait_20k.matting.keying.keyer import key
 from ld_portrait_20k.matting.keying.light import Screen
-from ld_portrait_20k.matting.prediction.folders import Job, find_guides
+from ld_portrait_20k.matting.prediction.folders import Job, content, find_guides, refuse_overwriting
 from ld_portrait_20k.matting.prediction.outputs import fingerprint, recorded, write_png
 from ld_portrait_20k.version import __version__
 
@@ -85,10 +86,11 @@ def key_pictures(
         What was done; pictures that cannot be keyed are named in it, the others go on.
 
     Raises:
-        PortraitError: A plate or mask is missing.
+        PortraitError: A plate or mask is missing, or would be overwritten.
         OSError: A file cannot be written.
     """
     beside = _beside(jobs, guides or Guides())
+    refuse_overwriting(jobs, [output], [path for of in beside.values() for path in of.values()])
     about = f"{__version__} {VERSION} {screen} {despill}"
     done = Done()
     for job in jobs:
@@ -98,6 +100,10 @@ def key_pictures(
             text = str(problem)
             named = any(path.name in text for path in (job.image, *beside[job.name].values()))
             done.failed[job.name] = text if named else f"{job.image}: {text}"
+        except Exception as problem:
+            if not is_out_of_memory(problem):
+                raise
+            done.failed[job.name] = f"{job.image}: not enough memory; try: a smaller picture"
         if progress:
             progress(1)
     return done
@@ -133,8 +139,8 @@ def _key_one(
     done: Done,
 ) -> None:
     path = output / f"{job.name}.png"
-    parts = [what.encode() + file.read_bytes() for what, file in beside.items()]
-    made_from = fingerprint(job.image.read_bytes(), *parts, about)
+    parts = [what.encode() + content(file) for what, file in beside.items()]
+    made_from = fingerprint(content(job.image), *parts, about)
     there = recorded(path)
     if not overwrite and there == made_from:
         done.skipped.append(job.name)

@@ -12,6 +12,7 @@ import numpy as np
 
 from ld_portrait_20k.common.files import write_bytes
 from ld_portrait_20k.errors import PortraitError
+from ld_portrait_20k.format.manifest import refuse_dataset
 from ld_portrait_20k.matting.data.sample import MattingSource
 from ld_portrait_20k.matting.keying.camera import Camera, choose_screen, shoot
 from ld_portrait_20k.matting.prediction.outputs import fingerprint, recorded, write_png
@@ -56,9 +57,10 @@ def shoot_source(
         progress: Called with 1 after each sample.
 
     Raises:
-        PortraitError: A sample has no foreground, or cannot be read.
+        PortraitError: A sample has no foreground, or cannot be read; or a dataset is in ``output``.
         OSError: A file cannot be written.
     """
+    refuse_dataset(output)
     done = Shots()
     for index in range(min(len(source), samples or len(source))):
         sample = source[index]

@@ -14,6 +14,7 @@ from ld_portrait_20k.compositing.trimaps import UNKNOWN
 from ld_portrait_20k.errors import PortraitError
 from ld_portrait_20k.matting.data.pictures import (
     check_sizes,
+    list_frames,
     list_pictures,
     read_matte,
     read_trimap,
@@ -115,21 +116,25 @@ def evaluate(
         truth: Folder of true mattes.
         trimaps: Folder of trimaps, for figures over the unknown region too.
         convention: Of Grad, one of :data:`~.gradient.CONVENTIONS`.
-        video: Take each folder's files as the frames of one clip, in the order of their
-            names, and give dtSSD and MESSDdt too.
+        video: Take each folder's files as the frames of one clip, in the order in which
+            their names count, and give dtSSD and MESSDdt too.
         partial: Judge the pictures that are there; by default a missing prediction is an
             error, since it would change the mean unseen.
         progress: Called with 1 after each picture.
 
     Raises:
-        PortraitError: A folder or a file is missing, not a matte, or of another size.
+        PortraitError: A folder or a file is missing, not a matte, or of another size; or no
+            trimap has unknown pixels, so that every figure would be a perfect 0.
     """
     triples, left_out = match(Path(predicted), Path(truth), trimaps, partial=partial)
     pictures: list[Mapping[str, Figures]] = []
     temporal: list[Figures] = []
     before: tuple[str, NDArray[np.float64], NDArray[np.float64]] | None = None
+    unknown = trimaps is None
     for triple in triples:
         found, true, regions = _load(triple)
+        inside = regions.get(INSIDE)
+        unknown = unknown or (inside is not None and bool(inside.any()))
         pictures.append(score(found, true, regions, convention=convention))
         clip = str(PurePosixPath(triple.name).parent)
         if video and before is not None and before[0] == clip:
@@ -137,6 +142,11 @@ def evaluate(
         before = (clip, found, true)
         if progress:
             progress(1)
+    if not unknown:
+        raise PortraitError(
+            f"{trimaps}: no trimap there has unknown pixels; "
+            "try: trimaps with a grey band, not masks"
+        )
     if video and not temporal:
         raise PortraitError(f"{truth}: no two frames of one clip; try: without --video")
     figures = {
@@ -153,12 +163,13 @@ def match(
     """Which files go together; arguments as for :func:`evaluate`.
 
     Returns:
-        The triples in the order of their names, and the names of predictions without truth.
+        The triples in the order in which their names count, and the names of predictions
+        without truth.
 
     Raises:
         PortraitError: Nothing to compare, or a file is missing.
     """
-    true = list_pictures(truth)
+    true = list_frames(truth)
     found = list_pictures(predicted)
     if not true:
         raise PortraitError(f"{truth}: no pictures there")

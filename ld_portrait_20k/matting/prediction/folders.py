@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ld_portrait_20k.codec import ImageError
+from ld_portrait_20k.common.memory import is_out_of_memory
 from ld_portrait_20k.errors import PortraitError
 from ld_portrait_20k.matting.data.pictures import (
     check_sizes,
@@ -66,26 +68,38 @@ def plan(
     *,
     trimaps: Path | None = None,
     masks: Path | None = None,
+    more_outputs: Sequence[Path] = (),
+    more_inputs: Sequence[Path] = (),
 ) -> list[Job]:
     """Which pictures there are and what goes with them.
 
     Args:
-        inputs: Pictures and folders; folders are searched through and keep their structure.
+        inputs: Pictures and folders; folders are searched through and keep their structure. What
+            lies in an output folder below them is left out: an earlier run made it.
         output: Folder of the mattes.
         trimaps: Folder of trimaps of the same names, or one file for one picture.
         masks: The same for masks.
+        more_outputs: Further folders that get a file of each picture's name.
+        more_inputs: Further files that are read, such as a background.
 
     Raises:
         PortraitError: No pictures, two of one name, a trimap or mask that is missing, or an
-            output that would fall on an input.
+            output that would fall on an input or on another output.
     """
+    outputs = [output, *more_outputs]
+    for number, folder in enumerate(outputs):
+        if folder.resolve() in [before.resolve() for before in outputs[:number]]:
+            raise PortraitError(
+                f"{folder}: mattes, RGBA pictures and composites have the same names; "
+                "try: a folder for each"
+            )
     pictures: dict[str, Path] = {}
     for given in map(Path, inputs):
-        found = list_pictures(given) if given.is_dir() else {given.stem: given}
+        found = _in_folder(given, outputs) if given.is_dir() else {given.stem: given}
         if given.is_dir() and not found:
             raise PortraitError(f"{given}: no pictures there")
         for name, path in found.items():
-            if not path.is_file():
+            if not given.is_dir() and not path.is_file():
                 raise PortraitError(f"{path}: no such picture")
             if name in pictures:
                 raise PortraitError(
@@ -94,13 +108,54 @@ def plan(
                 )
             pictures[name] = path
     guides = find_guides(pictures, trimaps, "trimap") or find_guides(pictures, masks, "mask")
-    sources = {path.resolve() for path in (*pictures.values(), *guides.values())}
-    for name, path in pictures.items():
-        if (output / f"{name}.png").resolve() in sources:
-            raise PortraitError(
-                f"{path}: its matte would overwrite {output / name}.png; try: another --output"
-            )
-    return [Job(name, path, guides.get(name)) for name, path in pictures.items()]
+    jobs = [Job(name, path, guides.get(name)) for name, path in pictures.items()]
+    refuse_overwriting(jobs, outputs, [*guides.values(), *more_inputs])
+    return jobs
+
+
+def content(path: Path) -> bytes:
+    """The bytes of a file that is read.
+
+    Raises:
+        ImageError: It cannot be read: a link to nothing, no permission.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as problem:
+        raise ImageError(f"{path}: cannot be read ({problem.strerror or problem})") from problem
+
+
+def refuse_overwriting(
+    jobs: Sequence[Job], outputs: Sequence[Path], inputs: Iterable[Path] = ()
+) -> None:
+    """Refuse outputs that would fall on what is read.
+
+    Args:
+        jobs: The pictures, which are read.
+        outputs: Folders that get a file of each picture's name.
+        inputs: Further files that are read.
+
+    Raises:
+        PortraitError: An output would be an input.
+    """
+    sources = {path.resolve() for path in (*(job.image for job in jobs), *inputs)}
+    for job in jobs:
+        for folder in outputs:
+            if (folder / f"{job.name}.png").resolve() in sources:
+                raise PortraitError(
+                    f"{job.image}: its result would overwrite {folder / job.name}.png; "
+                    "try: another output folder"
+                )
+
+
+def _in_folder(folder: Path, outputs: Sequence[Path]) -> dict[str, Path]:
+    real = folder.resolve()
+    below = [output.resolve() for output in outputs if real in output.resolve().parents]
+    return {
+        name: path
+        for name, path in list_pictures(folder).items()
+        if not any(output in (real / path.relative_to(folder)).parents for output in below)
+    }
 
 
 def predict(
@@ -148,6 +203,10 @@ def predict(
             text = str(problem)
             named = text if str(job.image.name) in text or _names(job.guide, text) else ""
             done.failed[job.name] = named or f"{job.image}: {text}"
+        except Exception as problem:
+            if not is_out_of_memory(problem):
+                raise
+            done.failed[job.name] = f"{job.image}: not enough memory; try: a smaller picture"
         if progress:
             progress(1)
     return done
@@ -163,8 +222,8 @@ def _predict_one(
     settings: str,
     done: Prediction,
 ) -> None:
-    guide = job.guide.read_bytes() if job.guide else b""
-    made_from = fingerprint(job.image.read_bytes(), guide, settings)
+    guide = content(job.guide) if job.guide else b""
+    made_from = fingerprint(content(job.image), guide, settings)
     there = {recorded(path) for path in outputs.paths(job.name).values()}
     if not overwrite:
         if there == {made_from}:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import tomllib
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -18,6 +19,12 @@ FILE_NAME: Final = "training.yaml"
 """Name of the settings beside the model they made."""
 
 PRECISIONS: Final = ("auto", "fp32", "bf16")
+
+MAX_CROP: Final = 4096
+"""Chosen by eye: one crop and what it is made of then take more than a gigabyte."""
+
+MAX_WORKERS: Final = 512
+"""Chosen by eye: more processes than any machine has cores to spare for one training process."""
 
 RECIPES: Final[dict[str, dict[str, Any]]] = {
     # Yao et al. 2023, "ViTMatte", section 4.2: AdamW 5e-4, weight decay 0.1, crops of 512.
@@ -47,6 +54,9 @@ class LossWeights:
     laplacian: float = 1.0
     gradient: float = 0.5
     softness: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check_numbers(self, "losses.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +120,17 @@ class TrainingConfig:
                      "keep_checkpoints", "log_every", "validation_samples"):  # fmt: skip
             if getattr(self, name) < 1:
                 raise PortraitError(f"{name} is {getattr(self, name)}; it must be at least 1")
+            if getattr(self, name) >= 2**31:
+                raise PortraitError(f"{name} is {getattr(self, name)}; it must be below 2**31")
+        _check_numbers(self)
+        if not 0 <= self.seed < 2**63:
+            raise PortraitError(f"seed is {self.seed}; it must be in 0..2**63 - 1; try: 0")
+        if self.workers is not None and not 0 <= self.workers <= MAX_WORKERS:
+            raise PortraitError(f"workers is {self.workers}; it must be in 0..{MAX_WORKERS}")
+        if self.warmup_steps is not None and self.warmup_steps < 0:
+            raise PortraitError(f"warmup_steps is {self.warmup_steps}; it must be at least 0")
+        if self.crop > MAX_CROP:
+            raise PortraitError(f"crop is {self.crop}; it must be at most {MAX_CROP}; try: 512")
         if self.crop % 32:
             raise PortraitError(
                 f"crop is {self.crop}; networks halve it five times; "
@@ -153,7 +174,7 @@ def read_file(path: Path) -> dict[str, Any]:
         PortraitError: The file is missing, malformed or no mapping.
     """
     try:
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8")
         content = tomllib.loads(text) if path.suffix == ".toml" else yaml.safe_load(text)
     except OSError as problem:
         raise PortraitError(f"{path}: {problem.strerror or problem}") from problem
@@ -223,6 +244,17 @@ def continued(saved: TrainingConfig, wanted: TrainingConfig) -> TrainingConfig:
     return wanted
 
 
+_SAID: Final = {"tuple": "a list", "int": "a whole number", "float": "a finite number"}
+
+
+def _check_numbers(settings: Any, prefix: str = "") -> None:
+    """No setting that is a real number means anything below 0, or beyond all numbers."""
+    for entry in fields(settings):
+        value = getattr(settings, entry.name)
+        if str(entry.type).startswith("float") and not 0 <= value < math.inf:
+            raise PortraitError(f"{prefix}{entry.name} is {value}; it must be 0 or more")
+
+
 def _known(settings: Mapping[str, Any], names: Collection[str], where: str) -> None:
     for key in settings:
         if key not in names:
@@ -265,9 +297,12 @@ def _typed(name: str, value: Any, kind: str, where: str) -> Any:
                 raise ValueError
             return int(value)
         if kind.startswith("float"):
+            if not math.isfinite(float(value)):
+                raise ValueError
             return float(value)
-    except (TypeError, ValueError):
-        raise PortraitError(f"{where}: {name} is {value!r}, not a {kind.split()[0]}") from None
+    except (TypeError, ValueError, OverflowError):
+        said = next(words for start, words in _SAID.items() if kind.startswith(start))
+        raise PortraitError(f"{where}: {name} is {value!r}, not {said}") from None
     if not isinstance(value, str):
         raise PortraitError(f"{where}: {name} is {value!r}, not a word")
     return value

@@ -17,7 +17,7 @@ from torch import Tensor
 from ld_portrait_20k.errors import PortraitError
 from ld_portrait_20k.matting.models.card import CardFacts, model_card
 from ld_portrait_20k.matting.models.denormals import flush_denormals
-from ld_portrait_20k.matting.models.saving import save_pretrained
+from ld_portrait_20k.matting.models.saving import CARD, CONFIG, WEIGHTS, save_pretrained
 from ld_portrait_20k.matting.training import loading
 from ld_portrait_20k.matting.training.batch_norm import synchronised
 from ld_portrait_20k.matting.training.checkpoints import (
@@ -126,6 +126,12 @@ class Run:
         if found and not resume:
             raise PortraitError(
                 f"{output}: holds a run of {max(found)} steps; try: --resume, or another --output"
+            )
+        there = [output / name for name in (WEIGHTS, CONFIG, CARD) if (output / name).exists()]
+        if there and not found:
+            raise PortraitError(
+                f"{there[0]}: would be replaced, and no checkpoint of a run is beside it; "
+                "try: another --output"
             )
         self.accelerator = Accelerator(cpu=config.device == "cpu")
         self.device = self.accelerator.device

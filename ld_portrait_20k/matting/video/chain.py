@@ -9,6 +9,7 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
+from ld_portrait_20k.errors import PortraitError
 from ld_portrait_20k.matting.models.protocol import MattingModel
 from ld_portrait_20k.matting.video.alphas import Matted, mattes, steady_alphas
 from ld_portrait_20k.matting.video.composites import cut_out
@@ -24,6 +25,9 @@ CONTEXT = 4
 """Frames on either side that a matte depends on: two rounds of averaging masks, one of comparing
 mattes with their neighbours, one of averaging them."""
 
+MAX_BAND = 512
+"""Half of the longer side that bands are measured at: everything would be unknown."""
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -38,6 +42,12 @@ class Options:
     people: str = LARGEST
     steady: bool = True
     band: float = BAND
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.band <= MAX_BAND:
+            raise PortraitError(
+                f"the band is {self.band:g} px; it must be in 0..{MAX_BAND}; try: {BAND:g}"
+            )
 
 
 def matte_video(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -18,7 +18,12 @@ from ld_portrait_20k.matting.video.encoding import ALPHA, COMPOSITE, RGBA, conte
 from ld_portrait_20k.matting.video.frames import Frame, Pixels
 from ld_portrait_20k.matting.video.lookahead import run_ahead
 from ld_portrait_20k.matting.video.mask_store import MaskStore
-from ld_portrait_20k.matting.video.reading import STANDARD_INPUT, BrokenClipError, FrameSource
+from ld_portrait_20k.matting.video.reading import (
+    STANDARD_INPUT,
+    BrokenClipError,
+    FrameSource,
+    frame_files,
+)
 from ld_portrait_20k.matting.video.segmenters.protocol import Segmenter
 from ld_portrait_20k.matting.video.writing import (
     ClipSink,
@@ -86,11 +91,29 @@ class Target:
             return self.output.exists()
         return any((self.output / content).is_dir() for content in self.contents)
 
+    def refuse_inputs(self, inputs: Iterable[Path]) -> None:
+        """Refuse to write over what is read.
+
+        Args:
+            inputs: Files, and folders of frames; what does not exist is passed over.
+
+        Raises:
+            PortraitError: One of them is the output, or lies where frames are written.
+        """
+        kinds = (ALPHA, RGBA, COMPOSITE)
+        places = [self.output] if self.is_clip else [self.output / kind for kind in kinds]
+        for place in filter(Path.exists, places):
+            for path in _files(inputs):
+                if place.samefile(path) or place.resolve() in path.resolve().parents:
+                    raise PortraitError(f"{path}: would be overwritten; try: another --output")
+
     def clear(self) -> None:
-        """Remove the output and what an unfinished run left."""
+        """Remove what a run left: unfinished work, and the frames in a folder.
+
+        A clip that is there stays until a new one takes its name.
+        """
         remove_work(self.work)
         if self.is_clip:
-            self.output.unlink(missing_ok=True)
             return
         for content in (ALPHA, RGBA, COMPOSITE):
             folder = self.output / content
@@ -104,13 +127,19 @@ _RECORD: Final = "job.json"
 
 
 def prepare(
-    target: Target, asked: dict[str, Any], *, resume: bool = False, overwrite: bool = False
+    target: Target,
+    asked: dict[str, Any],
+    *,
+    inputs: Iterable[Path] = (),
+    resume: bool = False,
+    overwrite: bool = False,
 ) -> bool:
     """Make way for a run, or for going on with one.
 
     Args:
         target: Where it goes.
         asked: What the frames depend on, JSON-able; a run only goes on with the same.
+        inputs: Files and folders that are read, which are never written over.
         resume: Go on with an unfinished run.
         overwrite: Begin anew, whatever is there.
 
@@ -119,9 +148,13 @@ def prepare(
 
     Raises:
         PortraitError: Something is there and neither was asked for, or the unfinished run
-            was begun with other options.
+            was begun with other options; an input would be overwritten, or the background is
+            none.
     """
     _check_colours(target)
+    target.refuse_inputs(inputs)
+    if target.background is not None:
+        BackgroundFrames(target.background)  # refused before anything is removed
     record = target.work / _RECORD
     if overwrite:
         target.clear()
@@ -224,6 +257,14 @@ def source_record(source: Path | str) -> dict[str, Any]:
     path = Path(source)
     found = path.stat()
     return {"source": str(path.resolve()), "source size": found.st_size}
+
+
+def _files(inputs: Iterable[Path]) -> Iterator[Path]:
+    for given in inputs:
+        if given.is_dir():
+            yield from filter(Path.exists, frame_files(given))
+        elif given.exists():
+            yield given
 
 
 def _sink(source: FrameSource, target: Target) -> Sink:

@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from ld_portrait_20k.errors import PortraitError, missing_extra
-from ld_portrait_20k.matting.data.pictures import list_pictures, read_colour_and_alpha
+from ld_portrait_20k.matting.data.pictures import list_frames, read_colour_and_alpha
 from ld_portrait_20k.matting.video.colours import to_srgb
 from ld_portrait_20k.matting.video.frames import ClipInfo, Frame
 
 STANDARD_INPUT: Final = "-"
 DEFAULT_RATE: Final = Fraction(25)
+MAX_SECONDS: Final = 10_000_000
+"""In- and out-points up to here, a third of a year: FFmpeg counts time in 64 bits."""
 """Of folders of frames, which have no time stamps."""
 
 _ALPHA_DECODERS: Final = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
@@ -86,8 +88,8 @@ def open_frames(
     """Open a clip, a folder of frames, or standard input.
 
     Args:
-        source: Any file that PyAV reads; a folder of pictures, taken in the order of their
-            names; or ``-``, where y4m or any other format that streams is read.
+        source: Any file that PyAV reads; a folder of pictures, taken as their names are
+            counted; or ``-``, where y4m or any other format that streams is read.
         start: In-point in seconds.
         end: Out-point in seconds; frames from there on are left out.
         rate: Frames a second of a folder, or of raw frames.
@@ -97,6 +99,11 @@ def open_frames(
         PortraitError: Nothing there, not a clip, no frames between the points, or PyAV is
             not installed.
     """
+    for what, seconds in (("in-point", start), ("out-point", end)):
+        if seconds is not None and not 0 <= seconds <= MAX_SECONDS:
+            raise PortraitError(
+                f"the {what} {seconds:g} s is no time in a clip; try: seconds from 0 up"
+            )
     if end is not None and end <= start:
         raise PortraitError(
             f"the out-point {end:g} s is not after the in-point {start:g} s; "
@@ -108,6 +115,19 @@ def open_frames(
     if raw is not None and str(source) != STANDARD_INPUT:
         raise PortraitError(f"{source}: raw frames come on standard input; try: - as CLIP")
     return _Clip(source, *points, raw, rate)
+
+
+def frame_files(folder: Path) -> list[Path]:
+    """The frames in a folder, in the order in which they are counted.
+
+    Those of sub-folders count only where it has none of its own: masks and results often lie
+    in a folder below the frames.
+
+    Raises:
+        ImageError: No such folder, or two frames whose names differ in the suffix alone.
+    """
+    found = list_frames(folder)
+    return [path for name, path in found.items() if "/" not in name] or list(found.values())
 
 
 def _exact(seconds: float) -> Fraction:
@@ -137,7 +157,7 @@ class _Folder:
         step = 1 / rate
         self._paths = [
             path
-            for index, path in enumerate(list_pictures(folder).values())
+            for index, path in enumerate(frame_files(folder))
             if index * step >= start and (end is None or index * step < end)
         ]
         if not self._paths:

@@ -157,3 +157,36 @@ def test_video_takes_folders_as_clips(tmp_path: Path, capsys: pytest.CaptureFixt
     assert json.loads(out)["video"]["dtssd"] == pytest.approx(np.mean(pairs))
     code, out, _ = run(capsys, *where, "--video")
     assert code == 0 and "dtSSD e-2" in out and "MESSDdt e-3" in out
+
+
+def test_frames_of_a_clip_are_neighbours_as_they_are_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for frame in range(11):
+        true = np.full((20, 20), 20 * frame, np.uint8)
+        for where, name in (("truth", f"f{frame}"), ("padded", f"f{frame:02d}")):
+            write(tmp_path / where / f"{name}.png", true)
+        for where, name in (("pred", f"f{frame}"), ("padded-pred", f"f{frame:02d}")):
+            write(tmp_path / where / f"{name}.png", true // 2)
+    figures = []
+    for pred, truth in (("pred", "truth"), ("padded-pred", "padded")):
+        code, out, _ = run(
+            capsys, "--pred", tmp_path / pred, "--truth", tmp_path / truth, "--video", "--json"
+        )
+        assert code == 0
+        figures.append(json.loads(out)["video"])
+    assert figures[0] == figures[1]
+
+
+def test_masks_are_no_trimaps(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for number in range(2):
+        alpha = scene(number)["alpha"]
+        hard = np.where(alpha > 127, 255, 0).astype(np.uint8)
+        for kind, picture in (("pred", 255 - alpha), ("truth", alpha), ("masks", hard)):
+            write(tmp_path / kind / f"{number}.png", picture)
+    where = ("--pred", tmp_path / "pred", "--truth", tmp_path / "truth")
+    code, out, err = run(capsys, *where, "--trimap", tmp_path / "masks")
+    assert code == 1 and not out and "no trimap there has unknown pixels; try: " in err
+    # A picture without unknown pixels among others that have some is judged as ever.
+    write(tmp_path / "masks/0.png", np.full_like(scene(0)["alpha"], 128))
+    assert run(capsys, *where, "--trimap", tmp_path / "masks")[0] == 0

@@ -273,3 +273,17 @@ def test_a_file_of_other_origin_is_kept(tmp_path: Path, capsys: pytest.CaptureFi
     assert other.read_bytes() == content and "--overwrite" in capsys.readouterr().err
     assert main([*command, "--overwrite"]) == 0
     assert other.read_bytes() != content
+
+
+def test_no_result_falls_on_a_plate_or_mask(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shot = shoot(*subject())
+    picture = write(tmp_path / "shots" / "a.png", shot.image)
+    plate = write(tmp_path / "plates" / "a.png", shot.plate)
+    before = picture.read_bytes(), plate.read_bytes()
+    for more in (["--output", str(plate.parent)], ["--output", str(picture.parent)]):
+        command = ["key", str(picture), "--plate", str(plate.parent), "--overwrite"]
+        assert main([*command, *more]) == 1
+        assert "would overwrite" in capsys.readouterr().err
+    assert (picture.read_bytes(), plate.read_bytes()) == before

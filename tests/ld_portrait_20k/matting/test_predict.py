@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -16,6 +17,8 @@ from ld_portrait_20k.errors import PortraitError
 from ld_portrait_20k.matting import load
 from ld_portrait_20k.matting.cli import COMMANDS, main
 from ld_portrait_20k.matting.models.registry import MODELS, default_model, resolve
+from ld_portrait_20k.matting.prediction.folders import plan, predict
+from ld_portrait_20k.matting.prediction.outputs import Outputs
 from ld_portrait_20k.matting.prediction.trimaps import mask_to_trimap
 
 from .fixtures import scene, write
@@ -180,6 +183,86 @@ def test_problems_are_one_line_and_nothing_is_half_written(
     ):
         code, _, err = run(capsys, *arguments)
         assert code == 1 and says in err and err.count("\n") == 1, (arguments, err)
+
+
+def test_no_output_falls_on_an_input_or_on_another_output(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(root / "pngs/p0.png", scene(0, 60, 50)["image"])
+    write(root / "back/p0.png", scene(1, 60, 50)["image"])
+    before = {path: path.read_bytes() for path in root.rglob("*.*")}
+    base = (
+        "predict", root / "pngs", "--trimap", root / "trimaps", "--model", "closed-form",
+        "--overwrite", "--output",
+    )  # fmt: skip
+    for more in (
+        (root / "pngs",),
+        (root / "trimaps",),
+        (root / "out", "--rgba", root / "pngs"),
+        (root / "out", "--rgba", root / "trimaps"),
+        (root / "out", "--composite", "white", root / "pngs"),
+        (root / "out", "--composite", root / "back/p0.png", root / "back"),
+    ):
+        code, _, err = run(capsys, *base, *more)
+        assert code == 1 and "would overwrite" in err and err.count("\n") == 1, (more, err)
+    one = root / "one"
+    for clash in ((one, "--rgba", one), (root / "out", "--rgba", one, "--composite", "red", one)):
+        code, _, err = run(capsys, *base, *clash)
+        assert code == 1 and "try: a folder for each" in err, (clash, err)
+    assert {path: path.read_bytes() for path in root.rglob("*.*")} == before
+
+
+@pytest.mark.parametrize(
+    "raised", [MemoryError(), RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")]
+)
+def test_a_picture_too_large_for_the_memory_is_named_and_the_others_go_on(
+    root: Path, raised: Exception
+) -> None:
+    class Small:
+        name, licence, needs_trimap = "small", "none", True
+
+        def __call__(self, image: Any, trimap: Any = None) -> Any:
+            if image.shape[0] > 60:
+                raise raised
+            return trimap
+
+    write(root / "in/p1.png", scene(1, 80, 50)["image"])
+    (root / "in/p1.jpg").unlink()
+    write(root / "trimaps/p1.png", scene(1, 80, 50)["trimap"])
+    jobs = plan([root / "in"], root / "out", trimaps=root / "trimaps")
+    done = predict(jobs, Outputs(root / "out"), Small())
+    assert sorted(done.written) == ["deep/p2", "p0"]
+    says = f"{root / 'in/p1.png'}: not enough memory; try: a smaller picture"
+    assert done.failed == {"p1": says}
+
+
+def test_a_picture_that_cannot_be_read_is_named_and_the_others_go_on(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lost = root / "in/p1.jpg"
+    lost.unlink()
+    lost.symlink_to("nowhere.jpg")
+    code, said, err = run(
+        capsys, "predict", root / "in", "--trimap", root / "trimaps", "--output", root / "out",
+        "--model", "closed-form",
+    )  # fmt: skip
+    assert code == 1 and "2 mattes" in said and "1 failed" in said
+    assert err == f"error: {lost}: cannot be read (No such file or directory)\n"
+    output = root / "keyed"
+    code, said, err = run(capsys, "key", root / "in", "--output", output, "--screen", "green")
+    assert code == 1 and "3 failed" in said and f"{lost}: cannot be read" in err
+
+
+def test_results_below_the_pictures_are_no_pictures(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = root / "in/mattes"
+    base = (
+        "predict", root / "in", "--trimap", root / "trimaps", "--output", out, "--rgba",
+        root / "in/rgba", "--model", "closed-form",
+    )  # fmt: skip
+    assert run(capsys, *base)[1] == f"3 mattes by closed-form in {out}, 0 there already, 0 failed\n"
+    assert run(capsys, *base)[1] == f"0 mattes by closed-form in {out}, 3 there already, 0 failed\n"
 
 
 def test_the_default_model_says_which_it_is(root: Path, capsys: pytest.CaptureFixture[str]) -> None:

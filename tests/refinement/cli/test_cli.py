@@ -550,3 +550,23 @@ def test_killed_workers_lose_nothing_and_a_killed_run_leaves_no_workers(
     process.kill()
     process.communicate()
     wait_for(lambda: not any(alive(child) for child in children), 20)
+
+
+def test_a_report_replaces_reports_alone(
+    inputs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = (inputs / "one.png", "-o", tmp_path / "out", "--workers", 1, "--report")
+    for name, text in (
+        ("README.md", "# mine\n"),
+        ("prompts.jsonl", '{"file": "a.png"}\n'),
+        ("list.jsonl", "[1]\n"),
+    ):
+        mine = tmp_path / name
+        mine.write_text(text)
+        assert run(*words, mine) == 2
+        assert f"--report {mine}: is there and is no report; try: " in capsys.readouterr().err
+        assert mine.read_text() == text and not (tmp_path / "out").exists()
+    assert run(*words, mine, "--overwrite") == 0
+    report = mine.read_text()
+    assert run(*words, mine) == 0
+    assert json.loads(mine.read_text())["input"] == json.loads(report)["input"]

@@ -292,6 +292,9 @@ def test_a_growing_dataset_keeps_its_subsets() -> None:
         (("--hold-out", "0"), "nothing to test on; try: --test"),
         (("--model", "closed-form"), "is not trained; try: --model"),
         (("--devices", "tpu"), "--devices tpu: no devices; try: cpu:2"),
+        (("--devices", "cpu:0"), "--devices cpu:0: no devices; try: cpu:2"),
+        (("--side", "0"), "--side 0: test pictures need 32 pixels"),
+        (("--side", "-5"), "--side -5: test pictures need 32 pixels"),
         (("--steps", "0"), "--steps must be at least 1"),
     ],
 )
@@ -306,3 +309,13 @@ def test_what_cannot_be_is_one_line(
     error = capsys.readouterr().err.splitlines()[-1]
     assert message in error
     assert not (output / ".work" / "study.json").exists()
+
+
+def test_a_network_that_is_no_object_is_wrong_usage(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for text in ("x", "[1]", "3", ""):
+        with pytest.raises(SystemExit) as end:
+            main(["reproduce", "--output", str(tmp_path / "o"), "--network", text])
+        assert end.value.code == 2
+        assert "is no JSON object; try: " in capsys.readouterr().err

@@ -265,3 +265,45 @@ def test_two_processes_come_to_what_one_does_with_twice_the_batch(
         rows = csv.DictReader((tmp_path / name / "log.csv").open())
         losses[name] = [float(row["loss"]) for row in rows]
     assert losses["two"] == pytest.approx(losses["one"], rel=2e-4)
+
+
+@pytest.mark.parametrize("name", ["README.md", "config.json", "model.safetensors"])
+def test_a_folder_with_files_of_others_is_no_output(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    data = write_pairs(tmp_path / "data", "fg", "alpha")
+    (data / name).write_text("mine")
+    before = sorted(path.name for path in data.iterdir())
+    for more in ([], ["--resume"], ["--dry-run"]):
+        arguments = ["--data", str(data), "--steps", "1", "--output", str(data), *FLAGS, *more]
+        assert main(["train", *arguments]) == 1
+        problem = capsys.readouterr().err
+        assert f"{data / name}: would be replaced" in problem and "; try: " in problem
+    assert (data / name).read_text() == "mine"
+    assert sorted(path.name for path in data.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    "raised",
+    [
+        MemoryError("Unable to allocate 112. GiB"),
+        RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+        RuntimeError("Caught MemoryError in DataLoader worker process 0.\nOriginal Traceback"),
+        RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed."),
+    ],
+)
+def test_a_lack_of_memory_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
+    raised: Exception,
+) -> None:  # fmt: skip
+    def fail(*_: Any) -> None:
+        raise raised
+
+    monkeypatch.setattr("ld_portrait_20k.matting.training.loop.Run.step", fail)
+    data = write_pairs(tmp_path / "data", "fg", "alpha")
+    arguments = ["train", "--data", str(data), "--steps", "1", "--workers", "0", *FLAGS]
+    assert main([*arguments, "--output", str(tmp_path / "run")]) == 1
+    problem = capsys.readouterr().err.splitlines()[-1]
+    assert problem.startswith("error: not enough memory for batches of 2 at 32 px; try: ")
+    assert main([*arguments, "--output", str(tmp_path / "run2"), "--crop", "102400"]) == 1
+    assert "crop is 102400; it must be at most" in capsys.readouterr().err

@@ -287,3 +287,89 @@ def test_killed_runs_end_with_the_same_frames(tmp_path: Path, name: str) -> None
         assert second.alpha is not None
         assert np.array_equal(first.alpha, second.alpha)
     assert not work.exists()
+
+
+def test_what_is_read_is_not_written_over(
+    clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    talk = tmp_path / "talk.mp4"
+    talk.write_bytes((clip / "clip.mp4").read_bytes())
+    (tmp_path / "same.mp4").hardlink_to(talk)
+    frames, _ = moving.scene(3)
+    used = moving.save_folder(tmp_path / "out" / "rgba", frames)
+    masks = moving.save_folder(tmp_path / "out" / "alpha", moving.scene(3)[1])
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.*") if path.is_file()}
+    given = ["--masks", str(clip / "masks"), *FAST, "--overwrite"]
+    for arguments, named in (
+        ([str(talk), "--output", str(talk), *given], talk),
+        ([str(talk), "--output", str(tmp_path / "same.mp4"), *given], talk),
+        ([str(used), "--output", str(tmp_path / "out"), *given], used),
+        ([str(talk), "--output", str(tmp_path / "out"), "--masks", str(masks), *given[2:]], masks),
+        (
+            [str(clip / "clip.mp4"), "--output", str(talk), "--background", str(talk), *given],
+            talk,
+        ),
+    ):
+        assert main(["video", *arguments]) == 1, arguments
+        problem = capsys.readouterr().err.splitlines()[-1]
+        assert str(named) in problem and "would be overwritten; try: another --output" in problem
+    after = {path: path.read_bytes() for path in tmp_path.rglob("*.*") if path.is_file()}
+    assert after == before
+
+
+def test_a_run_that_fails_leaves_the_clip_that_it_was_to_replace(
+    clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    output = tmp_path / "out.mp4"
+    assert run(clip, output) == 0
+    before = output.read_bytes()
+    moving.save_folder(tmp_path / "few", moving.scene(12)[1][:5])
+    moving.save_folder(tmp_path / "none", [np.zeros((72, 96), np.uint8)] * 12)
+    for masks in ("few", "none"):
+        more = ["--masks", str(tmp_path / masks), "--overwrite"]
+        assert run(clip, output, *more) == 1
+        assert output.read_bytes() == before
+    assert run(clip, output, "--overwrite", "--background", "no-such-colour") == 1
+    assert output.read_bytes() == before
+    folder = tmp_path / "out"
+    assert run(clip, folder) == 0
+    frames = sorted(path.name for path in (folder / "alpha").iterdir())
+    assert run(clip, folder, "--overwrite", "--background", "no-such-colour") == 1
+    assert sorted(path.name for path in (folder / "alpha").iterdir()) == frames
+
+
+def test_results_below_the_frames_are_no_frames(
+    clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    frames = moving.save_folder(tmp_path / "frames", moving.scene(4)[0])
+    masks = moving.save_folder(frames / "masks", moving.scene(4)[1])
+    for more in ([], ["--overwrite"]):
+        options = ["--masks", str(masks), "--output", str(frames / "out"), *FAST, "--json", *more]
+        assert main(["video", str(frames), *options]) == 0
+        assert json.loads(capsys.readouterr().out)["frames"] == 4
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    ["--start=nan", "--start=-1", "--start=inf", "--end=nan", "--end=1e400", "--band=nan",
+     "--band=-3", "--band=1e9"],
+)  # fmt: skip
+def test_numbers_out_of_range_are_one_line_and_nothing_is_removed(
+    clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture, wrong: str
+) -> None:
+    before = moving.save_folder(tmp_path / "out" / "alpha", moving.scene(2)[1])
+    capsys.readouterr()
+    assert run(clip, tmp_path / "out", "--overwrite", wrong) == 1
+    said = capsys.readouterr().err
+    assert said.splitlines()[-1].startswith("error: the ") and "; try: " in said
+    assert len(list(before.iterdir())) == 2
+
+
+def test_json_is_printed_of_a_finished_output_too(
+    clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    bodies = []
+    for more in ([], ["--resume"]):
+        assert run(clip, tmp_path / "out.mp4", "--json", *more) == 0
+        bodies.append(json.loads(capsys.readouterr().out))
+    assert bodies[1] == {**bodies[0], "frames": None, "earlier": None}

@@ -82,6 +82,13 @@ def test_in_and_out_points(tmp_path: Path) -> None:
         assert opened.info.frames == 7
 
 
+def test_frames_of_a_folder_come_as_they_are_counted(tmp_path: Path) -> None:
+    pictures, _ = moving.scene(12)
+    for index, picture in enumerate(pictures):
+        (tmp_path / f"take 2 f{index}.png").write_bytes(moving.png(picture))
+    assert differences(list(open_frames(tmp_path)), pictures) == 0
+
+
 def test_raw_frames_on_standard_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pictures, _ = moving.scene(5)
     content = b"".join(picture.tobytes() for picture in pictures)
