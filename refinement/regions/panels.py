@@ -26,6 +26,8 @@ from refinement.planes.grid import (
 )
 from refinement.planes.labels import Labelled, count_beside, label
 from refinement.planes.masks import Mask, Mask8
+from refinement.regions.outlines import find_see_through
+from refinement.thresholds.outlines import OUTLINE_REACH
 from refinement.thresholds.levels import CLEAR_AT_MOST, DENT, HAZE_AT_MOST, SOLID, VEIL
 from refinement.thresholds.panels import (
     DENSE_PANEL,
@@ -194,9 +196,14 @@ class _Flat:
             known: Veils and panels found before, of the whole picture.
         """
         known = known.crop(self.part)
+        reach = 1 + round(OUTLINE_REACH * self.scale)
+        inner = np.zeros(self.shape, np.bool_)
+        inner[reach:-reach, reach:-reach] = True
+        see = find_see_through(self.alpha, known, Mask(inner[self.part]), self.scale)
+        see = see.placed(self.part, self.shape)
         grown = self._grow(known, DENSER_PANEL[1] * self.scale)
         if grown is None:
-            return Mask.empty(self.shape)
+            return see
         rim, beside = grown.rim(self.scale)
         body = Mask(self.alpha >= SOLID) | known
         covered = beside(body.pixels())
@@ -215,7 +222,7 @@ class _Flat:
         wide = grown.regions.mask.erode(thick * self.scale)
         if wide:  # no border is as wide, so what is may have texture and hair about it
             chosen |= alone & grown.regions.meeting(wide) & (fading <= (1 - thick_ends) * open_)
-        return self._whole(grown, chosen)
+        return self._whole(grown, chosen) | see
 
     def _fading(
         self, beside: Callable[[Mask8], NDArray[np.intp]], open_: NDArray[np.intp], body: Mask
