@@ -132,7 +132,7 @@ def divide(
         clear=unknown.clear,
     )
     skirts = stray.dilate(6 * scale)
-    undamaged = is_undamaged(
+    undamaged = not unknown.panels.missing and is_undamaged(
         quantised,
         regions.sound,
         (outside & crisp) - skirts - rings.tail,

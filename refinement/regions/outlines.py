@@ -19,13 +19,13 @@ from refinement.thresholds.levels import CLEAR_AT_MOST, DENT, SOLID, VISIBLE
 from refinement.thresholds.outlines import (
     ENCLOSED,
     JUNCTIONS,
-    OUTLINE_BODY,
     OUTLINE_BLUR,
+    OUTLINE_BODY,
     OUTLINE_REACH,
     OUTLINE_THICK,
     OUTLINE_VISIBLE,
-    SEE_THROUGH_OPEN,
     SEE_THROUGH_DIP,
+    SEE_THROUGH_OPEN,
     SEE_THROUGH_REACH,
     SEE_THROUGH_WIDE,
 )
@@ -85,15 +85,15 @@ def _goes_on(
         sums_about(mask.pixels(), places, reach) / (2 * reach + 1) ** 2
         for mask in (parts | visible, body)
     )
-    count, seen = _means(of, regions.count, seen)
     least, most = OUTLINE_BODY
-    chosen = (count >= JUNCTIONS) & (seen < OUTLINE_VISIBLE)
+    (count, seen), (_, body_about) = (_means(of, regions.count, share) for share in (seen, solid))
+    chosen = (count >= JUNCTIONS) & (seen < OUTLINE_VISIBLE) & (body_about > least)
     # At no junction does the outline of the body go on within the part.
     junctions = label(near.dilate(reach / 2), connectivity=8)
     runs, at = junctions.within(near)
     at = np.repeat(at, runs.lengths)
     pixels, body_about = _means(at, junctions.count, solid)
-    bad = (pixels >= JUNCTIONS / 2) & ((body_about > most) | (body_about < least))
+    bad = (pixels >= JUNCTIONS / 2) & (body_about > most)
     chosen[of[bad[at]]] = False
     return chosen
 

@@ -27,8 +27,8 @@ from refinement.planes.grid import (
 from refinement.planes.labels import Labelled, count_beside, label
 from refinement.planes.masks import Mask, Mask8
 from refinement.regions.outlines import find_see_through
-from refinement.thresholds.outlines import OUTLINE_REACH
 from refinement.thresholds.levels import CLEAR_AT_MOST, DENT, HAZE_AT_MOST, SOLID, VEIL
+from refinement.thresholds.outlines import OUTLINE_REACH
 from refinement.thresholds.panels import (
     DENSE_PANEL,
     DENSER_PANEL,
@@ -56,12 +56,15 @@ class Panels:
         likely: Further panels, with less body about them or in a veil; a damaged matte has such.
         loose: Those of ``sure`` that do not end as abruptly as the subject where no body is beside
             them: parts of something larger.
+        missing: Those of ``likely`` beside which the outline of the body goes on: no matte that is
+            right has such.
     """
 
     mask: Mask
     sure: Mask
     likely: Mask
     loose: Mask
+    missing: Mask
 
 
 def find_panels(
@@ -85,7 +88,7 @@ def find_panels(
     # Body that is hardly veiled needs nothing.
     veiled = high & (mean < SOLID + PANEL_TOLERANCE)
     shape = quantised.shape
-    veils = sure = likely = loose = Mask.empty(shape)
+    veils = sure = likely = loose = missing = Mask.empty(shape)
     if veiled.any():
         level = interpolate_level(spread(mean, high.astype(np.float32)), shape)
         core = mask_from_cells(veiled, shape)
@@ -93,8 +96,9 @@ def find_panels(
     flat = _Flat.of(quantised, smooth, scale)
     if flat is not None:
         sure, loose = flat.sure()
-        likely = flat.likely(veils | sure)
-    return Panels(veils | sure | likely, sure, likely, loose)
+        missing = flat.missing(veils | sure)
+        likely = flat.likely(veils | sure) | missing
+    return Panels(veils | sure | likely, sure, likely, loose, missing)
 
 
 def has_panels(quantised: Alpha8, scale: float) -> bool:
@@ -186,6 +190,19 @@ class _Flat:
             loose &= self._fading(beside, rim - covered, body) > (1 - LIKELY_ENDS) * rim
         return self._whole(grown, chosen), self._whole(grown, loose)
 
+    def missing(self, known: Mask) -> Mask:
+        """Wide parts that the outline of the body shows to be body.
+
+        Args:
+            known: What is body already, of the whole picture.
+        """
+        reach = 1 + round(OUTLINE_REACH * self.scale)
+        inner = np.zeros(self.shape, np.bool_)
+        inner[reach:-reach, reach:-reach] = True
+        known = known.crop(self.part)
+        found = find_see_through(self.alpha, known, Mask(inner[self.part]), self.scale)
+        return found.placed(self.part, self.shape) if found else Mask.empty(self.shape)
+
     def likely(self, known: Mask) -> Mask:
         """Dense panels with less body about them or with texture, and panels in what was found.
 
@@ -196,14 +213,9 @@ class _Flat:
             known: Veils and panels found before, of the whole picture.
         """
         known = known.crop(self.part)
-        reach = 1 + round(OUTLINE_REACH * self.scale)
-        inner = np.zeros(self.shape, np.bool_)
-        inner[reach:-reach, reach:-reach] = True
-        see = find_see_through(self.alpha, known, Mask(inner[self.part]), self.scale)
-        see = see.placed(self.part, self.shape)
         grown = self._grow(known, DENSER_PANEL[1] * self.scale)
         if grown is None:
-            return see
+            return Mask.empty(self.shape)
         rim, beside = grown.rim(self.scale)
         body = Mask(self.alpha >= SOLID) | known
         covered = beside(body.pixels())
@@ -222,7 +234,7 @@ class _Flat:
         wide = grown.regions.mask.erode(thick * self.scale)
         if wide:  # no border is as wide, so what is may have texture and hair about it
             chosen |= alone & grown.regions.meeting(wide) & (fading <= (1 - thick_ends) * open_)
-        return self._whole(grown, chosen) | see
+        return self._whole(grown, chosen)
 
     def _fading(
         self, beside: Callable[[Mask8], NDArray[np.intp]], open_: NDArray[np.intp], body: Mask
