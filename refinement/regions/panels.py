@@ -102,9 +102,12 @@ def find_panels(
 
 
 def has_panels(quantised: Alpha8, scale: float) -> bool:
-    """Whether :func:`find_panels` would find panels that are certainly no hair."""
+    """Whether :func:`find_panels` would find anything but veils in a damaged matte."""
     flat = _Flat.of(quantised, _smooth(quantised, scale), scale)
-    return flat is not None and bool(flat.sure()[0])
+    if flat is None:
+        return False
+    sure, _ = flat.sure()
+    return bool(sure or flat.missing(sure) or flat.likely(sure))
 
 
 def _smooth(quantised: Alpha8, scale: float) -> Alpha8:
