@@ -255,7 +255,7 @@ def _unknown(
         background |= panes
         depth = nearer(depth, panes, Mask(quantised < SOLID).dilate(1))
     mean, level_cells = backgrounds.level_cells(mean, mean_square)
-    panels = find_panels(quantised, mean, level_cells, scale)
+    panels = find_panels(quantised, mean, level_cells, scale, earlier.raised)
     unsolid = Mask(quantised < SOLID) - panels.mask
     border = unknown_border(unsolid, quantised, background, scale)
     border.dents |= panels.sure | panels.likely

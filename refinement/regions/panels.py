@@ -35,6 +35,7 @@ from refinement.thresholds.panels import (
     LIKELY_ENDS,
     LIKELY_SMOOTH,
     PANEL_BODY,
+    PANEL_LARGE,
     PANEL_RANGE,
     PANEL_REACH,
     PANEL_TOLERANCE,
@@ -68,7 +69,11 @@ class Panels:
 
 
 def find_panels(
-    quantised: Alpha8, mean: Plane, level_cells: NDArray[np.bool_], scale: float
+    quantised: Alpha8,
+    mean: Plane,
+    level_cells: NDArray[np.bool_],
+    scale: float,
+    raised: bool = False,
 ) -> Panels:
     """Find the level regions that body surrounds, and level veils.
 
@@ -82,6 +87,7 @@ def find_panels(
         mean: From :func:`refinement.regions.background.level_cells`.
         level_cells: From the same.
         scale: Size of the picture relative to 1024 x 1024.
+        raised: Whether an earlier pass raised levels, so that they tell less.
     """
     smooth = _smooth(quantised, scale)
     high = level_cells & (mean > VEIL)
@@ -97,15 +103,17 @@ def find_panels(
     if flat is not None:
         sure, loose = flat.sure()
         missing = flat.missing(veils | sure)
-        likely = flat.likely(veils | sure) | missing
+        likely = missing if raised else flat.likely(veils | sure) | missing
     return Panels(veils | sure | likely, sure, likely, loose, missing)
 
 
 def has_panels(quantised: Alpha8, scale: float) -> bool:
-    """Whether :func:`find_panels` would find anything but veils in a damaged matte."""
+    """Whether a refined matte still has what may be panels, with more body beside them now."""
     flat = _Flat.of(quantised, _smooth(quantised, scale), scale)
     if flat is None:
         return False
+    if flat.level().count() > (PANEL_LARGE * scale) ** 2:
+        return True
     sure, _ = flat.sure()
     return bool(sure or flat.missing(sure) or flat.likely(sure))
 
@@ -177,6 +185,10 @@ class _Flat:
         between, wide = (Mask(mask.pixels()[part]) for mask in (between, wide))
         dense = between & Mask(smooth[part] > HAZE_AT_MOST)
         return cls(quantised.shape, part, quantised[part], between, dense, wide, span, scale)
+
+    def level(self) -> Mask:
+        """Where alpha is level."""
+        return self.wide & Mask(self.span <= PANEL_RANGE)
 
     def sure(self) -> tuple[Mask, Mask]:
         """The panels: level below SOLID, smooth, and surrounded by body; and the loose ones."""
@@ -254,7 +266,7 @@ class _Flat:
             thick: Half the side, in pixels, of a square that no border holds; 0 if what is not
                 level is no panel.
         """
-        core = (self.wide & Mask(self.span <= PANEL_RANGE)) - known
+        core = self.level() - known
         between = self.between - known
         squares = Mask.empty(known.shape)
         if thick:
