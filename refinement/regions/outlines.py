@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from refinement.planes.grid import Alpha8, dilate, local_level, square_kernel, sums_about
 from refinement.planes.labels import Labelled, count_beside, label
 from refinement.planes.masks import Mask
-from refinement.thresholds.levels import CLEAR_AT_MOST, DENT, SOLID, VISIBLE
+from refinement.thresholds.levels import CLEAR_AT_MOST, DENT, SOLID
 from refinement.thresholds.outlines import (
     ENCLOSED,
     JUNCTIONS,
@@ -25,8 +25,10 @@ from refinement.thresholds.outlines import (
     OUTLINE_THICK,
     OUTLINE_VISIBLE,
     SEE_THROUGH_DIP,
+    SEE_THROUGH_LEAST,
     SEE_THROUGH_OPEN,
     SEE_THROUGH_REACH,
+    SEE_THROUGH_SIDE,
     SEE_THROUGH_WIDE,
 )
 
@@ -57,8 +59,11 @@ def find_see_through(alpha: Alpha8, known: Mask, inner: Mask, scale: float) -> M
     chosen = _goes_on(alpha, regions, body, visible, inner, scale) | _enclosed(regions, body, scale)
     # A mesh is open all over.
     well_in = middle.dilate(SEE_THROUGH_WIDE * scale / 2)
-    area, open_ = (_counts(regions, mask) for mask in (well_in, well_in & Mask(alpha < VISIBLE)))
+    area, open_ = (
+        _counts(regions, mask) for mask in (well_in, well_in & Mask(alpha < SEE_THROUGH_LEAST))
+    )
     chosen &= open_ <= SEE_THROUGH_OPEN * area
+    chosen &= regions.areas > (SEE_THROUGH_SIDE * scale) ** 2
     chosen[0] = False
     if not chosen.any():
         return Mask.empty(known.shape)

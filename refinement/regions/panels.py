@@ -40,6 +40,7 @@ from refinement.thresholds.panels import (
     PANEL_REACH,
     PANEL_TOLERANCE,
     PANEL_WIDE,
+    SEAM,
     SMOOTH,
     VEIL_NARROW,
     VEIL_REACH,
@@ -202,7 +203,11 @@ class _Flat:
         chosen &= grown.mean(_roughness(self.alpha), grown.core) < SMOOTH
         loose = chosen.copy()
         if chosen.any():
-            loose &= self._fading(beside, rim - covered, body) > (1 - LIKELY_ENDS) * rim
+            fading = self._fading(beside, rim - covered, body)
+            loose &= fading > (1 - LIKELY_ENDS) * rim
+        if loose.any():  # not where most of that is seams and folds: narrow gaps within the panel
+            body |= grown.regions.mask.dilate(SEAM * self.scale).erode(SEAM * self.scale)
+            loose &= 2 * self._fading(beside, rim - beside(body.pixels()), body) > fading
         return self._whole(grown, chosen), self._whole(grown, loose)
 
     def missing(self, known: Mask) -> Mask:

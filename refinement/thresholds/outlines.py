@@ -7,6 +7,8 @@ from typing import Final
 SEE_THROUGH_WIDE: Final = 16
 """Half the side, in pixels, of a square that such a part holds. Chosen by eye: with less, hair has
 such parts."""
+SEE_THROUGH_SIDE: Final = 40
+"""It covers more than the area of a square with a side of so many pixels. Chosen by eye."""
 SEE_THROUGH_REACH: Final = 20
 """How far, in pixels, its soft rim may reach beyond such squares. As for panels."""
 SEE_THROUGH_DIP: Final = 0.6
@@ -30,6 +32,8 @@ OUTLINE_BODY: Final = (0.25, 0.44)
 Measured on the same: 96 in 100 parts lie between."""
 JUNCTIONS: Final = 8
 """At least so many pixels where body, part and background meet. Fewer tell nothing."""
+SEE_THROUGH_LEAST: Final = 40
+"""It is open where alpha is below this level."""
 SEE_THROUGH_OPEN: Final = 0.02
 """Meshes and hair are open over more than this share. Chosen by eye."""
 ENCLOSED: Final = 0.97

@@ -57,3 +57,5 @@ PLATEAU_RANGE: Final = 18
 PLATEAU_CRISP: Final = 0.5
 """Level tops are those of thin bodies where they are more than so many times as frequent as soft
 alpha. Trade: 0 takes hairs for them."""
+SEAM: Final = 4
+"""Half the width, in pixels, of the widest gap in a panel that is a seam or fold of it. Chosen by eye."""
