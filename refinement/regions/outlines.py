@@ -12,7 +12,17 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from refinement.planes.grid import Alpha8, dilate, local_level, square_kernel, sums_about
+from refinement.planes.grid import (
+    Alpha8,
+    Plane,
+    as_mask8,
+    dilate,
+    erode,
+    local_level,
+    mask_from_cells,
+    square_kernel,
+    sums_about,
+)
 from refinement.planes.labels import Labelled, count_beside, label
 from refinement.planes.masks import Mask
 from refinement.thresholds.levels import CLEAR_AT_MOST, DENT, SOLID
@@ -33,18 +43,41 @@ from refinement.thresholds.outlines import (
 )
 
 
-def find_see_through(alpha: Alpha8, known: Mask, inner: Mask, scale: float) -> Mask:
-    """Find wide see-through parts, with texture or without, that the body's outline shows to be body.
+def find_see_through(quantised: Alpha8, mean: Plane, known: Mask, scale: float) -> Mask:
+    """Find wide see-through parts, with texture or without, that are body by its outline.
 
     Args:
-        alpha: (H, W) uint8, a part of a picture.
+        quantised: (H, W) uint8.
+        mean: From :func:`refinement.regions.background.level_cells`.
         known: What is body already, though it may not look like it.
+        scale: Size of the picture relative to 1024 x 1024.
+    """
+    shape = quantised.shape
+    # Cheap: what follows is worked on only about where a cell and those about it are between.
+    cells = erode(as_mask8((mean > DENT) & (mean < SOLID)), np.ones((3, 3), np.uint8))
+    asked = mask_from_cells(cells, shape) - known
+    if not asked:
+        return asked
+    reach = 1 + round(OUTLINE_REACH * scale)
+    part = asked.box(round((SEE_THROUGH_WIDE + SEE_THROUGH_REACH) * scale) + 2 * reach)
+    inner = np.zeros(shape, np.bool_)
+    inner[reach:-reach, reach:-reach] = True
+    found = _see_through(quantised[part], known.crop(part), Mask(inner[part]), scale)
+    return found.placed(part, shape) if found else Mask.empty(shape)
+
+
+def _see_through(alpha: Alpha8, known: Mask, inner: Mask, scale: float) -> Mask:
+    """The same in a part of a picture.
+
+    Args:
+        alpha: (H, W) uint8.
+        known: What is body already.
         inner: What is not near the frame.
         scale: Size of the picture relative to 1024 x 1024.
     """
     smooth = np.asarray(cv2.blur(alpha, (2 * round(OUTLINE_BLUR * scale) + 1,) * 2), np.uint8)
-    between = (Mask(smooth > DENT) & Mask(smooth < SOLID)) - known
-    middle = between.erode(SEE_THROUGH_WIDE * scale)
+    middle = (Mask(smooth > DENT) & Mask(smooth < SOLID)) - known
+    middle = middle.erode(SEE_THROUGH_WIDE * scale)
     if not middle:
         return middle
     body = Mask(alpha >= SOLID) | known
@@ -56,15 +89,19 @@ def find_see_through(alpha: Alpha8, known: Mask, inner: Mask, scale: float) -> M
     regions = label(grown, connectivity=8)
     if regions.count >= np.iinfo(np.uint16).max:
         return Mask.empty(known.shape)
-    chosen = _goes_on(alpha, regions, body, visible, inner, scale) | _enclosed(regions, body, scale)
     # A mesh is open all over.
     well_in = middle.dilate(SEE_THROUGH_WIDE * scale / 2)
     area, open_ = (
         _counts(regions, mask) for mask in (well_in, well_in & Mask(alpha < SEE_THROUGH_LEAST))
     )
-    chosen &= open_ <= SEE_THROUGH_OPEN * area
+    chosen = (open_ <= SEE_THROUGH_OPEN * area) & (area > 0)
     chosen &= regions.areas > (SEE_THROUGH_SIDE * scale) ** 2
     chosen[0] = False
+    if not chosen.any():
+        return Mask.empty(known.shape)
+    chosen &= _goes_on(alpha, regions, body, visible, inner, scale) | _enclosed(
+        regions, body, scale
+    )
     if not chosen.any():
         return Mask.empty(known.shape)
     found = regions.mask_of(chosen) & visible

@@ -28,7 +28,6 @@ from refinement.planes.labels import Labelled, count_beside, label
 from refinement.planes.masks import Mask, Mask8
 from refinement.regions.outlines import find_see_through
 from refinement.thresholds.levels import CLEAR_AT_MOST, DENT, HAZE_AT_MOST, SOLID, VEIL
-from refinement.thresholds.outlines import OUTLINE_REACH
 from refinement.thresholds.panels import (
     DENSE_PANEL,
     DENSER_PANEL,
@@ -103,7 +102,7 @@ def find_panels(
     flat = _Flat.of(quantised, smooth, scale)
     if flat is not None:
         sure, loose = flat.sure()
-        missing = flat.missing(veils | sure)
+        missing = find_see_through(quantised, mean, veils | sure, scale)
         likely = missing if raised else flat.likely(veils | sure) | missing
     return Panels(veils | sure | likely, sure, likely, loose, missing)
 
@@ -115,8 +114,7 @@ def has_panels(quantised: Alpha8, scale: float) -> bool:
         return False
     if flat.level().count() > (PANEL_LARGE * scale) ** 2:
         return True
-    sure, _ = flat.sure()
-    return bool(sure or flat.missing(sure) or flat.likely(sure))
+    return bool(flat.sure()[0])
 
 
 def _smooth(quantised: Alpha8, scale: float) -> Alpha8:
@@ -209,19 +207,6 @@ class _Flat:
             body |= grown.regions.mask.dilate(SEAM * self.scale).erode(SEAM * self.scale)
             loose &= 2 * self._fading(beside, rim - beside(body.pixels()), body) > fading
         return self._whole(grown, chosen), self._whole(grown, loose)
-
-    def missing(self, known: Mask) -> Mask:
-        """Wide parts that the outline of the body shows to be body.
-
-        Args:
-            known: What is body already, of the whole picture.
-        """
-        reach = 1 + round(OUTLINE_REACH * self.scale)
-        inner = np.zeros(self.shape, np.bool_)
-        inner[reach:-reach, reach:-reach] = True
-        known = known.crop(self.part)
-        found = find_see_through(self.alpha, known, Mask(inner[self.part]), self.scale)
-        return found.placed(self.part, self.shape) if found else Mask.empty(self.shape)
 
     def likely(self, known: Mask) -> Mask:
         """Dense panels with less body about them or with texture, and panels in what was found.
