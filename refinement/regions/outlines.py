@@ -25,8 +25,9 @@ from refinement.planes.grid import (
 )
 from refinement.planes.labels import Labelled, count_beside, label
 from refinement.planes.masks import Mask
-from refinement.thresholds.levels import CLEAR_AT_MOST, DENT, SOLID
+from refinement.thresholds.levels import CLEAR, CLEAR_AT_MOST, DENT, SOLID
 from refinement.thresholds.outlines import (
+    CLEAR_SHARE,
     ENCLOSED,
     JUNCTIONS,
     OUTLINE_BLUR,
@@ -62,17 +63,20 @@ def find_see_through(quantised: Alpha8, mean: Plane, known: Mask, scale: float) 
     part = asked.box(round((SEE_THROUGH_WIDE + SEE_THROUGH_REACH) * scale) + 2 * reach)
     inner = np.zeros(shape, np.bool_)
     inner[reach:-reach, reach:-reach] = True
-    found = _see_through(quantised[part], known.crop(part), Mask(inner[part]), scale)
+    # Under haze nothing is clear, and what lies between is haze.
+    hazy = bool(np.count_nonzero(mean <= CLEAR) < CLEAR_SHARE * mean.size)
+    found = _see_through(quantised[part], known.crop(part), Mask(inner[part]), hazy, scale)
     return found.placed(part, shape) if found else Mask.empty(shape)
 
 
-def _see_through(alpha: Alpha8, known: Mask, inner: Mask, scale: float) -> Mask:
+def _see_through(alpha: Alpha8, known: Mask, inner: Mask, hazy: bool, scale: float) -> Mask:
     """The same in a part of a picture.
 
     Args:
         alpha: (H, W) uint8.
         known: What is body already.
         inner: What is not near the frame.
+        hazy: Whether hardly anything in the picture is clear.
         scale: Size of the picture relative to 1024 x 1024.
     """
     smooth = np.asarray(cv2.blur(alpha, (2 * round(OUTLINE_BLUR * scale) + 1,) * 2), np.uint8)
@@ -99,9 +103,11 @@ def _see_through(alpha: Alpha8, known: Mask, inner: Mask, scale: float) -> Mask:
     chosen[0] = False
     if not chosen.any():
         return Mask.empty(known.shape)
-    chosen &= _goes_on(alpha, regions, body, visible, inner, scale) | _enclosed(
-        regions, body, scale
-    )
+    clear = Mask(np.asarray(cv2.blur(alpha, (3, 3))) <= CLEAR_AT_MOST) - grown
+    goes_on = _goes_on(regions, body, visible, clear, inner, scale)
+    if not hazy:
+        goes_on |= _enclosed(regions, body, scale)
+    chosen &= goes_on
     if not chosen.any():
         return Mask.empty(known.shape)
     found = regions.mask_of(chosen) & visible
@@ -111,11 +117,10 @@ def _see_through(alpha: Alpha8, known: Mask, inner: Mask, scale: float) -> Mask:
 
 
 def _goes_on(
-    alpha: Alpha8, regions: Labelled, body: Mask, visible: Mask, inner: Mask, scale: float
+    regions: Labelled, body: Mask, visible: Mask, clear: Mask, inner: Mask, scale: float
 ) -> NDArray[np.bool_]:
     """Beside which regions the outline of the body goes on, (count,)."""
     parts = regions.mask
-    clear = Mask(np.asarray(cv2.blur(alpha, (3, 3))) <= CLEAR_AT_MOST) - parts
     near = parts.dilate(2) & body.dilate(2) & clear.dilate(2) & inner
     places = near.places()
     if not places.size:
