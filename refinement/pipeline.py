@@ -142,6 +142,7 @@ def _matte(rgba: Pixels, options: Options, without: str | None) -> tuple[Plane, 
                 raw, quantised, divided = lower, to_8_bit(lower), None
     alpha, final, regions = _pass(raw, quantised, options, without, earlier, divided)
     before = quantised
+    earlier.raised = not regions.clean
     again = regions.clean or has_panels(final, scale) or halo.is_clear_now(quantised, final, scale)
     for _ in range(_PASSES if again else 0):
         if np.array_equal(final, before):

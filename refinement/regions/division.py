@@ -37,6 +37,7 @@ from refinement.regions.pieces import belonging, faint_tails
 from refinement.regions.plateaus import find_plateaus
 from refinement.regions.rings import Rings, measure_rings
 from refinement.thresholds.background import HAZE_SIDE
+from refinement.thresholds.damage import MISSING_SIDE
 from refinement.thresholds.hair import DENSE, FINE_REACH, GAP, STRANDS_SHARE, THICK
 from refinement.thresholds.levels import CLEAR, HAZE_AT_MOST, OPAQUE_VEIL, SOLID, VISIBLE
 from refinement.thresholds.panels import PANEL_RIM, PANEL_WIDE
@@ -132,7 +133,7 @@ def divide(
         clear=unknown.clear,
     )
     skirts = stray.dilate(6 * scale)
-    undamaged = is_undamaged(
+    undamaged = unknown.panels.missing.count() <= (MISSING_SIDE * scale) ** 2 and is_undamaged(
         quantised,
         regions.sound,
         (outside & crisp) - skirts - rings.tail,
@@ -255,7 +256,7 @@ def _unknown(
         background |= panes
         depth = nearer(depth, panes, Mask(quantised < SOLID).dilate(1))
     mean, level_cells = backgrounds.level_cells(mean, mean_square)
-    panels = find_panels(quantised, mean, level_cells, scale)
+    panels = find_panels(quantised, mean, level_cells, scale, earlier.raised)
     unsolid = Mask(quantised < SOLID) - panels.mask
     border = unknown_border(unsolid, quantised, background, scale)
     border.dents |= panels.sure | panels.likely

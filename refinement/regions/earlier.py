@@ -19,11 +19,12 @@ class Earlier:
 
     Attributes:
         damaged: Whether the matte was damaged in an earlier pass.
+        raised: Whether an earlier pass raised levels.
     """
 
     def __init__(self) -> None:
         """Know nothing."""
-        self.damaged = False
+        self.damaged = self.raised = False
         self._found: dict[str, tuple[tuple[Any, ...], Any]] = {}
 
     def of(self, step: str, inputs: tuple[Any, ...], find: Callable[[], Found]) -> Found:

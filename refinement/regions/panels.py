@@ -26,6 +26,7 @@ from refinement.planes.grid import (
 )
 from refinement.planes.labels import Labelled, count_beside, label
 from refinement.planes.masks import Mask, Mask8
+from refinement.regions.outlines import find_see_through
 from refinement.thresholds.levels import CLEAR_AT_MOST, DENT, HAZE_AT_MOST, SOLID, VEIL
 from refinement.thresholds.panels import (
     DENSE_PANEL,
@@ -33,10 +34,12 @@ from refinement.thresholds.panels import (
     LIKELY_ENDS,
     LIKELY_SMOOTH,
     PANEL_BODY,
+    PANEL_LARGE,
     PANEL_RANGE,
     PANEL_REACH,
     PANEL_TOLERANCE,
     PANEL_WIDE,
+    SEAM,
     SMOOTH,
     VEIL_NARROW,
     VEIL_REACH,
@@ -54,16 +57,23 @@ class Panels:
         likely: Further panels, with less body about them or in a veil; a damaged matte has such.
         loose: Those of ``sure`` that do not end as abruptly as the subject where no body is beside
             them: parts of something larger.
+        missing: Those of ``likely`` beside which the outline of the body goes on: no matte that is
+            right has such.
     """
 
     mask: Mask
     sure: Mask
     likely: Mask
     loose: Mask
+    missing: Mask
 
 
 def find_panels(
-    quantised: Alpha8, mean: Plane, level_cells: NDArray[np.bool_], scale: float
+    quantised: Alpha8,
+    mean: Plane,
+    level_cells: NDArray[np.bool_],
+    scale: float,
+    raised: bool = False,
 ) -> Panels:
     """Find the level regions that body surrounds, and level veils.
 
@@ -77,13 +87,14 @@ def find_panels(
         mean: From :func:`refinement.regions.background.level_cells`.
         level_cells: From the same.
         scale: Size of the picture relative to 1024 x 1024.
+        raised: Whether an earlier pass raised levels, so that they tell less.
     """
     smooth = _smooth(quantised, scale)
     high = level_cells & (mean > VEIL)
     # Body that is hardly veiled needs nothing.
     veiled = high & (mean < SOLID + PANEL_TOLERANCE)
     shape = quantised.shape
-    veils = sure = likely = loose = Mask.empty(shape)
+    veils = sure = likely = loose = missing = Mask.empty(shape)
     if veiled.any():
         level = interpolate_level(spread(mean, high.astype(np.float32)), shape)
         core = mask_from_cells(veiled, shape)
@@ -91,14 +102,19 @@ def find_panels(
     flat = _Flat.of(quantised, smooth, scale)
     if flat is not None:
         sure, loose = flat.sure()
-        likely = flat.likely(veils | sure)
-    return Panels(veils | sure | likely, sure, likely, loose)
+        missing = find_see_through(quantised, mean, veils | sure, scale)
+        likely = missing if raised else flat.likely(veils | sure) | missing
+    return Panels(veils | sure | likely, sure, likely, loose, missing)
 
 
 def has_panels(quantised: Alpha8, scale: float) -> bool:
-    """Whether :func:`find_panels` would find panels that are certainly no hair."""
+    """Whether a refined matte still has what may be panels, with more body beside them now."""
     flat = _Flat.of(quantised, _smooth(quantised, scale), scale)
-    return flat is not None and bool(flat.sure()[0])
+    if flat is None:
+        return False
+    if flat.level().count() > (PANEL_LARGE * scale) ** 2:
+        return True
+    return bool(flat.sure()[0])
 
 
 def _smooth(quantised: Alpha8, scale: float) -> Alpha8:
@@ -169,6 +185,10 @@ class _Flat:
         dense = between & Mask(smooth[part] > HAZE_AT_MOST)
         return cls(quantised.shape, part, quantised[part], between, dense, wide, span, scale)
 
+    def level(self) -> Mask:
+        """Where alpha is level."""
+        return self.wide & Mask(self.span <= PANEL_RANGE)
+
     def sure(self) -> tuple[Mask, Mask]:
         """The panels: level below SOLID, smooth, and surrounded by body; and the loose ones."""
         grown = self._grow(Mask.empty(self.alpha.shape))
@@ -181,7 +201,11 @@ class _Flat:
         chosen &= grown.mean(_roughness(self.alpha), grown.core) < SMOOTH
         loose = chosen.copy()
         if chosen.any():
-            loose &= self._fading(beside, rim - covered, body) > (1 - LIKELY_ENDS) * rim
+            fading = self._fading(beside, rim - covered, body)
+            loose &= fading > (1 - LIKELY_ENDS) * rim
+        if loose.any():  # not where most of that is seams and folds: narrow gaps within the panel
+            body |= grown.regions.mask.dilate(SEAM * self.scale).erode(SEAM * self.scale)
+            loose &= 2 * self._fading(beside, rim - beside(body.pixels()), body) > fading
         return self._whole(grown, chosen), self._whole(grown, loose)
 
     def likely(self, known: Mask) -> Mask:
@@ -232,7 +256,7 @@ class _Flat:
             thick: Half the side, in pixels, of a square that no border holds; 0 if what is not
                 level is no panel.
         """
-        core = (self.wide & Mask(self.span <= PANEL_RANGE)) - known
+        core = self.level() - known
         between = self.between - known
         squares = Mask.empty(known.shape)
         if thick:

@@ -24,3 +24,7 @@ EVEN_REACHES: Final = 0.9
 HAZY: Final = 0.04
 """Share of definite background above 0 from which the matte counts as damaged. Chosen by eye,
 so that compression noise of good mattes does not count."""
+MISSING_SIDE: Final = 64
+"""A see-through part beside which the outline of the body goes on shows damage if it covers more
+than the area of a square with a side of so many pixels. Chosen by eye: openings of curls that are
+out of focus are smaller."""
