@@ -83,7 +83,7 @@ def assemble(raw: Alpha8, final: Alpha8, regions: Regions, options: Options) -> 
     opaque = cv2.countNonZero(np.equal(final, 255).view(np.uint8)) / size
     soft = cv2.countNonZero(final) / size - opaque
     reasons = _reasons(opaque, soft, haze, regions, options)
-    doubt = find_doubt(raw, final, regions.veiling, regions.step)
+    doubt = find_doubt(raw, final, regions.step)
     return Report(
         filled_area=(regions.inside & Mask(raw < 255)).count() / size,
         cleared_area=(regions.outside & Mask(raw)).count() / size,
