@@ -30,7 +30,7 @@ ERROR_LEVEL: Final = 2.4
 """Of level soft alpha, times its distance from 0 or 1: panels that are left. Fitted."""
 ERROR_LEVEL_AT_MOST: Final = (0.0003, 0.004)
 """What level soft alpha adds stays below this in an undamaged picture and in a damaged one: wide
-level parts are cloth more often than panels. Chosen so that cloth alone takes 0.08 of
+level parts are cloth more often than panels. Chosen so that cloth alone takes 0.07 of
 `confidence` where nothing was wrong, and leaves about a half where much was."""
 LEVEL_DAMAGE: Final = 0.005
 """A picture that moved by so much on average is damaged; in between lies in between."""
