@@ -42,7 +42,7 @@ DESCRIPTIONS: Final[dict[str, str]] = {
     "refinement.doubtful_area": "share of the picture whose alpha refinement moved by 0.08 or more "
     "(filled, cleared or levelled), or that is level and half transparent farther from background "
     "than the band is wide and was kept",
-    "refinement.confidence": "how sure the refinement is, 0 to 1: 0.0055 / (0.0055 + the mean "
+    "refinement.confidence": "how sure the refinement is, 0 to 1: 0.004 / (0.004 + the mean "
     "error of alpha that it expects to be left), 0 where it found a reason to reject",
     "quality": "figures of quality control, of the refined matte",
     "quality.coverage": "mean alpha, 0 to 1",

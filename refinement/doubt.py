@@ -18,6 +18,7 @@ from refinement.planes.grid import (
     Alpha8,
     as_mask8,
     blur,
+    cell_mean,
     cell_moments,
     cell_share,
     square_kernel,
@@ -25,18 +26,19 @@ from refinement.planes.grid import (
 from refinement.planes.masks import Mask
 from refinement.thresholds.doubt import (
     ERROR_HALF,
-    ERROR_KEPT,
     ERROR_LEVEL,
     ERROR_LEVEL_AT_MOST,
-    ERROR_MOVED_SOFT,
     ERROR_MOVED_VISIBLY,
     ERROR_SOFT,
-    ERROR_UNEVEN,
+    ERROR_UNEVEN_BODY,
+    ERROR_UNEVEN_GROUND,
     LEVEL_DAMAGE,
-    LEVEL_DEEP,
-    LEVEL_ENDS,
     LEVEL_RANGE,
+    LEVEL_REACH,
+    LEVEL_SOFTNESS,
     MOVED_VISIBLY,
+    PURE,
+    UNEVEN_CELLS,
 )
 
 
@@ -46,26 +48,24 @@ class Doubt:
 
     Attributes:
         soft: Soft alpha is never exact.
-        moved_soft: Soft alpha that was corrected was not corrected exactly.
-        uneven: Halo beside the border was uneven, and soft alpha keeps its unevenness.
-        level: Level soft alpha far from background may be a panel that was left, if it is small.
+        body: The damage of the body was uneven beside soft alpha, which keeps some of it.
+        ground: Halo was uneven beside soft alpha, which keeps some of it.
+        level: Level soft alpha may be a panel that was left, or cloth.
         visible: A few of the visible decisions (``moved_visibly``) are wrong.
-        kept: Level half transparent alpha was kept and may be wrong.
         moved_visibly: What was moved by 0.08 or more.
     """
 
     soft: float
-    moved_soft: float
-    uneven: float
+    body: float
+    ground: float
     level: float
     visible: float
-    kept: float
     moved_visibly: Mask
 
     @property
     def expected_error(self) -> float:
         """The sum: SAD that is expected to be left, as a share of the picture's pixels."""
-        return self.soft + self.moved_soft + self.uneven + self.level + self.visible + self.kept
+        return self.soft + self.body + self.ground + self.level + self.visible
 
     @property
     def confidence(self) -> float:
@@ -73,77 +73,89 @@ class Doubt:
         return ERROR_HALF / (ERROR_HALF + self.expected_error)
 
 
-def find_doubt(raw: Alpha8, final: Alpha8, kept: Mask, step: int) -> Doubt:
+def find_doubt(raw: Alpha8, final: Alpha8, step: int) -> Doubt:
     """Estimate the error that is left.
 
     Args:
         raw: (H, W) uint8, alpha as generated.
         final: (H, W) uint8, alpha after refinement.
-        kept: What is level and half transparent, and was kept though it may be no cloth.
         step: Side of a coarse cell in pixels.
     """
     size = float(raw.size)
     scale = math.sqrt(size) / 1024
     moved = np.asarray(cv2.absdiff(raw, final), np.uint8)
-    clear = Mask(final == 0)
     soft = Mask(final - np.uint8(1) < 254)  # 0 becomes 255
     visibly = Mask(moved >= MOVED_VISIBLY)
+    part = _cells_about(soft, step)
+    body, ground = _unevenness(moved[part], final[part], step)
+    level = ERROR_LEVEL * _level(final[part], scale) / size
+    least, most = ERROR_LEVEL_AT_MOST
     damage = cv2.sumElems(moved)[0] / (255 * size)
-    level = ERROR_LEVEL * _level(final, soft, clear, scale) / size
-    level *= min(1.0, damage / LEVEL_DAMAGE)
+    most = least + (most - least) * min(1.0, damage / LEVEL_DAMAGE)
     return Doubt(
         soft=ERROR_SOFT * soft.count() / size,
-        moved_soft=ERROR_MOVED_SOFT * _moved_soft(moved, final, soft) / size,
-        uneven=ERROR_UNEVEN * _unevenness(raw, final, clear, step),
-        level=level / (1 + level / ERROR_LEVEL_AT_MOST),
+        body=ERROR_UNEVEN_BODY * body / size,
+        ground=ERROR_UNEVEN_GROUND * ground / size,
+        level=level / (1 + level / most),
         visible=ERROR_MOVED_VISIBLY * visibly.count() / size,
-        kept=ERROR_KEPT * (kept - visibly).count() / size,
         moved_visibly=visibly,
     )
 
 
-def _softness(alpha: Alpha8) -> Alpha8:
-    """How far alpha is from 0 and 1, whichever is nearer."""
-    return np.minimum(alpha, ~alpha)
+def _cells_about(mask: Mask, step: int) -> tuple[slice, slice]:
+    """Rows and columns of the cells of a mask, and of those that are asked beside them."""
+    height, width = mask.shape
+    if height % step or width % step:
+        return slice(0, height), slice(0, width)
+    rows, columns = mask.box(step * (UNEVEN_CELLS // 2))
+    return (
+        slice(rows.start // step * step, min(height, -(-rows.stop // step) * step)),
+        slice(columns.start // step * step, min(width, -(-columns.stop // step) * step)),
+    )
 
 
-def _moved_soft(moved: Alpha8, final: Alpha8, soft: Mask) -> float:
-    """The sum over soft pixels of sqrt(distance from 0 or 1 times distance moved), in pixels.
+def _unevenness(moved: Alpha8, final: Alpha8, step: int) -> tuple[float, float]:
+    """How unevenly soft alpha is damaged, by the body's damage and by background's, in pixels.
 
-    An error cannot be larger than either by much: what ends near 0 or 1 is nearly decided, and
-    what was not moved showed no damage.
+    An even veil or halo is taken off soft alpha exactly, whatever its level. What varies beside it
+    varies in it too, and that is left: in its opaque part what varies in the body, in its
+    transparent part what varies in background. How far soft alpha was moved has a say, because
+    damage may end where the body does.
+
+    Args:
+        moved: (H, W) uint8, how far alpha was moved: where it is 0 or 1 now, all the damage.
+        final: (H, W) uint8, alpha after refinement.
+        step: Side of a coarse cell in pixels.
     """
-    places = (soft & Mask(moved)).places()
-    product = _softness(final.ravel()[places]) * moved.ravel()[places].astype(np.float32)
-    return float(np.sqrt(product).sum(dtype=np.float64)) / 255
+    if not final.size:
+        return 0.0, 0.0
+    definite = final - np.uint8(1) >= 254
+    damage = np.asarray(cv2.copyTo(moved, as_mask8(definite)), np.uint8)
+    mean, square = cell_moments(damage, step)
+    clear, soft = cell_share(Mask(final == 0), step), 1 - cell_share(Mask(definite), step)
+    opaque = 1 - clear - soft
+    about = blur(cell_mean(moved, step) - mean, UNEVEN_CELLS)
+    about /= 255 * np.maximum(blur(soft, UNEVEN_CELLS), 1e-3)
+    opaque_part = np.clip(cell_mean(final, step) / np.float32(255) - opaque, 0, soft)
+    found = []
+    for weight, share, other in (
+        (opaque_part, opaque, clear),
+        (soft - opaque_part, clear, opaque),
+    ):
+        alone = np.float32(other < PURE)
+        known = np.maximum(blur(share * alone, UNEVEN_CELLS), 1e-3)
+        first, second = (blur(plane * alone, UNEVEN_CELLS) / known for plane in (mean, square))
+        deviation = np.sqrt(np.maximum(second - first * first, 0)) / 255
+        both = np.sqrt(np.sqrt(deviation * np.maximum(about, 0)))
+        found.append(float((weight * np.sqrt(deviation) * both).mean()) * final.size)
+    return found[0], found[1]
 
 
-def _unevenness(raw: Alpha8, final: Alpha8, clear: Mask, step: int) -> float:
-    """How uneven cleared alpha is beside soft alpha, as a mean over the picture.
-
-    The standard deviation of what was cleared nearby, to the power of 1.5 because good mattes
-    have faint tails there, weighs the transparent part of soft alpha.
-    """
-    cleared = np.asarray(cv2.copyTo(raw, as_mask8(final == 0)), np.uint8)
-    share = cell_share(clear, step)
-    known = np.maximum(blur(share, 5), 1e-3)
-    mean, square = (blur(plane, 5) / known for plane in cell_moments(cleared, step))
-    deviation = np.sqrt(np.maximum(square - mean * mean, 0)) / 255
-    height, width = share.shape
-    alpha = cv2.resize(final, (width, height), interpolation=cv2.INTER_AREA)
-    transparent = np.maximum(1 - share - alpha / np.float32(255), 0)  # what of soft alpha is
-    return float((transparent * deviation**1.5).mean())
-
-
-def _level(final: Alpha8, soft: Mask, clear: Mask, scale: float) -> float:
-    """The sum of the softness of level alpha that lies far from background, in pixels."""
-    far = soft - clear.dilate(LEVEL_DEEP * scale)
-    if not far:
+def _level(final: Alpha8, scale: float) -> float:
+    """The sum of the distance of level soft alpha from 0 or 1, whichever is nearer, in pixels."""
+    if not final.size:
         return 0.0
-    part = far.box(1)
-    places = np.flatnonzero(far.pixels()[part].view(bool))
-    span = cv2.morphologyEx(final[part], cv2.MORPH_GRADIENT, square_kernel(1)).ravel()[places]
-    alpha = final[part].ravel()[places]
-    least, most = LEVEL_ENDS
-    level = alpha[(span < LEVEL_RANGE) & (alpha > least) & (alpha < most)]
-    return float(_softness(level).sum(dtype=np.int64)) / 255
+    span = cv2.morphologyEx(final, cv2.MORPH_GRADIENT, square_kernel(LEVEL_REACH * scale))
+    softness = np.minimum(final, ~final)
+    level = (span < LEVEL_RANGE) & (softness > LEVEL_SOFTNESS)
+    return cv2.sumElems(cv2.copyTo(softness, as_mask8(level)))[0] / 255

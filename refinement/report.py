@@ -37,11 +37,11 @@ class Report:
         opaque_area: Alpha exactly 1.
         soft_area: Alpha strictly between 0 and 1.
         confidence: 0..1, how sure the refinement is: 1 where no error is expected to be left, 0.5
-            where alpha is expected to be off by 0.0055 of 1 on average, 0 with ``reasons``.
-            The expected error grows with soft alpha, with how far that was moved, with
-            how uneven what was cleared beside it was, with level soft alpha far from background,
-            and with ``doubtful_area`` (:mod:`refinement.doubt`). It orders pictures by the error
-            that is left (``tests/benchmarks/bench_refinement.py`` gives the rank correlation).
+            where alpha is expected to be off by 0.004 of 1 on average, 0 with ``reasons``.
+            The expected error grows with soft alpha, with how uneven the damage was that was taken
+            off body and background beside it, with level soft alpha, and a little with all that
+            was moved by 0.08 or more (:mod:`refinement.doubt`). It orders pictures by the error
+            that is left (``tests/benchmarks/bench_refinement_doubt.py`` says how well).
         reasons: Why the matte should not serve as ground truth; empty if it may. Among
             ``"empty"``, ``"no-opaque-body"``, ``"no-background"``, ``"several-bodies"``
             and ``"haze"``.
@@ -83,7 +83,7 @@ def assemble(raw: Alpha8, final: Alpha8, regions: Regions, options: Options) -> 
     opaque = cv2.countNonZero(np.equal(final, 255).view(np.uint8)) / size
     soft = cv2.countNonZero(final) / size - opaque
     reasons = _reasons(opaque, soft, haze, regions, options)
-    doubt = find_doubt(raw, final, regions.veiling, regions.step)
+    doubt = find_doubt(raw, final, regions.step)
     return Report(
         filled_area=(regions.inside & Mask(raw < 255)).count() / size,
         cleared_area=(regions.outside & Mask(raw)).count() / size,

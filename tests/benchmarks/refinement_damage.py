@@ -19,7 +19,7 @@ Plane = NDArray[Any]
 Design = Callable[[Plane, np.random.Generator, float, float], Plane]
 
 
-def _depths(alpha: Plane) -> tuple[Plane, Plane]:
+def depths(alpha: Plane) -> tuple[Plane, Plane]:
     """Distance of opaque pixels from the rest, and of clear ones."""
     solid = cv2.copyMakeBorder((alpha >= 0.999).astype(np.uint8), 9, 9, 9, 9, cv2.BORDER_REPLICATE)
     inner = cv2.distanceTransform(solid, cv2.DIST_L2, 5)[9:-9, 9:-9]
@@ -80,7 +80,7 @@ def codec(alpha: Plane, rng: np.random.Generator, strength: float, scale: float)
 
 def cuts(alpha: Plane, rng: np.random.Generator, strength: float, scale: float) -> Plane:
     """Parts of limbs and hair missing, patches left behind, holes cut through, a faint veil."""
-    inner, outer = _depths(alpha)
+    inner, outer = depths(alpha)
     result = alpha.copy()
 
     def patch(where: Plane, radius: float) -> Plane:
@@ -101,7 +101,7 @@ def cuts(alpha: Plane, rng: np.random.Generator, strength: float, scale: float) 
 
 def smoky(alpha: Plane, rng: np.random.Generator, strength: float, scale: float) -> Plane:
     """Smoke and halos of any width, see-through cloth with texture, a darkened frame."""
-    inner, outer = _depths(alpha)
+    inner, outer = depths(alpha)
     shape, result = alpha.shape, alpha.copy()
     for _ in range(int(rng.integers(1, 4))):
         softness = rng.uniform(1, 8) * max(scale, 0.4)
@@ -136,7 +136,7 @@ def border(alpha: Plane, rng: np.random.Generator, strength: float, scale: float
         result = np.power(alpha, 2.0 ** (strength * rng.normal(0, 0.6)))
     else:
         result = np.clip(0.5 + (alpha - 0.5) * 2.0 ** (strength * rng.uniform(0, 1)), 0, 1)
-    inner, _ = _depths(alpha)
+    inner, _ = depths(alpha)
     for _ in range(int(rng.integers(0, 9))):
         radius = rng.uniform(1, 6) * max(scale, 0.4) + 1
         hole = _patch(rng, inner > 4 * scale, radius, 0.7)
