@@ -55,13 +55,9 @@ WARM = 2
 """Batches before the clock starts: by then workers run and a batch has its memory. How long a start
 takes is measured by itself."""
 
-FILLING = 6
-"""Rounds of the shards that workers load before the clock starts. New workers have empty caches,
-one core keeps its own from round to round: of the 64 backgrounds at two scales each of two workers
-has 9 in 10 after six rounds of 112 samples, as one core has after three."""
-
-REPEATS = FILLING + 4
-"""Of the shards in an epoch that workers load. Two are measured, the rest is loaded ahead."""
+REPEATS = 6
+"""Of the shards in an epoch that workers load: two rounds before the clock starts, two measured, and
+some that are loaded ahead. Forked workers have the backgrounds that the rounds of one core kept."""
 
 KEPT_BYTES = 2**29
 """Room for the 64 backgrounds of 1536x1024 at both scales that crops of 512 px ask for: 360 MiB.
@@ -149,8 +145,8 @@ def training_paths(root: Path, backgrounds: Path, count: int) -> dict[str, Calla
         transform = training_transform(pictures, 512, **options)
 
         def run(**how: Any) -> Rate:
-            """With workers: after ``FILLING`` times as many samples as there are, of an epoch of
-            ``REPEATS`` times as many. An epoch of the few samples here would end, and its workers
+            """With workers: after twice as many samples as there are, of an epoch of ``REPEATS``
+            times as many. An epoch of the few samples here would end, and its workers
             wait, every second.
             """
             shards = shards_of(root) * (REPEATS if how else 1)
@@ -159,7 +155,7 @@ def training_paths(root: Path, backgrounds: Path, count: int) -> dict[str, Calla
                 stream = PortraitStream(shards, shuffle=True, batch_size=8, transform=transform)
                 return iter(PortraitLoader(stream, **how))
 
-            warm = -(-FILLING * len(PortraitStream(root)) // 8) if how else WARM
+            warm = -(-2 * len(PortraitStream(root)) // 8) if how else WARM
             wanted = 2 * count if how else count - 8 * WARM
             return rate(make, lambda batch: len(batch["image"]), wanted, warm)
 
