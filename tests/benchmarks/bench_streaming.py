@@ -56,8 +56,8 @@ WARM = 2
 takes is measured by itself."""
 
 REPEATS = 6
-"""Of the shards in an epoch that workers load: two rounds before the clock starts, two measured, and
-some that are loaded ahead. Forked workers have the backgrounds that the rounds of one core kept."""
+"""Of the shards in an epoch that workers load: two rounds before the clock starts, two measured,
+and some that are loaded ahead. Forked workers have the backgrounds that one core's rounds kept."""
 
 KEPT_BYTES = 2**29
 """Room for the 64 backgrounds of 1536x1024 at both scales that crops of 512 px ask for: 360 MiB.
