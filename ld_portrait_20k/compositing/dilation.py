@@ -84,7 +84,7 @@ def eroded(region: NDArray[np.bool_], radius: float) -> NDArray[np.bool_]:
         distance = cv2.distanceTransform(region.view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
         return distance > np.float32(radius)
     height, width = region.shape
-    stride = width // 64 + 2
+    stride = -(-width // 64) + 1  # the last word of a row is empty
     # The first word is the empty one before the first row: what grows out of the picture to the
     # left lies there, and grows back.
     words = np.zeros(1 + height * stride, "<u8")
