@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
+
+from ld_portrait_20k.errors import PortraitError
 
 _TEXTS: Final = (
     "out of memory",  # CUDA, by torch
@@ -19,3 +23,22 @@ def is_out_of_memory(error: BaseException) -> bool:
         return True
     by_text = isinstance(error, RuntimeError) or type(error).__module__ == "cv2"
     return by_text and any(text in str(error).lower() for text in _TEXTS)
+
+
+@contextmanager
+def lack_of_memory_told(text: str, *signs: str) -> Iterator[None]:
+    """Turn a lack of memory into one line.
+
+    Args:
+        text: The line.
+        signs: Further texts that mean a lack of memory in the errors that may come here.
+
+    Raises:
+        PortraitError: The memory did not suffice.
+    """
+    try:
+        yield
+    except Exception as problem:
+        if is_out_of_memory(problem) or any(sign in str(problem) for sign in signs):
+            raise PortraitError(text) from problem
+        raise

@@ -16,6 +16,7 @@ import multiprocessing
 import os
 import weakref
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -56,8 +57,9 @@ class _Part(NamedTuple):
     offset: int
 
 
-class _Shipment(NamedTuple):
-    """What a worker tells the training process of a batch.
+@dataclass(frozen=True, slots=True)
+class Lent:
+    """A batch on its way; in the training process it arrives as a dict with tensors again.
 
     Attributes:
         lender: The worker's process id, and a random number because ids come again.
@@ -71,15 +73,8 @@ class _Shipment(NamedTuple):
     new: dict[int, Any]
     gone: tuple[int, ...]
 
-
-class Lent:
-    """A batch on its way; in the training process it arrives as a dict with tensors again."""
-
-    def __init__(self, shipment: _Shipment) -> None:
-        self._shipment = shipment
-
     def __reduce__(self) -> tuple[Callable[..., dict[str, Any]], tuple[Any, ...]]:
-        return _arrived, tuple(self._shipment)
+        return _arrived, (self.lender, self.batch, self.new, self.gone)
 
 
 class Lender:
@@ -126,7 +121,7 @@ class Lender:
         kept = {block.number for blocks in self._blocks.values() for block in blocks}
         gone = self._known - kept - used.keys()
         self._known -= gone
-        return Lent(_Shipment(self._name, named, new, tuple(sorted(gone))))
+        return Lent(self._name, named, new, tuple(sorted(gone)))
 
     def _named(self, value: Any, used: dict[int, Any]) -> Any:
         """A tensor, or a list of them, by its block; anything else as it is."""
@@ -168,8 +163,9 @@ def _tensors(value: Any, mapped: dict[int, NDArray[np.uint8]]) -> Any:
         return value
     import torch
 
-    owner = _Holder(mapped[value.block])
-    weakref.finalize(owner, _give_back, mapped[value.block]).atexit = False
+    block = mapped[value.block]
+    owner = _Holder(block)
+    weakref.finalize(owner, _give_back, block).atexit = False
     return torch.from_numpy(np.asarray(owner)).as_strided(value.shape, value.stride, value.offset)
 
 

@@ -110,11 +110,9 @@ def find_panels(
 def has_panels(quantised: Alpha8, scale: float) -> bool:
     """Whether a refined matte still has what may be panels, with more body beside them now."""
     flat = _Flat.of(quantised, _smooth(quantised, scale), scale)
-    if flat is None:
-        return False
-    if flat.level().count() > (PANEL_LARGE * scale) ** 2:
-        return True
-    return bool(flat.sure()[0])
+    return flat is not None and (
+        flat.level().count() > (PANEL_LARGE * scale) ** 2 or bool(flat.sure()[0])
+    )
 
 
 def _smooth(quantised: Alpha8, scale: float) -> Alpha8:

@@ -155,9 +155,16 @@ DESIGNS: dict[str, Design] = {
 
 def damage(kind: str, alpha: NDArray[np.uint8], seed: int, strength: float) -> NDArray[np.uint8]:
     """Alpha (H, W) uint8, damaged by one of :data:`DESIGNS`."""
-    rng = np.random.default_rng([seed, 91, *kind.encode()])
+    return apply(DESIGNS[kind], alpha, [seed, 91, *kind.encode()], strength)
+
+
+def apply(
+    design: Design, alpha: NDArray[np.uint8], seed: list[int], strength: float
+) -> NDArray[np.uint8]:
+    """Alpha (H, W) uint8, damaged by a design with random numbers from a seed."""
+    rng = np.random.default_rng(seed)
     scale = float(np.sqrt(alpha.size)) / 1024
-    result = DESIGNS[kind](alpha.astype(np.float32) / 255, rng, strength, scale)
+    result = design(alpha.astype(np.float32) / 255, rng, strength, scale)
     return np.rint(255 * np.clip(result, 0, 1)).astype(np.uint8)
 
 

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tests.benchmarks.refinement_damage import depths
+from tests.benchmarks.refinement_damage import apply, depths
 
 Plane = NDArray[Any]
 Random = np.random.Generator
@@ -230,10 +230,7 @@ DESIGNS: dict[str, Design] = {
 
 def damage(kind: str, alpha: NDArray[np.uint8], seed: int, strength: float) -> NDArray[np.uint8]:
     """Alpha (H, W) uint8, damaged by one of :data:`DESIGNS`."""
-    rng = np.random.default_rng([seed, 4711, *kind.encode()])
-    scale = float(np.sqrt(alpha.size)) / 1024
-    result = DESIGNS[kind](alpha.astype(np.float32) / 255, rng, strength, scale)
-    return np.rint(255 * np.clip(result, 0, 1)).astype(np.uint8)
+    return apply(DESIGNS[kind], alpha, [seed, 4711, *kind.encode()], strength)
 
 
 def _noise(rng: Random, shape: tuple[int, ...], cell: float) -> Plane:

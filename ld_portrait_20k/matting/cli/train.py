@@ -7,8 +7,7 @@ import json
 import os
 import shlex
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ld_portrait_20k.common import exit_codes
 from ld_portrait_20k.common.interruption import handling
-from ld_portrait_20k.common.memory import is_out_of_memory
+from ld_portrait_20k.common.memory import lack_of_memory_told
 from ld_portrait_20k.common.printable import say
 from ld_portrait_20k.errors import PortraitError, missing_extra
 
@@ -153,18 +152,13 @@ def run(options: argparse.Namespace) -> int:
     return _print(result, given)
 
 
-@contextmanager
-def _lack_of_memory_told(config: TrainingConfig) -> Iterator[None]:
-    try:
-        yield
-    except Exception as problem:
+def _lack_of_memory_told(config: TrainingConfig) -> AbstractContextManager[None]:
+    return lack_of_memory_told(
+        f"not enough memory for batches of {config.batch_size} at {config.crop} px; "
+        "try: a smaller --batch-size or --crop, or fewer --workers",
         # Linux kills a worker where memory ends; torch has only the signal's name then.
-        if not is_out_of_memory(problem) and "killed by signal: Killed" not in str(problem):
-            raise
-        raise PortraitError(
-            f"not enough memory for batches of {config.batch_size} at {config.crop} px; "
-            "try: a smaller --batch-size or --crop, or fewer --workers"
-        ) from problem
+        "killed by signal: Killed",
+    )
 
 
 def _config(given: dict[str, Any], output: Path, resume: bool) -> TrainingConfig:

@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from ld_portrait_20k.common.memory import is_out_of_memory
+from ld_portrait_20k.common.memory import lack_of_memory_told
 from ld_portrait_20k.errors import PortraitError
 from ld_portrait_20k.matting.data.pictures import (
     Samples,
@@ -95,15 +95,12 @@ def key_pictures(
     done = Done()
     for job in jobs:
         try:
-            _key_one(job, output, screen, beside[job.name], despill, overwrite, about, done)
+            with lack_of_memory_told("not enough memory; try: a smaller picture"):
+                _key_one(job, output, screen, beside[job.name], despill, overwrite, about, done)
         except PortraitError as problem:
             text = str(problem)
             named = any(path.name in text for path in (job.image, *beside[job.name].values()))
             done.failed[job.name] = text if named else f"{job.image}: {text}"
-        except Exception as problem:
-            if not is_out_of_memory(problem):
-                raise
-            done.failed[job.name] = f"{job.image}: not enough memory; try: a smaller picture"
         if progress:
             progress(1)
     return done

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ld_portrait_20k.codec import ImageError
-from ld_portrait_20k.common.memory import is_out_of_memory
+from ld_portrait_20k.common.memory import lack_of_memory_told
 from ld_portrait_20k.errors import PortraitError
 from ld_portrait_20k.matting.data.pictures import (
     check_sizes,
@@ -198,15 +198,12 @@ def predict(
     )  # fmt: skip
     for job in jobs:
         try:
-            _predict_one(job, outputs, model, masks, band, overwrite, settings, done)
+            with lack_of_memory_told("not enough memory; try: a smaller picture"):
+                _predict_one(job, outputs, model, masks, band, overwrite, settings, done)
         except PortraitError as problem:
             text = str(problem)
             named = text if str(job.image.name) in text or _names(job.guide, text) else ""
             done.failed[job.name] = named or f"{job.image}: {text}"
-        except Exception as problem:
-            if not is_out_of_memory(problem):
-                raise
-            done.failed[job.name] = f"{job.image}: not enough memory; try: a smaller picture"
         if progress:
             progress(1)
     return done

@@ -109,7 +109,7 @@ def test_a_block_is_sent_once_and_forgotten_when_it_is_given_up() -> None:
     def batch(size: int = 48) -> tuple[Any, set[int]]:
         """A batch of one picture as it arrives, and the numbers of the blocks sent with it."""
         lent = lender.lent({"image": lender.take(size)})
-        return sent(lent), set(lent._shipment.new)
+        return sent(lent), set(lent.new)
 
     before = set(lending._MAPPED)
     first, new = batch()
