@@ -39,8 +39,8 @@ class JitterColour(BatchTransform):
 
     def perform(self, sample: Sample, drawn: Drawn) -> Sample:
         """The sample with one picture changed."""
-        changed = augment.map_tones(sample[self.key], drawn["tones"])
-        return {**sample, self.key: augment.saturate(changed, drawn["saturation"])}
+        changed = augment.recolour(sample[self.key], drawn["tones"], drawn["saturation"])
+        return {**sample, self.key: changed}
 
     def perform_batch(self, batch: Batch, drawn: list[Drawn]) -> Batch:
         """A batch with one picture of each sample changed."""

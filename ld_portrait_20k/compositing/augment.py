@@ -9,6 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ld_portrait_20k.compositing.strips import strip_rows
+
 
 def jitter_colour(
     picture: NDArray[np.uint8],
@@ -31,8 +33,7 @@ def jitter_colour(
     Returns:
         (H, W, 3) uint8.
     """
-    tones = tone_table(brightness, contrast, balance, gamma)
-    return saturate(map_tones(picture, tones), saturation)
+    return recolour(picture, tone_table(brightness, contrast, balance, gamma), saturation)
 
 
 def tone_table(
@@ -48,29 +49,45 @@ def tone_table(
     return np.rint(table).astype(np.uint8)
 
 
-def map_tones(picture: NDArray[np.uint8], tones: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """A picture with each channel's values replaced by a (256, 3) table's."""
-    # OpenCV looks a single channel up in half the time of three.
-    planes = [
-        cv2.LUT(plane, np.ascontiguousarray(column))
-        for plane, column in zip(cv2.split(picture), tones.T, strict=True)
-    ]
-    return cast("NDArray[np.uint8]", cv2.merge(planes))
-
-
 LUMA: Final = (0.299, 0.587, 0.114)
 """Weights of red, green and blue (Rec. 601)."""
 
 _IDENTITY: Final = np.eye(3)
 _GREY: Final = np.tile(LUMA, (3, 1))
+_STRIP: Final = 2**16
+"""Pixels recoloured at a time: 0.60 ms a picture of 512x512; 0.75 with a quarter as many, because
+of the calls, and 1.1 for whole pictures, which do not stay in a core's cache."""
 
 
-def saturate(picture: NDArray[np.uint8], saturation: float) -> NDArray[np.uint8]:
-    """A picture with its colours' distance from each pixel's luma multiplied."""
-    if saturation == 1.0:
-        return picture
+def recolour(
+    picture: NDArray[np.uint8], tones: NDArray[np.uint8], saturation: float
+) -> NDArray[np.uint8]:
+    """A picture with its tones replaced, then its colours moved from grey or towards it.
+
+    Args:
+        picture: (H, W, 3) uint8.
+        tones: What becomes of each value of each channel, (256, 3) uint8.
+        saturation: Factor on the distance from each pixel's luma (Rec. 601).
+
+    Returns:
+        (H, W, 3) uint8.
+    """
+    result = np.empty_like(picture, order="C")
+    height, width = picture.shape[:2]
+    tables = [np.ascontiguousarray(column) for column in tones.T]
     matrix = saturation * _IDENTITY + (1 - saturation) * _GREY
-    return cast("NDArray[np.uint8]", cv2.transform(picture, matrix))
+    rows = strip_rows(height, width, _STRIP)
+    for first in range(0, height, rows):
+        # OpenCV looks a single channel up in half the time of three.
+        planes = cv2.split(picture[first : first + rows])
+        for plane, table in zip(planes, tables, strict=True):
+            cv2.LUT(plane, table, plane)
+        target = result[first : first + rows]
+        if saturation == 1.0:
+            cv2.merge(planes, target)
+        else:
+            cv2.transform(cv2.merge(planes), matrix, target)
+    return result
 
 
 def has_blur(sigma: float) -> bool:

