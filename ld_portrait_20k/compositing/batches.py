@@ -76,7 +76,7 @@ class PictureBatch:
         self._layers: dict[str, list[Any]] = {}  # a tensor, or one a sample where sizes differ
         self._places: dict[str, NDArray[Any]] = {}  # the memory of those that are one tensor
         self._pixels: set[str] = set()  # the layers whose pixels stay together
-        self._scratch = np.empty(0, np.float32)
+        self._scratch: NDArray[np.float32] = np.empty(0, np.float32)
 
     def __len__(self) -> int:
         return len(self._rest)
