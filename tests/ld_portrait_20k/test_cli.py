@@ -70,6 +70,8 @@ def test_verify(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path.unlink()
     assert run(capsys, "verify", root)[0] == 1
     assert run(capsys, "verify", root, "--partial")[0] == 0
+    code, out, _ = run(capsys, "verify", root / "nowhere")
+    assert code == 1 and "no such folder" in out and "delete" not in out
 
 
 def test_errors_are_one_line(
