@@ -78,6 +78,8 @@ def test_regenerate_reports(built: Path, capsys: pytest.CaptureFixture[str], cut
     told = capsys.readouterr().out
     assert "already complete" in told
     assert "MiB with raw:" in told  # a folder has no exact mattes to speak of
+    assert main([*again, "--dry-run"]) == 0
+    assert capsys.readouterr().out.endswith("(complete)\nnothing is left to build\n")
     assert main([*again, "--seed", "4"]) == 1
     captured = capsys.readouterr()
     assert captured.out == ""
