@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from ld_portrait_20k.common.files import write_bytes
+from ld_portrait_20k.common.files import naming, write_bytes
 from ld_portrait_20k.common.locks import alone
 from ld_portrait_20k.errors import PortraitError, ShardError
 from ld_portrait_20k.format.card_fitting import fit_card, shown_pictures
@@ -78,7 +78,7 @@ def download_file(
             have, digest = 0, hashlib.sha256()
         if progress:
             progress(have)
-        with part.open("r+b" if have else "wb") as out:
+        with naming(target), part.open("r+b" if have else "wb") as out:
             out.seek(have)
             with source.client.open(source.url(path), have, size - have) as stream:
                 while have < size and (data := stream.read(_PIECE)):
