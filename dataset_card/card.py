@@ -12,7 +12,13 @@ from urllib.parse import quote
 
 from dataset_card.columns import metadata_rows
 from dataset_card.escape import fenced_json, inline
-from dataset_card.front_matter import PORTRAITS, front_matter, generator_names, title
+from dataset_card.front_matter import (
+    PORTRAITS,
+    front_matter,
+    generator_names,
+    origin_of_prompts,
+    title,
+)
 from dataset_card.licence import data_licence, licence_identifier
 from dataset_card.pictures import CardPictures
 from dataset_card.repository import NOT_PUBLISHED, check_name, name_repository
@@ -190,16 +196,9 @@ def _provenance(manifest: Manifest) -> dict[str, Any]:
         "history": plan.get("history", []),
         "change": derived.get("change"),
         "sources": derived.get("sources", []),
-        "prompts": _prompts(plan),
+        "prompts": origin_of_prompts(manifest),
+        "rejecting": plan.get("reject") is not False,
     }
-
-
-def _prompts(plan: Mapping[str, Any]) -> str | None:
-    """Whether prompts were ``drawn`` from a vocabulary or ``given``; None where it is not known."""
-    generator = plan.get("generator")
-    if "vocabulary" not in plan or (isinstance(generator, dict) and "via" in generator):
-        return None
-    return "given" if plan["vocabulary"] is None else "drawn"
 
 
 def _if_plain(pattern: str, text: str) -> str | None:

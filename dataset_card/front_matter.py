@@ -29,6 +29,23 @@ def generator_names(manifest: Manifest) -> list[str]:
     return manifest.generator.split("+")
 
 
+def origin_of_prompts(manifest: Manifest) -> str | None:
+    """Whether prompts were ``drawn`` from a vocabulary or ``given``; None where it is not known."""
+    plan = manifest.about.get("plan") or {}
+    generator = plan.get("generator")
+    if "vocabulary" not in plan or (isinstance(generator, dict) and "via" in generator):
+        return None
+    return "given" if plan["vocabulary"] is None else "drawn"
+
+
+def _in_english(manifest: Manifest) -> bool:
+    """Whether prompts are in English: given ones may be in any language."""
+    names = generator_names(manifest)
+    if names == ["procedural"]:  # it understands its own words only
+        return True
+    return "folder" not in names and origin_of_prompts(manifest) != "given"
+
+
 def title(manifest: Manifest) -> str:
     """The name of the dataset for people."""
     names = generator_names(manifest)
@@ -64,7 +81,7 @@ def _description(manifest: Manifest, licence: str | None) -> dict[str, Any]:
     head: dict[str, Any] = {"license": licence or terms.identifier}
     if licence is None and terms.name is not None:
         head |= {"license_name": terms.name, "license_link": "LICENSE"}
-    if "folder" not in names:  # whose prompts may be in any language
+    if _in_english(manifest):
         head["language"] = ["en"]
     head |= {
         "pretty_name": title(manifest),

@@ -11,7 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from ld_portrait_20k.common.files import write_bytes
+from ld_portrait_20k.common.files import naming, write_bytes
+from ld_portrait_20k.common.locks import alone
 from ld_portrait_20k.errors import PortraitError, ShardError
 from ld_portrait_20k.format.card_fitting import fit_card, shown_pictures
 from ld_portrait_20k.format.manifest import (
@@ -77,7 +78,7 @@ def download_file(
             have, digest = 0, hashlib.sha256()
         if progress:
             progress(have)
-        with part.open("r+b" if have else "wb") as out:
+        with naming(target), part.open("r+b" if have else "wb") as out:
             out.seek(have)
             with source.client.open(source.url(path), have, size - have) as stream:
                 while have < size and (data := stream.read(_PIECE)):
@@ -186,19 +187,22 @@ def download(
         The manifest of what is now there.
 
     Raises:
-        PortraitError: Something cannot be fetched, or the folder holds another dataset.
+        PortraitError: Something cannot be fetched, the folder holds another dataset, or another
+            run is downloading into it.
     """
     whole = source.manifest()
     chosen, part = select(whole, subset, split, max_samples)
-    present = folder / FILE_NAME
-    if present.exists():
-        old = Manifest.load(folder)
-        if old.plan_hash != whole.plan_hash:
-            raise PortraitError(f"{folder}: holds another dataset; choose another folder")
-        part = _merge(whole, old, part)
-    download_shards(source, chosen, folder, progress)
-    _download_card(source, folder, whole, part)
-    return part.save(folder)
+    with alone(folder):
+        if (folder / FILE_NAME).exists():
+            old = Manifest.load(folder)
+            if old.plan_hash != whole.plan_hash:
+                raise PortraitError(
+                    f"{folder}: holds another dataset; try: --output another folder"
+                )
+            part = _merge(whole, old, part)
+        download_shards(source, chosen, folder, progress)
+        _download_card(source, folder, whole, part)
+        return part.save(folder)
 
 
 def _download_card(source: HttpSource, folder: Path, whole: Manifest, part: Manifest) -> None:

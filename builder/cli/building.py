@@ -126,12 +126,15 @@ def dry_run(config: BuildConfig, run: RunOptions, options: argparse.Namespace) -
     """
     from builder.cli.plan_report import needs, plan_summary, print_needs, print_plan
     from builder.files import WORK_FOLDER, canonical_json
+    from builder.pipeline.output_folder import finished
     from builder.pipeline.planner import compare_with_saved
     from builder.plan import HEADER_FILE
 
     plan = compare_with_saved(config, options.output, run, allow_unresolved=True)
     begun = (options.output / WORK_FOLDER / HEADER_FILE).exists()
+    complete = begun and finished(options.output, plan) is not None
     summary = {**plan_summary(plan), "output": str(options.output), "begun": begun}
+    summary["complete"] = complete
     devices = len((getattr(options, "device", None) or "auto").split(","))
     needed = needs(plan, run.units_twice(devices))
     if options.json:
@@ -139,8 +142,12 @@ def dry_run(config: BuildConfig, run: RunOptions, options: argparse.Namespace) -
         return 0
     print_plan(summary)
     print_needs(needed)
-    say(f"output     {options.output}" + (" (begun)" if begun else ""))
-    say("nothing was built; the same command without --dry-run builds it")
+    state = " (complete)" if complete else " (begun)" if begun else ""
+    say(f"output     {options.output}{state}")
+    if complete:
+        say("nothing is left to build")
+    else:
+        say("nothing was built; the same command without --dry-run builds it")
     return 0
 
 

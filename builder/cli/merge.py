@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,7 @@ def run(options: argparse.Namespace) -> int:
     from dataset_card import licence_identifier
     from ld_portrait_20k.errors import PortraitError
 
-    folders = [folder.resolve() for folder in options.datasets]
+    folders = [os.path.realpath(folder) for folder in options.datasets]
     if len(folders) < 2 or len(set(folders)) < len(folders):
         raise PortraitError("merge takes two or more different folders; try: name another one")
     derivation = plan_merge(

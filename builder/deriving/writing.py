@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -162,7 +163,7 @@ def _renumbered(sample: RawSample, new_id: str) -> bytes:
 
 def _refuse_source(derivation: Derivation, output: Path) -> None:
     for source in derivation.sources:
-        if output.resolve() == source.root.resolve():
+        if os.path.realpath(output) == os.path.realpath(source.root):
             raise PortraitError(
                 f"{output}: is a dataset to derive from; try: --output a new folder"
             )

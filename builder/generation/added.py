@@ -175,7 +175,7 @@ def _convert(name: str, text: str, kind: Any) -> Any:
         raise PortraitError(f"--generator-option {name}={text}: is {form}") from None
 
 
-def describe(problem: Exception) -> str:
+def describe(problem: BaseException) -> str:
     """An error of a user's code on one line: its type, message, file and line."""
     place = traceback.extract_tb(problem.__traceback__)[-1]
     text = " ".join(str(problem).split())
@@ -206,16 +206,22 @@ class CheckedGenerator:
                 pictures of the planned size.
         """
         results: Iterator[Any] = iter(())
-        for place, request in enumerate(requests):
+        # Once more than there are requests, to see that it ends.
+        for place, request in enumerate([*requests, *requests[-1:]]):
+            last = place == len(requests)
             try:
                 results = results if place else iter(self._generator.generate(requests))
                 made = next(results)
             except StopIteration:
+                if last:
+                    return
                 raise self._error(request, f"gave {place} results for {len(requests)}") from None
             except PortraitError:
                 raise
-            except Exception as problem:
+            except (Exception, SystemExit) as problem:
                 raise self._error(request, f"failed: {describe(problem)}") from problem
+            if last:
+                raise self._error(request, f"gave more results than {len(requests)}")
             self._check(request, made)
             yield made
 

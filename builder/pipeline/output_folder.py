@@ -70,6 +70,8 @@ def refuse_foreign(output: Path) -> None:
     Raises:
         PortraitError: A file is in the way, or the folder holds other things.
     """
+    if output.is_symlink() and not output.exists():
+        raise PortraitError(f"{output}: a link that leads nowhere; try: --output another folder")
     if not output.exists():
         return
     if not output.is_dir():

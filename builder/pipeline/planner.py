@@ -91,7 +91,11 @@ def compare_with_saved(
         known = known_hashes(output / WORK_FOLDER, saved, run.source)
     plan = make_plan(config, run.device, known=known, allow_unresolved=allow_unresolved)
     if any(model["sha256"] is None for model in plan.models):
-        return plan  # nothing to compare yet
+        # A dry run that cannot ask for the models' hashes compares everything else.
+        if saved is not None:
+            awaited = planned.with_models(plan, saved)
+            check_output(output, planned.settle(saved, awaited, config.shards))
+        return plan
     if saved is not None:
         plan = planned.settle(saved, plan, config.shards)
     check_output(output, plan)

@@ -81,7 +81,7 @@ class RunOptions:
             config: What is built; its ``source`` and its local model folders are taken.
             options: Other fields.
         """
-        source = None if config.source is None else config.source.resolve()
+        source = None if config.source is None else Path(os.path.realpath(config.source))
         return cls(source=source, model_folders=registry.model_folders(config), **options)
 
     def shown_by(self, bar: Any) -> RunOptions:

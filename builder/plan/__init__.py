@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
@@ -300,6 +300,18 @@ def _described(saved: Plan, wanted: Plan) -> Plan:
     if all(saved.header.get(key) == value for key, value in said.items()):
         return saved
     return Plan({**saved.header, **said}, saved.environment, saved.rows)
+
+
+def with_models(wanted: Plan, saved: Plan) -> Plan:
+    """``wanted`` with the models of ``saved`` where it names the same: their hashes are awaited."""
+    if _model_names(wanted) != _model_names(saved):
+        return wanted
+    generator = {**wanted.header["generator"], "models": saved.models}
+    return replace(wanted, header={**wanted.header, "generator": generator})
+
+
+def _model_names(plan: Plan) -> set[tuple[Any, Any]]:
+    return {(model["role"], model["id"]) for model in plan.models}
 
 
 def grows(saved: Plan, plan: Plan) -> bool:

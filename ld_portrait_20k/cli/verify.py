@@ -93,9 +93,10 @@ def run(options: argparse.Namespace) -> int:
             progress=bar.update,
         )
     advice = []
-    if not found.ok and not options.deep and found.shards:
-        advice.append(f"next: the same command with --deep checks every sample of {folder}")
-    if not found.ok:
+    # Without shards the problem is the manifest, whose line says what to try.
+    if not found.ok and found.shards:
+        if not options.deep:
+            advice.append(f"next: the same command with --deep checks every sample of {folder}")
         advice.append(
             "try: delete the files named above, then run the command that built or downloaded "
             "them again; it makes only what is missing"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -81,7 +82,9 @@ def run_to_exit_code(
     except OSError as problem:
         name = f"{problem.filename}: " if problem.filename else ""
         text = printable(f"{name}{problem.strerror or problem}", MAX_MESSAGE)
-        say(f"error: {text}", error=True)
+        full = problem.errno in (errno.ENOSPC, errno.EDQUOT)
+        advice = "; try: free space, then run the same command again" if full else ""
+        say(f"error: {text}{advice}", error=True)
         return exit_codes.PROBLEM
     except KeyboardInterrupt:
         say("stopped; what is done is kept: run the same command again to go on", error=True)

@@ -21,6 +21,7 @@ from ld_portrait_20k.common.locks import Taken, try_lock
 _TEMPORARY: Final = re.compile(r"\..+\.\d+(\.\d+)?\.tmp")
 _NO_FOLDER_SYNC: Final = frozenset({errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS, errno.EBADF})
 """What file systems answer that keep folders in other ways (FUSE, SMB, some NFS)."""
+_OF_THE_DISK: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 _swept: set[Path] = set()
 """Folders that this process has rid of what others left."""
 
@@ -58,8 +59,22 @@ class PendingFile:
 
     def discard(self) -> None:
         """Remove what was written; an older file stays as it is."""
-        self.stream.close()
-        self._temporary.unlink(missing_ok=True)
+        try:
+            with suppress(OSError):  # a full disk: what is buffered does not go there either
+                self.stream.close()
+        finally:
+            self._temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Say which file it was when a disk fails: writes to an open file do not tell."""
+    try:
+        yield
+    except OSError as problem:
+        if problem.errno in _OF_THE_DISK and problem.filename is None:
+            problem.filename = str(path)
+        raise
 
 
 @contextmanager
@@ -75,8 +90,9 @@ def replacing(path: Path, *, sync: bool = True) -> Iterator[BinaryIO]:
     """
     pending = PendingFile(path, sync=sync)
     try:
-        yield pending.stream
-        pending.commit()
+        with naming(path):
+            yield pending.stream
+            pending.commit()
     except BaseException:
         pending.discard()
         raise
@@ -108,7 +124,8 @@ def replacing_folder(path: Path, *, sync: bool = True) -> Iterator[Path]:
     try:
         if holder is not None:
             try_lock(holder)
-        yield temporary
+        with naming(path):
+            yield temporary
         for file in temporary.rglob("*") if sync else ():
             if file.is_file():
                 with file.open("rb") as stream:

@@ -230,7 +230,10 @@ def _header(path: Path) -> _Header:
 
 
 def _decode(path: Path, reduction: int, header: _Header) -> NDArray[np.uint8]:
-    data = path.read_bytes()
+    try:
+        data = path.read_bytes()
+    except OSError as problem:
+        raise PortraitError(f"{path}: cannot be read ({problem.strerror})") from problem
     if header.format == "JPEG" and reduction == 1 and header.plain:
         # The same pixels as OpenCV's in two thirds of the time.
         with contextlib.suppress(ImageError):

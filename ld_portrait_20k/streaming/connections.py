@@ -24,11 +24,13 @@ class RemoteError(PortraitError):
     """The server cannot be reached, refuses, or sends something else than asked for.
 
     Attributes:
+        problem: What is wrong, without the address.
         status: The HTTP status, or None where there was no answer.
     """
 
     def __init__(self, url: str, problem: str, status: int | None = None) -> None:
         super().__init__(f"{public_url(url)}: {problem}")
+        self.problem = problem
         self.status = status
         self._arguments = (url, problem, status)
 

@@ -211,7 +211,13 @@ class HttpStream:
         if answer.position < self._position:
             # The server ignores ranges: it sends the start again, which is dropped.
             self._skip(answer, self._position - answer.position)
-        self._promised = None if answer.remaining is None else answer.position + answer.remaining
+        if answer.total is not None:
+            # The answer may hold less than was asked for; the rest is asked for anew.
+            self._promised = min(answer.total, self._stop or answer.total)
+        elif answer.remaining is not None:
+            self._promised = answer.position + answer.remaining
+        else:
+            self._promised = None
         self._answer = answer
         return answer
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
+
+from ld_portrait_20k.common.arguments import whole_number
+from ld_portrait_20k.errors import PortraitError
 
 
 class Position:
@@ -36,6 +39,79 @@ class Position:
         """Move to a place, seen by all processes that share the position."""
         self._values[0] = epoch
         self._values[1] = start
+
+
+class Taken:
+    """Samples that this worker took since a position was set; none once it has moved.
+
+    The main process moves the position that workers share, so they find out here.
+    """
+
+    def __init__(self, position: Position) -> None:
+        self._position = position
+        self.begin(0)
+
+    def begin(self, count: int, worker: Mapping[str, int] | None = None) -> None:
+        """Count on from ``count`` at the present position; ``worker`` says whose state it is."""
+        self._place = (self._position.epoch, self._position.start)
+        self._count = count
+        self._worker = worker
+
+    def add(self, count: int) -> None:
+        """Count so many more."""
+        self._count += count
+
+    @property
+    def count(self) -> int:
+        """Samples taken, skipped ones too."""
+        return self._count if self._stays() else 0
+
+    @property
+    def worker(self) -> Mapping[str, int] | None:
+        """The state of a worker that the next iteration goes on from, if there is one."""
+        return self._worker if self._stays() else None
+
+    def _stays(self) -> bool:
+        return self._place == (self._position.epoch, self._position.start)
+
+
+WORKER_FIELDS: Final = ("taken", "worker", "workers", "rank", "world_size", "batch_size")
+
+
+def place_of(
+    state: Any, own: Mapping[str, Any], total: int
+) -> tuple[int, int, dict[str, int] | None]:
+    """Epoch, start and worker of a stream's saved state.
+
+    Args:
+        state: As a stream's ``state_dict`` gave it, or what became of it in a file.
+        own: The state of the stream that is to go on from it.
+        total: Samples of that stream.
+
+    Raises:
+        PortraitError: The state belongs to another stream, or to none.
+    """
+    if not isinstance(state, Mapping):
+        raise PortraitError(f"not a state of a stream ({type(state).__name__})")
+    if state.get("version") != own["version"]:
+        raise PortraitError(f"a state of version {state.get('version')!r}, not {own['version']}")
+    for name in ("identity", "seed", "shuffle", "window"):
+        if state.get(name) != own[name]:
+            raise PortraitError(
+                f"the state's {name} is {state.get(name)!r}, the stream's {own[name]!r}; "
+                "make the stream as it was made"
+            )
+    try:
+        epoch = whole_number("epoch", state.get("epoch"), 0)
+        start = whole_number("start", state.get("start"), 0)
+        worker = state.get("worker")
+        if worker is not None:
+            worker = {name: whole_number(name, worker[name], 0) for name in WORKER_FIELDS}
+        if start > total:
+            raise ValueError(f"start {start} is beyond the {total} samples")
+    except (KeyError, TypeError, ValueError) as problem:
+        raise PortraitError(f"not a state of a stream ({problem})") from None
+    return epoch, start, worker
 
 
 _thread = threading.local()

@@ -146,7 +146,7 @@ def read_row(source: DatasetSource, table: SampleTable, row: int, check: bool) -
             if problem.status not in (404, 410, BEYOND_THE_END):
                 raise
             kind = ShardError if problem.status == BEYOND_THE_END else UnreadableShardError
-            return _named(kind(source.locate(path), str(problem)), table, row)
+            return _named(kind(source.locate(path), problem.problem), table, row)
     raise AssertionError("unreachable")
 
 

@@ -29,6 +29,7 @@ RETRIED: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 BEYOND_THE_END: Final = 416
 """HTTP status for a range that starts after the end of the file."""
 
+_COMPRESSED = frozenset({"gzip", "x-gzip", "deflate", "compress", "br", "zstd"})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MAX_REDIRECTS = 5
 _KEPT_CONNECTIONS = 16
@@ -168,9 +169,16 @@ class Requests:
 
     def _check_status(self, url: str, answer: Answer, start: int) -> None:
         status = answer.response.status
-        if status == 206 and answer.position == start:
-            return
-        if status == 200:
+        coding = answer.response.headers.get("Content-Encoding", "").strip().lower()
+        if status in (200, 206) and coding in _COMPRESSED:
+            self.discard(answer)
+            raise RemoteError(
+                url,
+                f"the server compresses it ({coding}) though asked not to; "
+                "try: let it serve files as they are",
+                status,
+            )
+        if status == 200 or (status == 206 and answer.position == start):
             return
         wait = retry_after(answer.response.headers.get("Retry-After"))
         self.discard(answer)

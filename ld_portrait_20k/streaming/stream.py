@@ -19,9 +19,11 @@ from ld_portrait_20k.streaming.index import open_table
 from ld_portrait_20k.streaming.order import Share, epoch_order
 from ld_portrait_20k.streaming.position import (
     Position,
+    Taken,
     distributed_rank,
     in_loader_worker,
     loader_worker,
+    place_of,
 )
 from ld_portrait_20k.streaming.reader import Outcome, read_row, read_rows
 from ld_portrait_20k.streaming.resolve import open_source
@@ -156,8 +158,7 @@ class PortraitStream:
         self.on_error = on_error
         self._skips = Skips()
         self._position = Position()
-        self._taken = 0  # by this worker since the position, skipped ones too
-        self._resumed: dict[str, int] | None = None
+        self._taken = Taken(self._position)
         register_with_torch()
 
     @property
@@ -186,9 +187,8 @@ class PortraitStream:
         A loop may therefore call it at the start of each epoch, also right after a resume.
         With a plain DataLoader it must, because there the stream does not see an epoch end.
         """
-        if epoch != self._position.epoch:
+        if whole_number("epoch", epoch, 0) != self._position.epoch:
             self._position.set(epoch, 0)
-            self._taken, self._resumed = 0, None
 
     def __repr__(self) -> str:
         share, position = self._share, self._position
@@ -239,7 +239,7 @@ class PortraitStream:
         """Yield the rest of the current epoch, then go to the beginning of the next one."""
         share = self._worker_share()
         for outcome, epoch in self._outcomes(share):
-            self._taken += 1
+            self._taken.add(1)
             sample = self._finish(outcome, epoch, self.transform)
             if sample is not None:
                 yield sample
@@ -265,11 +265,11 @@ class PortraitStream:
             if sample is not None:
                 batch.append(sample)
             if pending == share.block:
-                self._taken += pending
+                self._taken.add(pending)
                 yield collate(batch) if len(batch) else None
                 batch, pending = gather(share.block), 0
         if pending:
-            self._taken += pending
+            self._taken.add(pending)
             yield collate(batch) if len(batch) else None
         self._end_epoch()
 
@@ -299,7 +299,7 @@ class PortraitStream:
         if share.workers > 1 and consumed is None:
             state["worker"] = self._worker_state(share)
             return state
-        taken = self._taken if consumed is None else consumed
+        taken = self._taken.count if consumed is None else whole_number("consumed", consumed, 0)
         used = self._position.start + taken * share.world_size
         state["start"] = min(used, len(self.table))
         return state
@@ -310,32 +310,24 @@ class PortraitStream:
         Raises:
             PortraitError: The state belongs to another dataset, seed, order or number of workers.
         """
-        if state.get("version") != STATE_VERSION:
-            raise PortraitError(f"a state of version {state.get('version')!r}, not {STATE_VERSION}")
-        for name in ("identity", "seed", "shuffle", "window"):
-            if state[name] != getattr(self, name):
-                raise PortraitError(
-                    f"the state's {name} is {state[name]!r}, the stream's {getattr(self, name)!r}; "
-                    "make the stream as it was made"
-                )
-        self._position.set(int(state["epoch"]), int(state["start"]))
-        self._resumed = dict(state["worker"]) if "worker" in state else None
-        self._taken = self._resumed["taken"] if self._resumed else 0
+        epoch, start, worker = place_of(state, self.state_dict(consumed=0), len(self.table))
+        self._position.set(epoch, start)
+        self._taken.begin(worker["taken"] if worker else 0, worker)
 
     def _outcomes(self, share: Share) -> Iterator[tuple[Outcome, int]]:
         epoch, start = self._position.epoch, self._position.start
-        # A number of its own, because threads that load share the stream.
-        taken = 0
         places = share.places(len(self.table), start)
-        if self._resumed is not None:
+        resumed = self._taken.worker
+        # A number of its own, because threads that load share the stream.
+        taken = resumed["taken"] if resumed else 0
+        if resumed is not None:
             here = self._worker_state(share)
-            if any(self._resumed[name] != here[name] for name in here if name != "taken"):
+            if any(resumed[name] != here[name] for name in here if name != "taken"):
                 raise PortraitError(
-                    f"the state of a worker of {self._resumed} cannot go on as {here}; "
+                    f"the state of a worker of {resumed} cannot go on as {here}; "
                     "try: the same numbers, or a PortraitLoader, whose state fits any"
                 )
-            taken = int(self._resumed["taken"])
-        self._taken = taken
+        self._taken.begin(taken, resumed)
         rows = self._order(epoch)[places[taken:]]
         for outcome in read_rows(
             self.source,
@@ -373,7 +365,7 @@ class PortraitStream:
 
     def _worker_state(self, share: Share) -> dict[str, int]:
         return {
-            "taken": self._taken,
+            "taken": self._taken.count,
             "worker": share.worker,
             "workers": share.workers,
             "rank": share.rank,

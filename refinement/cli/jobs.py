@@ -116,7 +116,7 @@ def plan(
     output = to.folder or to.file
     found: dict[Path, tuple[Path, Path]] = {}
     for source, relative in _found(inputs, output):
-        found.setdefault(source.resolve(), (source, relative))
+        found.setdefault(_real(source), (source, relative))
     if not found:
         raise RefinementError(
             f"no pictures in {', '.join(inputs)}; try: a folder with PNG, WebP or TIFF"
@@ -127,7 +127,7 @@ def plan(
 
 
 def _into_folder(found: dict[Path, tuple[Path, Path]], output: Path, preview: bool) -> list[Job]:
-    final = output.resolve()
+    final = _real(output)
     jobs: list[Job] = []
     taken: dict[Path, Path] = {}
     for source, relative in found.values():
@@ -165,7 +165,7 @@ def _into_file(
     shown = target.with_suffix(".preview.png") if preview and target else None
     source = next(source for source, _ in found.values())
     for path in filter(None, (target, shown)):
-        if path.resolve() in found:
+        if _real(path) in found:
             raise RefinementError(f"{source}: would be overwritten; try: another --output")
         if not overwrite and path.exists() and pictures.read_record(path) is None:
             raise RefinementError(
@@ -173,6 +173,11 @@ def _into_file(
                 "--overwrite"
             )
     return Job(source, target, shown, data=_standard_input() if str(source) == STREAM else None)
+
+
+def _real(path: Path) -> Path:
+    """The path without links; ``Path.resolve`` raises where a link leads to itself."""
+    return Path(os.path.realpath(path))
 
 
 def _standard_input() -> bytes:
@@ -193,7 +198,7 @@ def _found(inputs: Sequence[str], output: Path | None) -> Iterator[tuple[Path, P
         if text == STREAM:
             yield path, Path("stdin")
         elif path.is_dir():
-            if output is not None and path.resolve() == output.resolve():
+            if output is not None and _real(path) == _real(output):
                 raise RefinementError(f"{text}: is the output too; try: another --output")
             for file in _inside(path, path, output):
                 yield file, file.relative_to(path)
@@ -215,9 +220,9 @@ def _found(inputs: Sequence[str], output: Path | None) -> Iterator[tuple[Path, P
 
 def _inside(path: Path, top: Path, output: Path | None) -> Iterator[Path]:
     """The file, or the pictures in the folder, less hidden ones and an output below ``top``."""
-    own = output.resolve() if output is not None else None
-    nested = own is not None and own != top.resolve() and own.is_relative_to(top.resolve())
+    own = _real(output) if output is not None else None
+    nested = own is not None and own != _real(top) and own.is_relative_to(_real(top))
     inside = picture_files(path, pictures.SUFFIXES) if path.is_dir() else [path]
     for file in sorted(inside):
-        if own is None or not (nested and file.resolve().is_relative_to(own)):
+        if own is None or not (nested and _real(file).is_relative_to(own)):
             yield file

@@ -78,6 +78,8 @@ def test_regenerate_reports(built: Path, capsys: pytest.CaptureFixture[str], cut
     told = capsys.readouterr().out
     assert "already complete" in told
     assert "MiB with raw:" in told  # a folder has no exact mattes to speak of
+    assert main([*again, "--dry-run"]) == 0
+    assert capsys.readouterr().out.endswith("(complete)\nnothing is left to build\n")
     assert main([*again, "--seed", "4"]) == 1
     captured = capsys.readouterr()
     assert captured.out == ""
@@ -221,3 +223,26 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         main(["--version"])
     assert caught.value.code == 0
     assert capsys.readouterr().out.strip() == __version__
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("regenerate", "--generator", "folder", "--source", "loop", "--output", "new"),
+        ("regenerate", "--count", "1", "--size", "64", "--output", "loop"),
+        ("merge", "loop", "BUILT", "--output", "new"),
+        ("filter", "BUILT", "--where", "confidence < 0", "--output", "loop"),
+        ("refine", "loop", "--output", "new"),
+        ("preview", "loop"),
+    ],
+)
+def test_a_link_to_itself_is_one_line(
+    arguments: tuple[str, ...], built: Path, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "loop").symlink_to("loop")
+    assert main([str(built) if word == "BUILT" else word for word in arguments]) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1 and lines[0].startswith("error: loop")
+    assert [path.name for path in tmp_path.iterdir()] == ["loop"]

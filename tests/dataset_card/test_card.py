@@ -408,6 +408,34 @@ def test_where_prompts_came_from(make: SimpleNamespace, plan: dict[str, Any], sa
     assert "No safety checker looked at the pictures" in text.replace("\n", " ")
 
 
+@pytest.mark.parametrize(
+    ("generator", "vocabulary", "english"),
+    [
+        ("layer-diffusion", "ab" * 32, True),
+        ("layer-diffusion", None, False),
+        ("other", None, False),
+        ("procedural", None, True),
+    ],
+)
+def test_no_language_is_claimed_for_prompts_that_were_given(
+    make: SimpleNamespace, generator: str, vocabulary: str | None, english: bool
+) -> None:
+    items = [make.metadata(0, generator={"name": generator})]
+    manifest = make.manifest(1, generator, about={"plan": {"vocabulary": vocabulary}})
+    assert ("language" in front_matter(render(manifest, Statistics.of(items)))) == english
+
+
+def test_a_build_that_rejects_nothing_is_not_said_to_reject(make: SimpleNamespace) -> None:
+    said = {}
+    for reject in (True, False):
+        about = {"planned": 1, "plan": {"reject": reject}}
+        text = body(render(make.manifest(1, about=about), Statistics.of([make.metadata(0)])))
+        said[reject] = " ".join(text.split())
+    assert "rejected what is not a clean portrait" in said[True] and "1 passed" in said[True]
+    assert "only measured the samples and rejected none" in said[False]
+    assert "clean portrait" not in said[False] and "1 are in the dataset" in said[False]
+
+
 def test_the_head_has_the_columns_once_and_is_short(make: SimpleNamespace) -> None:
     manifest, items = make.manifest(3), [make.metadata(n) for n in range(3)]
     shards = [*manifest.shards]

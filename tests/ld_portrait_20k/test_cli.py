@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -70,6 +71,8 @@ def test_verify(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path.unlink()
     assert run(capsys, "verify", root)[0] == 1
     assert run(capsys, "verify", root, "--partial")[0] == 0
+    code, out, _ = run(capsys, "verify", root / "nowhere")
+    assert code == 1 and "no such folder" in out and "delete" not in out
 
 
 def test_errors_are_one_line(
@@ -142,6 +145,24 @@ def test_a_broken_download_goes_on_where_it_stood(
         ranges = [r for path, r in server.requests if "data/train-00001" in path]
         assert len(ranges) == 1 and ranges[0] and ranges[0].startswith("bytes=5000-")
         assert not [p for p, _ in server.requests if "train-00000" in p]
+    assert verify(target, deep=True).ok
+
+
+def test_two_downloads_into_one_folder_do_not_disturb_each_other(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = tmp_path / "copy"
+    with Server(root) as server:
+        server.troubles = [Trouble(stall=3)]
+        words = ("download", server.url, "--output", target)
+        first = start_module("ld_portrait_20k", *words, stdout=subprocess.DEVNULL)
+        while not list(target.rglob("*.part")):
+            assert first.poll() is None
+            time.sleep(0.02)
+        code, _, err = run(capsys, "download", server.url, "--output", target)
+        assert code == 1 and "another run is working on it" in err and err.count("\n") == 1
+        assert first.wait(60) == 0
+        assert run(capsys, "download", server.url, "--output", target)[0] == 0
     assert verify(target, deep=True).ok
 
 

@@ -159,6 +159,8 @@ class Bad:
         ("yield Generated(request, foreground[..., :1], alpha)", "foreground is uint8 (64, 64, 1)"),
         ("yield foreground", "gave ndarray, no Generated or Rejection"),
         ("return", "gave 0 results for 1"),
+        ("yield Generated(request, foreground, alpha)", "gave more results than 1"),
+        ("raise SystemExit('no key')", "failed: SystemExit: no key ("),
         ("yield 1 / 0", "failed: ZeroDivisionError: division by zero ("),
         ("yield Generated(request, foreground, alpha, {'colour': 'red'})", "not in the schema: co"),
     ],

@@ -223,6 +223,35 @@ def test_what_is_not_resolved_cannot_be_built(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_dry_run_without_the_hub_compares_all_but_the_hashes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "cache").mkdir()
+    awaited = make_plan(BuildConfig(generator="layer-diffusion", count=2), allow_unresolved=True)
+    models = [{**model, "file": "x", "sha256": "0" * 64} for model in awaited.models]
+    spec = {**awaited.header["generator"], "models": models}
+    known = replace(awaited, header={**awaited.header, "generator": spec})
+    freeze(tmp_path / "same", known)
+    freeze(tmp_path / "other", make_plan(BuildConfig(generator="procedural", count=2)))
+
+    def rehearse(folder: str, *options: str) -> tuple[int, str]:
+        words = ("--generator", "layer-diffusion", "--count", "2", "--size", "512", "--dry-run")
+        code = main(["regenerate", *words, *options, "--output", str(tmp_path / folder)])
+        captured = capsys.readouterr()
+        return code, captured.out + captured.err
+
+    assert rehearse("new")[0] == 0
+    code, said = rehearse("same")
+    assert code == 0 and "(begun)" in said
+    for folder, *options in (("same", "--steps", "9"), ("same", "--base-model", "a/b"), ("other",)):
+        code, said = rehearse(folder, *options)
+        assert code == 1 and "was planned otherwise" in said
+
+
 def test_auto_is_half_precision_unless_the_cpu_computes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

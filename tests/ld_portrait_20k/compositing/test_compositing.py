@@ -302,6 +302,11 @@ def test_backgrounds(tmp_path: Path) -> None:
             9,
             3,
         )
+    vanishing = cp.PictureBackgrounds([tmp_path / "c.webp"], cache_bytes=0)
+    vanishing.draw(np.random.default_rng(0), 9, 9)
+    (tmp_path / "c.webp").unlink()
+    with pytest.raises(PortraitError, match=r"c\.webp: cannot be read"):
+        vanishing.draw(np.random.default_rng(0), 9, 9)
     (tmp_path / "deep/b.jpg").write_bytes(b"no picture")
     with pytest.raises(PortraitError, match=r"b\.jpg"):
         cp.PictureBackgrounds([tmp_path / "deep/b.jpg"]).draw(np.random.default_rng(0), 4, 4)

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import gzip
 import os
 import pickle
 import random
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -16,6 +18,7 @@ from ld_portrait_20k.errors import DatasetNotFoundError, ShardError, UnreadableS
 from ld_portrait_20k.format import schema
 from ld_portrait_20k.streaming.connections import retry_after
 from ld_portrait_20k.streaming.http import HttpClient, Patience, RemoteError
+from tests.ld_portrait_20k.raw_server import RawServer
 from tests.ld_portrait_20k.samples import build
 from tests.ld_portrait_20k.server import Server, Trouble
 
@@ -81,6 +84,47 @@ def test_trouble_costs_time_not_data(served: Server, name: str, shuffle: bool) -
     assert all(t.times == 0 for t in served.troubles)
 
 
+@pytest.mark.parametrize("coding", ["gzip", "br", "identity", "aws-chunked"])
+def test_a_server_that_compresses_is_named_and_no_sample_is_taken_for_damaged(
+    tmp_path: Path, coding: str
+) -> None:
+    build(tmp_path / "d", {"train": (1, 4)})
+
+    def answer(request: str) -> list[bytes]:
+        path = request.split()[1]
+        data = (tmp_path / "d" / path.lstrip("/")).read_bytes()
+        named = path.endswith(".tar")
+        data = gzip.compress(data) if coding == "gzip" and named else data
+        head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(data)}\r\n"
+        head += f"Content-Encoding: {coding}\r\n" if named else ""
+        return [head.encode() + b"\r\n" + data]
+
+    with RawServer(answer) as server:
+        rows = PortraitStream(server.url, patience=QUICK, on_error="skip")
+        if coding in ("gzip", "br"):
+            with pytest.raises(RemoteError, match=f"compresses it .{coding}"):
+                list(rows)
+        else:
+            assert len(list(rows)) == 4
+
+
+def test_ranges_that_are_answered_in_part_are_asked_for_anew(served: Server) -> None:
+    def answer(request: str) -> list[bytes]:
+        data = (served.root / request.split()[1].lstrip("/")).read_bytes()
+        found = re.search(r"bytes=(\d+)-(\d*)", request)
+        if not found:
+            return [b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(data) + data]
+        first = int(found[1])
+        part = data[first : int(found[2] or len(data)) + 1][:5000]
+        last = first + len(part) - 1
+        head = f"HTTP/1.1 206 Part\r\nContent-Range: bytes {first}-{last}/{len(data)}\r\n\r\n"
+        return [head.encode() + part]
+
+    with RawServer(answer) as server:
+        rows = PortraitStream(server.url, decode=False, patience=QUICK)
+        assert [(s.id, s.foreground, s.alpha, s.json) for s in rows] == expected(served)
+
+
 def test_a_storm(served: Server) -> None:
     chance = random.Random(5)
     for _ in range(40):
@@ -123,6 +167,7 @@ def test_absent_and_shrunken_shards(served: Server) -> None:
     found = stream(served, on_error="skip", decode=False)
     kept = len(list(found))
     assert kept + found.skipped == 18 and 12 <= kept < 15
+    assert str(found.last_error).count(second.name) == 1
     first.unlink()
     for policy in ("raise", "skip"):
         with pytest.raises(UnreadableShardError, match="404"):

@@ -164,6 +164,33 @@ def test_stateful_data_loader(roots: dict[int, Path], workers: int, stop: int) -
     assert received + batch_ids(resumed) == order
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_epochs_after_a_resume_in_workers_that_stay_are_whole(
+    roots: dict[int, Path], workers: int
+) -> None:
+    stateful = pytest.importorskip("torchdata.stateful_dataloader").StatefulDataLoader
+
+    def make() -> tuple[PortraitStream, Any]:
+        stream = PortraitStream(roots[5], shuffle=True, seed=9, batch_size=3, transform=only_id)
+        return stream, stateful(stream, batch_size=3, num_workers=workers, persistent_workers=True)
+
+    _, loader = make()
+    received = batch_ids(itertools.islice(loader, 5))
+    state = loader.state_dict()
+    stream, loader = make()
+    loader.load_state_dict(state)
+    assert received + batch_ids(loader) == stream.order(0)
+    stream.set_epoch(1)
+    # A state from the beginning of an epoch does not count what the epoch before took.
+    received = batch_ids(itertools.islice(loader, 1))
+    state = loader.state_dict()
+    stream.set_epoch(2)
+    assert batch_ids(loader) == stream.order(2)
+    stream, loader = make()
+    loader.load_state_dict(state)
+    assert received + batch_ids(loader) == stream.order(1)
+
+
 def test_spawned_workers(roots: dict[int, Path]) -> None:
     stream = PortraitStream(roots[4], shuffle=True, seed=1, batch_size=4)
     loader = PortraitLoader(stream, num_workers=2, context="spawn")
@@ -196,6 +223,30 @@ def test_foreign_states_are_refused(roots: dict[int, Path]) -> None:
             other.load_state_dict(state)
     with pytest.raises(PortraitError, match="version"):
         PortraitStream(roots[4], seed=1).load_state_dict({**state, "version": 9})
+
+
+SPOILT_STATES: dict[str, Any] = {
+    "no mapping": [1],
+    "fields gone": lambda state: {"version": state["version"]},
+    "before the start": lambda state: {**state, "start": -5},
+    "beyond the end": lambda state: {**state, "start": 41},
+    "half a sample": lambda state: {**state, "start": 2.5},
+    "no number": lambda state: {**state, "epoch": "x"},
+    "a worker of nobody": lambda state: {**state, "worker": {}},
+}
+
+
+@pytest.mark.parametrize("name", SPOILT_STATES)
+def test_spoilt_states_are_refused(roots: dict[int, Path], name: str) -> None:
+    stream = PortraitStream(roots[4])
+    spoil = SPOILT_STATES[name]
+    state = spoil(stream.state_dict()) if callable(spoil) else spoil
+    with pytest.raises(PortraitError, match="state"):
+        stream.load_state_dict(state)
+    assert len(ids(stream)) == 40
+    for call in (lambda: stream.set_epoch(-1), lambda: stream.state_dict(consumed=-1)):
+        with pytest.raises(ValueError, match="at least 0"):
+            call()
 
 
 def test_remainders(roots: dict[int, Path]) -> None:

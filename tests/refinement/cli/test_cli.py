@@ -316,14 +316,15 @@ def test_what_is_no_single_rgba_picture_gets_one_line(
         image.save(tmp_path / name, save_all=True, append_images=[image.rotate(90)])
     os.mkfifo(tmp_path / "pipe.png")
     (tmp_path / "dangling.png").symlink_to("nowhere")
+    (tmp_path / "itself.png").symlink_to("itself.png")
     (tmp_path / "._cmyk.tif").write_text("a hidden file")
     named = (tmp_path / "pipe.png", tmp_path / "dangling.png")
     assert run(tmp_path, *named, "-o", tmp_path / "out", "--workers", 1) == 1
     lines = capsys.readouterr().err.splitlines()
-    assert len(lines) == 8
+    assert len(lines) == 9
     assert sum("no alpha channel" in line for line in lines) == 2
     assert sum("more than one frame or page" in line for line in lines) == 4
-    assert sum(": not a file; try: " in line for line in lines) == 2
+    assert sum(": not a file; try: " in line for line in lines) == 3
 
 
 @pytest.mark.parametrize("size", [(64, 64), (16, 16), (16, 1500), (1500, 17), (333, 64)])
