@@ -8,6 +8,7 @@ killed one left there, and removes it.
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import re
 import shutil
@@ -21,6 +22,9 @@ from ld_portrait_20k.common.locks import Taken, try_lock
 _TEMPORARY: Final = re.compile(r"\..+\.\d+(\.\d+)?\.tmp")
 _NO_FOLDER_SYNC: Final = frozenset({errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS, errno.EBADF})
 """What file systems answer that keep folders in other ways (FUSE, SMB, some NFS)."""
+_NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_LONGEST_NAME: Final = 250
+"""Bytes of a temporary file's name: 255 is what file systems allow, and links add five."""
 _swept: set[Path] = set()
 """Folders that this process has rid of what others left."""
 
@@ -58,7 +62,8 @@ class PendingFile:
 
     def discard(self) -> None:
         """Remove what was written; an older file stays as it is."""
-        self.stream.close()
+        with suppress(OSError):  # what a full disk did not take is written once more
+            self.stream.close()
         self._temporary.unlink(missing_ok=True)
 
 
@@ -77,8 +82,10 @@ def replacing(path: Path, *, sync: bool = True) -> Iterator[BinaryIO]:
     try:
         yield pending.stream
         pending.commit()
-    except BaseException:
+    except BaseException as problem:
         pending.discard()
+        if isinstance(problem, OSError) and problem.errno in _NO_ROOM:
+            problem.filename = problem.filename or str(path)  # writing names no file
         raise
 
 
@@ -224,4 +231,19 @@ def _temporary(path: Path, number: int = 0) -> Path:
     """A hidden name beside a file, in a folder that exists, for this process alone."""
     path.parent.mkdir(parents=True, exist_ok=True)
     again = f".{number}" if number else ""
-    return path.with_name(f".{path.name}.{os.getpid()}{again}.tmp")
+    return hidden_beside(path, f".{os.getpid()}{again}.tmp")
+
+
+def hidden_beside(path: Path, suffix: str) -> Path:
+    """A hidden name beside a file, made of its own; of a very long name the middle goes.
+
+    Args:
+        path: The file.
+        suffix: What follows its name.
+    """
+    name = path.name
+    room = _LONGEST_NAME - len(os.fsencode(f".{suffix}"))
+    if len(os.fsencode(name)) > room:
+        digest = hashlib.sha256(os.fsencode(name)).hexdigest()[:16]
+        name = f"{name[:32]}.{digest}{path.suffix[:8]}"
+    return path.with_name(f".{name}{suffix}")

@@ -76,7 +76,8 @@ def load_pretrained(source: str | Path) -> Any:
     config = _config(folder)
     module = build_network(config, folder / CONFIG)
     try:
-        module.load_state_dict(load_file(folder / WEIGHTS))
+        weights = load_file(folder / WEIGHTS)
+        module.load_state_dict(weights)
     except FileNotFoundError as problem:
         raise PortraitError(
             f"{folder}: no {WEIGHTS} there (pickled weights are never read)"
@@ -88,6 +89,11 @@ def load_pretrained(source: str | Path) -> Any:
     except RuntimeError as problem:
         reason = " ".join(str(problem).split())[:200]
         raise PortraitError(f"{folder / WEIGHTS}: does not fit {CONFIG} ({reason})") from problem
+    if not all(bool(value.isfinite().all()) for value in weights.values()):
+        raise PortraitError(
+            f"{folder / WEIGHTS}: has weights that are no numbers; "
+            "try: fetch it again, or train it with a lower --learning-rate"
+        )
     return module.eval()
 
 
