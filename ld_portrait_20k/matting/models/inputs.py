@@ -44,8 +44,7 @@ def checked_input(
             )
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype.kind != "f" or not image.size:
         raise PortraitError(
-            f"{name}: a picture of shape {image.shape} {image.dtype}; "
-            "try: (H, W, 3) floats in 0..1"
+            f"{name}: a picture of shape {image.shape} {image.dtype}; try: (H, W, 3) floats in 0..1"
         )
     if not _within(image, -_BEYOND, 1 + _BEYOND):
         raise PortraitError(f"{name}: the picture's values leave 0..1; try: image / 255")

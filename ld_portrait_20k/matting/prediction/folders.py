@@ -25,6 +25,7 @@ from ld_portrait_20k.matting.models.registry import MODELS
 from ld_portrait_20k.matting.prediction.outputs import Outputs, fingerprint, recorded
 from ld_portrait_20k.matting.prediction.pictures import predict_alpha
 from ld_portrait_20k.matting.prediction.trimaps import mask_to_trimap
+from ld_portrait_20k.matting.video.frames import CLIP_SUFFIXES
 from ld_portrait_20k.version import __version__
 
 _NAMED = 5
@@ -101,6 +102,11 @@ def plan(
         for name, path in found.items():
             if not given.is_dir() and not path.is_file():
                 raise PortraitError(f"{path}: no such picture")
+            if path.suffix.lower() in CLIP_SUFFIXES:
+                raise PortraitError(
+                    f"{path}: a clip, not a picture; try: a folder of its frames, or "
+                    "python -m ld_portrait_20k.matting video"
+                )
             if name in pictures:
                 raise PortraitError(
                     f"{pictures[name]} and {path} would both become {name}.png; "

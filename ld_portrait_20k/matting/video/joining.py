@@ -43,6 +43,8 @@ def join(
         with av.open(str(segments[0][0])) as first:
             video = target.add_stream_from_template(first.streams.video[0])
             video.time_base = info.time_base
+            if info.aspect != 1:
+                video.sample_aspect_ratio = info.aspect
             if "alpha_mode" in first.streams.video[0].metadata:
                 video.metadata["alpha_mode"] = "1"
         source = av.open(str(sound)) if sound else None

@@ -62,7 +62,7 @@ def test_floats_of_any_width_and_trimaps_of_128_by_255_are_taken() -> None:
 
 
 def test_a_device_that_holds_no_numbers_is_refused() -> None:
-    with pytest.raises(PortraitError, match="device 'meta': .*; try: cpu"):
+    with pytest.raises(PortraitError, match=r"device 'meta': .*; try: cpu"):
         matting.load("hint-unet", device="meta")
 
 

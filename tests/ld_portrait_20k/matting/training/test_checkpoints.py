@@ -50,7 +50,7 @@ def test_a_checkpoint_of_other_tensors_is_refused(
     tensors = load_file(path)
     change(tensors)
     save_file(tensors, path)
-    with pytest.raises(PortraitError, match="not a checkpoint of this run .*; try: remove it"):
+    with pytest.raises(PortraitError, match=r"not a checkpoint of this run .*; try: remove it"):
         train(settings(pairs, 4), run, resume=True)
 
 

@@ -1,0 +1,110 @@
+"""Clips as cameras, editors and phones write them: odd pixels, alpha, long names."""
+
+from __future__ import annotations
+
+import shlex
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from ld_portrait_20k.matting.cli import main
+from ld_portrait_20k.matting.video.reading import open_frames
+
+from . import moving
+
+FAST = ["--model", "guided-filter", "--no-steady"]
+
+
+@pytest.fixture
+def masks(tmp_path: Path) -> Path:
+    _, alphas = moving.scene(3)
+    return moving.save_folder(tmp_path / "masks", alphas)
+
+
+def aspect_of(path: Path) -> Fraction:
+    with av.open(str(path)) as container:
+        return Fraction(container.streams.video[0].sample_aspect_ratio or 1)
+
+
+@pytest.mark.parametrize("turn", [0, 90])
+@pytest.mark.parametrize("name", ["out.mp4", "out.mov", "out.webm", "out.mkv", "out"])
+def test_pixels_that_are_not_square_stay_so_or_it_is_said(
+    masks: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, turn: int
+) -> None:
+    """Results of PAL and anamorphic clips were shown too narrow."""
+    pictures, _ = moving.scene(3)
+    stored = [np.rot90(picture, -turn // 90) for picture in pictures]
+    clip = moving.save_clip(tmp_path / "dv.mp4", stored, rotation=turn, aspect=Fraction(16, 15))
+    upright = Fraction(15, 16) if turn else Fraction(16, 15)
+    assert open_frames(clip).info.aspect == upright
+    output = tmp_path / name
+    assert main(["video", str(clip), "--masks", str(masks), "--output", str(output), *FAST]) == 0
+    said = "wide, which the output does not say; try: a .mov" in capsys.readouterr().err
+    kept = name in ("out.mp4", "out.mov")
+    assert said is not kept
+    assert not kept or aspect_of(output) == upright
+
+
+def test_square_pixels_are_not_spoken_of(
+    masks: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clip = moving.save_clip(tmp_path / "clip.mp4", moving.scene(3)[0])
+    output = tmp_path / "out"
+    assert main(["video", str(clip), "--masks", str(masks), "--output", str(output), *FAST]) == 0
+    assert "wide" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["clip", "folder"])
+def test_alpha_that_is_left_out_is_spoken_of_and_can_be_the_masks(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
+    pictures, alphas = moving.scene(3)
+    both = [np.dstack([*np.moveaxis(p, 2, 0), a]) for p, a in zip(pictures, alphas, strict=True)]
+    if kind == "clip":
+        source = moving.save_clip(tmp_path / "it's.mov", both, codec="qtrle", pixels="argb")
+    else:
+        source = moving.save_folder(tmp_path / "it's", both)
+    box = ["--first-box", "5,16,46,48"]
+    assert main(["video", str(source), "--output", str(tmp_path / "a"), *FAST, *box]) == 0
+    assert f"; try: --masks {shlex.quote(str(source))} to go by" in capsys.readouterr().err
+    masked = ["--masks", str(source), "--output", str(tmp_path / "b")]
+    assert main(["video", str(source), *masked, *FAST]) == 0
+    assert "its own alpha" not in capsys.readouterr().err
+    for found, true in zip(open_frames(tmp_path / "b/alpha"), alphas, strict=True):
+        assert np.abs(found.colour[..., 0].astype(int) - true).mean() < 12
+
+
+def test_a_box_that_is_the_whole_frame_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """OpenCV's assertion came as a traceback."""
+    clip = moving.save_clip(tmp_path / "clip.mp4", moving.scene(2)[0])
+    output = tmp_path / "out"
+    box = ["--first-box", "0,0,96,72"]
+    assert main(["video", str(clip), "--output", str(output), *FAST, *box]) == 1
+    told = capsys.readouterr().err.splitlines()[-1]
+    assert "the box 0,0,96,72 is the whole frame; try: one close about the person" in told
+    assert not output.exists()
+
+
+def test_names_as_long_as_the_file_system_allows(masks: Path, tmp_path: Path) -> None:
+    clip = moving.save_clip(tmp_path / f"{'ö' * 125}.mp4", moving.scene(3)[0])
+    for number, name in enumerate((f"{'ä' * 125}.webm", "ü" * 127)):
+        output = tmp_path / str(number) / name
+        command = ["video", str(clip), "--masks", str(masks), "--output", str(output), *FAST]
+        assert main(command) == 0
+        assert [path.name for path in output.parent.iterdir()] == [name]
+        assert main([*command, "--overwrite"]) == 0
+
+
+@pytest.mark.parametrize("command", [["key"], ["predict", "--model", "guided-filter"]])
+def test_commands_of_pictures_say_what_takes_a_clip(
+    command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clip = moving.save_clip(tmp_path / "clip.mp4", moving.scene(2)[0])
+    code = main([*command, str(clip), "--output", str(tmp_path / "out")])
+    assert code == 1
+    assert "clip.mp4: a clip, not a picture; try: a folder of its frames" in capsys.readouterr().err
