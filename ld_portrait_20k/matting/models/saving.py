@@ -106,6 +106,8 @@ def build_network(config: dict[str, Any], where: Path) -> Any:
     kind = str(config.get("model_type"))
     if kind not in TYPES:
         raise PortraitError(f"{where}: model_type {kind!r} is none of {', '.join(TYPES)}")
+    if _largest(config) > _MOST:
+        raise PortraitError(f"{where}: not a config of {kind} (a number over {_MOST})")
     module, _, name = TYPES[kind].partition(":")
     build: Callable[..., Any] = getattr(import_module(f".{module}", __package__), name)
     try:
@@ -113,6 +115,20 @@ def build_network(config: dict[str, Any], where: Path) -> Any:
     except (TypeError, ValueError, KeyError) as problem:
         reason = " ".join(str(problem).split())[:200]
         raise PortraitError(f"{where}: not a config of {kind} ({reason})") from problem
+
+
+_MOST: Final = 4096
+"""No width, depth or size of a network is larger: ViTMatte-B has 768 channels and 512 px. With
+10**9 layers a config of others would take all memory before its weights are looked at."""
+
+
+def _largest(value: Any) -> float:
+    """The largest number anywhere in a JSON value; 0 where there is none."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        return max(map(_largest, value), default=0)
+    return abs(value) if isinstance(value, (int, float)) else 0
 
 
 def model_folder(source: str | Path) -> Path:

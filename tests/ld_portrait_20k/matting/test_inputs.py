@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -106,10 +108,20 @@ def test_weights_that_are_no_numbers_are_refused(
     weights["head.bias"][0] = np.nan
     save_file(weights, folder / "model.safetensors")
     picture = tmp_path / "picture.png"
-    import cv2
-
     cv2.imwrite(str(picture), np.zeros((8, 8, 3), np.uint8))
     code = main(["predict", str(picture), "--model", str(folder), "--output", str(tmp_path / "o")])
     assert code == 1
     assert "model.safetensors: has weights that are no numbers; try:" in capsys.readouterr().err
     assert not (tmp_path / "o").exists()
+
+
+@pytest.mark.parametrize(
+    "more",
+    [{"depths": [1, 1, 1, 10**11]}, {"widths": [10**8] * 4}, {"up_depths": [10**400] * 3}],
+)
+def test_a_config_that_would_take_all_memory_is_refused(
+    tmp_path: Path, more: dict[str, Any]
+) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "hint-unet", **more}))
+    with pytest.raises(PortraitError, match=r"config\.json: not a config of hint-unet \(a number"):
+        matting.load(tmp_path)
