@@ -30,6 +30,7 @@ class NetworkMatting:
         name: For messages.
         licence: Of the weights.
         device: Where it computes.
+        weights: File that the weights come from; None for none.
 
     Attributes:
         local: Whether small tiles lose nothing.
@@ -39,7 +40,15 @@ class NetworkMatting:
         PortraitError: There is no such device.
     """
 
-    def __init__(self, module: Any, *, name: str, licence: str, device: str = "cpu") -> None:
+    def __init__(
+        self,
+        module: Any,
+        *,
+        name: str,
+        licence: str,
+        device: str = "cpu",
+        weights: Path | None = None,
+    ) -> None:
         try:
             self.device = torch.device(device)
             if self.device.type == "meta":
@@ -50,6 +59,7 @@ class NetworkMatting:
             raise PortraitError(f"device {device!r}: {reason}; try: cpu") from problem
         self.name = name
         self.licence = licence
+        self.weights = weights
         self.needs_trimap = bool(module.needs_trimap)
         self.local = bool(getattr(module, "local", False))
         self.concurrent = self.device.type == "cpu"
@@ -123,12 +133,13 @@ def open_pretrained(source: str | Path, *, device: str = "cpu") -> NetworkMattin
     Raises:
         PortraitError: Nothing there, not a matting model, damaged, or no such device.
     """
-    from ld_portrait_20k.matting.models.saving import load_pretrained, model_folder
+    from ld_portrait_20k.matting.models.saving import WEIGHTS, load_pretrained, model_folder
 
     folder = model_folder(source)
     return NetworkMatting(
-        load_pretrained(folder), name=str(source), licence=_licence(folder), device=device
-    )
+        load_pretrained(folder), name=str(source), licence=_licence(folder), device=device,
+        weights=folder / WEIGHTS,
+    )  # fmt: skip
 
 
 def _licence(folder: Path) -> str:
