@@ -58,7 +58,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Run the command."""
     from ld_portrait_20k.common.progress import progress_bar
-    from ld_portrait_20k.matting.data.sources import open_source
+    from ld_portrait_20k.matting.data.sources import open_source, refuse_inside
     from ld_portrait_20k.matting.keying.camera import Camera
     from ld_portrait_20k.matting.keying.footage import shoot_source
 
@@ -70,7 +70,7 @@ def run(options: argparse.Namespace) -> int:
     if options.jpeg is not None:
         camera = replace(camera, jpeg=options.jpeg or None)
     source = open_source(options.data)
-    _refuse_inside(options.output, options.data)
+    refuse_inside(options.output, [options.data])
     total = min(len(source), options.samples or len(source))
     with progress_bar(total, " samples") as bar:
         done = shoot_source(
@@ -94,18 +94,6 @@ def run(options: argparse.Namespace) -> int:
         f"{len(done.written)} samples shot into {options.output}, {len(done.skipped)} there already"
     )
     return 0
-
-
-def _refuse_inside(output: Path, data: str) -> None:
-    """Refuse results among the pictures that are shot: the next run would shoot them too."""
-    from ld_portrait_20k.errors import PortraitError
-    from ld_portrait_20k.matting.data.sources import SourceText
-
-    folder = Path(SourceText.parse(data).where).expanduser()
-    if folder.is_dir() and folder.resolve() in (output.resolve(), *output.resolve().parents):
-        raise PortraitError(
-            f"{output}: in {folder} the results would be shot too; try: an --output elsewhere"
-        )
 
 
 def _amount(text: str) -> float:

@@ -23,7 +23,7 @@ from ld_portrait_20k.matting.models.saving import save_pretrained
 MODELS = ("hint-unet", "closed-form", "guided-filter")
 
 IMAGE = np.random.default_rng(0).random((24, 32, 3), dtype=np.float32)
-TRIMAP = np.repeat(np.float32([0, 0.5, 1, 0.5]), 8)[None].repeat(24, 0)
+TRIMAP = np.tile(np.repeat(np.array([0, 0.5, 1, 0.5], np.float32), 8), (24, 1))
 
 
 @pytest.mark.parametrize(

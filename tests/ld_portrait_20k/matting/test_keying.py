@@ -264,7 +264,7 @@ def test_shoot_refuses_results_among_its_pictures(
     cutouts = tmp_path / "cutouts"
     write(cutouts / "a.png", np.dstack(subject()))
     assert main(["shoot", f"mine={cutouts}", "--output", str(cutouts / below)]) == 1
-    assert "the results would be shot too; try: an --output elsewhere" in capsys.readouterr().err
+    assert "the results would be taken for data; try: an --output" in capsys.readouterr().err
     assert [path.name for path in cutouts.rglob("*")] == ["a.png"]
 
 

@@ -248,8 +248,8 @@ for change in (False, False, True):
         push_to_hub(folder, "tester/model")
     jobs = plan(["p.png"], Path("out"), trimaps=Path("t.png"))
     written.append(len(predict(jobs, Outputs(Path("out")), load("tester/model")).written))
-print(json.dumps({"files": files, "written": written, "same": same, "licence": load("tester/model").licence,
-                  "absent": absent}))
+print(json.dumps({"files": files, "same": same, "licence": load("tester/model").licence,
+                  "absent": absent, "written": written}))
 """
 
 
