@@ -110,6 +110,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the command."""
+    from ld_portrait_20k.common import exit_codes
     from ld_portrait_20k.common.progress import progress_bar
     from ld_portrait_20k.matting.models.registry import choose_device, default_model, load
     from ld_portrait_20k.matting.video import job
@@ -152,16 +153,20 @@ def run(options: argparse.Namespace) -> int:
     if aspect != 1 and options.output.suffix.lower() not in KEEPS_ASPECT:
         wide = f"{aspect.numerator}:{aspect.denominator}"
         say(f"pixels are {wide} wide, which the output does not say; try: a .mov", error=True)
-    with progress_bar(source.info.frames, " frames") as bar:
-        done = job.run(
-            source,
-            target,
-            segmenter,
-            model,
-            how,
-            sound=Path(options.clip) if keeps_sound else None,
-            progress=bar.update,
-        )
+    try:
+        with progress_bar(source.info.frames, " frames") as bar:
+            done = job.run(
+                source,
+                target,
+                segmenter,
+                model,
+                how,
+                sound=Path(options.clip) if keeps_sound else None,
+                progress=bar.update,
+            )
+    except KeyboardInterrupt:
+        say("stopped; what is done is kept: run the same command with --resume", error=True)
+        return exit_codes.INTERRUPTED
     _report(options, done, name, model_name)
     return 0
 

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+import signal
+import subprocess
+import sys
+import time
 from fractions import Fraction
 from pathlib import Path
 
@@ -108,3 +113,28 @@ def test_commands_of_pictures_say_what_takes_a_clip(
     code = main([*command, str(clip), "--output", str(tmp_path / "out")])
     assert code == 1
     assert "clip.mp4: a clip, not a picture; try: a folder of its frames" in capsys.readouterr().err
+
+
+def test_a_run_that_is_stopped_says_how_it_goes_on(tmp_path: Path) -> None:
+    """It said that the same command goes on, which then asked for --resume."""
+    pictures, alphas = moving.scene(90, 48, 64, speed=0.2)
+    clip = moving.save_clip(tmp_path / "clip.mkv", pictures, codec="ffv1", pixels="bgr0")
+    moving.save_folder(tmp_path / "masks", alphas)
+    output, store = tmp_path / "out.mkv", tmp_path / ".out.mkv.unfinished/masks"
+    command = [sys.executable, "-m", "ld_portrait_20k.matting", "video", str(clip), "--masks",
+               str(tmp_path / "masks"), "--output", str(output), *FAST]  # fmt: skip
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    while not store.is_dir() or len(list(store.iterdir())) < 3:
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.005)
+    process.send_signal(signal.SIGTERM)
+    said = process.communicate()[1]
+    assert process.returncode == 130
+    assert said.splitlines()[-1] == (
+        "stopped; what is done is kept: run the same command with --resume"
+    )
+    assert not output.exists()
+    assert subprocess.run([*command, "--resume"], env=environment).returncode == 0
+    assert len(list(open_frames(output))) == 90
