@@ -115,6 +115,25 @@ def test_commands_of_pictures_say_what_takes_a_clip(
     assert "clip.mp4: a clip, not a picture; try: a folder of its frames" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".webm", ".mkv"])
+@pytest.mark.parametrize("late", [0, 500])
+def test_sound_that_begins_before_the_picture_stays_in_step(
+    tmp_path: Path, suffix: str, late: int
+) -> None:
+    """Broadcasts and cut files begin so: the picture moved to 0, the sound did not."""
+    pictures, alphas = moving.scene(25, 48, 64)
+    times = [late + 40 * index for index in range(25)]
+    clip = moving.save_clip(tmp_path / "clip.mkv", pictures, times=times, sound="aac")
+    masks = moving.save_folder(tmp_path / "masks", alphas)
+    output = tmp_path / f"out{suffix}"
+    assert main(["video", str(clip), "--masks", str(masks), "--output", str(output), *FAST]) == 0
+    with av.open(str(output)) as container:
+        track = container.streams.audio[0]
+        ends = [f.time + f.samples / f.sample_rate for f in container.decode(track)]
+    # The tone ends a second after the file begins.
+    assert ends[-1] == pytest.approx(1 - late / 1000, abs=0.06)
+
+
 def test_a_run_that_is_stopped_says_how_it_goes_on(tmp_path: Path) -> None:
     """It said that the same command goes on, which then asked for --resume."""
     pictures, alphas = moving.scene(90, 48, 64, speed=0.2)
