@@ -117,7 +117,8 @@ def load(name_or_folder: str | Path, *, device: str = "cpu") -> MattingModel:
 
     Args:
         name_or_folder: A name of :data:`MODELS`; a folder that ``train`` or
-            ``save_pretrained`` wrote; or a repository ``owner/name`` on the Hub.
+            ``save_pretrained`` wrote, or a checkpoint in it; or a repository ``owner/name`` on
+            the Hub.
         device: Where networks compute: ``"cpu"``, ``"cuda"``, ``"cuda:1"``.
 
     Raises:

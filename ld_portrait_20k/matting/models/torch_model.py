@@ -133,12 +133,13 @@ def open_pretrained(source: str | Path, *, device: str = "cpu") -> NetworkMattin
     Raises:
         PortraitError: Nothing there, not a matting model, damaged, or no such device.
     """
-    from ld_portrait_20k.matting.models.saving import WEIGHTS, load_pretrained, model_folder
+    from ld_portrait_20k.matting.models.saving import load_pretrained, model_files, model_folder
 
     folder = model_folder(source)
+    config, weights = model_files(folder)
     return NetworkMatting(
-        load_pretrained(folder), name=str(source), licence=_licence(folder), device=device,
-        weights=folder / WEIGHTS,
+        load_pretrained(folder), name=str(source), licence=_licence(config.parent), device=device,
+        weights=weights,
     )  # fmt: skip
 
 

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from ld_portrait_20k.common.files import replacing_folder
 from ld_portrait_20k.errors import PortraitError
+from ld_portrait_20k.matting.models.saving import AVERAGE
 from ld_portrait_20k.matting.training.optimization import MovingAverage
 
 FOLDER: Final = "checkpoints"
@@ -66,7 +67,7 @@ def save_checkpoint(
     folder = output / FOLDER / f"step-{step:08d}"
     with replacing_folder(folder) as temporary:
         _save(module.state_dict(), temporary / "model.safetensors")
-        _save(average.weights, temporary / "average.safetensors")
+        _save(average.weights, temporary / AVERAGE)
         _save(_flatten(module, optimizer), temporary / "optimizer.safetensors")
         state = {"step": step, "average_updates": average.updates}
         (temporary / "state.json").write_text(json.dumps(state) + "\n")
@@ -90,7 +91,8 @@ def load_checkpoint(
         state = json.loads((folder / "state.json").read_text())
         updates, step = int(state["average_updates"]), int(state["step"])
         weights, mean, moments = (
-            load_file(folder / f"{name}.safetensors") for name in ("model", "average", "optimizer")
+            load_file(folder / name)
+            for name in ("model.safetensors", AVERAGE, "optimizer.safetensors")
         )
         _check(weights, module.state_dict(), "the model")
         _check(mean, average.weights, "the average")

@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from ld_portrait_20k.errors import PortraitError
+from ld_portrait_20k.matting import load
 from ld_portrait_20k.matting.cli import main
 from ld_portrait_20k.matting.training.checkpoints import checkpoints
 from tests.ld_portrait_20k.common.test_files import files_of_at_most
@@ -68,3 +69,15 @@ def test_a_full_disk_is_one_line_and_the_run_goes_on_later(
     assert not list((run / "checkpoints").glob(".*"))
     assert main(["train", "--resume", "--output", str(run), "--steps", "4"]) == 0
     assert max(checkpoints(run)) == 4
+
+
+def test_checkpoints_can_be_compared(pairs: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    train(settings(pairs, 4, checkpoint_every=2), run, licence="cc0-1.0")
+    image = np.random.default_rng(0).random((32, 32, 3), np.float32)
+    trimap = np.repeat(np.array([0, 0.5, 0.5, 1], np.float32), 8)[None].repeat(32, 0)
+    found = {step: load(path) for step, path in checkpoints(run).items()}
+    alphas = {step: model(image, trimap) for step, model in found.items()}
+    assert np.array_equal(alphas[4], load(run)(image, trimap))
+    assert not np.array_equal(alphas[2], alphas[4])
+    assert found[2].licence == "cc0-1.0"

@@ -129,7 +129,7 @@ def test_sound_that_begins_before_the_picture_stays_in_step(
     assert main(["video", str(clip), "--masks", str(masks), "--output", str(output), *FAST]) == 0
     with av.open(str(output)) as container:
         track = container.streams.audio[0]
-        ends = [f.time + f.samples / f.sample_rate for f in container.decode(track)]
+        ends = [float(f.time or 0) + f.samples / f.sample_rate for f in container.decode(track)]
     # The tone ends a second after the file begins.
     assert ends[-1] == pytest.approx(1 - late / 1000, abs=0.06)
 
