@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -369,22 +369,3 @@ def _check_size(info: ClipInfo, name: str, shape: tuple[int, ...]) -> None:
 
 def _reason(problem: BaseException) -> str:
     return str(getattr(problem, "strerror", None) or problem)
-
-
-def frames_of(pictures: Iterable[Any], rate: Fraction = DEFAULT_RATE) -> Iterator[Frame]:
-    """Frames from other people's readers.
-
-    Args:
-        pictures: (H, W, 3) uint8 sRGB each, or :class:`Frame`, which goes through as it is.
-        rate: Frames a second, for the time stamps.
-    """
-    for index, picture in enumerate(pictures):
-        if isinstance(picture, Frame):
-            yield picture
-        elif picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != "uint8":
-            raise PortraitError(
-                f"frame {index}: {picture.shape} {picture.dtype}, not (H, W, 3) uint8; "
-                "try: RGB of 8 bits"
-            )
-        else:
-            yield Frame(index, index / rate, 1 / rate, picture)

@@ -10,12 +10,16 @@ import sys
 import time
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 import pytest
 
+from ld_portrait_20k.errors import PortraitError
 from ld_portrait_20k.matting.cli import main
+from ld_portrait_20k.matting.video import matte_video
+from ld_portrait_20k.matting.video.frames import Frame
 from ld_portrait_20k.matting.video.reading import open_frames
 
 from . import moving
@@ -157,3 +161,48 @@ def test_a_run_that_is_stopped_says_how_it_goes_on(tmp_path: Path) -> None:
     assert not output.exists()
     assert subprocess.run([*command, "--resume"], env=environment).returncode == 0
     assert len(list(open_frames(output))) == 90
+
+
+class Given:
+    """A segmenter of other people's: it always gives the same."""
+
+    name = "mine"
+
+    def __init__(self, mask: Any) -> None:
+        self._mask = mask
+
+    def __call__(self, frame: Frame, last: Any) -> Any:
+        return self._mask
+
+
+FRAMES, ALPHAS = moving.scene(3, 48, 64)
+
+
+@pytest.mark.parametrize(
+    ("frames", "told"),
+    [
+        ([frame / 255 for frame in FRAMES], r"frame 0: \(48, 64, 3\) float64, not"),
+        ([frame.tolist() for frame in FRAMES], "frame 0: list, not"),
+        ("clip.mp4", "frame 0: str, not"),
+        ([frame[:0] for frame in FRAMES], r"frame 0: \(0, 64, 3\) uint8, not"),
+        ([FRAMES[0], FRAMES[1][:, :40]], "frame 1: 40 x 48, unlike the first, 64 x 48"),
+    ],
+)
+def test_frames_of_other_readers_are_checked(frames: Any, told: str) -> None:
+    with pytest.raises(PortraitError, match=f"{told}.*; try: "):
+        list(matte_video(frames, segmenter=Given(ALPHAS[0]), model="guided-filter"))
+
+
+@pytest.mark.parametrize(
+    ("mask", "told"),
+    [
+        (ALPHAS[0] > 127, r"\(48, 64\) bool"),
+        (ALPHAS[0] / 255, r"\(48, 64\) float64"),
+        (ALPHAS[0][:20], r"\(20, 64\) uint8"),  # that went through, and was wrong
+        (ALPHAS[0][..., None], r"\(48, 64, 1\) uint8"),
+        (None, "NoneType"),
+    ],
+)
+def test_masks_of_other_segmenters_are_checked(mask: Any, told: str) -> None:
+    with pytest.raises(PortraitError, match=rf"frame 0: the segmenter mine gives {told}; try: "):
+        list(matte_video(FRAMES, segmenter=Given(mask), model="guided-filter"))
