@@ -100,13 +100,14 @@ def frames_of(pictures: Iterable[Any], rate: Fraction = DEFAULT_RATE) -> Iterato
     Raises:
         PortraitError: A picture is of another type, or of another size than the first.
     """
-    shape = None
+    shape: tuple[int, ...] | None = None
     for index, picture in enumerate(pictures):
         if isinstance(picture, Frame):
             yield picture
             continue
         # By dtype, not isinstance: what has no shape is no frame either.
-        found, kind = getattr(picture, "shape", ()), getattr(picture, "dtype", None)
+        found: tuple[int, ...] = getattr(picture, "shape", ())
+        kind = getattr(picture, "dtype", None)
         if len(found) != 3 or found[2] != 3 or kind != "uint8" or 0 in found:
             what = f"{tuple(found)} {kind}" if kind else type(picture).__name__
             raise PortraitError(
