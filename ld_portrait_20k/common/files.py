@@ -8,6 +8,7 @@ killed one left there, and removes it.
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import re
 import shutil
@@ -22,6 +23,8 @@ _TEMPORARY: Final = re.compile(r"\..+\.\d+(\.\d+)?\.tmp")
 _NO_FOLDER_SYNC: Final = frozenset({errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS, errno.EBADF})
 """What file systems answer that keep folders in other ways (FUSE, SMB, some NFS)."""
 _OF_THE_DISK: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+_LONGEST_NAME: Final = 250
+"""Bytes of a temporary file's name: 255 is what file systems allow, and links add five."""
 _swept: set[Path] = set()
 """Folders that this process has rid of what others left."""
 
@@ -241,4 +244,19 @@ def _temporary(path: Path, number: int = 0) -> Path:
     """A hidden name beside a file, in a folder that exists, for this process alone."""
     path.parent.mkdir(parents=True, exist_ok=True)
     again = f".{number}" if number else ""
-    return path.with_name(f".{path.name}.{os.getpid()}{again}.tmp")
+    return hidden_beside(path, f".{os.getpid()}{again}.tmp")
+
+
+def hidden_beside(path: Path, suffix: str) -> Path:
+    """A hidden name beside a file, made of its own; of a very long name the middle goes.
+
+    Args:
+        path: The file.
+        suffix: What follows its name.
+    """
+    name = path.name
+    room = _LONGEST_NAME - len(os.fsencode(f".{suffix}"))
+    if len(os.fsencode(name)) > room:
+        digest = hashlib.sha256(os.fsencode(name)).hexdigest()[:16]
+        name = f"{name[:32]}.{digest}{path.suffix[:8]}"
+    return path.with_name(f".{name}{suffix}")

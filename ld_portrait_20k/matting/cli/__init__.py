@@ -36,7 +36,7 @@ typical ways in:
   python -m ld_portrait_20k.matting video talk.mp4 --output talk.webm
   python -m ld_portrait_20k.matting models
 
-{exit_codes.EXPLAINED}
+{exit_codes.EXPLAINED}; train and video go on with --resume
 """
 
 

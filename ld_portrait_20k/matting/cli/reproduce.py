@@ -157,6 +157,7 @@ def _check(options: argparse.Namespace) -> None:
 
 def _study(options: argparse.Namespace) -> Study:
     """The study that is prepared; or the one that the options describe."""
+    from ld_portrait_20k.matting.data.sources import refuse_inside
     from ld_portrait_20k.matting.experiments import reproducing, settings
     from ld_portrait_20k.matting.experiments.study import load_study
 
@@ -165,6 +166,8 @@ def _study(options: argparse.Namespace) -> Study:
     if not options.data:
         raise PortraitError("nothing to reproduce from; try: --data DIR")
     rivals = tuple(options.rival or ())
+    read = (options.data, *rivals, *(options.test or ()), options.backgrounds)
+    refuse_inside(options.output, filter(None, (*read, options.test_backgrounds)))
     tables = tuple(options.tables) or tuple(t for t in _TABLES if t != "datasets" or rivals)
     given = {
         "tables": tuple(sorted(set(tables), key=lambda t: (*_TABLES, t).index(t))),

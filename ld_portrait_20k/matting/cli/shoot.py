@@ -58,7 +58,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Run the command."""
     from ld_portrait_20k.common.progress import progress_bar
-    from ld_portrait_20k.matting.data.sources import open_source
+    from ld_portrait_20k.matting.data.sources import open_source, refuse_inside
     from ld_portrait_20k.matting.keying.camera import Camera
     from ld_portrait_20k.matting.keying.footage import shoot_source
 
@@ -70,6 +70,7 @@ def run(options: argparse.Namespace) -> int:
     if options.jpeg is not None:
         camera = replace(camera, jpeg=options.jpeg or None)
     source = open_source(options.data)
+    refuse_inside(options.output, [options.data])
     total = min(len(source), options.samples or len(source))
     with progress_bar(total, " samples") as bar:
         done = shoot_source(

@@ -177,6 +177,10 @@ def _config(given: dict[str, Any], output: Path, resume: bool) -> TrainingConfig
     layers = [read_file(given["config"])] if "config" in given else []
     where = str(given.get("config", "settings"))
     saved = output / FILE_NAME
+    if resume and not saved.is_file() and not {"model", "data", "config"} & given.keys():
+        raise PortraitError(
+            f"{output}: no run there to go on with; try: its folder, or --data, --model and --steps"
+        )
     if not (resume and saved.is_file()):
         return build(*layers, flags, where=where)
     before = build(read_file(saved), where=str(saved))

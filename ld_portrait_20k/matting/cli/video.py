@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -109,10 +110,12 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the command."""
+    from ld_portrait_20k.common import exit_codes
     from ld_portrait_20k.common.progress import progress_bar
     from ld_portrait_20k.matting.models.registry import choose_device, default_model, load
     from ld_portrait_20k.matting.video import job
     from ld_portrait_20k.matting.video.chain import Options
+    from ld_portrait_20k.matting.video.encoding import KEEPS_ASPECT
     from ld_portrait_20k.matting.video.reading import open_frames
     from ld_portrait_20k.matting.video.segmenters.registry import choose, open_segmenter
 
@@ -143,16 +146,27 @@ def run(options: argparse.Namespace) -> int:
     keeps_sound = source.info.audio and target.is_clip and options.clip != "-"
     if source.info.audio and not keeps_sound:
         say("the sound is not kept; it would be in a clip of a file", error=True)
-    with progress_bar(source.info.frames, " frames") as bar:
-        done = job.run(
-            source,
-            target,
-            segmenter,
-            model,
-            how,
-            sound=Path(options.clip) if keeps_sound else None,
-            progress=bar.update,
-        )
+    if source.info.see_through and options.masks is None and options.clip != "-":
+        mended = f"try: --masks {shlex.quote(options.clip)} to go by it"
+        say(f"the clip's own alpha channel is not used; {mended}", error=True)
+    aspect = source.info.aspect
+    if aspect != 1 and options.output.suffix.lower() not in KEEPS_ASPECT:
+        wide = f"{aspect.numerator}:{aspect.denominator}"
+        say(f"pixels are {wide} wide, which the output does not say; try: a .mov", error=True)
+    try:
+        with progress_bar(source.info.frames, " frames") as bar:
+            done = job.run(
+                source,
+                target,
+                segmenter,
+                model,
+                how,
+                sound=Path(options.clip) if keeps_sound else None,
+                progress=bar.update,
+            )
+    except KeyboardInterrupt:
+        say("stopped; what is done is kept: run the same command with --resume", error=True)
+        return exit_codes.INTERRUPTED
     _report(options, done, name, model_name)
     return 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -126,6 +127,26 @@ def weight_of(text: str) -> float:
         PortraitError: As for :func:`open_source`, where the text alone is wrong.
     """
     return SourceText.parse(text).weight
+
+
+def refuse_inside(output: Path, texts: Iterable[str]) -> None:
+    """Refuse results that would lie in a folder of data: they would count as data next time.
+
+    Args:
+        output: Where results go.
+        texts: Sources, or folders of backgrounds; what is no local folder is passed over.
+
+    Raises:
+        PortraitError: It is one of the folders, or lies below one.
+    """
+    inside = (output.resolve(), *output.resolve().parents)
+    for text in texts:
+        folder = Path(SourceText.parse(text).where).expanduser()
+        if folder.is_dir() and folder.resolve() in inside:
+            raise PortraitError(
+                f"{output}: in {folder} the results would be taken for data; "
+                "try: an --output elsewhere"
+            )
 
 
 def _dataset_source(given: SourceText) -> PortraitSource:

@@ -57,7 +57,8 @@ def shoot_source(
         progress: Called with 1 after each sample.
 
     Raises:
-        PortraitError: A sample has no foreground, or cannot be read; or a dataset is in ``output``.
+        PortraitError: A sample has no foreground, or cannot be read; a dataset is in ``output``;
+            or a file of other origin is in the way.
         OSError: A file cannot be written.
     """
     refuse_dataset(output)
@@ -81,17 +82,36 @@ def shoot_source(
         if recorded(truth) == made_from:
             done.skipped.append(name)
         else:
+            _refuse_others(output, name)
             shot = shoot(
                 sample.foreground, sample.alpha, used, seed=crc32(f"{seed} {name}".encode())
             )
-            if shot.jpeg:
-                write_bytes(output / "footage" / f"{name}.jpg", shot.jpeg)
-            else:
-                write_png(output / "footage" / f"{name}.png", shot.image, made_from)
+            # The first one: where it is there, the footage beside it is ours.
             write_png(output / "plate" / f"{name}.png", shot.plate, made_from)
+            compressed, plain = _footage(output, name)
+            if shot.jpeg:
+                write_bytes(compressed, shot.jpeg)
+            else:
+                write_png(plain, shot.image, made_from)
+            # Another camera's: two pictures of one name could not be keyed.
+            (plain if shot.jpeg else compressed).unlink(missing_ok=True)
             # The last one: where it is there, all are.
             write_png(truth, np.dstack([sample.foreground, sample.alpha]), made_from)
             done.written.append(name)
         if progress:
             progress(1)
     return done
+
+
+def _footage(output: Path, name: str) -> tuple[Path, Path]:
+    """A sample's footage, compressed and not; one of them is there."""
+    return output / "footage" / f"{name}.jpg", output / "footage" / f"{name}.png"
+
+
+def _refuse_others(output: Path, name: str) -> None:
+    plate, truth = (output / folder / f"{name}.png" for folder in ("plate", "truth"))
+    others = [path for path in (plate, truth) if recorded(path) == ""]
+    if not recorded(plate):
+        others += [path for path in _footage(output, name) if path.exists()]
+    if others:
+        raise PortraitError(f"{others[0]}: shoot did not make it; try: another --output")

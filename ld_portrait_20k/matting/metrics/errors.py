@@ -26,6 +26,9 @@ Figures = dict[str, float]
 
 METRICS: Final = ("sad", "mse", "mad", "grad", "conn")
 
+_ROUNDING: Final = 0.01
+"""A network's 16-bit floats may leave 0..1 by less; alpha of 0..255 does not fit in."""
+
 
 def sad(predicted: Alpha, true: Alpha, mask: Mask | None = None) -> float:
     """Sum of absolute differences, in thousands of pixels.
@@ -36,7 +39,7 @@ def sad(predicted: Alpha, true: Alpha, mask: Mask | None = None) -> float:
         mask: (H, W) bool, the pixels that count; all without it.
 
     Raises:
-        ValueError: The shapes differ or the arrays are not floating point.
+        ValueError: The shapes differ, or the arrays are empty or not floating point in 0..1.
     """
     return _thousands(np.abs(_difference(predicted, true)), mask)
 
@@ -94,8 +97,7 @@ def score(
         For each region the metrics by name, in the order of :data:`METRICS`.
 
     Raises:
-        ValueError: The shapes differ, the arrays are not floating point, or an unknown
-            convention.
+        ValueError: As for :func:`sad`; also an unknown convention.
     """
     difference = np.abs(_difference(predicted, true))
     squares = np.square(difference)
@@ -113,22 +115,50 @@ def score(
     }
 
 
+def check_mattes(*mattes: Alpha) -> None:
+    """Check that mattes can be compared.
+
+    Args:
+        mattes: (H, W) float, 0..1; values that are no numbers pass and give no number.
+
+    Raises:
+        ValueError: They are no arrays, empty, of several shapes, not floating point, or on
+            another scale.
+    """
+    for matte in mattes:
+        if not isinstance(matte, np.ndarray):
+            raise ValueError(f"alpha is a {type(matte).__name__}; try: a numpy array")
+    shapes = [matte.shape for matte in mattes]
+    if len(set(shapes)) != 1 or len(shapes[0]) != 2 or 0 in shapes[0]:
+        told = " and ".join(map(str, dict.fromkeys(shapes)))
+        raise ValueError(f"mattes of shapes {told} cannot be compared")
+    for matte in mattes:
+        if matte.dtype.kind != "f" or matte.max() > 1 + _ROUNDING or matte.min() < -_ROUNDING:
+            raise ValueError("alpha must be floating point, 0..1; divide by 255 first")
+
+
 def _difference(predicted: Alpha, true: Alpha) -> NDArray[np.float64]:
-    if predicted.shape != true.shape or predicted.ndim != 2:
-        raise ValueError(f"mattes of shapes {predicted.shape} and {true.shape} cannot be compared")
-    if predicted.dtype.kind != "f" or true.dtype.kind != "f":
-        raise ValueError("alpha must be floating point, 0..1; divide by 255 first")
+    check_mattes(predicted, true)
     return predicted.astype(np.float64) - true
 
 
-def _masked(values: NDArray[np.float64], mask: Mask | None) -> NDArray[np.float64]:
-    return values if mask is None else values[np.asarray(mask, bool)]
+def masked(values: NDArray[np.float64], mask: Mask | None) -> NDArray[np.float64]:
+    """The values that count, (N,), or all of them.
+
+    Raises:
+        ValueError: The mask is of another shape.
+    """
+    if mask is None:
+        return values
+    if np.shape(mask) != values.shape:
+        raise ValueError(f"a mask of shape {np.shape(mask)} does not fit mattes of {values.shape}")
+    return values[np.asarray(mask, bool)]
 
 
 def _thousands(values: NDArray[np.float64], mask: Mask | None) -> float:
-    return float(_masked(values, mask).sum()) / 1000.0
+    return float(masked(values, mask).sum()) / 1000.0
 
 
 def _mean(values: NDArray[np.float64], mask: Mask | None) -> float:
-    chosen = _masked(values, mask)
+    chosen = masked(values, mask)
     return float(chosen.mean()) if chosen.size else 0.0

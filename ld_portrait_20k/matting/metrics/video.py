@@ -14,6 +14,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ld_portrait_20k.matting.metrics.errors import check_mattes, masked
+
 Alpha = NDArray[np.floating[Any]]
 
 
@@ -38,9 +40,9 @@ def dtssd(
         mask: (H, W) bool, the pixels that count; all without it.
 
     Raises:
-        ValueError: The shapes differ or the arrays are not floating point.
+        ValueError: The shapes differ, or the arrays are empty or not floating point in 0..1.
     """
-    _check(predicted, true, next_predicted, next_true)
+    check_mattes(predicted, true, next_predicted, next_true)
     change = (next_predicted.astype(np.float64) - predicted) - (next_true.astype(np.float64) - true)
     return math.sqrt(_mean(np.square(change), mask))
 
@@ -72,7 +74,7 @@ def messddt(
     Raises:
         ValueError: As for :func:`dtssd`; also a flow of another shape.
     """
-    _check(predicted, true, next_predicted, next_true)
+    check_mattes(predicted, true, next_predicted, next_true)
     if flow is None:
         flow = matte_flow(true, next_true)
     if flow.shape != (*true.shape, 2):
@@ -106,16 +108,6 @@ def matte_flow(first: Alpha, second: Alpha) -> NDArray[np.float32]:
     return np.asarray(found, np.float32)
 
 
-def _check(*mattes: Alpha) -> None:
-    shapes = {matte.shape for matte in mattes}
-    if len(shapes) != 1 or mattes[0].ndim != 2:
-        raise ValueError(
-            f"mattes of shapes {' and '.join(map(str, sorted(shapes)))} cannot be compared"
-        )
-    if any(matte.dtype.kind != "f" for matte in mattes):
-        raise ValueError("alpha must be floating point, 0..1; divide by 255 first")
-
-
 def _mean(values: NDArray[np.float64], mask: NDArray[np.bool_] | None) -> float:
-    chosen = values if mask is None else values[np.asarray(mask, bool)]
+    chosen = masked(values, mask)
     return float(chosen.mean()) if chosen.size else 0.0

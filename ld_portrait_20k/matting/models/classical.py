@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ld_portrait_20k.errors import PortraitError
+from ld_portrait_20k.matting.models.inputs import checked_input
 from ld_portrait_20k.matting.prediction.tiles import fix_known, tiled
 
 Plane = NDArray[np.float32]
@@ -44,7 +45,7 @@ class ClosedForm:
 
     def __call__(self, image: Plane, trimap: Plane | None = None) -> Plane:
         """The alpha matte of a picture; see :class:`~.protocol.MattingModel`."""
-        known = checked_trimap(self.name, image, trimap)
+        image, known = _checked(self.name, image, trimap)
         unknown = (known > 0) & (known < 1)
         if unknown.all():
             return np.full(known.shape, 0.5, np.float32)
@@ -96,7 +97,7 @@ class GuidedFilter:
 
     def __call__(self, image: Plane, trimap: Plane | None = None) -> Plane:
         """The alpha matte of a picture; see :class:`~.protocol.MattingModel`."""
-        known = checked_trimap(self.name, image, trimap)
+        image, known = _checked(self.name, image, trimap)
         radius = self._radius or _band_radius(known)
         # A filter reaches twice its radius, three of them less than three times the first's.
         return tiled(
@@ -211,20 +212,10 @@ def _box(plane: Plane, radius: int) -> Plane:
     return np.asarray(cv2.blur(plane, side, borderType=cv2.BORDER_REFLECT), np.float32)
 
 
-def checked_trimap(name: str, image: Plane, trimap: Plane | None) -> Plane:
-    """The trimap, where it fits the picture.
-
-    Raises:
-        PortraitError: It is missing or of another size, or the picture is not (H, W, 3).
-    """
-    if trimap is None:
-        raise PortraitError(f"{name} needs a trimap; try: --trimap or --mask")
-    if image.ndim != 3 or image.shape[2] != 3 or trimap.shape != image.shape[:2]:
-        raise PortraitError(
-            f"{name}: a picture of shape {image.shape} and a trimap of {trimap.shape} "
-            "do not go together"
-        )
-    return np.asarray(trimap, np.float32)
+def _checked(name: str, image: Plane, trimap: Plane | None) -> tuple[Plane, Plane]:
+    picture, known = checked_input(name, image, trimap, needs_trimap=True)
+    assert known is not None
+    return picture, known
 
 
 def open_closed_form(name: str, device: str = "cpu") -> ClosedForm:

@@ -14,7 +14,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ld_portrait_20k.matting.models.hint_unet.network import Block
-from ld_portrait_20k.matting.models.torch_model import NetworkMatting
 
 MODEL_TYPE: Final = "portrait-unet"
 
@@ -105,8 +104,3 @@ class Context(nn.Module):
 def create(name: str) -> PortraitUNet:
     """Fresh weights."""
     return PortraitUNet()
-
-
-def open_model(name: str, *, device: str = "cpu") -> NetworkMatting:
-    """Fresh weights, which have to be trained before they predict anything."""
-    return NetworkMatting(create(name), name=name, licence="none: fresh weights", device=device)

@@ -27,7 +27,7 @@ class ModelEntry:
         needs_trimap: Whether it cannot do without a trimap.
         summary: One line, for a person.
         open: ``"module:function"``, called as ``function(name, device=...)``, gives the
-            :class:`~.protocol.MattingModel`.
+            :class:`~.protocol.MattingModel`; empty where it has to be trained first.
         create: ``"module:function"``, called as ``function(name)``, gives a fresh network to
             train, a :class:`~.protocol.TrainableModel`; None where nothing is trained.
         requires: Modules that must be importable.
@@ -78,22 +78,22 @@ MODELS: Final = {
         ),
         ModelEntry(
             "vitmatte-small", "network", "no weights ship", 25_800_000, True,
-            "ViTMatte-S through transformers, fresh unless a folder or repository is given",
-            open=f"{_HERE}.vitmatte:open_model", create=f"{_HERE}.vitmatte:create",
+            "ViTMatte-S through transformers, to be trained, or a folder or repository of it",
+            open="", create=f"{_HERE}.vitmatte:create",
             requires=(*_TORCH, "transformers"), extra="matting",
             published=_ADOBE.format(size="small"),
         ),
         ModelEntry(
             "vitmatte-base", "network", "no weights ship", 96_700_000, True,
-            "ViTMatte-B through transformers, fresh unless a folder or repository is given",
-            open=f"{_HERE}.vitmatte:open_model", create=f"{_HERE}.vitmatte:create",
+            "ViTMatte-B through transformers, to be trained, or a folder or repository of it",
+            open="", create=f"{_HERE}.vitmatte:create",
             requires=(*_TORCH, "transformers"), extra="matting",
             published=_ADOBE.format(size="base"),
         ),
         ModelEntry(
             "portrait-unet", "network", "no weights ship", 2_948_292, False,
             "trimap-free portrait network, to be trained",
-            open=f"{_HERE}.portrait:open_model", create=f"{_HERE}.portrait:create",
+            open="", create=f"{_HERE}.portrait:create",
             requires=_TORCH, extra="matting",
         ),
         ModelEntry(
@@ -117,15 +117,22 @@ def load(name_or_folder: str | Path, *, device: str = "cpu") -> MattingModel:
 
     Args:
         name_or_folder: A name of :data:`MODELS`; a folder that ``train`` or
-            ``save_pretrained`` wrote; or a repository ``owner/name`` on the Hub.
+            ``save_pretrained`` wrote, or a checkpoint in it; or a repository ``owner/name`` on
+            the Hub.
         device: Where networks compute: ``"cpu"``, ``"cuda"``, ``"cuda:1"``.
 
     Raises:
-        PortraitError: No such model, what it needs is not installed, or the folder holds none.
+        PortraitError: No such model, it has to be trained first, what it needs is not
+            installed, or the folder holds none.
     """
     text = str(name_or_folder)
     if text in MODELS:
         entry = MODELS[text]
+        if not entry.open:
+            raise PortraitError(
+                f"{text} has no weights yet; try: python -m ld_portrait_20k.matting train --model "
+                f"{text}, then the folder of that run"
+            )
         require(entry)
         model: MattingModel = resolve(entry.open)(entry.name, device=device)
         return model

@@ -21,6 +21,8 @@ from ld_portrait_20k.errors import PortraitError
 WEIGHTS: Final = "model.safetensors"
 CONFIG: Final = "config.json"
 CARD: Final = "README.md"
+AVERAGE: Final = "average.safetensors"
+"""In a checkpoint: the moving average of the weights."""
 PUBLISHED: Final = (WEIGHTS, CONFIG, CARD, "preprocessor_config.json", "training.yaml")
 """What goes to the Hub of a model folder; logs and checkpoints stay."""
 
@@ -67,28 +69,45 @@ def load_pretrained(source: str | Path) -> Any:
     """A :class:`~.protocol.TrainableModel` with its weights, in evaluation mode, on the CPU.
 
     Args:
-        source: A model folder, or a repository ``owner/name`` on the Hub.
+        source: A model folder, a checkpoint within a run, or a repository ``owner/name`` on the
+            Hub.
 
     Raises:
         PortraitError: Nothing there, not a matting model, or damaged.
     """
     folder = model_folder(source)
-    config = _config(folder)
-    module = build_network(config, folder / CONFIG)
+    path, file = model_files(folder)
+    module = build_network(_config(path), path)
     try:
-        module.load_state_dict(load_file(folder / WEIGHTS))
+        weights = load_file(file)
+        module.load_state_dict(weights)
     except FileNotFoundError as problem:
         raise PortraitError(
             f"{folder}: no {WEIGHTS} there (pickled weights are never read)"
         ) from problem
     except (OSError, SafetensorError) as problem:
-        raise PortraitError(
-            f"{folder / WEIGHTS}: damaged ({problem}); try: fetch it again"
-        ) from problem
+        raise PortraitError(f"{file}: damaged ({problem}); try: fetch it again") from problem
     except RuntimeError as problem:
         reason = " ".join(str(problem).split())[:200]
-        raise PortraitError(f"{folder / WEIGHTS}: does not fit {CONFIG} ({reason})") from problem
+        raise PortraitError(f"{file}: does not fit {CONFIG} ({reason})") from problem
+    if not all(bool(value.isfinite().all()) for value in weights.values()):
+        raise PortraitError(
+            f"{file}: has weights that are no numbers; "
+            "try: fetch it again, or train it with a lower --learning-rate"
+        )
     return module.eval()
+
+
+def model_files(folder: Path) -> tuple[Path, Path]:
+    """The config and the weights of a folder; neither need be there.
+
+    Of a checkpoint within a run they are the run's config and the moving average of its weights,
+    which is what a run saves as its model.
+    """
+    average = folder / AVERAGE
+    if average.is_file() and not (folder / CONFIG).exists():
+        return folder.resolve().parents[1] / CONFIG, average
+    return folder / CONFIG, folder / WEIGHTS
 
 
 def build_network(config: dict[str, Any], where: Path) -> Any:
@@ -100,6 +119,8 @@ def build_network(config: dict[str, Any], where: Path) -> Any:
     kind = str(config.get("model_type"))
     if kind not in TYPES:
         raise PortraitError(f"{where}: model_type {kind!r} is none of {', '.join(TYPES)}")
+    if _largest(config) > _MOST:
+        raise PortraitError(f"{where}: not a config of {kind} (a number over {_MOST})")
     module, _, name = TYPES[kind].partition(":")
     build: Callable[..., Any] = getattr(import_module(f".{module}", __package__), name)
     try:
@@ -107,6 +128,20 @@ def build_network(config: dict[str, Any], where: Path) -> Any:
     except (TypeError, ValueError, KeyError) as problem:
         reason = " ".join(str(problem).split())[:200]
         raise PortraitError(f"{where}: not a config of {kind} ({reason})") from problem
+
+
+_MOST: Final = 4096
+"""No width, depth or size of a network is larger: ViTMatte-B has 768 channels and 512 px. With
+10**9 layers a config of others would take all memory before its weights are looked at."""
+
+
+def _largest(value: Any) -> float:
+    """The largest number anywhere in a JSON value; 0 where there is none."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        return max(map(_largest, value), default=0)
+    return abs(value) if isinstance(value, (int, float)) else 0
 
 
 def model_folder(source: str | Path) -> Path:
@@ -148,7 +183,7 @@ def push_to_hub(folder: str | Path, repo_id: str, *, private: bool = False) -> s
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
     folder = Path(folder)
-    _config(folder)
+    _config(folder / CONFIG)
     if not (folder / WEIGHTS).is_file():
         raise PortraitError(f"{folder}: no {WEIGHTS} there; try: train first")
     api = HfApi()
@@ -164,12 +199,11 @@ def push_to_hub(folder: str | Path, repo_id: str, *, private: bool = False) -> s
     return str(commit.commit_url)
 
 
-def _config(folder: Path) -> dict[str, Any]:
-    path = folder / CONFIG
+def _config(path: Path) -> dict[str, Any]:
     try:
         config = json.loads(path.read_text())
     except FileNotFoundError as problem:
-        raise PortraitError(f"{folder}: no model there ({CONFIG} is missing)") from problem
+        raise PortraitError(f"{path.parent}: no model there ({CONFIG} is missing)") from problem
     except (OSError, ValueError) as problem:
         raise PortraitError(f"{path}: cannot be read ({problem})") from problem
     if not isinstance(config, dict):

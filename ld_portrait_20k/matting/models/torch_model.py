@@ -14,6 +14,7 @@ from ld_portrait_20k.common.printable import printable
 from ld_portrait_20k.errors import PortraitError
 from ld_portrait_20k.format.card_fitting import card_head
 from ld_portrait_20k.matting.models.denormals import flush_denormals
+from ld_portrait_20k.matting.models.inputs import checked_input
 
 
 class NetworkMatting:
@@ -29,6 +30,7 @@ class NetworkMatting:
         name: For messages.
         licence: Of the weights.
         device: Where it computes.
+        weights: File that the weights come from; None for none.
 
     Attributes:
         local: Whether small tiles lose nothing.
@@ -38,15 +40,26 @@ class NetworkMatting:
         PortraitError: There is no such device.
     """
 
-    def __init__(self, module: Any, *, name: str, licence: str, device: str = "cpu") -> None:
+    def __init__(
+        self,
+        module: Any,
+        *,
+        name: str,
+        licence: str,
+        device: str = "cpu",
+        weights: Path | None = None,
+    ) -> None:
         try:
             self.device = torch.device(device)
+            if self.device.type == "meta":
+                raise RuntimeError("nothing is computed there")
             self.module = module.eval().to(self.device)
         except (RuntimeError, AssertionError) as problem:
             reason = str(problem).split("\n", 1)[0]
             raise PortraitError(f"device {device!r}: {reason}; try: cpu") from problem
         self.name = name
         self.licence = licence
+        self.weights = weights
         self.needs_trimap = bool(module.needs_trimap)
         self.local = bool(getattr(module, "local", False))
         self.concurrent = self.device.type == "cpu"
@@ -57,22 +70,16 @@ class NetworkMatting:
         self, image: NDArray[np.float32], trimap: NDArray[np.float32] | None = None
     ) -> NDArray[np.float32]:
         """The alpha matte of a picture; see :class:`~.protocol.MattingModel`."""
-        if image.ndim != 3 or image.shape[2] != 3 or image.dtype.kind != "f":
-            raise PortraitError(
-                f"{self.name}: a picture of shape {image.shape} {image.dtype}, "
-                "not (H, W, 3) floats in 0..1"
-            )
-        if trimap is not None and trimap.shape != image.shape[:2]:
-            raise PortraitError(
-                f"{self.name}: trimap {trimap.shape} and picture {image.shape[:2]} differ in size"
-            )
-        if self.needs_trimap and trimap is None:
-            raise PortraitError(f"{self.name} needs a trimap; try: --trimap or --mask")
+        image, trimap = checked_input(self.name, image, trimap, needs_trimap=self.needs_trimap)
         with flush_denormals():
             if not self.needs_trimap or trimap is None:
                 alpha = self._shrunk(image)
             else:
                 alpha = self._tiled(image, trimap)
+        if not np.isfinite(alpha).all():
+            raise PortraitError(
+                f"{self.name} gives values that are no numbers; try: other weights, or --device cpu"
+            )
         if trimap is None:
             return alpha
         known = (trimap == 0) | (trimap == 1)
@@ -126,12 +133,14 @@ def open_pretrained(source: str | Path, *, device: str = "cpu") -> NetworkMattin
     Raises:
         PortraitError: Nothing there, not a matting model, damaged, or no such device.
     """
-    from ld_portrait_20k.matting.models.saving import load_pretrained, model_folder
+    from ld_portrait_20k.matting.models.saving import load_pretrained, model_files, model_folder
 
     folder = model_folder(source)
+    config, weights = model_files(folder)
     return NetworkMatting(
-        load_pretrained(folder), name=str(source), licence=_licence(folder), device=device
-    )
+        load_pretrained(folder), name=str(source), licence=_licence(config.parent), device=device,
+        weights=weights,
+    )  # fmt: skip
 
 
 def _licence(folder: Path) -> str:

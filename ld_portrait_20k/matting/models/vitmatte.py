@@ -17,8 +17,6 @@ import torch
 from torch import Tensor, nn
 from transformers import VitMatteConfig, VitMatteForImageMatting
 
-from ld_portrait_20k.matting.models.torch_model import NetworkMatting
-
 MEAN: Final = 0.5
 DEVIATION: Final = 0.5
 """Of every channel, as the published weights' ``preprocessor_config.json`` has them."""
@@ -84,11 +82,6 @@ def create(name: str) -> VitMatte:
         "out_features": ["stage12"],
     }  # fmt: skip
     return VitMatte({"backbone_config": backbone, "hidden_size": _SIZES[name]["hidden_size"]})
-
-
-def open_model(name: str, *, device: str = "cpu") -> NetworkMatting:
-    """``vitmatte-small`` or ``-base`` with fresh weights, which have to be trained first."""
-    return NetworkMatting(create(name), name=name, licence="none: fresh weights", device=device)
 
 
 def _constructible(config: dict[str, Any]) -> dict[str, Any]:

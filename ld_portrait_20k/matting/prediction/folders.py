@@ -21,10 +21,10 @@ from ld_portrait_20k.matting.data.pictures import (
     read_trimap,
 )
 from ld_portrait_20k.matting.models.protocol import MattingModel
-from ld_portrait_20k.matting.models.registry import MODELS
 from ld_portrait_20k.matting.prediction.outputs import Outputs, fingerprint, recorded
 from ld_portrait_20k.matting.prediction.pictures import predict_alpha
 from ld_portrait_20k.matting.prediction.trimaps import mask_to_trimap
+from ld_portrait_20k.matting.video.frames import CLIP_SUFFIXES
 from ld_portrait_20k.version import __version__
 
 _NAMED = 5
@@ -101,6 +101,11 @@ def plan(
         for name, path in found.items():
             if not given.is_dir() and not path.is_file():
                 raise PortraitError(f"{path}: no such picture")
+            if path.suffix.lower() in CLIP_SUFFIXES:
+                raise PortraitError(
+                    f"{path}: a clip, not a picture; try: a folder of its frames, or "
+                    "python -m ld_portrait_20k.matting video"
+                )
             if name in pictures:
                 raise PortraitError(
                     f"{pictures[name]} and {path} would both become {name}.png; "
@@ -278,11 +283,9 @@ def find_guides(pictures: dict[str, Path], where: Path | None, what: str) -> dic
 
 
 def _identity(model: MattingModel) -> str:
-    """The model's name and what its weights are, where they are files."""
-    entry = MODELS.get(model.name)
-    folder = entry.shipped if entry else Path(model.name)
-    weights = folder / "model.safetensors" if folder else None
-    if weights is None or not weights.is_file():
+    """The model's name and what its weights are, where they are a file."""
+    weights: Path | None = getattr(model, "weights", None)
+    if weights is None:
         return model.name
     with weights.open("rb") as stream:
         return f"{model.name} {hashlib.file_digest(stream, 'sha256').hexdigest()}"

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +22,7 @@ from torch import Tensor, nn
 
 from ld_portrait_20k.common.files import replacing_folder
 from ld_portrait_20k.errors import PortraitError
+from ld_portrait_20k.matting.models.saving import AVERAGE
 from ld_portrait_20k.matting.training.optimization import MovingAverage
 
 FOLDER: Final = "checkpoints"
@@ -58,11 +60,14 @@ def save_checkpoint(
 
     Returns:
         The checkpoint's folder.
+
+    Raises:
+        PortraitError: It cannot be written: a full disk.
     """
     folder = output / FOLDER / f"step-{step:08d}"
     with replacing_folder(folder) as temporary:
         _save(module.state_dict(), temporary / "model.safetensors")
-        _save(average.weights, temporary / "average.safetensors")
+        _save(average.weights, temporary / AVERAGE)
         _save(_flatten(module, optimizer), temporary / "optimizer.safetensors")
         state = {"step": step, "average_updates": average.updates}
         (temporary / "state.json").write_text(json.dumps(state) + "\n")
@@ -84,22 +89,64 @@ def load_checkpoint(
     """
     try:
         state = json.loads((folder / "state.json").read_text())
-        module.load_state_dict(load_file(folder / "model.safetensors"))
-        for name, value in load_file(folder / "average.safetensors").items():
-            average.weights[name].copy_(value)
-        _unflatten(module, optimizer, load_file(folder / "optimizer.safetensors"))
-        average.updates = int(state["average_updates"])
-        return int(state["step"])
-    except (OSError, SafetensorError, ValueError, KeyError, RuntimeError) as problem:
+        updates, step = int(state["average_updates"]), int(state["step"])
+        weights, mean, moments = (
+            load_file(folder / name)
+            for name in ("model.safetensors", AVERAGE, "optimizer.safetensors")
+        )
+        _check(weights, module.state_dict(), "the model")
+        _check(mean, average.weights, "the average")
+        _check(moments, _moments_of(module, moments), "the optimiser")
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError) as problem:
         reason = str(problem).split("\n", 1)[0]
         raise PortraitError(
             f"{folder}: not a checkpoint of this run ({reason}); try: remove it, --resume "
             "then takes the one before"
         ) from problem
+    module.load_state_dict(weights)
+    for name, value in mean.items():
+        average.weights[name].copy_(value)
+    _unflatten(module, optimizer, moments)
+    average.updates = updates
+    return step
 
 
 def _save(tensors: dict[str, Tensor], path: Path) -> None:
-    save_file({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, path)
+    try:
+        save_file({name: v.detach().cpu().contiguous() for name, v in tensors.items()}, path)
+    except SafetensorError as problem:
+        raise PortraitError(
+            f"{path}: cannot be written ({problem}); try: --resume when there is room"
+        ) from problem
+
+
+def _check(found: dict[str, Tensor], wanted: Mapping[str, Tensor], of: str) -> None:
+    """Check that tensors are those of this run: names, shapes, and numbers all of them.
+
+    Raises:
+        ValueError: They are not.
+    """
+    odd = found.keys() ^ wanted.keys()
+    if odd:
+        raise ValueError(f"{of} has {len(odd)} tensors too few or too many, such as {min(odd)}")
+    for name, value in found.items():
+        if value.shape != wanted[name].shape:
+            raise ValueError(f"{of} has {name} of {tuple(value.shape)}")
+        if not value.isfinite().all():
+            raise ValueError(f"{of} has values that are no numbers in {name}")
+
+
+def _moments_of(module: nn.Module, moments: dict[str, Tensor]) -> dict[str, Tensor]:
+    """What AdamW keeps of the parameters that are named in its state, by the state's names.
+
+    A parameter that never had a gradient has no state.
+    """
+    parameters = dict(module.named_parameters())
+    wanted = {}
+    for name in {entry.partition("/")[2] for entry in moments}:
+        wanted[f"step/{name}"] = torch.zeros(())
+        wanted |= {f"{key}/{name}": parameters[name] for key in ("exp_avg", "exp_avg_sq")}
+    return wanted
 
 
 def _names(module: nn.Module) -> dict[int, str]:
@@ -119,13 +166,10 @@ def _flatten(module: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, T
 def _unflatten(
     module: nn.Module, optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]
 ) -> None:
-    parameters = dict(module.named_parameters())
     names = _names(module)
     state: dict[str, dict[str, Any]] = {}
     for entry, value in tensors.items():
         key, _, name = entry.partition("/")
-        if name not in parameters:
-            raise KeyError(name)
         state.setdefault(name, {})[key] = value
     # Through the optimiser's own loading, which puts each tensor on the right device.
     current = optimizer.state_dict()

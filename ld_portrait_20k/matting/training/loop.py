@@ -15,6 +15,7 @@ from accelerate import Accelerator
 from torch import Tensor
 
 from ld_portrait_20k.errors import PortraitError
+from ld_portrait_20k.matting.data.sources import refuse_inside
 from ld_portrait_20k.matting.models.card import CardFacts, model_card
 from ld_portrait_20k.matting.models.denormals import flush_denormals
 from ld_portrait_20k.matting.models.saving import CARD, CONFIG, WEIGHTS, save_pretrained
@@ -133,6 +134,8 @@ class Run:
                 f"{there[0]}: would be replaced, and no checkpoint of a run is beside it; "
                 "try: another --output"
             )
+        read = (*config.data, *config.validation, config.backgrounds)
+        refuse_inside(output, filter(None, read))
         self.accelerator = Accelerator(cpu=config.device == "cpu")
         self.device = self.accelerator.device
         self.data = loading.open_data(self.config, self.accelerator.num_processes)

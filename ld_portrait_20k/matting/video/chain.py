@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ from ld_portrait_20k.matting.video.frames import Frame, Pixels
 from ld_portrait_20k.matting.video.fusion import fused
 from ld_portrait_20k.matting.video.lookahead import run_ahead
 from ld_portrait_20k.matting.video.masks import LARGEST, person, steady, with_motion
-from ld_portrait_20k.matting.video.reading import DEFAULT_RATE, frames_of
+from ld_portrait_20k.matting.video.reading import DEFAULT_RATE
 from ld_portrait_20k.matting.video.segmenters.protocol import Segmenter, begin
 from ld_portrait_20k.matting.video.trimaps import BAND, trimaps
 
@@ -73,7 +74,8 @@ def matte_video(
             ahead, as it depends on :data:`CONTEXT` of them.
 
     Raises:
-        PortraitError: The segmenter or model cannot be had, or a frame has no mask.
+        PortraitError: The segmenter or model cannot be had, or a frame or mask is of another
+            type or size.
     """
     from ld_portrait_20k.matting.models.registry import default_model, load
     from ld_portrait_20k.matting.video.segmenters.registry import open_segmenter
@@ -86,6 +88,37 @@ def matte_video(
     masked = segmented(frames_of(frames, rate), segmenter, options.people)
     for matted in matte(masked, model, options):
         yield cut_out(matted)
+
+
+def frames_of(pictures: Iterable[Any], rate: Fraction = DEFAULT_RATE) -> Iterator[Frame]:
+    """Frames from other people's readers.
+
+    Args:
+        pictures: (H, W, 3) uint8 sRGB each, or :class:`Frame`, which goes through as it is.
+        rate: Frames a second, for the time stamps.
+
+    Raises:
+        PortraitError: A picture is of another type, or of another size than the first.
+    """
+    shape: tuple[int, ...] | None = None
+    for index, picture in enumerate(pictures):
+        if isinstance(picture, Frame):
+            yield picture
+            continue
+        # By dtype, not isinstance: what has no shape is no frame either.
+        found: tuple[int, ...] = getattr(picture, "shape", ())
+        kind = getattr(picture, "dtype", None)
+        if len(found) != 3 or found[2] != 3 or kind != "uint8" or 0 in found:
+            what = f"{tuple(found)} {kind}" if kind else type(picture).__name__
+            raise PortraitError(
+                f"frame {index}: {what}, not (H, W, 3) uint8; try: numpy arrays, RGB of 8 bits"
+            )
+        if found != (shape := shape or found):
+            raise PortraitError(
+                f"frame {index}: {found[1]} x {found[0]}, unlike the first, {shape[1]} x "
+                f"{shape[0]}; try: frames of one size"
+            )
+        yield Frame(index, index / rate, 1 / rate, picture)
 
 
 def segmented(
@@ -101,14 +134,28 @@ def segmented(
         segmenter: What masks them.
         people: As for :func:`~.masks.person`.
         last: The frame before the first of them with its mask, where a run goes on.
+
+    Raises:
+        PortraitError: A mask is not (H, W) uint8 of the frame's size.
     """
     for frame in frames:
         if last is None:
             begin(segmenter, frame)
-        found = segmenter(frame, last)
+        found = _checked(segmenter.name, segmenter(frame, last), frame)
         mask = person(found, people, last[1] if last else None)
         last = (frame, mask)
         yield last
+
+
+def _checked(name: str, mask: Pixels, frame: Frame) -> Pixels:
+    size = frame.colour.shape[:2]
+    if not isinstance(mask, np.ndarray) or mask.dtype != np.uint8 or mask.shape != size:
+        what = f"{mask.shape} {mask.dtype}" if isinstance(mask, np.ndarray) else type(mask).__name__
+        raise PortraitError(
+            f"frame {frame.index}: the segmenter {name} gives {what}; "
+            f"try: {size} uint8, 255 on people"
+        )
+    return mask
 
 
 def matte(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from fractions import Fraction
 from typing import Any, Final
 
 import numpy as np
@@ -31,6 +32,17 @@ _KNEE: Final = 0.8  # highlights above this share of paper white are compressed;
 def has_alpha(frame: Any) -> bool:
     """Whether a decoded frame's pixel format holds alpha."""
     return any(component.is_alpha for component in frame.format.components)
+
+
+def see_through(alpha: Pixels | None) -> bool:
+    """Whether there is alpha, and not opaque all over; (H, W) uint8."""
+    return alpha is not None and int(alpha.min()) < 255
+
+
+def upright_aspect(frame: Any, stream: Any) -> Fraction:
+    """Width of a pixel over its height in the upright frame; 1 where the stream does not say."""
+    stored = Fraction(stream.sample_aspect_ratio or 1)
+    return 1 / stored if round(frame.rotation / 90) % 2 else stored
 
 
 def to_srgb(frame: Any) -> tuple[Pixels, Pixels | None]:

@@ -59,6 +59,9 @@ ENCODINGS: Final = {
 }
 """By suffix and content."""
 
+KEEPS_ASPECT: Final = frozenset({".mp4", ".mov"})
+"""Clips that say how wide their pixels are; PyAV has no way to tell it to Matroska."""
+
 OUTPUT_SUFFIXES: Final = tuple(dict.fromkeys(suffix for suffix, _ in ENCODINGS))
 
 
@@ -105,6 +108,8 @@ class ClipEncoder:
         stream.time_base = info.time_base
         context = stream.codec_context
         context.time_base = info.time_base
+        if info.aspect != 1:
+            context.sample_aspect_ratio = info.aspect
         context.color_primaries = _BT709
         if self._pixels.startswith("bgr"):
             context.colorspace, context.color_trc, context.color_range = _RGB, _SRGB, _FULL

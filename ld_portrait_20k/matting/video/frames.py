@@ -51,6 +51,8 @@ class ClipInfo:
         start: Where the first frame lies in the file, in seconds.
         frames: How many there are, as far as that is known.
         audio: Whether the file has sound.
+        aspect: Width of a pixel over its height, of the upright frames.
+        see_through: Whether the first frame has an alpha channel that is not opaque.
     """
 
     name: str
@@ -61,6 +63,8 @@ class ClipInfo:
     start: Fraction = Fraction(0)
     frames: int | None = None
     audio: bool = False
+    aspect: Fraction = Fraction(1)
+    see_through: bool = False
 
 
 def scaled(pixels: float, shape: tuple[int, ...]) -> float:

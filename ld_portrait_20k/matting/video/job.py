@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from ld_portrait_20k.common.files import write_bytes
+from ld_portrait_20k.common.files import hidden_beside, write_bytes
 from ld_portrait_20k.errors import PortraitError, missing_extra
 from ld_portrait_20k.matting.models.protocol import MattingModel
 from ld_portrait_20k.matting.video.alphas import Matted
@@ -82,7 +82,7 @@ class Target:
     @property
     def work(self) -> Path:
         """The folder of an unfinished run."""
-        return self.output.with_name(f".{self.output.name}.unfinished")
+        return hidden_beside(self.output, ".unfinished")
 
     @property
     def exists(self) -> bool:

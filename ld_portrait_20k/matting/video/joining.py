@@ -43,6 +43,8 @@ def join(
         with av.open(str(segments[0][0])) as first:
             video = target.add_stream_from_template(first.streams.video[0])
             video.time_base = info.time_base
+            if info.aspect != 1:
+                video.sample_aspect_ratio = info.aspect
             if "alpha_mode" in first.streams.video[0].metadata:
                 video.metadata["alpha_mode"] = "1"
         source = av.open(str(sound)) if sound else None
@@ -74,7 +76,9 @@ def _sound(
     if source is None or not source.streams.audio:
         return iter(())
     track = source.streams.audio[0]
-    origin = min((s.start_time or 0) * s.time_base for s in (*source.streams.video, track))
+    # Frames count from the first picture: sound that begins before it is cut, not moved.
+    video = source.streams.video[0]
+    origin = (video.start_time or 0) * video.time_base
     if track.codec_context.name in _COPIED[suffix]:
         return _copied(
             source, track, target.add_stream_from_template(track), origin + start, length

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -11,14 +11,14 @@ from typing import Any, Final, Protocol
 
 from ld_portrait_20k.errors import PortraitError, missing_extra
 from ld_portrait_20k.matting.data.pictures import list_frames, read_colour_and_alpha
-from ld_portrait_20k.matting.video.colours import to_srgb
+from ld_portrait_20k.matting.video.colours import see_through, to_srgb, upright_aspect
 from ld_portrait_20k.matting.video.frames import ClipInfo, Frame
 
 STANDARD_INPUT: Final = "-"
 DEFAULT_RATE: Final = Fraction(25)
+"""Of folders of frames, which have no time stamps."""
 MAX_SECONDS: Final = 10_000_000
 """In- and out-points up to here, a third of a year: FFmpeg counts time in 64 bits."""
-"""Of folders of frames, which have no time stamps."""
 
 _ALPHA_DECODERS: Final = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 """FFmpeg's own decoders of these leave out the alpha that WebM carries beside the frame."""
@@ -163,8 +163,11 @@ class _Folder:
         if not self._paths:
             raise PortraitError(f"{folder}: no frames there; try: a folder of PNG or JPEG pictures")
         self._step = step
-        height, width = read_colour_and_alpha(self._paths[0])[0].shape[:2]
-        self.info = ClipInfo(str(folder), width, height, rate, step, start, len(self._paths))
+        colour, alpha = read_colour_and_alpha(self._paths[0])
+        self.info = ClipInfo(
+            str(folder), colour.shape[1], colour.shape[0], rate, step, start, len(self._paths),
+            see_through=see_through(alpha),
+        )  # fmt: skip
 
     def __iter__(self) -> Iterator[Frame]:
         for index, path in enumerate(self._paths):
@@ -201,7 +204,8 @@ class _Clip:
         height, width = self._first.colour.shape[:2]
         self.info = ClipInfo(
             self.name, width, height, rate, Fraction(stream.time_base), self._first_time,
-            self._count(stream, rate), bool(self._container.streams.audio),
+            self._count(stream, rate), bool(self._container.streams.audio), self._aspect,
+            see_through(self._first.alpha),
         )  # fmt: skip
 
     def __iter__(self) -> Iterator[Frame]:
@@ -251,7 +255,7 @@ class _Clip:
         }  # fmt: skip
 
     def _read(self, container: Any) -> Iterator[Frame]:
-        """Frames from the in-point on; ``_first_time`` is set with the first."""
+        """Frames from the in-point on; ``_first_time`` and ``_aspect`` are set with the first."""
         av = import_av()
         stream = container.streams.video[0]
         origin = (stream.start_time or 0) * stream.time_base
@@ -273,6 +277,7 @@ class _Clip:
                         yield _frame(index - 1, waiting, time, self._first_time, stream)
                     else:
                         self._first_time = Fraction(time)
+                        self._aspect = upright_aspect(decoded, stream)
                     index, waiting = index + 1, decoded
                     end = time + (decoded.duration or 0) * stream.time_base
             except av.FFmpegError as failure:
@@ -364,22 +369,3 @@ def _check_size(info: ClipInfo, name: str, shape: tuple[int, ...]) -> None:
 
 def _reason(problem: BaseException) -> str:
     return str(getattr(problem, "strerror", None) or problem)
-
-
-def frames_of(pictures: Iterable[Any], rate: Fraction = DEFAULT_RATE) -> Iterator[Frame]:
-    """Frames from other people's readers.
-
-    Args:
-        pictures: (H, W, 3) uint8 sRGB each, or :class:`Frame`, which goes through as it is.
-        rate: Frames a second, for the time stamps.
-    """
-    for index, picture in enumerate(pictures):
-        if isinstance(picture, Frame):
-            yield picture
-        elif picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != "uint8":
-            raise PortraitError(
-                f"frame {index}: {picture.shape} {picture.dtype}, not (H, W, 3) uint8; "
-                "try: RGB of 8 bits"
-            )
-        else:
-            yield Frame(index, index / rate, 1 / rate, picture)

@@ -232,6 +232,42 @@ def test_shoot_and_key_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert "2 there already" in capsys.readouterr().out
 
 
+def test_another_camera_leaves_one_picture_of_a_name(tmp_path: Path) -> None:
+    """JPEG and PNG of one name lay side by side, and key refused both."""
+    cutouts, shots = tmp_path / "cutouts", tmp_path / "shots"
+    write(cutouts / "a.png", np.dstack(subject()))
+    for more, left in (([], "a.jpg"), (["--jpeg", "0"], "a.png"), ([], "a.jpg")):
+        assert main(["shoot", str(cutouts), "--output", str(shots), *more]) == 0
+        assert [path.name for path in (shots / "footage").iterdir()] == [left]
+    assert main(["key", str(shots / "footage"), "--output", str(tmp_path / "keyed")]) == 0
+
+
+@pytest.mark.parametrize("place", ["footage/a.jpg", "footage/a.png", "plate/a.png", "truth/a.png"])
+def test_shoot_replaces_nothing_that_it_did_not_make(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], place: str
+) -> None:
+    cutouts, shots = tmp_path / "cutouts", tmp_path / "shots"
+    write(cutouts / "a.png", np.dstack(subject()))
+    other = write(shots / place, subject()[0])
+    content = other.read_bytes()
+    assert main(["shoot", str(cutouts), "--output", str(shots)]) == 1
+    assert f"{other}: shoot did not make it; try:" in capsys.readouterr().err
+    assert [p for p in shots.rglob("*") if p.is_file()] == [other]
+    assert other.read_bytes() == content
+
+
+@pytest.mark.parametrize("below", [".", "shots"])
+def test_shoot_refuses_results_among_its_pictures(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], below: str
+) -> None:
+    """The next run would shoot them too."""
+    cutouts = tmp_path / "cutouts"
+    write(cutouts / "a.png", np.dstack(subject()))
+    assert main(["shoot", f"mine={cutouts}", "--output", str(cutouts / below)]) == 1
+    assert "the results would be taken for data; try: an --output" in capsys.readouterr().err
+    assert [path.name for path in cutouts.rglob("*")] == ["a.png"]
+
+
 def test_what_cannot_be_keyed_is_one_line_and_the_others_go_on(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -295,6 +295,19 @@ def test_loading_unknown_models_says_what_there_is(tmp_path: Path) -> None:
     assert load("guided-filter").needs_trimap
 
 
+@pytest.mark.parametrize("name", ["portrait-unet", "vitmatte-small", "vitmatte-base"])
+def test_a_network_that_nothing_has_trained_predicts_nothing(
+    name: str, root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its fresh weights gave mattes of noise and exit code 0."""
+    code, _, err = run(
+        capsys, "predict", root / "in/p0.jpg", "--trimap", root / "trimaps", "--model", name,
+        "--output", tmp_path / "out",
+    )  # fmt: skip
+    assert code == 1 and f"{name} has no weights yet; try: " in err
+    assert not (tmp_path / "out").exists()
+
+
 def test_masks_become_trimaps() -> None:
     mask = np.zeros((64, 64), np.uint8)
     mask[20:, 20:44] = 255

@@ -20,7 +20,8 @@ def open_model(name: str, *, device: str = "cpu") -> NetworkMatting:
     if folder is None:
         raise PortraitError(f"{name}: its weights are not in this package; try: reinstall it")
     opened = open_pretrained(folder, device=device)
-    return NetworkMatting(opened.module, name=name, licence=opened.licence, device=device)
+    opened.name = name
+    return opened
 
 
 def create(name: str) -> HintUNet:

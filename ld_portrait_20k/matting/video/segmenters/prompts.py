@@ -82,9 +82,15 @@ def mask_in_box(colour: Pixels, box: Box) -> Pixels:
         (H, W) uint8 of 0 and 255.
 
     Raises:
-        PortraitError: The box lies outside the frame, or nothing was found in it.
+        PortraitError: The box lies outside the frame or is all of it, or nothing was found in it.
     """
-    Prompt(box=box).check(*colour.shape[:2])
+    height, width = colour.shape[:2]
+    Prompt(box=box).check(height, width)
+    if box[2:] == (width, height):  # what lies outside tells what the background looks like
+        raise PortraitError(
+            f"the box {','.join(map(str, box))} is the whole frame; "
+            "try: one close about the person, or --first-mask"
+        )
     labels = np.zeros(colour.shape[:2], np.uint8)
     cv2.setRNGSeed(0)  # its clusters start at random
     cv2.grabCut(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -201,8 +202,9 @@ def test_published_and_fetched_it_is_the_same(tiny: VitMatte, tmp_path: Path) ->
     with HubServer() as hub:
         done = subprocess.run(
             [sys.executable, "-c", _PUBLISH, str(tmp_path / "model")],
-            env={**hub.environment(), "HF_HOME": str(tmp_path / "cache")},
-            capture_output=True, text=True,
+            env={**os.environ, **hub.environment(), "HF_HOME": str(tmp_path / "cache"),
+                 "PYTHONPATH": os.pathsep.join(sys.path)},
+            capture_output=True, text=True, cwd=tmp_path,
         )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
     told = json.loads(done.stdout.strip().splitlines()[-1])
@@ -211,6 +213,8 @@ def test_published_and_fetched_it_is_the_same(tiny: VitMatte, tmp_path: Path) ->
         "README.md", "config.json", "model.safetensors", "preprocessor_config.json",
     }  # fmt: skip
     assert told["absent"].startswith("tester/none: ")
+    # A new version of the repository's weights makes a folder's mattes anew, an old one does not.
+    assert told["written"] == [1, 0, 1]
 
 
 _PUBLISH = """
@@ -228,8 +232,24 @@ try:
     load("tester/none")
 except PortraitError as problem:
     absent = str(problem)
+import cv2, numpy as np
+from pathlib import Path
+from safetensors.torch import load_file, save_file
+from ld_portrait_20k.matting.prediction.folders import plan, predict
+from ld_portrait_20k.matting.prediction.outputs import Outputs
+cv2.imwrite("p.png", np.full((32, 32, 3), 99, np.uint8))
+cv2.imwrite("t.png", np.repeat(np.uint8([[0], [128], [255], [255]]), 8, 0).repeat(32, 1))
+written = []
+for change in (False, False, True):
+    if change:
+        weights = load_file(folder + "/model.safetensors")
+        save_file({k: v + 1 if v.ndim == 1 else v for k, v in weights.items()},
+                  folder + "/model.safetensors", {"format": "pt"})
+        push_to_hub(folder, "tester/model")
+    jobs = plan(["p.png"], Path("out"), trimaps=Path("t.png"))
+    written.append(len(predict(jobs, Outputs(Path("out")), load("tester/model")).written))
 print(json.dumps({"files": files, "same": same, "licence": load("tester/model").licence,
-                  "absent": absent}))
+                  "absent": absent, "written": written}))
 """
 
 

@@ -307,3 +307,21 @@ def test_a_lack_of_memory_is_one_line(
     assert problem.startswith("error: not enough memory for batches of 2 at 32 px; try: ")
     assert main([*arguments, "--output", str(tmp_path / "run2"), "--crop", "102400"]) == 1
     assert "crop is 102400; it must be at most" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("place", ["pairs", "pairs/run", "photos/run", "held/run"])
+def test_no_run_lies_in_its_data(
+    place: str, pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its pictures of validation were taken for data when it went on, which then failed."""
+    photos = write_pairs(tmp_path / "photos", ".", "a").resolve()
+    held = write_pairs(tmp_path / "held", "foreground", "alpha")
+    before = sorted(tmp_path.rglob("*"))
+    data = ["--data", f"p={pairs}:2", "--validation", str(held), "--backgrounds", str(photos)]
+    command = ["train", *data, "--output", str(tmp_path / place), "--steps", "1", *FLAGS]
+    assert main(command) == 1
+    assert "would be taken for data; try: an --output elsewhere" in one_line(capsys)
+    assert main(["reproduce", *data[:2], "--test", str(held), "--backgrounds", str(photos),
+                 "--output", str(tmp_path / place)]) == 1  # fmt: skip
+    assert "would be taken for data; try: an --output elsewhere" in one_line(capsys)
+    assert sorted(tmp_path.rglob("*")) == before

@@ -82,12 +82,15 @@ def save_clip(
     sound: str = "",
     tag: int | None = None,
     transfer: int = 1,
+    aspect: Fraction | None = None,
 ) -> Path:
     """A clip by PyAV; ``times`` in thousandths of a second, ``sound`` the codec of a tone."""
     with av.open(str(path), "w") as container:
         stream: Any = container.add_stream(codec, rate=25, options={"crf": "4"})
         stream.width, stream.height, stream.pix_fmt = *pictures[0].shape[1::-1], pixels
         stream.codec_context.time_base = Fraction(1, 1000)
+        if aspect is not None:
+            stream.codec_context.sample_aspect_ratio = aspect
         if tag is not None:
             context = stream.codec_context
             context.colorspace = context.color_primaries = tag
