@@ -24,7 +24,7 @@ from refinement.planes.grid import (
     spread,
     square_kernel,
 )
-from refinement.planes.labels import Labelled, count_beside, label
+from refinement.planes.labels import Labelled, count_beside, label, regions_meeting
 from refinement.planes.masks import Mask, Mask8
 from refinement.regions.outlines import find_see_through
 from refinement.thresholds.levels import CLEAR_AT_MOST, DENT, HAZE_AT_MOST, SOLID, VEIL
@@ -102,8 +102,11 @@ def find_panels(
     flat = _Flat.of(quantised, smooth, scale)
     if flat is not None:
         sure, loose = flat.sure()
-        missing = find_see_through(quantised, mean, veils | sure, scale)
-        likely = missing if raised else flat.likely(veils | sure) | missing
+        missing, within = find_see_through(quantised, mean, veils | sure, scale)
+        likely = missing if raised else flat.likely(veils | sure)
+        if within and not raised:  # of what has no known level
+            likely |= within - regions_meeting(within, likely)
+        likely |= missing
     return Panels(veils | sure | likely, sure, likely, loose, missing)
 
 

@@ -52,6 +52,26 @@ def test_a_part_with_texture_that_body_and_the_frame_enclose_is_body() -> None:
     assert left(body, result) < 0.01
 
 
+@pytest.mark.parametrize(("hairs", "length"), [(260, 8), (400, 8), (260, 12), (160, 16)])
+def test_a_wide_part_with_texture_is_body_where_hair_hides_the_outline(
+    hairs: int, length: int
+) -> None:
+    rng, lines = np.random.default_rng(0), []
+    for angle in np.linspace(np.pi, 2 * np.pi, hairs):
+        reach = length * rng.uniform(0.5, 1)
+        start = np.array([256, 512]) + [136, 283] * np.array([np.cos(angle), np.sin(angle)])
+        turned = angle + rng.normal(0, 0.35)
+        end = start + (4 + reach) * np.array([np.cos(turned), np.sin(turned)])
+        lines.append([(round(x), round(y)) for x, y in (start, end)])
+    body = np.maximum(person(), drawn(*lines, thick=2))
+    part = drawn([(190, 300), (500, 330), (500, 380), (200, 470)])
+    raw = body * np.where(body == 1, 0.97, 1) * (1 - part + part * folds(0.55, 0.3, 15))
+    result, _ = refined(255 * raw)
+    assert left(body, result) < 0.01
+    assert np.count_nonzero(result[body == 0] > 25) < 20  # the gaps between the hairs
+    assert np.abs(refined(result)[0] - result).max() <= 1
+
+
 @pytest.mark.parametrize("seams", [0.25, 1.0])
 def test_seams_in_a_panel_are_no_rim_of_it(seams: float) -> None:
     body, part = person(), below(400)
