@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ld_portrait_20k.common.daemon_threads import DaemonThreads
 from ld_portrait_20k.errors import ShardError, UnreadableShardError
 from ld_portrait_20k.format import schema
 from ld_portrait_20k.format.shards import RawSample, read_sample
@@ -57,7 +58,7 @@ def read_rows(
         for row in rows:
             yield read_row(source, table, int(row), check)
         return
-    pool = ThreadPoolExecutor(connections, thread_name_prefix="portraits")
+    pool = DaemonThreads(connections, "portraits")
     waiting: deque[tuple[int, Future[list[Outcome]]]] = deque()
     groups = _groups(table, rows, ahead_bytes // max(1, connections))
     held = 0
@@ -82,9 +83,7 @@ def read_rows(
             while outcomes:
                 yield outcomes.pop()
     finally:
-        for _, future in waiting:
-            future.cancel()
-        pool.shutdown(wait=False, cancel_futures=True)
+        pool.close()
 
 
 def _groups(table: SampleTable, rows: NDArray[np.int64], limit: int) -> Iterator[NDArray[np.int64]]:

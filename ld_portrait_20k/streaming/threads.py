@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable, Generator, Iterator
 from typing import Any, Final
 
@@ -11,6 +12,9 @@ from ld_portrait_20k.streaming.position import as_loader_worker
 
 _END: Final = object()
 _POLL: Final = 0.1  # seconds after which a thread that cannot hand over looks whether to stop
+_LEAVE: Final = 2.0
+"""Seconds that a loop waits for its threads when it ends. One may wait for a server that stalls,
+for minutes; it is left to itself, and ends when it finds that it should."""
 
 
 def read_in_threads(
@@ -76,5 +80,6 @@ def read_in_threads(
             turn = (turn + 1) % count
     finally:
         stop.set()
+        last = time.monotonic() + _LEAVE
         for thread in threads:
-            thread.join()
+            thread.join(max(0.0, last - time.monotonic()))

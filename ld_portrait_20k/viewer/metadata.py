@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from typing import Final
 
 import numpy as np
 
+from ld_portrait_20k.common.daemon_threads import DaemonThreads
 from ld_portrait_20k.errors import ShardError
 from ld_portrait_20k.format import schema
 from ld_portrait_20k.format.ustar import BLOCK, MAX_JSON_BYTES, padding, parse_header
@@ -42,18 +43,17 @@ def read_metadata(source: DatasetSource, table: SampleTable) -> Iterator[bytes |
         for first, stop in runs:
             yield from _read_run(source, table, first, stop)
         return
-    with ThreadPoolExecutor(_CONNECTIONS, thread_name_prefix="metadata") as pool:
-        waiting: deque[Future[list[bytes | None]]] = deque()
-        try:
-            for first, stop in runs:
-                waiting.append(pool.submit(_read_run, source, table, first, stop))
-                if len(waiting) > 2 * _CONNECTIONS:
-                    yield from waiting.popleft().result()
-            while waiting:
+    pool = DaemonThreads(_CONNECTIONS, "metadata")
+    waiting: deque[Future[list[bytes | None]]] = deque()
+    try:
+        for first, stop in runs:
+            waiting.append(pool.submit(_read_run, source, table, first, stop))
+            if len(waiting) > 2 * _CONNECTIONS:
                 yield from waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()
+        while waiting:
+            yield from waiting.popleft().result()
+    finally:
+        pool.close()
 
 
 def _runs(table: SampleTable) -> Iterator[tuple[int, int]]:

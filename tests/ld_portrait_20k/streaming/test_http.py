@@ -5,6 +5,9 @@ import os
 import pickle
 import random
 import re
+import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -270,6 +273,35 @@ def test_leaving_early_leaves_no_threads(served: Server) -> None:
         time.sleep(0.02)
         names = [t.name for t in threading.enumerate() if t.name.startswith("portraits")]
     assert not names
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+@pytest.mark.parametrize("iterator", ["stream", "PortraitLoader(stream, threads=2)"])
+def test_ctrl_c_ends_a_loop_that_waits_for_a_server(served: Server, iterator: str) -> None:
+    """Python waited for the threads that asked, until they gave the server up: minutes."""
+    if "threads" in iterator:
+        pytest.importorskip("torch")
+    served.troubles = [Trouble(path="train", status=503, retry_after="60", times=1000)]
+    code = (
+        "import sys\nfrom ld_portrait_20k import PortraitLoader, PortraitStream\n"
+        f"stream = PortraitStream(sys.argv[1])\nwaiting = iter({iterator})\n"
+        "print('begun', flush=True)\nnext(waiting)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, served.url], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout and process.stderr
+        assert process.stdout.readline() == b"begun\n"
+        while served.troubles[0].times > 998:  # a first request for a shard
+            time.sleep(0.05)
+        started = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(20)
+        finally:
+            process.kill()
+        assert b"KeyboardInterrupt" in process.stderr.read()
+    assert time.monotonic() - started < 10
 
 
 def test_read_ahead_is_bounded(served: Server) -> None:
