@@ -24,7 +24,7 @@ from refinement.regions.panels import has_panels
 from refinement.report import Report, assemble
 from refinement.result import RefinedMatte
 
-VERSION: Final = "1.9"
+VERSION: Final = "1.10"
 """Changes whenever the outputs for the same input change."""
 
 _LARGEST_BLOCK: Final = 32 * 2**20 - 2**16
