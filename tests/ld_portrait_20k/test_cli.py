@@ -333,7 +333,7 @@ def test_nothing_else_is_written_into_a_dataset(
         assert code == 1 and "holds a dataset; try: " in err and err.count("\n") == 1
     for command in (["shoot", str(root)], ["reproduce", "--data", str(root)]):
         assert matting([*command, "--output", str(root)]) == 1
-        assert "holds a dataset; try: " in capsys.readouterr().err.splitlines()[-1]
+        assert "would be taken for data; try: " in capsys.readouterr().err.splitlines()[-1]
     assert sorted(root.rglob("*")) == before
 
 
