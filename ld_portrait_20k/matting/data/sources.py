@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -139,10 +140,10 @@ def refuse_inside(output: Path, texts: Iterable[str]) -> None:
     Raises:
         PortraitError: It is one of the folders, or lies below one.
     """
-    inside = (output.resolve(), *output.resolve().parents)
+    real = Path(os.path.realpath(output))  # Path.resolve raises where a link leads to itself
     for text in texts:
         folder = Path(SourceText.parse(text).where).expanduser()
-        if folder.is_dir() and folder.resolve() in inside:
+        if folder.is_dir() and real.is_relative_to(os.path.realpath(folder)):
             raise PortraitError(
                 f"{output}: in {folder} the results would be taken for data; "
                 "try: an --output elsewhere"

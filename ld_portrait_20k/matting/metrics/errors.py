@@ -46,12 +46,12 @@ def sad(predicted: Alpha, true: Alpha, mask: Mask | None = None) -> float:
 
 def mse(predicted: Alpha, true: Alpha, mask: Mask | None = None) -> float:
     """Mean squared error, 0..1 (papers print it times 1000). Arguments as for :func:`sad`."""
-    return _mean(np.square(_difference(predicted, true)), mask)
+    return mean_of(np.square(_difference(predicted, true)), mask)
 
 
 def mad(predicted: Alpha, true: Alpha, mask: Mask | None = None) -> float:
     """Mean absolute difference, 0..1 (papers print it times 1000). Arguments as for :func:`sad`."""
-    return _mean(np.abs(_difference(predicted, true)), mask)
+    return mean_of(np.abs(_difference(predicted, true)), mask)
 
 
 def grad(
@@ -106,8 +106,8 @@ def score(
     return {
         name: {
             "sad": _thousands(difference, mask),
-            "mse": _mean(squares, mask),
-            "mad": _mean(difference, mask),
+            "mse": mean_of(squares, mask),
+            "mad": mean_of(difference, mask),
             "grad": _thousands(gradients, mask),
             "conn": _thousands(connections, mask),
         }
@@ -142,12 +142,7 @@ def _difference(predicted: Alpha, true: Alpha) -> NDArray[np.float64]:
     return predicted.astype(np.float64) - true
 
 
-def masked(values: NDArray[np.float64], mask: Mask | None) -> NDArray[np.float64]:
-    """The values that count, (N,), or all of them.
-
-    Raises:
-        ValueError: The mask is of another shape.
-    """
+def _masked(values: NDArray[np.float64], mask: Mask | None) -> NDArray[np.float64]:
     if mask is None:
         return values
     if np.shape(mask) != values.shape:
@@ -156,9 +151,14 @@ def masked(values: NDArray[np.float64], mask: Mask | None) -> NDArray[np.float64
 
 
 def _thousands(values: NDArray[np.float64], mask: Mask | None) -> float:
-    return float(masked(values, mask).sum()) / 1000.0
+    return float(_masked(values, mask).sum()) / 1000.0
 
 
-def _mean(values: NDArray[np.float64], mask: Mask | None) -> float:
-    chosen = masked(values, mask)
+def mean_of(values: NDArray[np.float64], mask: Mask | None) -> float:
+    """The mean of (H, W) values, of those that count; 0 where none does.
+
+    Raises:
+        ValueError: The mask is of another shape.
+    """
+    chosen = _masked(values, mask)
     return float(chosen.mean()) if chosen.size else 0.0

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ld_portrait_20k.matting.metrics.errors import check_mattes, masked
+from ld_portrait_20k.matting.metrics.errors import check_mattes, mean_of
 
 Alpha = NDArray[np.floating[Any]]
 
@@ -44,7 +44,7 @@ def dtssd(
     """
     check_mattes(predicted, true, next_predicted, next_true)
     change = (next_predicted.astype(np.float64) - predicted) - (next_true.astype(np.float64) - true)
-    return math.sqrt(_mean(np.square(change), mask))
+    return math.sqrt(mean_of(np.square(change), mask))
 
 
 def messddt(
@@ -84,7 +84,7 @@ def messddt(
     rows, columns = np.indices(true.shape)
     to_x = np.clip(columns + np.rint(flow[..., 0]).astype(np.intp), 0, true.shape[1] - 1)
     to_y = np.clip(rows + np.rint(flow[..., 1]).astype(np.intp), 0, true.shape[0] - 1)
-    return _mean(np.abs(error - after[to_y, to_x]), mask)
+    return mean_of(np.abs(error - after[to_y, to_x]), mask)
 
 
 def matte_flow(first: Alpha, second: Alpha) -> NDArray[np.float32]:
@@ -106,8 +106,3 @@ def matte_flow(first: Alpha, second: Alpha) -> NDArray[np.float32]:
         frames[0], frames[1], start, 0.5, 5, 10, 2, 7, 1.5, cv2.OPTFLOW_FARNEBACK_GAUSSIAN
     )
     return np.asarray(found, np.float32)
-
-
-def _mean(values: NDArray[np.float64], mask: NDArray[np.bool_] | None) -> float:
-    chosen = masked(values, mask)
-    return float(chosen.mean()) if chosen.size else 0.0

@@ -204,14 +204,20 @@ def test_the_large_preset_is_planned_without_torch_gpu_or_network(tmp_path: Path
     assert not any(item["resolved"] or item["cached"] for item in found["needs"]["downloads"])
 
 
-def test_what_is_not_resolved_cannot_be_built(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.fixture
+def no_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No Hub can be reached, and nothing of it is on this machine."""
     from huggingface_hub import constants
 
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
     (tmp_path / "cache").mkdir()
+
+
+@pytest.mark.usefixtures("no_hub")
+def test_what_is_not_resolved_cannot_be_built(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     config = BuildConfig(generator="layer-diffusion", count=2)
     plan = make_plan(config, allow_unresolved=True)
     assert {model["sha256"] for model in plan.models} == {None}
@@ -223,14 +229,10 @@ def test_what_is_not_resolved_cannot_be_built(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.usefixtures("no_hub")
 def test_a_dry_run_without_the_hub_compares_all_but_the_hashes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from huggingface_hub import constants
-
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-    (tmp_path / "cache").mkdir()
     awaited = make_plan(BuildConfig(generator="layer-diffusion", count=2), allow_unresolved=True)
     models = [{**model, "file": "x", "sha256": "0" * 64} for model in awaited.models]
     spec = {**awaited.header["generator"], "models": models}
@@ -252,14 +254,8 @@ def test_a_dry_run_without_the_hub_compares_all_but_the_hashes(
         assert code == 1 and "was planned otherwise" in said
 
 
-def test_auto_is_half_precision_unless_the_cpu_computes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from huggingface_hub import constants
-
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-    (tmp_path / "cache").mkdir()
+@pytest.mark.usefixtures("no_hub")
+def test_auto_is_half_precision_unless_the_cpu_computes(tmp_path: Path) -> None:
     config = BuildConfig(generator="layer-diffusion", count=1)
     found = {
         device: make_plan(config, device, allow_unresolved=True).header["generator"]["dtype"]
